@@ -7,8 +7,8 @@ export type {
   AuditSink, SinkCommits, SinkContext, SinkPolicies, SinkPolicy, SinkWriter, WantedCommits
 } from './audit/sink.js'
 export type { RecordedEntry } from './audit/entry.js'
-export type { GatewayOptions } from './handshake/gateway-headers.js'
-export type { PermissionConfig, PermissionRule } from './permissions/rule-policy.js'
+export type { GatewayOptions } from './handshake/gateway-options.js'
+export type { PermissionConfig, PermissionRule } from './permissions/permission-options.js'
 export type { PermissionEntry } from './permissions/permission.js'
 export type { AuthSession, Origin } from './protocol/session.js'
 export {
@@ -19,7 +19,8 @@ export {
   type DeploymentPlace
 } from './deployment/deployment-check.js'
 export { NoexServer, type ServerConfig } from './server.js'
-export type { DrainOptions, Noex, NoexState } from './types.js'
+export type { DrainOptions } from './lifecycle/shutdown-options.js'
+export type { Noex, NoexState } from './types.js'
 export { NoexOptionsError } from './util/option-schema.js'
 export type { NoexOptions } from './options/options.js'
 export type { ConnectionInfo, ServerStats } from './operations/server-info.js'

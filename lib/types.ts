@@ -1,3 +1,4 @@
+import type { DrainOptions } from './lifecycle/shutdown-options.js'
 import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
 import type { NoexState } from './service/status.js'
 
@@ -5,21 +6,7 @@ export type { ConnectionInfo, ServerStats }
 
 export type { NoexState }
 
-/** The times of one drain. */
-export interface DrainOptions {
-  /**
-   * Milliseconds in which clients may leave by themselves.
-   * @default the option `shutdown.gracePeriodMs`
-   */
-  gracePeriodMs?: number | undefined
-  /**
-   * Milliseconds for which everything is still served, while readiness already answers 503.
-   * @default the option `shutdown.drainDelayMs`
-   */
-  drainDelayMs?: number | undefined
-}
-
-/** The service that `noexPlugin` runs in a scope, as `app.noex`. */
+/** What the plugin decorates the application with: `app.noex`. */
 export interface Noex {
   readonly state: NoexState
   /** The number of WebSocket connections, closing ones included. */

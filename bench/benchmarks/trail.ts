@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { auditDefaults } from '../../lib/audit/audit-options.js'
+import { auditOptions } from '../../lib/audit/audit-options.js'
 import { recordEntry } from '../../lib/audit/entry.js'
 import { AuditTrail } from '../../lib/audit/trail.js'
 import { systemClock } from '../../lib/util/clock.js'
@@ -25,7 +25,7 @@ const silent: Log = { trace () {}, debug () {}, info () {}, warn () {}, error ()
 export async function trail (): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), 'noex-bench-'))
   const audit = {
-    ...auditDefaults,
+    ...auditOptions.resolve({}, 'audit'),
     logLevel: 'silent' as const,
     sinks: [jsonlSink({ path: join(directory, 'audit.jsonl'), keep: 1 })]
   }

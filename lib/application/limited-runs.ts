@@ -3,8 +3,15 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { Log } from '../util/log.js'
 import { withTimeoutResult } from '../util/with-timeout.js'
 
-/** Number of runs of one subject that may continue after their timeout: of all clients, and of one. */
+/**
+ * Runs of one query in code that go on after its time, of all clients.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 const MAX_LATE = 100
+/**
+ * Runs of one query in code that go on after its time, of one client.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 const MAX_LATE_PER_OWNER = 4
 
 /** The timeout of runs, and the log of late ones. */

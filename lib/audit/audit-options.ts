@@ -1,40 +1,35 @@
 import type { Tier } from '../permissions/policy.js'
 import {
-  checkGroup,
-  isFunction,
-  isInteger,
-  isPlainObject,
-  MAX_TIMER_MS,
-  merge,
-  NoexOptionsError,
-  type Checks
+  isPlainObject, NoexOptionsError, option, options, type Resolved, type ValueType
 } from '../util/option-schema.js'
+import { array, callback, integer, timerMs, type } from '../util/option-types.js'
 import type { AuditEntry } from './entry.js'
-import { isPolicy, type AuditSink } from './sink.js'
+import { sinkPolicy, type AuditSink } from './sink.js'
 
 /** Levels of the application's logger at which entries can be logged. */
 export type AuditLogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
-/** What the option `audit` takes. Durations are milliseconds. */
+/** The option `audit`. */
 export interface AuditOptions {
   /**
-   * The tiers of operations that are recorded.
+   * Tiers of operations that are recorded.
    * @default ['admin']
    */
   tiers?: readonly Tier[] | undefined
   /**
    * Entries that are kept in memory for `audit.query`.
+   * @limit the oldest entry is forgotten; sinks keep theirs
    * @default 10_000
    */
   maxEntries?: number | undefined
   /**
-   * Hears of every entry. Nobody waits for it: what it throws is logged and harms nothing.
+   * Is called with each entry; an error or a rejection is logged, once a minute, and harms nothing.
    * @default none
    */
   onEntry?: ((entry: AuditEntry) => unknown) | undefined
   /**
-   * The level at which entries are logged, each with the `reqId` and `connectionId` of its client; `silent`:
-   * not at all.
+   * Level at which entries are logged, each with the `reqId` and `connectionId` of its client; `silent`: not
+   * at all.
    * @default 'info'
    */
   logLevel?: AuditLogLevel | undefined
@@ -44,91 +39,65 @@ export interface AuditOptions {
    */
   sinks?: readonly AuditSink[] | undefined
   /**
-   * Time within which an entry must be durable where a reply waits for it. Then the reply is an error, and no
-   * more such requests are let in until the sink has caught up.
+   * Time within which an entry must be durable where a reply waits for it, in milliseconds. Then the reply is
+   * an error, and no more such requests are accepted until the sink has caught up.
+   * @limit `INTERNAL_ERROR` with `details.reason` `audit_unavailable`
    * @default 5_000
    */
   writeTimeoutMs?: number | undefined
 }
 
-/** `audit` with every default filled in, and checked. */
-export interface ResolvedAudit {
-  readonly tiers: readonly Tier[]
-  readonly maxEntries: number
-  readonly onEntry: ((entry: AuditEntry) => unknown) | undefined
-  readonly logLevel: AuditLogLevel
-  readonly sinks: readonly AuditSink[]
-  readonly writeTimeoutMs: number
-}
+const tierNames: readonly unknown[] = ['read', 'write', 'admin'] satisfies Tier[]
 
-export const auditDefaults: ResolvedAudit = {
-  tiers: ['admin'],
-  maxEntries: 10_000,
-  onEntry: undefined,
-  logLevel: 'info',
-  sinks: [],
-  writeTimeoutMs: 5_000
-}
+const tiers = type(
+  'array of `admin`, `write`, `read`',
+  `must name some of ${tierNames.join(', ')}, each once`,
+  value => Array.isArray(value) && value.length > 0 && value.every(tier => tierNames.includes(tier)) &&
+    new Set(value).size === value.length
+)
 
-const tiers: readonly unknown[] = ['read', 'write', 'admin'] satisfies Tier[]
-const logLevels: readonly unknown[] = [
-  'trace',
-  'debug',
-  'info',
-  'warn',
-  'error',
-  'silent'
-] satisfies AuditLogLevel[]
+const logLevels: readonly unknown[] =
+  ['trace', 'debug', 'info', 'warn', 'error', 'silent'] satisfies AuditLogLevel[]
 
-const checks: Checks = {
-  tiers: isTiers,
-  maxEntries: isInteger(1, 10_000_000),
-  onEntry: isFunction,
-  logLevel (value, path) {
-    if (!logLevels.includes(value)) throw new NoexOptionsError(path, `must be one of ${logLevels.join(', ')}`)
-  },
-  sinks: isSinks,
-  writeTimeoutMs: isInteger(1, MAX_TIMER_MS)
-}
+const logLevel = type(
+  `one of ${logLevels.map(level => `\`${String(level)}\``).join(', ')}`,
+  `must be one of ${logLevels.join(', ')}`,
+  value => logLevels.includes(value)
+)
 
-/**
- * Checks the option `audit`; `undefined` when there is none.
- * @throws {NoexOptionsError} at the first member that is unknown or out of bounds.
- */
-export function resolveAudit (audit: unknown): ResolvedAudit | undefined {
-  if (audit === undefined) return undefined
-  if (!isPlainObject(audit)) throw new NoexOptionsError('audit', 'must be an object')
-  const given = Object.fromEntries(Object.entries(audit).filter(([, value]) => value !== undefined))
-  checkGroup(given, checks, 'audit.')
-  return merge(auditDefaults as unknown as Record<string, unknown>, given, checks) as unknown as ResolvedAudit
-}
-
-function isTiers (value: unknown, path: string): void {
-  if (
-    !Array.isArray(value) ||
-    value.length === 0 ||
-    !value.every(tier => tiers.includes(tier)) ||
-    new Set(value).size < value.length
-  ) {
-    throw new NoexOptionsError(path, `must name some of ${tiers.join(', ')}, each once`)
+const sinks: ValueType = {
+  text: 'array of sinks',
+  check (value, path) {
+    array.check(value, path)
+    const list = value as unknown[]
+    if (new Set(list).size < list.length) {
+      throw new NoexOptionsError(path, 'must not have the same sink twice')
+    }
+    for (const [i, sink] of list.entries()) checkSink(sink, `${path}[${i}]`)
   }
 }
 
-function isSinks (value: unknown, path: string): void {
-  if (!Array.isArray(value)) throw new NoexOptionsError(path, 'must be an array')
-  if (new Set(value).size < value.length) {
-    throw new NoexOptionsError(path, 'must not have the same sink twice')
+function checkSink (sink: unknown, path: string): void {
+  const { name, open, policy } = (sink ?? {}) as Partial<AuditSink>
+  if (typeof name !== 'string' || name === '' || typeof open !== 'function' || !isPlainObject(policy)) {
+    throw new NoexOptionsError(
+      path,
+      'must be a sink, for instance jsonlSink({ path }) from fastify-noex/audit'
+    )
   }
-  value.forEach((sink: unknown, index) => {
-    const { name, open, policy } = (sink ?? {}) as Partial<AuditSink>
-    if (typeof name !== 'string' || name === '' || typeof open !== 'function' || !isPlainObject(policy)) {
-      throw new NoexOptionsError(
-        `${path}[${index}]`,
-        'must be a sink, for instance jsonlSink({ path }) from fastify-noex/audit'
-      )
-    }
-    for (const tier of ['read', 'write', 'admin'] as const) {
-      isPolicy(policy[tier], `${path}[${index}].policy.${tier}`)
-    }
-  })
+  for (const tier of ['read', 'write', 'admin'] as const) {
+    sinkPolicy.check(policy[tier], `${path}.policy.${tier}`)
+  }
 }
+
+export const auditOptions = options<AuditOptions>()({
+  tiers: option(tiers, ['admin']),
+  maxEntries: option(integer(1, 10_000_000), 10_000),
+  onEntry: option(callback, undefined),
+  logLevel: option(logLevel, 'info'),
+  sinks: option(sinks, []),
+  writeTimeoutMs: option(timerMs, 5_000)
+})
+
+/** The option `audit` with its defaults, checked. */
+export type ResolvedAudit = Resolved<typeof auditOptions>

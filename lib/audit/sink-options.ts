@@ -1,22 +1,37 @@
 import { createPrivateKey, KeyObject } from 'node:crypto'
 import { ApplicationListener } from '../application/application-listener.js'
-import { isFunction, isInteger, MAX_TIMER_MS, NoexOptionsError, type Checks } from '../util/option-schema.js'
+import { option, options, type ValueType } from '../util/option-schema.js'
+import { callback, integer, MAX_INTEGER, timerMs, type } from '../util/option-types.js'
 import type { Checkpoint } from './chain/checkpoint.js'
-import { defaultPolicies, isPolicy, type SinkContext, type SinkPolicies } from './sink.js'
+import { sinkPolicies, type SinkContext, type SinkPolicies } from './sink.js'
 
-/** What every sink of this package takes. Durations are milliseconds. */
+/** The options that every sink of this package has. */
 export interface SinkOptions {
-  /** The policy of each tier. @default block for admin and write, drop for read */
+  /**
+   * `block` or `drop` for each tier: whether a reply waits until its entry is durable, or the entry may be
+   * left out when too many wait.
+   * @default {"admin":"block","write":"block","read":"drop"}
+   */
   policy?: Partial<SinkPolicies> | undefined
-  /** The private key (Ed25519, PEM) that signs checkpoints. @default none */
+  /**
+   * Private key that signs checkpoints.
+   * @default none
+   */
   signingKey?: string | KeyObject | undefined
-  /** A checkpoint is made after so many entries. @default 1_000 */
+  /**
+   * Entries after which a checkpoint is made.
+   * @default 1_000
+   */
   checkpointEntries?: number | undefined
-  /** And after this time, when there are new entries. @default 60_000 */
+  /**
+   * Time after which a checkpoint is made where there are new entries, in milliseconds.
+   * @default 60_000
+   */
   checkpointIntervalMs?: number | undefined
   /**
-   * Gets each checkpoint, to keep it where whoever can change the trail cannot. Nobody waits for it. @default
-   * none
+   * Is called with each checkpoint, to keep it apart from the trail; an error or a rejection is logged, once
+   * a minute, and harms nothing.
+   * @default none
    */
   onCheckpoint?: CheckpointListener | undefined
 }
@@ -24,43 +39,34 @@ export interface SinkOptions {
 /** Gets checkpoints. */
 export type CheckpointListener = (checkpoint: Checkpoint) => unknown
 
-/** What holds where an option is not given. */
-export const sinkDefaults = {
-  policy: defaultPolicies,
-  signingKey: undefined,
-  checkpointEntries: 1_000,
-  checkpointIntervalMs: 60_000,
-  onCheckpoint: undefined
-}
-
-export const sinkChecks: Checks = {
-  policy: { admin: isPolicy, write: isPolicy, read: isPolicy },
-  signingKey: isSigningKey,
-  checkpointEntries: isInteger(1, Number.MAX_SAFE_INTEGER),
-  checkpointIntervalMs: isInteger(1, MAX_TIMER_MS),
-  onCheckpoint: isFunction
-}
-
-/** Builds the check of a path that must have this ending. */
-export function isPathWith (ending: string): (value: unknown, path: string) => void {
-  return (value, path) => {
-    const isGood =
-      typeof value === 'string' &&
-      value.endsWith(ending) &&
-      /[^/\\]$/.test(value.slice(0, -ending.length)) &&
-      !value.includes('\0')
-    if (!isGood) throw new NoexOptionsError(path, `must be a path that ends in ${ending}`)
+const signingKey = type(
+  'Ed25519 private key, as PEM or `KeyObject`',
+  'must be an Ed25519 private key, as PEM or KeyObject',
+  value => {
+    try {
+      const key = toPrivateKey(value as string | KeyObject)
+      return key.type === 'private' && key.asymmetricKeyType === 'ed25519'
+    } catch {
+      return false
+    }
   }
-}
+)
 
-function isSigningKey (value: unknown, path: string): void {
-  let key: KeyObject | undefined
-  try {
-    key = toPrivateKey(value as string | KeyObject)
-  } catch {}
-  if (key?.type !== 'private' || key.asymmetricKeyType !== 'ed25519') {
-    throw new NoexOptionsError(path, 'must be an Ed25519 private key, as PEM or KeyObject')
-  }
+export const sinkOptions = options<SinkOptions>()({
+  policy: sinkPolicies,
+  signingKey: option(signingKey, undefined),
+  checkpointEntries: option(integer(1, MAX_INTEGER), 1_000),
+  checkpointIntervalMs: option(timerMs, 60_000),
+  onCheckpoint: option(callback, undefined)
+})
+
+/** Paths of files that have this ending. */
+export function pathWith (ending: string): ValueType {
+  return type(`path that ends in \`${ending}\``, `must be a path that ends in ${ending}`, value =>
+    typeof value === 'string' &&
+    value.endsWith(ending) &&
+    /[^/\\]$/.test(value.slice(0, -ending.length)) &&
+    !value.includes('\0'))
 }
 
 /** A private key, from what an option can be. */

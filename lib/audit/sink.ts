@@ -1,7 +1,8 @@
 import type { Tier } from '../permissions/policy.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
-import { NoexOptionsError } from '../util/option-schema.js'
+import { option, options } from '../util/option-schema.js'
+import { either } from '../util/option-types.js'
 import type { RecordedEntry } from './entry.js'
 
 /** `block`: the reply waits until the entry is durable. `drop`: the entry is left out when too many wait. */
@@ -10,13 +11,14 @@ export type SinkPolicy = 'block' | 'drop'
 /** The policy for each tier of operations. */
 export type SinkPolicies = Readonly<Record<Tier, SinkPolicy>>
 
-/** Reads are frequent, so their replies do not wait unless configured. */
-export const defaultPolicies: SinkPolicies = { admin: 'block', write: 'block', read: 'drop' }
+export const sinkPolicy = either('block', 'drop')
 
-/** Checks a policy. @throws {NoexOptionsError} when `value` is none */
-export function isPolicy (value: unknown, path: string): void {
-  if (value !== 'block' && value !== 'drop') throw new NoexOptionsError(path, 'must be "block" or "drop"')
-}
+/** Reads are many: their replies do not wait unless an option says so. */
+export const sinkPolicies = options<SinkPolicies>()({
+  admin: option(sinkPolicy, 'block'),
+  write: option(sinkPolicy, 'block'),
+  read: option(sinkPolicy, 'drop')
+})
 
 /** The services of the trail for one sink. */
 export interface SinkContext {

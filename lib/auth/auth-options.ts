@@ -1,72 +1,104 @@
-import {
-  checkGroup,
-  isBoolean,
-  isFunction,
-  isInteger,
-  isPlainObject,
-  isSynchronousFunction,
-  isText,
-  MAX_TIMER_MS,
-  merge,
-  NoexOptionsError,
-  type Checks
-} from '../util/option-schema.js'
-import { gatewayHeaders, type GatewayOptions } from '../handshake/gateway-headers.js'
+import { gatewayOptions, type GatewayOptions } from '../handshake/gateway-options.js'
+import { loginRateLimit, type LoginRateLimitOptions } from '../limits/login-limiter.js'
 import type { OperationNames } from '../permissions/operation-names.js'
-import { ANONYMOUS, type PermissionConfig, type PermissionRule } from '../permissions/rule-policy.js'
-import { ruleProblem } from '../permissions/permission.js'
+import {
+  permissionOptions, type PermissionConfig, type PermissionRule
+} from '../permissions/permission-options.js'
 import type { FoundSession, Origin } from '../protocol/session.js'
-import { Where } from '../permissions/where.js'
+import {
+  NoexOptionsError, option, optional, options, required, requireObject, type Resolved, type Schema
+} from '../util/option-schema.js'
+import {
+  boolean, callback, integer, MAX_INTEGER, nonEmptyText, orFalse, timerMs, type
+} from '../util/option-types.js'
 
-/** `auth` with tokens that the application issues or knows how to check. */
+/** The options that say who a client is. */
+export interface LoginOptions {
+  /**
+   * Who may connect and do what: tokens that the application validates, the identity headers of a gateway, or
+   * accounts in the store. Without it, every client may read and write everything: see [Login](auth.md) and
+   * [Permissions](permissions.md).
+   * @default none
+   */
+  auth?: AuthOptions | undefined
+  /**
+   * Time that a client has to log in, after it has connected and after it has logged out, where a login is
+   * required, in milliseconds.
+   * @limit close 1008 `login_timeout`
+   * @default 60_000
+   */
+  loginTimeoutMs?: number | undefined
+  /** How long revoked users are kept out. */
+  revocation?: RevocationOptions | undefined
+}
+
+/** The option `revocation`. */
+export interface RevocationOptions {
+  /**
+   * Time for which a revoked user cannot log in, in milliseconds.
+   * @default 3_600_000
+   */
+  blacklistTtlMs?: number | undefined
+}
+
+/** The option `auth` with tokens that the application issues or checks. */
 export interface ExternalAuth {
   /**
-   * Whose token this is; `null` or `undefined` when it is no good. What it throws, and an answer of another
-   * form, is logged
-   * and answered with `INTERNAL_ERROR`, except for a `NoexServerError`, which the client is sent.
-   * `origin.connectionId` is `null` for a request to `/stats`.
+   * Tells whose token this is; returns, or resolves with, `null` or `undefined` for a token that is not
+   * valid. An error, and an answer of another form, is logged and answered with `INTERNAL_ERROR`, except for
+   * a `NoexServerError`, which the client is sent. `origin.connectionId` is `null` for a request to `/stats`.
    */
   validate: (
     token: string, origin: Origin
   ) => Promise<FoundSession | null | undefined> | FoundSession | null | undefined
   /**
-   * Whether a client must log in before it may do anything.
+   * Whether a client must log in before it may do anything. With `false`, anonymous clients may do what the
+   * role `anonymous` may; without `permissions`, or by `default: 'allow'`, they may read and write
+   * everything.
    * @default true
    */
   required?: boolean | undefined
   /**
-   * @default none: every role may read and write, `admin` may do everything, `writer` and `reader` as much as
-   * their names say
+   * Rights of each role: see [Permissions](permissions.md). Without it every role may read and write,
+   * `admin` may do everything, `writer` and `reader` as much as their names say.
+   * @default none
    */
   permissions?: PermissionConfig | undefined
   /**
-   * When `validate` is asked again whether the token is still good, before a request or a push: `false`,
-   * never; 0, each time; otherwise when so many milliseconds have passed since it was last asked.
+   * When a token is checked again before a request or a push: `false`, never; `0`, each time; otherwise when
+   * so many milliseconds have passed since it was last checked.
    * @default false
    */
   revalidateMs?: number | false | undefined
   /**
-   * Time within which `validate` must settle, in milliseconds. After it the request is answered
+   * Time within which `validate` must settle, in milliseconds. After it the request is answered with
    * `INTERNAL_ERROR`.
+   * @limit `INTERNAL_ERROR`
    * @default 30_000
    */
   validateTimeoutMs?: number | undefined
 }
 
-/** `auth` with the identity headers of a proxy in front. */
+/** The option `auth` with the identity headers of a proxy in front. */
 export interface GatewayAuth {
+  /** The proxy, and its headers. */
   gateway: GatewayOptions
-  /** As in `ExternalAuth`. */
+  /**
+   * Rights of each role, as in `ExternalAuth`.
+   * @default none
+   */
   permissions?: PermissionConfig | undefined
 }
 
-/** `auth` with accounts in the store. */
+/** The option `auth` with accounts in the store. */
 export interface BuiltInAuth {
+  /** Chooses this form of `auth`. */
   builtIn: true
-  /** Logs in as the superadmin, who sets up everything else. Not empty; a warning below 16 characters. */
+  /** Logs in as the superadmin, who sets up everything else. A warning below 16 characters. */
   adminSecret: string
   /**
-   * Time that a session lasts.
+   * Time that a session lasts, in milliseconds.
+   * @limit `UNAUTHORIZED`, `Session expired`
    * @default 86_400_000
    */
   sessionTtl?: number | undefined
@@ -77,151 +109,81 @@ export interface BuiltInAuth {
   passwordMinLength?: number | undefined
   /**
    * Sessions of one user; one more ends the oldest.
+   * @limit the oldest session ends
    * @default 10
    */
   maxSessionsPerUser?: number | undefined
-  loginRateLimit?: {
-    /**
-     * Failed logins to one account within the window. From one address ten times as many.
-     * @default 5
-     */
-    maxAttempts?: number | undefined
-    /** @default 900_000 */
-    windowMs?: number | undefined
-  } | undefined
+  /** How often a password may be guessed. */
+  loginRateLimit?: LoginRateLimitOptions | undefined
 }
 
 /** The option `auth`. */
 export type AuthOptions = ExternalAuth | GatewayAuth | BuiltInAuth
 
-/** `auth` with every default filled in, and checked. */
+const durationOrFalse = orFalse(integer(0, MAX_INTEGER))
+
+export const externalOptions = options<ExternalAuth>()({
+  validate: required(callback),
+  required: option(boolean, true),
+  permissions: optional(permissionOptions),
+  revalidateMs: option(durationOrFalse, false),
+  validateTimeoutMs: option(timerMs, 30_000)
+})
+
+export const gatewayAuthOptions = options<GatewayAuth>()({
+  gateway: gatewayOptions,
+  permissions: optional(permissionOptions)
+})
+
+export const builtInOptions = options<BuiltInAuth>()({
+  builtIn: required(type('`true`', 'must be true', value => value === true)),
+  adminSecret: required(nonEmptyText),
+  // Dates end at 8.64e15.
+  sessionTtl: option(integer(1, 1e15), 86_400_000),
+  passwordMinLength: option(integer(1, 1_024), 8),
+  maxSessionsPerUser: option(integer(1, MAX_INTEGER), 10),
+  loginRateLimit
+})
+
+/** The options of external authentication with their defaults, checked. */
+export type ResolvedExternal = Resolved<typeof externalOptions>
+
+/** The options of the accounts in the store with their defaults, checked. */
+export type ResolvedBuiltIn = Omit<Resolved<typeof builtInOptions>, 'builtIn'>
+
+/** The option `auth` with its defaults, checked. */
 export type ResolvedAuth =
   | ({ readonly mode: 'external' } & ResolvedExternal)
-  | {
-    readonly mode: 'gateway'
-    readonly gateway: GatewayOptions
-    readonly permissions: PermissionConfig | undefined
-  }
+  | ({ readonly mode: 'gateway' } & Resolved<typeof gatewayAuthOptions>)
   | ({ readonly mode: 'builtIn' } & ResolvedBuiltIn)
 
-/** The options of external authentication with every default filled in. */
-export interface ResolvedExternal {
-  readonly validate: ExternalAuth['validate']
-  readonly required: boolean
-  readonly permissions: PermissionConfig | undefined
-  readonly revalidateMs: number | false
-  readonly validateTimeoutMs: number
-}
-
-/** The options of the built-in identity with every default filled in. */
-export interface ResolvedBuiltIn {
-  readonly adminSecret: string
-  readonly sessionTtl: number
-  readonly passwordMinLength: number
-  readonly maxSessionsPerUser: number
-  readonly loginRateLimit: { readonly maxAttempts: number, readonly windowMs: number }
-}
-
-type Mode = ResolvedAuth['mode']
-
-/** The defaults of each form. */
-export const authDefaults: Readonly<Record<Mode, object>> = {
-  external: { required: true, permissions: undefined, revalidateMs: false, validateTimeoutMs: 30_000 },
-  gateway: { permissions: undefined },
-  builtIn: {
-    sessionTtl: 86_400_000,
-    passwordMinLength: 8,
-    maxSessionsPerUser: 10,
-    loginRateLimit: { maxAttempts: 5, windowMs: 900_000 }
+/** The option `auth`, whose members say which of its forms it has. */
+const authOptions: Schema<ResolvedAuth | undefined> = {
+  resolve (given, path) {
+    if (given === undefined) return undefined
+    const auth = requireObject(given, path)
+    if (auth['gateway'] !== undefined) return { ...gatewayAuthOptions.resolve(auth, path), mode: 'gateway' }
+    if (auth['builtIn'] !== undefined) return { ...builtInOptions.resolve(auth, path), mode: 'builtIn' }
+    return { ...externalOptions.resolve(auth, path), mode: 'external' }
   }
 }
 
-const MAX = Number.MAX_SAFE_INTEGER
-
-/** Where `permissionRules` stand. */
-export const RULES_PATH = 'auth.permissions.rules'
-
-const checks: Readonly<Record<Mode, Checks>> = {
-  external: {
-    validate: isFunction,
-    required: isBoolean,
-    permissions: isPermissions,
-    revalidateMs: isDurationOrFalse,
-    validateTimeoutMs: isInteger(1, MAX_TIMER_MS)
-  },
-  gateway: { gateway: (value) => { gatewayHeaders(value as GatewayOptions) }, permissions: isPermissions },
-  builtIn: {
-    builtIn: isTrue,
-    adminSecret: isText,
-    // Dates end at 8.64e15.
-    sessionTtl: isInteger(1, 1e15),
-    passwordMinLength: isInteger(1, 1_024),
-    maxSessionsPerUser: isInteger(1, MAX),
-    loginRateLimit: { maxAttempts: isInteger(1, 1e9), windowMs: isInteger(1, MAX) }
-  }
-}
-
-/** The member that each form cannot do without. */
-const required: Readonly<Record<Mode, string>> = {
-  external: 'validate',
-  gateway: 'gateway',
-  builtIn: 'adminSecret'
-}
+export const loginOptions = options<LoginOptions>()({
+  auth: authOptions,
+  loginTimeoutMs: option(timerMs, 60_000),
+  revocation: options<RevocationOptions>()({ blacklistTtlMs: option(integer(1, MAX_INTEGER), 3_600_000) })
+})
 
 /**
  * Checks the option `auth` and fills in its defaults; `undefined` stays so.
  * @throws {NoexOptionsError}
  */
 export function resolveAuth (auth: unknown): ResolvedAuth | undefined {
-  if (auth === undefined) return undefined
-  if (!isPlainObject(auth)) throw new NoexOptionsError('auth', 'must be an object')
-  const mode: Mode =
-    auth['gateway'] !== undefined ? 'gateway' : auth['builtIn'] !== undefined ? 'builtIn' : 'external'
-  checkGroup(auth, checks[mode], 'auth.')
-  const member = required[mode]
-  if (auth[member] === undefined) throw new NoexOptionsError(`auth.${member}`, 'is required')
-  return { ...merge(authDefaults[mode], auth, checks[mode]), mode } as unknown as ResolvedAuth
+  return authOptions.resolve(auth, 'auth')
 }
 
-function isTrue (value: unknown, path: string): void {
-  if (value !== true) throw new NoexOptionsError(path, 'must be true')
-}
-
-function isDurationOrFalse (value: unknown, path: string): void {
-  if (value !== false) isInteger(0, MAX)(value, path)
-}
-
-const permissionChecks: Checks = { default: isDefault, rules: isRules, check: isSynchronousFunction }
-
-function isPermissions (value: unknown, path: string): void {
-  if (!isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object')
-  checkGroup(value, permissionChecks, `${path}.`)
-}
-
-function isDefault (value: unknown, path: string): void {
-  if (value !== 'allow' && value !== 'deny') throw new NoexOptionsError(path, 'must be "allow" or "deny"')
-}
-
-function isRules (value: unknown, path: string): void {
-  if (!Array.isArray(value)) throw new NoexOptionsError(path, 'must be an array')
-  value.forEach((rule: unknown, i) => {
-    const at = `${path}[${i}]`
-    if (!isPlainObject(rule)) throw new NoexOptionsError(at, 'must be an object')
-    const { role, ...entry } = rule
-    isText(role, `${at}.role`)
-    const found = ruleProblem(entry)
-    if (found !== undefined) {
-      throw new NoexOptionsError(found.path === '' ? at : `${at}.${found.path}`, found.problem)
-    }
-    if (
-      role === ANONYMOUS &&
-      entry['where'] !== undefined &&
-      new Where(entry['where'] as Record<string, unknown>).isPersonal
-    ) {
-      throw new NoexOptionsError(`${at}.where`, 'asks for the user, and an anonymous client has none')
-    }
-  })
-}
+/** The path of `permissionRules`. */
+export const RULES_PATH = 'auth.permissions.rules'
 
 /** Throws unless every operation that `permissions` allow exists. @throws {NoexOptionsError} */
 export function checkAllowed (auth: ResolvedAuth | undefined, operations: OperationNames): void {

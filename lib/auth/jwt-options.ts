@@ -1,68 +1,72 @@
 import type { KeyObject } from 'node:crypto'
 import {
-  checkGroup,
-  isInteger,
-  isPlainObject,
-  isText,
-  isTextArray,
-  NoexOptionsError,
-  type Checks
+  NoexOptionsError, option, options, required, requireObject, type Resolved, type ValueType
 } from '../util/option-schema.js'
+import { integer, nonEmptyText, textArray, unchecked } from '../util/option-types.js'
+import { externalOptions } from './auth-options.js'
 import { REFRESH_AGE_MS } from './jwks.js'
 import { checkAlgorithms, publicKey, secretKey, type JwtAlgorithm, type PublicKeyInput } from './jwt-key.js'
-import type { PermissionConfig } from '../permissions/rule-policy.js'
+import type { PermissionConfig } from '../permissions/permission-options.js'
 
-/** What `jwtAuth` takes. Exactly one of `secret`, `publicKey` and `jwksUri` says how tokens are signed. */
+/**
+ * The options of `jwtAuth`. Exactly one of `secret`, `publicKey` and `jwksUri` says how tokens are signed.
+ */
 export interface JwtAuthOptions {
   /**
-   * The secret that the issuer shares with this server: at least as many bytes as the hash of `algorithms`
-   * has, 32 for `HS256`.
+   * Secret that the issuer shares with this server: at least as many bytes as the hash of `algorithms` has,
+   * 32 for `HS256`. One of `secret`, `publicKey` and `jwksUri` is required.
+   * @default none
    */
   secret?: string | Uint8Array | undefined
   /**
-   * The issuer's public key: PEM text (SPKI or an X.509 certificate), a `KeyObject` or a JWK. RSA keys have
+   * Public key of the issuer: PEM text (SPKI or an X.509 certificate), a `KeyObject` or a JWK. RSA keys have
    * at least 2,048 bits.
+   * @default none
    */
   publicKey?: PublicKeyInput | undefined
   /**
-   * Where the issuer publishes its public keys (JWKS): `https`, or `http` on this machine. Keys are used for
-   * at most 10 minutes.
+   * Address at which the issuer publishes its public keys (JWKS): `https`, or `http` on this machine. Keys
+   * are used for at most 10 minutes.
+   * @default none
    */
   jwksUri?: string | undefined
-  /** The algorithms that tokens may be signed with. No other is accepted, whatever a token says. */
+  /** Algorithms that tokens may be signed with. */
   algorithms: readonly JwtAlgorithm[]
-  /** Who must have issued a token (`iss`); one of them, where there are more. */
+  /** Issuer that a token must have (`iss`), or one of several. */
   issuer: string | readonly string[]
-  /** Whom a token must be meant for (`aud`); one of them, where there are more. */
+  /** Audience that a token must have (`aud`), or one of several. */
   audience: string | readonly string[]
   /**
-   * The claim that lists the roles: a name, taken as it is, or the names on the way to it, for instance
+   * Claim that lists the roles: a name, taken as it is, or the names on the way to it, for instance
    * `['realm_access', 'roles']`.
    * @default 'roles'
    */
   rolesClaim?: string | readonly string[] | undefined
   /**
-   * How far the issuer's clock may be off, for `nbf` and `exp`, at most 60,000: a session ends so long after
-   * `exp`.
+   * Time by which the issuer's clock may be off, for `nbf` and `exp`, in milliseconds: a session ends so long
+   * after `exp`.
    * @default 5_000
    */
   clockToleranceMs?: number | undefined
   /**
-   * Time between two fetches from `jwksUri`, at least. A token whose key is not known may have to wait so
-   * long. From 1,000 to 300,000.
+   * Shortest time between two requests to `jwksUri`, in milliseconds, regardless of the tokens that come in.
+   * A token whose key is not known may have to wait so long.
    * @default 30_000
    */
   cooldownMs?: number | undefined
   /**
-   * Whether a client must log in before it may do anything.
+   * Whether a client must log in before it may do anything, as in `ExternalAuth`.
    * @default true
    */
   required?: boolean | undefined
-  /** @default none: as with any other `auth` */
+  /**
+   * Rights of each role, as in `ExternalAuth`.
+   * @default none
+   */
   permissions?: PermissionConfig | undefined
   /**
-   * After how long a token is checked again before its session is used: then a withdrawn key counts.
-   * 0: each time, `false`: never.
+   * When a token is checked again before a request or a push, so that a withdrawn key counts: `false`, never;
+   * `0`, each time; otherwise when so many milliseconds have passed since it was last checked.
    * @default 60_000
    */
   revalidateMs?: number | false | undefined
@@ -73,7 +77,7 @@ export interface JwtAuthOptions {
   validateTimeoutMs?: number | undefined
 }
 
-/** How tokens are checked, with every default filled in, and checked. */
+/** The options of `jwtAuth` with their defaults, checked, and with the keys read. */
 export interface ResolvedJwt {
   readonly key: Uint8Array | KeyObject | { readonly url: URL, readonly cooldownMs: number }
   readonly algorithms: string[]
@@ -82,72 +86,80 @@ export interface ResolvedJwt {
   /** The names on the way to the roles. */
   readonly rolesPath: readonly string[]
   readonly clockToleranceMs: number
+  /** The options that belong to every `auth`. */
+  readonly auth: Pick<JwtValues, 'required' | 'permissions' | 'revalidateMs' | 'validateTimeoutMs'>
 }
+
+/** One text, or several. */
+const texts: ValueType = {
+  text: 'text, or array of texts',
+  check (value, path) {
+    if (!Array.isArray(value)) {
+      nonEmptyText.check(value, path)
+      return
+    }
+    textArray.check(value, path)
+    if (value.length === 0) throw new NoexOptionsError(path, 'must not be empty')
+  }
+}
+
+const { validate: _, ...ofEveryAuth } = externalOptions.members
+
+export const jwtOptions = options<JwtAuthOptions>()({
+  secret: option(unchecked('text or `Uint8Array` of 32 bytes or more'), undefined),
+  publicKey: option(unchecked('PEM text, `KeyObject` or JWK'), undefined),
+  jwksUri: option({ ...nonEmptyText, text: '`https` address' }, undefined),
+  algorithms: required(unchecked('array of names of algorithms')),
+  issuer: required(texts),
+  audience: required(texts),
+  rolesClaim: option(texts, 'roles'),
+  clockToleranceMs: option(integer(0, 60_000), 5_000),
+  cooldownMs: option(integer(1_000, REFRESH_AGE_MS), 30_000),
+  ...ofEveryAuth,
+  revalidateMs: option(ofEveryAuth.revalidateMs.type, 60_000)
+})
 
 const PATH = 'auth'
-const DEFAULT_COOLDOWN_MS = 30_000
-const DEFAULT_TOLERANCE_MS = 5_000
-
 const keyOptions = ['secret', 'publicKey', 'jwksUri'] as const
 
-/**
- * What can be checked by itself. The others follow from the key, or belong to every `auth` (auth-options.ts).
- */
-const checks: Checks = {
-  secret: () => {},
-  publicKey: () => {},
-  jwksUri: isText,
-  algorithms: () => {},
-  issuer: isTextOrTexts,
-  audience: isTextOrTexts,
-  rolesClaim: isTextOrTexts,
-  clockToleranceMs: isInteger(0, 60_000),
-  cooldownMs: isInteger(1_000, REFRESH_AGE_MS),
-  required: () => {},
-  permissions: () => {},
-  revalidateMs: () => {},
-  validateTimeoutMs: () => {}
-}
+type JwtValues = Resolved<typeof jwtOptions>
 
 /**
- * Checks what `jwtAuth` is given, except for what belongs to every `auth`, and fills in the defaults.
- * @throws {NoexOptionsError} at the first option that is unknown or wrong, with its path below `auth`.
+ * Checks the options of `jwtAuth` and fills in the defaults.
+ * @throws {NoexOptionsError} at the first option that is unknown or wrong, with its path below `auth`
  */
 export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {
-  if (!isPlainObject(options)) throw new NoexOptionsError(PATH, 'must be an object')
-  checkGroup(options, checks, `${PATH}.`)
-  const given = keyOptions.filter(name => options[name] !== undefined)
-  const [kind] = given
-  if (kind === undefined || given.length > 1) {
+  const values = jwtOptions.resolve(requireObject(options, PATH), PATH)
+  const [kind, ...others] = keyOptions.filter(name => values[name] !== undefined)
+  if (kind === undefined || others.length > 0) {
     throw new NoexOptionsError(PATH, `needs exactly one of ${keyOptions.join(', ')}`)
-  }
-  for (const name of ['algorithms', 'issuer', 'audience'] as const) {
-    if (options[name] === undefined) throw new NoexOptionsError(`${PATH}.${name}`, 'is required')
   }
   if (options.cooldownMs !== undefined && kind !== 'jwksUri') {
     throw new NoexOptionsError(`${PATH}.cooldownMs`, 'has no effect without jwksUri')
   }
-  checkAlgorithms(options.algorithms, kind === 'secret' ? 'secret' : 'public', `${PATH}.algorithms`)
+  checkAlgorithms(values.algorithms, kind === 'secret' ? 'secret' : 'public', `${PATH}.algorithms`)
+  const { required, permissions, revalidateMs, validateTimeoutMs } = values
   return {
-    key: keyOf(kind, options),
-    algorithms: [...options.algorithms],
-    issuer: texts(options.issuer),
-    audience: texts(options.audience),
-    rolesPath: texts(options.rolesClaim ?? 'roles'),
-    clockToleranceMs: options.clockToleranceMs ?? DEFAULT_TOLERANCE_MS
+    key: keyOf(kind, values),
+    algorithms: [...values.algorithms],
+    issuer: textsIn(values.issuer),
+    audience: textsIn(values.audience),
+    rolesPath: textsIn(values.rolesClaim),
+    clockToleranceMs: values.clockToleranceMs,
+    auth: { required, permissions, revalidateMs, validateTimeoutMs }
   }
 }
 
-function keyOf (kind: typeof keyOptions[number], options: JwtAuthOptions): ResolvedJwt['key'] {
+function keyOf (kind: typeof keyOptions[number], values: JwtValues): ResolvedJwt['key'] {
   const path = `${PATH}.${kind}`
-  if (kind === 'secret') return secretKey(options.secret, options.algorithms, path)
+  if (kind === 'secret') return secretKey(values.secret, values.algorithms, path)
   if (kind === 'publicKey') {
-    return publicKey(options.publicKey, options.algorithms, path, `${PATH}.algorithms`)
+    return publicKey(values.publicKey, values.algorithms, path, `${PATH}.algorithms`)
   }
-  return { url: jwksUrl(options.jwksUri ?? '', path), cooldownMs: options.cooldownMs ?? DEFAULT_COOLDOWN_MS }
+  return { url: jwksUrl(values.jwksUri ?? '', path), cooldownMs: values.cooldownMs }
 }
 
-/** Over plain http anybody on the way could put in a key of their own. */
+/** Over plain http, a program on the way could put in a key of its own. */
 function jwksUrl (text: string, path: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (
@@ -167,15 +179,6 @@ function isLoopback (host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
-function isTextOrTexts (value: unknown, path: string): void {
-  if (!Array.isArray(value)) {
-    isText(value, path)
-    return
-  }
-  isTextArray(value, path)
-  if (value.length === 0) throw new NoexOptionsError(path, 'must not be empty')
-}
-
-function texts (value: string | readonly string[]): string[] {
+function textsIn (value: string | readonly string[]): string[] {
   return typeof value === 'string' ? [value] : [...value]
 }

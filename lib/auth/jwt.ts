@@ -1,7 +1,7 @@
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import { systemClock, type Clock } from '../util/clock.js'
 import { isPlainObject } from '../util/option-schema.js'
-import { resolveAuth, type ExternalAuth } from './auth-options.js'
+import type { ExternalAuth } from './auth-options.js'
 import { JwksError, RemoteKeys } from './jwks.js'
 import { resolveJwt, type JwtAuthOptions, type ResolvedJwt } from './jwt-options.js'
 import {
@@ -20,13 +20,14 @@ export interface JwtAuth extends ExternalAuth {
 /** Resolves with the session of a token; `null` for an invalid one. Rejects when keys cannot be fetched. */
 export type TokenValidator = (token: string) => Promise<AuthSession | null>
 
-/** Length limit of a token, in characters: a longer one is refused before it is read. */
+/**
+ * Characters of a JSON Web Token: a longer one is refused before anything is computed.
+ * @limit `UNAUTHORIZED`
+ */
 const MAX_TOKEN_CHARS = 8_192
 
 /** Length limit of a logged reason, in characters: it may contain claims and headers of the client. */
 const MAX_REASON_CHARS = 200
-
-const DEFAULT_REVALIDATE_MS = 60_000
 
 /**
  * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is valid when it is signed by
@@ -41,18 +42,8 @@ const DEFAULT_REVALIDATE_MS = 60_000
  * auth })
  */
 export function jwtAuth (options: JwtAuthOptions): JwtAuth {
-  const validate = tokenValidator(resolveJwt(options), systemClock)
-  const { required, permissions, revalidateMs = DEFAULT_REVALIDATE_MS, validateTimeoutMs } = options
-  const auth = {
-    validate,
-    required,
-    permissions,
-    revalidateMs,
-    ...(validateTimeoutMs !== undefined && { validateTimeoutMs })
-  }
-  // The server checks it again; here, the error shows the call that is wrong.
-  resolveAuth(auth)
-  return auth
+  const resolved = resolveJwt(options)
+  return { validate: tokenValidator(resolved, systemClock), ...resolved.auth }
 }
 
 /** Builds the function that checks tokens. Each has keys of its own. */

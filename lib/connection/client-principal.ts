@@ -15,7 +15,7 @@ import {
 } from '../subscriptions/query-subscriptions.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
-import { MAX_TIMER_MS } from '../util/option-schema.js'
+import { MAX_TIMER_MS } from '../util/option-types.js'
 
 /** The parts of the service that principals work with: one object for all of them. */
 export interface PrincipalHost {

@@ -46,7 +46,7 @@ export interface ConnectionHost extends PrincipalHost {
   /** Called when the connection has become anonymous. */
   onLoggedOut: (connection: Connection) => void
   /**
-   * Called when the connection takes no more requests; `cause` is counted by `CloseCounters`, `wasLoggedIn`
+   * Called when the connection takes no more requests; `cause` is one that `closeCauseOf` takes, `wasLoggedIn`
    * tells whether it had a session until now.
    */
   onStopped: (connection: Connection, cause: string | number, wasLoggedIn: boolean) => void
@@ -237,8 +237,9 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   }
 
   /**
-   * Begins the close: frames that still arrive are dropped, subscriptions end, and the close frame follows
-   * the messages that have been sent. The socket ends when the client answers, or after `closeTimeoutMs`.
+   * Starts to close: nothing that still arrives is executed, subscriptions end, and the messages that have
+   * been sent are followed by the close frame. The socket ends when the client agrees, or after
+   * `CLOSE_TIMEOUT_MS`.
    */
   close (reason: CloseReason): void {
     if (!this.isOpen) return

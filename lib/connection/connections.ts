@@ -4,17 +4,16 @@ import type { Authorizer } from '../permissions/authorizer.js'
 import type { Session } from '../protocol/session.js'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Clock } from '../util/clock.js'
-import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
-import type { ConnectionQuota } from '../limits/connection-quota.js'
+import { CLOSE_TIMEOUT_MS, closeCauseOf, closeCauses, closeReasons, type CloseReason } from '../protocol/close-codes.js'
+import { AddressQuota, type ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'
-import { closeTimeoutMs } from '../deadlines.js'
-import type { ResolvedOptions } from '../options/options.js'
+import type { ConnectionsOptions } from './connection-options.js'
 import type { Log } from '../util/log.js'
 import { Connection, type ConnectionHost } from './connection.js'
 import type { Upgrade } from '../handshake/upgrade.js'
+import { Counters } from '../util/counters.js'
 import { DeadlineQueue } from '../util/deadline-queue.js'
-import { CloseCounters } from './close-counters.js'
 import { Heartbeat } from './heartbeat.js'
 import { UnauthenticatedInboxes } from './inbox.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
@@ -51,22 +50,20 @@ export class Connections implements ConnectionHost {
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
   dispatch: ConnectionHost['dispatch'] = () => undefined
-  readonly closeCounters = new CloseCounters()
+  readonly closeCounters = new Counters(closeCauses)
   readonly #connectionQuota: ConnectionQuota
-  readonly #rejections: Rejections
-  /** Unauthenticated connections that have been closed and whose socket has not ended. */
+  /** Those whose socket is there although they have been sent away before anybody has logged in. */
   readonly #closingUnauthenticated = new Set<Connection>()
   /** Connections whose client must log in before the deadline. */
   readonly #unauthenticated: DeadlineQueue<Connection>
   readonly #log: Log
-  readonly #maxPerAddress: number
   readonly #heartbeat: Heartbeat
   readonly #connections = new Set<Connection>()
-  readonly #perAddress = new Map<string, number>()
+  readonly #addressQuota: AddressQuota
   #authenticated = 0
   #emptied: Array<() => void> = []
 
-  constructor (options: ResolvedOptions, parts: ConnectionsParts) {
+  constructor (options: ConnectionsOptions, parts: ConnectionsParts) {
     const { log, clock, trail, requiresAuth, authorizer, authenticator, isRevoked } = parts
     const { connectionQuota, rejections } = parts
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
@@ -84,21 +81,20 @@ export class Connections implements ConnectionHost {
       clock,
       connection => { connection.close(closeReasons.slowConsumer) }
     )
-    this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
+    this.closing = new DeadlineQueue(CLOSE_TIMEOUT_MS, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
     this.trail = trail
     this.authorizer = authorizer
     this.authenticator = authenticator
     this.isRevoked = isRevoked
     this.#connectionQuota = connectionQuota
-    this.#rejections = rejections
     this.#unauthenticated = new DeadlineQueue(
       options.loginTimeoutMs,
       clock,
       connection => { connection.close(closeReasons.loginTimeout) }
     )
     this.#log = log
-    this.#maxPerAddress = options.maxConnectionsPerIp
+    this.#addressQuota = new AddressQuota(options.maxConnectionsPerIp, rejections)
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
   }
 
@@ -143,10 +139,8 @@ export class Connections implements ConnectionHost {
     // From now on the quota follows the session of the connection.
     this.#connectionQuota.change(upgrade.session?.userId, undefined)
     const connection = new Connection(ws, `conn-${++lastId}`, upgrade, this)
-    const fromAddress = this.#perAddress.get(connection.addressKey) ?? 0
     this.logOf(connection).info({ remoteAddress: upgrade.remoteAddress }, 'connection opened')
-    if (fromAddress >= this.#maxPerAddress) {
-      this.#rejections.count('connections_per_ip')
+    if (!this.#addressQuota.acquire(connection.addressKey)) {
       connection.close(closeReasons.tooManyConnections)
       this.#stopCounting(connection)
       this.#connectionQuota.release()
@@ -154,7 +148,6 @@ export class Connections implements ConnectionHost {
     }
     // A refused connection is not counted: it must not keep others out while its socket closes.
     this.#connections.add(connection)
-    this.#perAddress.set(connection.addressKey, fromAddress + 1)
     this.#heartbeat.add(connection)
     if (this.requiresAuth && connection.session === undefined) this.#unauthenticated.add(connection)
     connection.welcome()
@@ -223,8 +216,8 @@ export class Connections implements ConnectionHost {
     this.closing.clear()
   }
 
-  onStopped (connection: Connection, cause: string | number, wasLoggedIn: boolean): void {
-    this.closeCounters.count(cause)
+  onStopped (connection: Connection, ending: string | number, wasLoggedIn: boolean): void {
+    this.closeCounters.count(closeCauseOf(ending))
     this.#heartbeat.delete(connection)
     this.#unauthenticated.delete(connection)
     this.stalled.delete(connection)
@@ -243,7 +236,7 @@ export class Connections implements ConnectionHost {
     this.#stopCounting(connection)
     if (!this.#connections.delete(connection)) return
     this.#connectionQuota.release()
-    this.#uncount(connection.addressKey)
+    this.#addressQuota.release(connection.addressKey)
     if (this.#connections.size > 0) return
     const emptied = this.#emptied
     this.#emptied = []
@@ -252,12 +245,6 @@ export class Connections implements ConnectionHost {
 
   #stopCounting (connection: Connection): void {
     if (this.#closingUnauthenticated.delete(connection)) this.#connectionQuota.stop(undefined)
-  }
-
-  #uncount (address: string): void {
-    const left = (this.#perAddress.get(address) as number) - 1
-    if (left === 0) this.#perAddress.delete(address)
-    else this.#perAddress.set(address, left)
   }
 
   logOf (connection: Connection): Log {

@@ -3,6 +3,7 @@ import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
 import { NoexServerError, NothingNamedError, type NoexErrorCode } from '../protocol/errors.js'
+import { internalError } from '../protocol/refusals.js'
 import { incompleteBucket, toReplyError } from '../store/store-errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestMetrics } from '../metrics/request-metrics.js'
@@ -159,7 +160,7 @@ async function perform (
     if (isAnswered) return
     reply?.unsent?.()
     reply?.answered?.()
-    caller.flow.reply({ text: encodeError(request.id, failedInside(), false) })
+    caller.flow.reply({ text: encodeError(request.id, internalError(), false) })
   } finally {
     caller.answering = undefined
   }
@@ -243,7 +244,7 @@ function failureOf (
   const known = toReplyError(error)
   if (known !== undefined) return known
   caller.logFailure(error, request.type, operation?.resourceOf(request))
-  return failedInside()
+  return internalError()
 }
 
 /** Logs, once for each bucket, that it takes no writes until the application defines it. */
@@ -253,10 +254,6 @@ function logIncomplete (failure: NoexServerError, { log }: RequestClient, { serv
   server.sharedStore.incomplete.add(bucket)
   const reason = 'definition_missing'
   log.error({ bucket, reason }, 'a bucket takes no writes: the application must define it')
-}
-
-function failedInside (): NoexServerError {
-  return new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
 }
 
 /** Encodes a failure. Never throws, although `details` of the application may be no JSON. */
@@ -270,6 +267,6 @@ function encodeFailure (
     return encodeError(request.id, failure, to.exposeErrorDetails)
   } catch {
     caller.logFailure(failure, request.type)
-    return encodeError(request.id, failedInside(), false)
+    return encodeError(request.id, internalError(), false)
   }
 }

@@ -25,7 +25,10 @@ interface Item {
   isReady: boolean
 }
 
-/** The number of replies that may wait. */
+/**
+ * Replies to one client that wait until their audit entries are durable.
+ * @limit nothing more is read from the client until it has fewer
+ */
 const MAX_REPLIES = 256
 
 /** The replies of one connection that wait until they may be sent, in the order of the requests. */

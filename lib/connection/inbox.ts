@@ -7,10 +7,24 @@ export interface InboxLimits {
   readonly maxBytes: number
 }
 
-/** The bounds for a client that has logged in, or need not. */
-const usualLimits: InboxLimits = { maxFrames: 256, maxBytes: 1_048_576 }
+/**
+ * Messages of one client that wait for their turn.
+ * @limit nothing more is read from the client until it has fewer
+ */
+const MAX_WAITING_FRAMES = 256
+/**
+ * Bytes of the messages of one client that wait for their turn.
+ * @limit nothing more is read from the client until it has fewer
+ */
+const MAX_WAITING_BYTES = 1_048_576
 
-/** Bytes that may wait in the inboxes of all unauthenticated clients together. */
+/** As much may wait for a client that has logged in, or need not. */
+const usualLimits: InboxLimits = { maxFrames: MAX_WAITING_FRAMES, maxBytes: MAX_WAITING_BYTES }
+
+/**
+ * Bytes of the messages that wait for their turn, of all clients that have yet to log in.
+ * @limit close 1013 `overloaded`
+ */
 const MAX_UNAUTHENTICATED_BYTES = 67_108_864
 
 /** Bytes of memory that a text takes beside its characters; counted where small frames may be many. */

@@ -2,7 +2,7 @@ import { PassThrough, type Duplex } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 import type { RawData, WebSocket, WebSocketServer } from 'ws'
 import { runInNextTurn } from '../util/clock.js'
-import { closeTimeoutMs } from '../deadlines.js'
+import { CLOSE_TIMEOUT_MS } from '../protocol/close-codes.js'
 
 /**
  * The private members of a WebSocket of `ws` that this module uses. Each is checked for before it is used,
@@ -39,9 +39,25 @@ export function responseOf (stream: Duplex): ServerResponse | undefined {
 }
 
 /**
- * Returns the number of fragments in which a message of `maxPayload` bytes may come, and of pieces in which
- * TCP may deliver it. Each costs memory beside its bytes, so without these limits a client could take far
- * more than it sends. They allow fragments of 4 KiB and pieces of 256 bytes; a network's smallest have 536.
+ * Fragments of a message, and one more for each 4 KiB of `maxPayloadBytes` above 256 KiB.
+ * @limit close 1008
+ */
+const MIN_FRAGMENTS = 64
+/** Bytes of `maxPayloadBytes` for each further one. */
+const FRAGMENT_BYTES = 4_096
+/**
+ * Packets in which a message comes in, and one more for each 256 bytes of `maxPayloadBytes` above 256 KiB.
+ * @limit close 1008
+ */
+const MIN_PACKETS = 1_024
+/** Bytes of `maxPayloadBytes` for each further one. */
+const PACKET_BYTES = 256
+
+/**
+ * In how many fragments a message of `maxPayload` bytes may come, and in how many pieces TCP may deliver it.
+ * A fragment or a piece costs memory beside its bytes, so without these limits a client could take far more
+ * than it sends. They let a message pass in fragments of 4 KiB, and in pieces of 256 bytes: the smallest that
+ * a network makes has 536.
  */
 export function frameLimits (maxPayload: number): {
   readonly maxPayload: number
@@ -50,8 +66,8 @@ export function frameLimits (maxPayload: number): {
 } {
   return {
     maxPayload,
-    maxFragments: Math.max(64, Math.ceil(maxPayload / 4_096)),
-    maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 256))
+    maxFragments: Math.max(MIN_FRAGMENTS, Math.ceil(maxPayload / FRAGMENT_BYTES)),
+    maxBufferedChunks: Math.max(MIN_PACKETS, Math.ceil(maxPayload / PACKET_BYTES))
   }
 }
 
@@ -60,8 +76,8 @@ export function frameLimits (maxPayload: number): {
  * check of UTF-8, and the time for the answer to a close frame.
  */
 export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
-  // A client that begins a close and does not end it gets no more time than others.
-  ;(ws as unknown as WebSocketInside)._closeTimeout = closeTimeoutMs
+  // Who says that it closes and does not must not be waited for any longer than others.
+  ;(ws as unknown as WebSocketInside)._closeTimeout = CLOSE_TIMEOUT_MS
   const receiver = (ws as unknown as WebSocketInside)._receiver
   if (receiver == null) return
   const { maxPayload, maxFragments, maxBufferedChunks } = frameLimits(maxPayloadBytes)

@@ -1,13 +1,14 @@
-// The exports of `@hamicek/noex-server` beside its server, under the same names.
-import type { AuthOptions, BuiltInAuth } from '../auth/auth-options.js'
+// The exports of `@hamicek/noex-server` beside its server, under the names that they have there.
+import type { AuthOptions, BuiltInAuth, RevocationOptions } from '../auth/auth-options.js'
 import type { Tier } from '../permissions/policy.js'
 import { isBuiltInRole, includesTier, tierOf } from '../permissions/tiers.js'
 import type { AuditOptions } from '../audit/audit-options.js'
 import type { AuditFilter } from '../audit/ring.js'
 import type { ConnectionInfo, ServerStats } from '../operations/server-info.js'
+import type { BackpressureOptions, HeartbeatOptions } from '../connection/connection-options.js'
+import type { ConnectionLimitsOptions } from '../limits/limit-options.js'
 import type { RateLimitOptions } from '../limits/rate-limit-options.js'
 import { operations } from '../operations/registry.js'
-import type { NoexOptions } from '../options/options.js'
 import type { ProcedureOptions } from '../procedures/procedure-options.js'
 import type {
   NoticeMessage, PingMessage, PongMessage, PushMessage, ReplyMessage, RequestMessage
@@ -24,17 +25,17 @@ export type BuiltInAuthConfig = BuiltInAuth
 /** The option `rateLimit`. */
 export type RateLimitConfig = RateLimitOptions
 /** The option `heartbeat`. */
-export type HeartbeatConfig = NonNullable<NoexOptions['heartbeat']>
+export type HeartbeatConfig = HeartbeatOptions
 /** The option `backpressure`. */
-export type BackpressureConfig = NonNullable<NoexOptions['backpressure']>
+export type BackpressureConfig = BackpressureOptions
 /** The option `connectionLimits`. */
-export type ConnectionLimitsConfig = NonNullable<NoexOptions['connectionLimits']>
+export type ConnectionLimitsConfig = ConnectionLimitsOptions
 /** The option `audit`. */
 export type AuditConfig = AuditOptions
 /** The members of the operation `audit.query`. */
 export type AuditQuery = AuditFilter
 /** The option `revocation`. */
-export type RevocationConfig = NonNullable<NoexOptions['revocation']>
+export type RevocationConfig = RevocationOptions
 /** A user who may not log in for a while. A type only: no function returns one. */
 export interface RevokedEntry {
   readonly userId: string

@@ -1,30 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { checkGroup, isPlainObject, NoexOptionsError, type Checks } from '../util/option-schema.js'
-import { checkHeaderName, headerReader, reducedName, type HeaderRefusal } from './raw-headers.js'
+import { requireObject } from '../util/option-schema.js'
+import { gatewayOptions, type GatewayOptions } from './gateway-options.js'
+import { headerReader, type HeaderRefusal } from './raw-headers.js'
 import { trustedProxyMatcher } from './trusted-proxies.js'
 
-/** The option `auth.gateway`: a proxy authenticates users and names them in headers. */
-export interface GatewayOptions {
-  /** The header that names the user, for instance `X-Forwarded-User`. */
-  userHeader: string
-  /**
-   * The header that lists the user's roles, separated by commas.
-   * @default none: users have no roles
-   */
-  rolesHeader?: string | undefined
-  /** Addresses and networks (CIDR notation) of the proxies. The headers count only from these. */
-  trustedProxies: readonly string[]
-  /**
-   * A header with which the proxy proves its identity, against other programs at its address.
-   * @default none
-   */
-  secretHeader?: string | undefined
-  /** The value of `secretHeader`: 1 to 1,024 visible ASCII characters without blanks. */
-  secret?: string | undefined
-}
-
-/** The user of a request, as the gateway names it. */
-interface GatewayIdentity {
+/** Who a request comes from, as the gateway says. */
+export interface GatewayIdentity {
   readonly userId: string
   /** Each once, in the order of the header. */
   readonly roles: readonly string[]
@@ -40,29 +21,21 @@ export type Gateway = (
 ) => GatewayIdentity | HeaderRefusal
 
 const PATH = 'auth.gateway'
+/**
+ * Roles that a gateway names for one user.
+ * @limit 400 in place of the upgrade
+ */
 const MAX_ROLES = 64
+/**
+ * Characters of the header in which a gateway names roles.
+ * @limit 400 in place of the upgrade
+ */
 const MAX_ROLES_CHARS = 4_096
 
 /** A character of a name. Proxies join repeated headers with commas, and some parse quotes and parameters. */
 const CHAR = '(?:(?![,;"\'])[!-~])'
 const USER = new RegExp(`^${CHAR}{1,256}$`)
 const ROLE = new RegExp(`^[ \\t]*(${CHAR}{1,64})[ \\t]*$`)
-const SECRET = /^[!-~]{1,1024}$/
-
-/** Reduced names of headers that proxies fill with other data, or whose value clients can choose. */
-const aboutRequests = new Set([
-  'x-client-ip', 'x-forwarded-by', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-method',
-  'x-forwarded-port', 'x-forwarded-prefix', 'x-forwarded-proto', 'x-forwarded-server', 'x-forwarded-uri',
-  'x-real-ip', 'x-request-id'
-].map(reducedName))
-
-const checks: Checks = {
-  userHeader: checkName,
-  rolesHeader: checkName,
-  trustedProxies: (value, path) => { trustedProxyMatcher(value as string[], path) },
-  secretHeader: checkName,
-  secret: checkSecret
-}
 
 /**
  * Builds the function that reads users from the headers of a gateway. Only a peer within `trustedProxies` can
@@ -73,10 +46,11 @@ const checks: Checks = {
  * @throws {NoexOptionsError} for a bad option, with its path below `auth.gateway`
  */
 export function gatewayHeaders (options: GatewayOptions): Gateway {
-  checkOptions(options)
-  const { userHeader, rolesHeader, secretHeader } = options
-  const isTrusted = trustedProxyMatcher(options.trustedProxies, `${PATH}.trustedProxies`)
-  const secretHash = options.secret === undefined ? undefined : hash(options.secret)
+  const {
+    userHeader, rolesHeader, secretHeader, secret, trustedProxies
+  } = gatewayOptions.resolve(requireObject(options, PATH), PATH)
+  const isTrusted = trustedProxyMatcher(trustedProxies, `${PATH}.trustedProxies`)
+  const secretHash = secret === undefined ? undefined : hash(secret)
   const read = headerReader([userHeader, rolesHeader, secretHeader].filter(name => name !== undefined))
 
   return (peer, rawHeaders) => {
@@ -123,48 +97,4 @@ function rolesOf (value: string): string[] | undefined {
 /** Hashes a secret. Hashes have equal length, so that the time of a comparison reveals nothing. */
 function hash (text: string): Buffer {
   return createHash('sha256').update(text).digest()
-}
-
-function checkOptions (options: GatewayOptions): void {
-  if (!isPlainObject(options)) throw new NoexOptionsError(PATH, 'must be an object')
-  checkGroup(options, checks, `${PATH}.`)
-  for (const member of ['userHeader', 'trustedProxies'] as const) {
-    if (options[member] === undefined) throw new NoexOptionsError(`${PATH}.${member}`, 'is required')
-  }
-  const { secretHeader, secret } = options
-  if (secret === undefined && secretHeader !== undefined) {
-    throw new NoexOptionsError(`${PATH}.secret`, 'is required with secretHeader')
-  }
-  if (secret !== undefined && secretHeader === undefined) {
-    throw new NoexOptionsError(`${PATH}.secretHeader`, 'is required with secret')
-  }
-  checkDistinct(options)
-}
-
-function checkName (name: unknown, path: string): void {
-  checkHeaderName(name, path)
-  if (aboutRequests.has(reducedName(String(name)))) {
-    throw new NoexOptionsError(path, 'must not be a header that proxies fill with something else')
-  }
-}
-
-function checkSecret (secret: unknown, path: string): void {
-  if (typeof secret !== 'string' || !SECRET.test(secret)) {
-    throw new NoexOptionsError(path, 'must be 1 to 1,024 visible ASCII characters without blanks')
-  }
-}
-
-/** Refuses options that name the same header. */
-function checkDistinct (options: GatewayOptions): void {
-  const taken = new Map<string, string>()
-  for (const member of ['userHeader', 'rolesHeader', 'secretHeader'] as const) {
-    const reduced = reducedName(options[member] ?? '')
-    const other = taken.get(reduced)
-    if (other !== undefined) {
-      throw new NoexOptionsError(
-        `${PATH}.${member}`, `must not be the same header as ${other}, in no other spelling either`
-      )
-    }
-    if (reduced !== '') taken.set(reduced, member)
-  }
 }

@@ -1,8 +1,9 @@
 import { NoexOptionsError } from '../util/option-schema.js'
 
 /**
- * Number of headers from which on a request is refused. Node keeps 1,000 by default, and many releases drop
- * the others silently: a header that a proxy adds last would be missing.
+ * Headers of a request that are too many: by default Node keeps 1,000, and many of its releases drop the
+ * others without a word, so that a header which a proxy adds last would be missing.
+ * @limit 400 in place of the upgrade
  */
 const TOO_MANY_HEADERS = 1_000
 

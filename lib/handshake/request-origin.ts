@@ -1,5 +1,6 @@
 import { clientAddress, plainAddress, readAddress, type ClientAddress } from './client-address.js'
-import { gatewayHeaders, type Gateway, type GatewayOptions } from './gateway-headers.js'
+import { gatewayHeaders, type Gateway } from './gateway-headers.js'
+import type { GatewayOptions } from './gateway-options.js'
 import { refuseTooMany, type HeaderRefusal } from './raw-headers.js'
 import type { RequestHeaders, Session } from '../protocol/session.js'
 import { trustedProxyMatcher } from './trusted-proxies.js'
@@ -28,14 +29,10 @@ export interface RequestOriginRefusal extends Omit<HeaderRefusal, 'refused'> {
   readonly refused: HeaderRefusal['refused'] | 403
 }
 
-/** The mode of authentication, as far as the handshake depends on it. */
-export type HandshakeAuth =
-  | { readonly mode: 'gateway', readonly gateway: GatewayOptions }
-  | { readonly mode: 'external' | 'builtIn' }
-
-/** The options and state on which the origin of a request depends. */
-interface RequestOriginOptions {
-  readonly auth: HandshakeAuth | undefined
+/** What arrivals are told by. */
+export interface RequestOriginOptions {
+  /** `undefined` where no gateway names the users. */
+  readonly gateway: GatewayOptions | undefined
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined
   readonly isRevoked: (userId: string) => boolean
@@ -47,12 +44,12 @@ export class RequestOriginResolver {
   readonly #gateway: Gateway | undefined
   readonly #isRevoked: (userId: string) => boolean
 
-  constructor ({ auth, realIpHeader, trustedProxies, isRevoked }: RequestOriginOptions) {
+  constructor ({ gateway, realIpHeader, trustedProxies, isRevoked }: RequestOriginOptions) {
     this.#clientAddress =
       realIpHeader === undefined
         ? undefined
         : clientAddress(realIpHeader, trustedProxyMatcher(trustedProxies ?? [], 'trustedProxies'))
-    this.#gateway = auth?.mode === 'gateway' ? gatewayHeaders(auth.gateway) : undefined
+    this.#gateway = gateway && gatewayHeaders(gateway)
     this.#isRevoked = isRevoked
   }
 

@@ -1,5 +1,4 @@
 import type { RequestHeaders } from '../protocol/session.js'
-import type { HandshakeAuth } from './request-origin.js'
 
 const noHeaders: RequestHeaders = {}
 
@@ -9,12 +8,10 @@ const noHeaders: RequestHeaders = {}
  */
 export function retainedHeaders (
   headers: RequestHeaders,
-  { auth, allowedOrigins }: {
-    readonly auth: Pick<HandshakeAuth, 'mode'> | undefined
-    readonly allowedOrigins: readonly string[] | undefined
-  }
+  mode: 'external' | 'gateway' | 'builtIn' | undefined,
+  allowedOrigins: readonly string[] | undefined
 ): RequestHeaders {
-  switch (auth?.mode) {
+  switch (mode) {
     case 'external': return allowedOrigins === undefined ? withoutAmbient(headers) : { ...headers }
     case 'builtIn': return { 'user-agent': headers['user-agent'] }
     default: return noHeaders

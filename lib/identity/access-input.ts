@@ -3,6 +3,10 @@ import {
   accessClasses, resourceTypes, type AccessClass, type Resource, type ResourceType
 } from './records.js'
 
+/**
+ * Characters of the name of a resource with an access list.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_NAME_CHARS = 256
 
 /** A user or a role, as a client names it: the holder of an entry of an access list. */

@@ -8,7 +8,10 @@ import type { IdentityPolicy } from './identity-policy.js'
 import { accessClasses, type AccessClass, type Resource } from './records.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
-/** Number of entries that one access list can have. */
+/**
+ * Entries of one access list.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_ENTRIES = 1_000
 
 /** An entry of an access list, as clients see it. */

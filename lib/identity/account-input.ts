@@ -1,5 +1,5 @@
 import { invalid } from '../protocol/errors.js'
-import { normalPassword } from './passwords.js'
+import { MAX_PASSWORD_CHARS, normalPassword } from './passwords.js'
 
 /** The properties of a new account that a client chooses; a value of another type counts as absent. */
 export interface UserInput {
@@ -11,10 +11,20 @@ export interface UserInput {
   readonly metadata?: unknown
 }
 
-/** The limit of `Passwords`, in UTF-16 units. */
-const MAX_PASSWORD_CHARS = 1_024
+/**
+ * Characters of JSON of the metadata of an account.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_METADATA_CHARS = 16_384
+/**
+ * Characters of the display name of an account.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_DISPLAY_NAME_CHARS = 256
+/**
+ * Characters of the email address of an account.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_EMAIL_CHARS = 320
 
 /** Checks the length of a new password, and that it is well-formed Unicode. @throws `VALIDATION_ERROR` */

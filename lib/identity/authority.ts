@@ -2,6 +2,7 @@ import type { Grant } from '../permissions/grant.js'
 import type { Session } from '../protocol/session.js'
 import type { Cause } from '../store/row-scope.js'
 import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
+import { loginRequired } from '../protocol/refusals.js'
 import type { Directory } from './directory.js'
 import type { Role, User } from './records.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
@@ -18,7 +19,7 @@ export type Actor = Pick<Grant, 'assertStillAllowed' | 'note'> & {
 export function sessionOf (actor: Actor): Session {
   actor.assertStillAllowed()
   const { session } = actor.principal
-  if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
+  if (session === undefined) throw loginRequired()
   return session
 }
 

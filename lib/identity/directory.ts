@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Change, StoreRecord, WriteOptions } from '@hamicek/noex-store'
-import { NoexServerError } from '../protocol/errors.js'
+import { tooManyChanges } from '../protocol/refusals.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
@@ -17,7 +17,10 @@ import type { Resource, SystemBucket } from './records.js'
 import { systemBuckets } from './system-buckets.js'
 import { SUPERADMIN_ID, systemRoles, type NamedOperation } from './system-roles.js'
 
-/** Number of changes that can wait; each waits for a few short writes at most. */
+/**
+ * Changes of accounts and roles that wait for their turn; each waits for a few short writes at most.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 const MAX_WAITING = 1_000
 
 /** Time after which the client of a refused change can retry, in milliseconds. */
@@ -133,10 +136,7 @@ export class Directory extends DirectoryCache {
    * @throws `RATE_LIMITED` when too many changes wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
-    if (this.#changes.size >= MAX_WAITING) {
-      const details = { retryAfterMs: RETRY_AFTER_MS }
-      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', details)
-    }
+    if (this.#changes.size >= MAX_WAITING) throw tooManyChanges(RETRY_AFTER_MS)
     return await this.#changes.run(change)
   }
 

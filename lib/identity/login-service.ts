@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { addressKey } from '../handshake/client-address.js'
 import type { Origin } from '../protocol/session.js'
 import { NoexServerError } from '../protocol/errors.js'
+import { connectionEnded, invalidCredentials, userRevoked } from '../protocol/refusals.js'
 import type { Attempt, LoginLimiter } from '../limits/login-limiter.js'
 import type { NoteOf } from '../store/row-scope.js'
 import type { Directory, DirectoryWrite } from './directory.js'
@@ -46,11 +47,8 @@ export class LoginService {
     const attempt = limiter.attemptLogin(account, addressKey(origin.remoteAddress))
     return await settleAttempt(attempt, async () => {
       for (let tries = 1; ; tries++) {
-        const { user, writes } = await this.checkPassword(
-          directory.findUser(username),
-          password,
-          'Invalid credentials'
-        )
+        const found = directory.findUser(username)
+        const { user, writes } = await this.checkPassword(found, password, invalidCredentials())
         const begun = await directory.exclusive(async () => {
           const current = directory.user(user.id)
           // Another login may have renewed the hash meanwhile: the password is the same, and is checked
@@ -64,7 +62,7 @@ export class LoginService {
           return await sessions.begin(current.id, origin, { writes, note })
         })
         if (begun !== undefined) return begun
-        if (tries === MAX_TRIES) throw new NoexServerError('UNAUTHORIZED', 'Invalid credentials')
+        if (tries === MAX_TRIES) throw invalidCredentials()
       }
     })
   }
@@ -80,7 +78,7 @@ export class LoginService {
     const attempt = limiter.attemptSecret(addressKey(origin.remoteAddress))
     // Hashes have equal length, so that the time of the comparison reveals nothing.
     if (!timingSafeEqual(sha256(secret), this.#secretHash)) {
-      throw new NoexServerError('UNAUTHORIZED', 'Invalid credentials')
+      throw invalidCredentials()
     }
     attempt.succeeded()
     this.#refuseRevoked(SUPERADMIN_ID)
@@ -98,11 +96,11 @@ export class LoginService {
   async checkPassword (
     user: User | undefined,
     password: string,
-    refusal: string
+    refusal: NoexServerError
   ): Promise<{ readonly user: User, readonly writes: DirectoryWrite[] }> {
     const { directory, passwords } = this.#parts
     const check = await passwords.check(password, user?.passwordHash, directory.hashSettings.inUse)
-    if (user === undefined || !check.valid) throw new NoexServerError('UNAUTHORIZED', refusal)
+    if (user === undefined || !check.valid) throw refusal
     const { renewed } = check
     const writes: DirectoryWrite[] =
       renewed === undefined ? [] : [{ bucket: '_users', update: user.id, changes: { passwordHash: renewed } }]
@@ -110,9 +108,7 @@ export class LoginService {
   }
 
   #refuseRevoked (userId: string): void {
-    if (this.#parts.isRevoked(userId)) {
-      throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
-    }
+    if (this.#parts.isRevoked(userId)) throw userRevoked()
   }
 }
 
@@ -135,7 +131,7 @@ export async function settleAttempt<T> (attempt: Attempt, work: () => Promise<T>
 
 /** Refuses to begin a session whose token no client would receive. */
 function requireConnected (isConnected: () => boolean): void {
-  if (!isConnected()) throw new NoexServerError('UNAUTHORIZED', 'The connection has ended')
+  if (!isConnected()) throw connectionEnded()
 }
 
 function sha256 (text: string): Buffer {

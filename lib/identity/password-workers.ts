@@ -22,7 +22,10 @@ interface WaitingJob {
   readonly reject: (error: unknown) => void
 }
 
-/** Number of jobs that can wait for a worker; one more is refused. */
+/**
+ * Passwords that wait to be checked.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 export const MAX_WAITING_JOBS = 64
 
 /** Time after which a refused client can retry, in milliseconds: by then some jobs of the queue are done. */

@@ -29,8 +29,11 @@ export interface PasswordsOptions {
   readonly argon2?: boolean
 }
 
-/** The longest password, in UTF-16 units. */
-const MAX_PASSWORD_CHARS = 1_024
+/**
+ * Characters of a password, in UTF-16 units.
+ * @limit `VALIDATION_ERROR`
+ */
+export const MAX_PASSWORD_CHARS = 1_024
 
 /** Number of settings of stored hashes, beside the current one, for which each check computes a key. */
 const MAX_OTHER_SETTINGS = 4

@@ -12,7 +12,15 @@ import { checkName } from './names.js'
 import type { Role } from './records.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 
+/**
+ * Permissions of a role.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_PERMISSIONS = 100
+/**
+ * Characters of the description of a role.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_DESCRIPTION_CHARS = 1_000
 
 /** The properties of a role that a client sets; `undefined` keeps the present value. */

@@ -24,6 +24,10 @@ interface UserServiceParts {
   readonly passwordMinLength: number
 }
 
+/**
+ * Accounts of one page of `identity.listUsers`.
+ * @limit so many are returned
+ */
 const MAX_PAGE_SIZE = 200
 const DEFAULT_PAGE_SIZE = 50
 
@@ -167,7 +171,11 @@ export class UserService {
     const attempt = limiter.attemptPassword(attemptKey(user, user.username))
     await settleAttempt(
       attempt,
-      async () => await logins.checkPassword(user, current, 'The current password is wrong')
+      async () => await logins.checkPassword(
+        user,
+        current,
+        new NoexServerError('UNAUTHORIZED', 'The current password is wrong')
+      )
     )
     attempt.succeeded()
     const passwordHash = await passwords.hash(next)

@@ -1,39 +1,33 @@
 import type { Clock } from '../util/clock.js'
 import { closeReasons } from '../protocol/close-codes.js'
 import type { Connections } from '../connection/connections.js'
-import { inFlightTimeoutMs } from '../deadlines.js'
+import type { Resolved } from '../util/option-schema.js'
 import { withTimeout } from '../util/with-timeout.js'
+import { IN_FLIGHT_TIMEOUT_MS, type shutdownOptions } from './shutdown-options.js'
 
 /**
  * Limit of the time between the reconnections of two clients, in milliseconds: a few need not be spread far.
  */
 const MAX_PACE_MS = 20
 
-/** The durations of a drain, in milliseconds. */
-export interface DrainTimes {
-  /** Time until clients are affected, in which load balancers learn to send no more clients. */
-  readonly drainDelayMs: number
-  /** Time that clients have to disconnect by themselves. */
-  readonly gracePeriodMs: number
-  /** Time over which the reconnections of the clients are spread. */
-  readonly reconnectWindowMs: number
-}
+/** How long a drain takes. */
+export type DrainTimes = Resolved<typeof shutdownOptions>
 
-/** The connections to drain, and the function that refuses new ones. */
-interface DrainHost {
+/** The connections that a drain brings to their end. */
+export interface DrainHost {
   readonly connections: Connections
   readonly clock: Clock
-  /** Refuses new connections from now on. */
+  /** Refuses all upgrades from now on. */
   stopAccepting: () => void
 }
 
 /**
- * Ends every connection. The service continues for `drainDelayMs`, while its health check fails. Then new
- * connections are refused, and the clients are notified and have the grace period to disconnect; requests in
- * flight are answered, and remaining connections are closed. So that not all clients reconnect at the same
- * moment, each is sent a time to wait, and remaining connections are closed one by one over the last part of
- * the grace period. A drain takes at most the delay, the grace period, `inFlightTimeoutMs` and
- * `closeTimeoutMs`. PROTOCOL.md, "Shutdown".
+ * Brings every connection to its end. First everything goes on for `drainDelayMs`, while readiness
+ * answers 503. Then upgrades are refused; the clients are told, and have the grace period to leave; requests
+ * in flight are answered, and the connections that are left are closed. So that not all clients come back at
+ * the same moment, each is told how long to wait before it does, and the connections that are left are closed
+ * one by one over the last part of the grace period. Takes at most the delay, the grace period and two
+ * deadlines of 800 ms, regardless of the clients. PROTOCOL.md, "Shutdown".
  */
 export class Drain {
   readonly #host: DrainHost
@@ -61,7 +55,7 @@ export class Drain {
     if (drainDelayMs > 0) await withTimeout(drainDelayMs, this.#delayEnded, clock)
     stopAccepting()
     if (gracePeriodMs > 0 && connections.size > 0) await this.#waitForClients()
-    await withTimeout(inFlightTimeoutMs, connections.settled(), clock)
+    await withTimeout(IN_FLIGHT_TIMEOUT_MS, connections.settled(), clock)
     connections.closeAll(closeReasons.serverShutdown)
     // Clients that do not answer the close frame are disconnected after `closeTimeoutMs`.
     await connections.empty()
@@ -95,7 +89,7 @@ export class Drain {
 
   /** Closes one connection when its requests are answered. */
   async #close (connection: Connections['all'][number]): Promise<void> {
-    await withTimeout(inFlightTimeoutMs, connection.flow.settled(), this.#host.clock)
+    await withTimeout(IN_FLIGHT_TIMEOUT_MS, connection.flow.settled(), this.#host.clock)
     connection.close(closeReasons.serverShutdown)
   }
 }

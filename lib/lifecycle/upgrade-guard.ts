@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream'
 import { runInNextTick, systemClock } from '../util/clock.js'
 import { DeadlineQueue } from '../util/deadline-queue.js'
 import { responseOf } from '../connection/socket.js'
-import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
+import { CLOSE_TIMEOUT_MS } from '../protocol/close-codes.js'
+import { IN_FLIGHT_TIMEOUT_MS } from './shutdown-options.js'
 
 const kGuard = Symbol('noex.upgradeGuard')
 const kUnanswered = Symbol('noex.unansweredUpgrade')
@@ -89,7 +90,7 @@ export class UpgradeGuard {
     if (--this.#users > 0) return
     UpgradeGuard.#guards.delete(this.#server)
     const drainedMs = this.#drainingSince === undefined ? 0 : systemClock.ticks() - this.#drainingSince
-    this.#cutOffAfter(Math.max(0, inFlightTimeoutMs + closeTimeoutMs - drainedMs))
+    this.#cutOffAfter(Math.max(0, IN_FLIGHT_TIMEOUT_MS + CLOSE_TIMEOUT_MS - drainedMs))
   }
 
   #cutOffAfter (delayMs: number): void {
@@ -98,8 +99,8 @@ export class UpgradeGuard {
 
   readonly #cutOff = (): void => {
     if (this.#server.listening) {
-      // A preClose hook of the application has not settled; it may be closing its own sockets.
-      this.#cutOffAfter(closeTimeoutMs)
+      // A preClose hook takes its time, perhaps to say goodbye to sockets of its own.
+      this.#cutOffAfter(CLOSE_TIMEOUT_MS)
       return
     }
     for (const socket of this.#sockets) socket.destroy()
@@ -112,8 +113,8 @@ export class UpgradeGuard {
     socket.on('close', onClose)
     const earlier = responseOf(socket)
     if (earlier !== undefined && earlier.req !== request) {
-      // The upgrade follows a request that is still being answered: no code can answer it, or ends the
-      // socket.
+      // It has come behind a request that is still being answered: nothing can answer this one, and nothing
+      // looks after the socket.
       endAfter(earlier, socket)
       return
     }

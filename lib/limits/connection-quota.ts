@@ -1,12 +1,44 @@
 import { NoexServerError } from '../protocol/errors.js'
+import type { Resolved } from '../util/option-schema.js'
+import type { connectionLimits } from './limit-options.js'
 import type { RejectionReason, Rejections } from './rejections.js'
 
-/** Limits of concurrent connections. */
-export interface ConnectionLimits {
-  readonly maxConnections: number
-  readonly maxConnectionsPerUser: number
-  /** Limit of connections that must log in and have not. */
-  readonly maxUnauthenticatedConnections: number
+/** How many connections there may be at a time. */
+export type ConnectionLimits = Pick<
+  Resolved<typeof connectionLimits>,
+  'maxConnections' | 'maxConnectionsPerUser' | 'maxUnauthenticatedConnections'
+>
+
+/** Counts the connections of each address, and how many were rejected. */
+export class AddressQuota {
+  readonly #max: number
+  readonly #rejections: Rejections
+  readonly #counts = new Map<string, number>()
+
+  constructor (max: number, rejections: Rejections) {
+    this.#max = max
+    this.#rejections = rejections
+  }
+
+  /**
+   * Counts a connection of an address, by its `addressKey()`, until `release`. Returns whether it was
+   * accepted; one that is not counts as rejected.
+   */
+  acquire (address: string): boolean {
+    const count = this.#counts.get(address) ?? 0
+    if (count >= this.#max) {
+      this.#rejections.count('connections_per_ip')
+      return false
+    }
+    this.#counts.set(address, count + 1)
+    return true
+  }
+
+  release (address: string): void {
+    const left = (this.#counts.get(address) ?? 0) - 1
+    if (left <= 0) this.#counts.delete(address)
+    else this.#counts.set(address, left)
+  }
 }
 
 /** The refusal of an upgrade. */
@@ -17,9 +49,9 @@ interface QuotaRefusal {
 }
 
 /**
- * Counts connections from the acceptance of their upgrade, so that concurrent upgrades cannot exceed the
- * limits. A connection counts for its user as long as it accepts requests, and for the server until its
- * socket has closed.
+ * Counts connections from the moment in which their upgrade is let in, so that those that come at the same
+ * time cannot be more than the limits allow. A connection counts as its user's as long as it takes requests,
+ * and as a connection, and as one without a login, until its socket has ended.
  */
 export class ConnectionQuota {
   readonly #limits: ConnectionLimits
@@ -29,7 +61,7 @@ export class ConnectionQuota {
   #connections = 0
   #unauthenticated = 0
 
-  /** `requiresAuth`: whether clients have to log in. */
+  /** `requiresAuth`: whether a client that is not logged in must do so. */
   constructor (limits: ConnectionLimits, requiresAuth: boolean, rejections: Rejections) {
     this.#limits = limits
     this.#requiresAuth = requiresAuth
@@ -37,8 +69,8 @@ export class ConnectionQuota {
   }
 
   /**
-   * Counts an upgrade; `userId` is the user that a gateway names. Returns a function that takes the count
-   * back where no connection results, at most once; or the refusal.
+   * Counts an upgrade, of `userId` where a gateway has named one. Returns a function that takes the count back when
+   * no connection comes of it, with effect once; or why the upgrade is refused.
    */
   acquire (userId: string | undefined): (() => void) | QuotaRefusal {
     if (this.#connections >= this.#limits.maxConnections) {
@@ -66,8 +98,8 @@ export class ConnectionQuota {
   }
 
   /**
-   * Counts a connection for another user, at a login or a logout; `undefined`: not logged in.
-   * @throws `RATE_LIMITED` when the new user has too many other connections; then nothing is changed
+   * Counts a login on a connection, or a logout.
+   * @throws `RATE_LIMITED` when the user has too many connections besides; then nothing is changed
    */
   change (from: string | undefined, to: string | undefined): void {
     if (from === to) return

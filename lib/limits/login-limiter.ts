@@ -1,4 +1,6 @@
 import type { Clock } from '../util/clock.js'
+import { option, options, type Resolved } from '../util/option-schema.js'
+import { integer, MAX_INTEGER } from '../util/option-types.js'
 import { NoexServerError } from '../protocol/errors.js'
 import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
@@ -9,15 +11,31 @@ const ACCOUNTS_PER_ADDRESS = 10
 /** Unsuccessful attempts of all addresses, as a multiple, before each has only as many as one account. */
 const ACCOUNTS_IN_ALL = 40
 
-/** The only key of the limiter of all addresses together. */
+/** The one key under which the attempts of all addresses are counted. */
 const ALL = ''
 
-/** Limits of attempts to guess a password. */
-export interface LoginLimits {
-  /** Unsuccessful attempts per account and window. The other limits are multiples. */
-  readonly maxAttempts: number
-  readonly windowMs: number
+/** The option `auth.loginRateLimit`. */
+export interface LoginRateLimitOptions {
+  /**
+   * Failed logins to one account within the window; ten times as many from one address.
+   * @limit `RATE_LIMITED` with `details.retryAfterMs`
+   * @default 5
+   */
+  maxAttempts?: number | undefined
+  /**
+   * Length of the window, in milliseconds.
+   * @default 900_000
+   */
+  windowMs?: number | undefined
 }
+
+export const loginRateLimit = options<LoginRateLimitOptions>()({
+  maxAttempts: option(integer(1, 1e9), 5),
+  windowMs: option(integer(1, MAX_INTEGER), 900_000)
+})
+
+/** How often a password may be guessed. */
+export type LoginLimits = Resolved<typeof loginRateLimit>
 
 /** An attempt, which counts as unsuccessful until one of these functions is called. */
 export interface Attempt {
@@ -31,16 +49,16 @@ export interface Attempt {
 }
 
 /**
- * Limits guesses of passwords and of the admin secret. An attempt is counted before the password is checked,
- * so that concurrent guesses are limited like consecutive ones. A locked client is refused with the right
- * password, too. An attempt that one limit refuses is not counted by the others.
+ * Limits how often passwords and the admin secret can be guessed. An attempt is counted before the password
+ * is looked at, so guesses sent at the same time are limited like those sent one after the other. A locked
+ * account is refused with the right password too. An attempt that one limit refuses is counted by none.
  *
- * - An account has `maxAttempts`. When they are used up, this account is locked, and no other.
- * - An address has ten times as many for logins, and `maxAttempts` for the secret. Successful logins do not
- *   count, so that an address shared by many users stays open to them.
- * - All addresses together have forty times as many. When these are used up, each address has `maxAttempts`
- *   instead of ten times as many until the window ends. Thus an attacker with many addresses gets fewer
- *   guesses from each, and an address without failures can still log in.
+ * - An account has `maxAttempts`. When they are used up, that account is locked, and no other.
+ * - An address has ten times as many for logins, and `maxAttempts` of its own for the secret. Successful
+ *   logins do not count, so an address shared by many people stays open to them.
+ * - All addresses together have forty times as many. When these are used up no account is locked by it: until
+ *   their window ends, each address has `maxAttempts` instead of ten times as many. Thus an attacker with
+ *   many addresses gets fewer guesses from each, and an address that has not failed still logs in.
  *
  * User names, addresses and the secret are counted separately, so that a user named like an address does not
  * share its limit. Memory is bounded (`WindowLimiter`). To make the limiter drop a locked account takes
@@ -51,8 +69,8 @@ export class LoginLimiter {
   readonly #accounts: WindowLimiter
   readonly #addresses: WindowLimiter
   readonly #secrets: WindowLimiter
-  readonly #allAddresses: WindowLimiter
-  /** Attempts that an address must have left while those of all addresses are used up. */
+  readonly #all: WindowLimiter
+  /** Attempts that an address must keep unused while those of all are used up. */
   readonly #reserve: number
   readonly #rejections: Rejections
 
@@ -61,7 +79,7 @@ export class LoginLimiter {
     this.#accounts = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: ACCOUNTS_PER_ADDRESS * maxAttempts, windowMs }, clock)
     this.#secrets = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
-    this.#allAddresses = new WindowLimiter({ max: ACCOUNTS_IN_ALL * maxAttempts, windowMs }, clock)
+    this.#all = new WindowLimiter({ max: ACCOUNTS_IN_ALL * maxAttempts, windowMs }, clock)
     this.#reserve = (ACCOUNTS_PER_ADDRESS - 1) * maxAttempts
   }
 
@@ -71,11 +89,12 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts an attempt to log in with a password. `addressKey` is the result of `addressKey()`.
+   * Counts an attempt to log in with a password. `addressKey` is the result of `addressKey()` for the address
+   * of the client.
    * @throws `RATE_LIMITED` with `retryAfterMs`, the same whether the account or the address is locked
    */
   attemptLogin (username: string, addressKey: string): Attempt {
-    const needed = this.#allAddresses.retryAfterMs(ALL) === 0 ? 1 : this.#reserve + 1
+    const needed = this.#all.retryAfterMs(ALL) === 0 ? 1 : this.#reserve + 1
     const retryAfterMs = Math.max(
       this.#accounts.retryAfterMs(username),
       this.#addresses.retryAfterMs(addressKey, needed)
@@ -83,7 +102,7 @@ export class LoginLimiter {
     if (retryAfterMs > 0) throw this.#refusal(retryAfterMs)
     return this.#attempt(this.#accounts, username, [
       this.#addresses.take(addressKey),
-      this.#allAddresses.take(ALL)
+      this.#all.take(ALL)
     ])
   }
 
@@ -96,7 +115,8 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts an attempt of a logged-in user to confirm its password; on the account, like a login.
+   * Counts an attempt of a user who is logged in to prove the own password; on the account, like one to log
+   * in.
    * @throws `RATE_LIMITED` with `retryAfterMs`
    */
   attemptPassword (username: string): Attempt {
@@ -104,8 +124,8 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts an attempt on the key that a success clears. `elsewhere`: functions that take back its other
-   * counts.
+   * Counts on the key that a success clears. `elsewhere` are counts that go back as well, where they were
+   * taken.
    */
   #attempt (
     limiter: WindowLimiter,

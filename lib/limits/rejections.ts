@@ -1,4 +1,6 @@
-/** What is refused because of a limit. */
+import type { Counters } from '../util/counters.js'
+
+/** The limits because of which something is refused. */
 export const rejectionReasons = [
   /** A request: the user, or the address, has made too many. */
   'rate_limit',
@@ -14,22 +16,11 @@ export const rejectionReasons = [
   'unauthenticated_connections',
   /** A subscription: the connection, or all together, have too many. */
   'subscriptions',
-  /** An upgrade: it comes from a page that may not connect. */
+  /** An upgrade: its page may not connect. */
   'origin'
 ] as const
 
 export type RejectionReason = typeof rejectionReasons[number]
 
-/** Counts what a service refuses. */
-export class Rejections {
-  readonly #counts = new Map<RejectionReason, number>(rejectionReasons.map(limit => [limit, 0]))
-
-  count (limit: RejectionReason): void {
-    this.#counts.set(limit, this.of(limit) + 1)
-  }
-
-  /** Refusals since the start. */
-  of (limit: RejectionReason): number {
-    return this.#counts.get(limit) ?? 0
-  }
-}
+/** Counts the rejections of a service. */
+export type Rejections = Counters<RejectionReason>

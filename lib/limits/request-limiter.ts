@@ -4,17 +4,18 @@ import type { ResolvedRateLimit } from './rate-limit-options.js'
 import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
-/** The cost of a request: that of an operation, so many times. */
+/** A request counts as so many of an operation. */
 export interface Charge {
   readonly operation: string
   readonly times: number
 }
 
 /**
- * Limits requests: those of a user on all connections together, and those of an address for all clients there
- * that are not logged in. Users and addresses are counted separately, so that a user named like an address
- * does not share its limit. All messages but pongs count, also malformed and unknown ones, and those that the
- * Authorizer refuses. Requests that are refused here do not count. PROTOCOL.md, "Rate limit".
+ * Limits requests: those of a user on all connections together, and those of an address on which no user is
+ * logged in, logins included. Users and addresses are counted apart, so a user named like an address shares
+ * nothing with it. Every frame of a client counts except pongs, also one that is malformed, unknown, or
+ * refused by permissions afterwards. A request that is refused here does not count. PROTOCOL.md, "Rate
+ * limit".
  */
 export class RequestLimiter {
   readonly #costs: ReadonlyMap<string, number>
@@ -36,9 +37,9 @@ export class RequestLimiter {
   }
 
   /**
-   * Counts a message of a user, or of an address where the client is not logged in. `addressKey` is the
-   * result of `addressKey()`; `charges` is `undefined` for a message that is no request. Returns the refusal,
-   * `RATE_LIMITED` with `retryAfterMs`, when the limit is reached. No request costs more than a whole window.
+   * Counts a request of a user, or of an address on which no user is logged in; `addressKey` is the result of
+   * `addressKey()`, and `charges` is `undefined` for a frame that is no request. Returns its refusal when
+   * there were too many: `RATE_LIMITED` with `retryAfterMs`. No request costs more than a whole window.
    */
   count (
     userId: string | undefined, addressKey: string, charges: string | readonly Charge[] | undefined

@@ -1,12 +1,10 @@
 import { NoexServerError } from '../protocol/errors.js'
 import type { Rejections } from './rejections.js'
 
-/** The kinds of subscriptions: live queries (`store`) and rule events (`rules`). */
+/** Subscriptions are to live queries, or to rule events. */
 export type SubscriptionKind = 'store' | 'rules'
 
-/**
- * Counts the subscriptions of all connections and the pushes to them. Checking a limit takes constant time.
- */
+/** Counts the subscriptions of all connections and the pushes to them, in constant time. */
 export class SubscriptionQuota {
   readonly #perConnection: number
   readonly #total: number

@@ -6,7 +6,7 @@ const MAX_KEY_CHARS = 64
 
 /** The limits of each key of a `WindowLimiter`, and of the number of keys. */
 export interface WindowLimits {
-  /** Sum of costs of a key within one window; an integer of at least 1. */
+  /** Units that a key may use up within one window; an integer of at least 1. */
   readonly max: number
   readonly windowMs: number
   /**
@@ -17,8 +17,9 @@ export interface WindowLimits {
 }
 
 /**
- * Counts costs by key, and refuses costs above the limit. A window begins with the first count of a key and
- * ends `windowMs` later. No call waits, and each takes constant time.
+ * Counts what each key uses up, and refuses what is above the limit. A window starts with the first count of
+ * a key and ends `windowMs` later, regardless of later counts. Nothing waits, and every call takes the
+ * same time however many keys there are.
  *
  * Memory is bounded: when `maxKeys` windows are open, a new key replaces the one whose window ends first. So
  * a key can be unlocked early, but only by `maxKeys` counts on as many other keys within one window, which an
@@ -53,9 +54,9 @@ export class WindowLimiter {
   }
 
   /**
-   * Counts `cost`, an integer from 1 to `max`, and returns a function that takes it back: once, and without
-   * effect when the window is over or cleared. Returns `undefined`, and counts nothing, when the limit would
-   * be exceeded.
+   * Counts `cost`, an integer from 1 to `max`, and returns a function that gives it back: once, and without
+   * effect when the window is over or cleared by then. Returns `undefined`, and counts nothing, when that
+   * would be above the limit.
    */
   take (key: string, cost = 1): (() => void) | undefined {
     const name = storedKey(key)
@@ -75,7 +76,7 @@ export class WindowLimiter {
   }
 
   /**
-   * Counts a cost that has already arisen, also above the limit: then `take` is refused until the window
+   * Counts units that are used up already, above the limit too: then nothing more is allowed until the window
    * ends.
    */
   charge (key: string, cost: number): void {
@@ -149,7 +150,7 @@ class Window {
   unlink (): void {
     this.older.newer = this.newer
     this.newer.older = this.older
-    // A function that takes a cost back may keep this window, but must not keep later ones in memory.
+    // A caller that may still give back holds this window, and must not hold all that came after it.
     this.older = this.newer = this
   }
 }

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { NoexServerError } from '../protocol/errors.js'
+import { notConfigured } from '../protocol/refusals.js'
 import { defineOperation, userIn, type Operation } from './operation.js'
 
 /** The operations of the `audit` namespace. PROTOCOL.md, "Audit". */
@@ -17,9 +17,7 @@ export const audit: readonly Operation[] = [
     }),
     resource: userIn('userId'),
     async run ({ server: { trail } }, { userId, operation, result, from, to, limit }) {
-      if (trail === undefined) {
-        throw new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')
-      }
+      if (trail === undefined) throw notConfigured('The audit trail')
       return { entries: trail.query({ userId, operation, result, from, to, limit }) }
     }
   })

@@ -2,12 +2,17 @@ import { Type } from 'typebox'
 import { isExpired } from '../protocol/session.js'
 import { TokenRefusal } from '../auth/token-refusal.js'
 import { NoexServerError } from '../protocol/errors.js'
+import { userRevoked } from '../protocol/refusals.js'
 import { IdentitySession } from '../identity/session-service.js'
 import type { Client } from './context.js'
 import { defineOperation, type Operation } from './operation.js'
 
-/** A token, which is kept as long as the session. */
-const Token = Type.String({ minLength: 1, maxLength: 16_384 })
+/**
+ * Characters of a token of any kind, which is kept as long as its session.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_TOKEN_CHARS = 16_384
+const Token = Type.String({ minLength: 1, maxLength: MAX_TOKEN_CHARS })
 
 /** The operations of the `auth` namespace. PROTOCOL.md, "Authentication". */
 export const auth: readonly Operation[] = [
@@ -24,7 +29,7 @@ export const auth: readonly Operation[] = [
       if (isExpired(session, clock.now())) throw refused(client, 'it has expired', 'Token has expired')
       if (revocations.has(session.userId)) {
         client.logOut()
-        throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
+        throw userRevoked()
       }
       if (session.state === 'barred') throw refused(client, 'its user is disabled, deleted or revoked')
       client.logIn(session)

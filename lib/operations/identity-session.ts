@@ -1,14 +1,18 @@
 import { Type } from 'typebox'
 import type { Principal } from '../permissions/principal.js'
-import { NoexServerError } from '../protocol/errors.js'
+import { loginRequired, userRevoked } from '../protocol/refusals.js'
 import { IdentitySession, type NewSession } from '../identity/session-service.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
 import { Name } from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { accounts, defineOperation, userIn, type Operation } from './operation.js'
 
-/** A user name, password or secret: the bound is above every accepted one. */
-const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
+/**
+ * Characters of a name, password or secret to log in with.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_CREDENTIAL_CHARS = 4_096
+const Credential = Type.String({ minLength: 1, maxLength: MAX_CREDENTIAL_CHARS })
 
 /**
  * The operations of the `identity` namespace that concern the client's own session. PROTOCOL.md, "Users and
@@ -105,7 +109,7 @@ export const identitySession: readonly Operation[] = [
 
 function sessionOf ({ session }: Principal): IdentitySession {
   if (session instanceof IdentitySession) return session
-  throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
+  throw loginRequired()
 }
 
 /**
@@ -120,7 +124,7 @@ function logIn (
   const { userId, expiresAt } = session
   if (!principal.isOpen || session.state !== 'live' || server.revocations.has(userId)) {
     directory.endSessions([session.id], { user: userId, note })
-    throw new NoexServerError('SESSION_REVOKED', 'This user cannot log in at the moment')
+    throw userRevoked()
   }
   try {
     client.logIn(session)

@@ -4,6 +4,7 @@ import type { AccessLevel, OperationAccess, ResourceAccess, Tier } from '../perm
 import type { Client, OperationContext, ServerContext } from './context.js'
 import type { AuditedOperation } from '../audit/request-audit.js'
 import { NoexServerError } from '../protocol/errors.js'
+import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -77,7 +78,7 @@ interface OperationDefinition<Fields extends TProperties> {
 /** Returns the accounts. @throws `UNKNOWN_OPERATION` where there are none */
 export function accounts ({ identity }: ServerContext): Identity {
   if (identity === undefined) {
-    throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
+    throw notConfigured('Identity management')
   }
   return identity
 }

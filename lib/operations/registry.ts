@@ -1,5 +1,6 @@
 import type { ResolvedAuth } from '../auth/auth-options.js'
 import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
+import { noRuleEngine, notConfigured } from '../protocol/refusals.js'
 import { audit } from './audit.js'
 import { auth } from './auth.js'
 import { identityAcl } from './identity-acl.js'
@@ -53,10 +54,10 @@ const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
 
 /** The refusals of operations of a namespace whose feature is not configured. */
 const absent: ReadonlyMap<string, NoexServerError> = new Map([
-  ['auth', new NoexServerError('UNKNOWN_OPERATION', 'Authentication is not configured')],
-  ['audit', new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')],
-  ['identity', new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')],
-  ['rules', new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')]
+  ['auth', notConfigured('Authentication')],
+  ['audit', notConfigured('The audit trail')],
+  ['identity', notConfigured('Identity management')],
+  ['rules', noRuleEngine()]
 ])
 
 /** The configured features on which operations depend. */

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
+import { noRuleEngine } from '../protocol/refusals.js'
 import { EncodedJson } from '../protocol/encode.js'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import { queryFacts } from '../rules/facts.js'
@@ -211,7 +212,7 @@ async function hasRule (calls: EngineCalls, id: string): Promise<boolean> {
 }
 
 function serviceOf ({ rules }: ServerContext): RuleService {
-  if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
+  if (rules === undefined) throw noRuleEngine()
   return rules
 }
 

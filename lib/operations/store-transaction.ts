@@ -13,7 +13,16 @@ import {
 import type { Tier, ResourceAccess } from '../permissions/policy.js'
 import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type ResourcesOf } from './operation.js'
 
-/** Records that all `insertMany` entries may insert together: as many as one such request. */
+/**
+ * Entries of a transaction.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_ENTRIES = 1_000
+
+/**
+ * Records of all `insertMany` of a transaction.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_RECORDS = 10_000
 
 /** The fields of each kind of entry, beside `op`. PROTOCOL.md, "Transactions". */
@@ -41,7 +50,7 @@ const entrySchemas = new Map<string, Validator>(
 export const storeTransaction: Operation = defineOperation({
   name: 'store.transaction',
   tier: 'write',
-  request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1_000 }) }),
+  request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: MAX_ENTRIES }) }),
   resources: resourcesOfEntries,
   resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
   details: request => ({ buckets: bucketsIn(request) }),

@@ -1,5 +1,6 @@
 import type { WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
+import { connectionEnded, loginRequired } from '../protocol/refusals.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { stemOf } from '../rules/topic-pattern.js'
 import type { NoteOf } from '../store/row-scope.js'
@@ -70,12 +71,12 @@ export class Authorizer implements RequestRights {
   }
 
   requireLogin (principal: Principal, operation: OperationAccess | undefined, type: string): void {
-    if (!principal.isOpen) throw new NoexServerError('UNAUTHORIZED', 'The connection has ended')
+    if (!principal.isOpen) throw connectionEnded()
     if (operation === undefined ? UNKNOWN_TO_ALL.test(type) : operation.accessLevel === 'everyone') return
     const hasExpired = principal.checkExpiry()
     if (principal.session !== undefined) return
     if (hasExpired) throw new NoexServerError('UNAUTHORIZED', 'Session expired')
-    if (this.#options.required) throw new NoexServerError('UNAUTHORIZED', 'Authentication required')
+    if (this.#options.required) throw loginRequired()
   }
 
   rowAccess (

@@ -22,8 +22,15 @@ export interface PermissionEntry {
   where?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** Bounds of the lists and texts of an entry. */
+/**
+ * Operations, buckets or topics that a permission names.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_ITEMS = 250
+/**
+ * Characters of the name of an operation, bucket or topic in a permission.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_CHARS = 256
 
 /**

@@ -1,7 +1,8 @@
 import { ApplicationCallback } from '../application/application-callback.js'
 import type { CallbackEnvironment } from '../application/failure-log.js'
 import { plainAnswer } from '../application/plain-answer.js'
-import { Permission, type PermissionEntry } from './permission.js'
+import { Permission } from './permission.js'
+import { ANONYMOUS, type PermissionCheck, type PermissionConfig } from './permission-options.js'
 import {
   unlimitedScope,
   type Policy,
@@ -13,40 +14,6 @@ import {
 import type { AuthSession, Session } from '../protocol/session.js'
 import { includesTier, tierOf } from './tiers.js'
 import type { RowAccess } from '../store/row-scope.js'
-
-/** One of `permissions.rules`: a permission of a role. */
-export interface PermissionRule extends PermissionEntry {
-  /** The role that has the permission; `anonymous` is that of clients without a session. */
-  role: string
-}
-
-/** The function `check` of the option `auth.permissions`. */
-export type PermissionCheck = (
-  session: AuthSession | null,
-  operation: string,
-  resource: string
-) => boolean | undefined
-
-/** The option `auth.permissions`. PROTOCOL.md, "Permissions". */
-export interface PermissionConfig {
-  /**
-   * The decision where neither `check` nor a rule decides.
-   * @default 'allow'
-   */
-  default?: 'allow' | 'deny' | undefined
-  /** The first rule that allows the access decides, with its `where`. */
-  rules?: readonly PermissionRule[] | undefined
-  /**
-   * Called before the rules, for each resource of a request: `true` and `false` decide, `undefined` leaves it
-   * to the rules. `session` is `null` for an anonymous client. It is also called before each push, so it must
-   * be quick. Not an async function; a promise, any other answer, or an error denies with `INTERNAL_ERROR`
-   * and is logged.
-   */
-  check?: PermissionCheck | undefined
-}
-
-/** The role of a client without a session. */
-export const ANONYMOUS = 'anonymous'
 
 const anonymousRoles: readonly string[] = [ANONYMOUS]
 

@@ -1,5 +1,5 @@
+import { sumOverflow } from '../protocol/refusals.js'
 import type { AggregateFunction } from '@hamicek/noex-store'
-import { NoexServerError } from '../protocol/errors.js'
 
 /** Numbers whose plain sum overflows are added in this scale, where 2^64 of them fit. */
 const SCALE = 2 ** -64
@@ -31,7 +31,7 @@ function sum (numbers: readonly number[]): number {
   if (Number.isFinite(plain)) return plain
   const total = scaledSum(numbers) / SCALE
   if (Number.isFinite(total)) return total
-  throw new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308')
+  throw sumOverflow()
 }
 
 /**

@@ -7,7 +7,10 @@ import { compileTemplate, type Place, type Template } from './template.js'
 import { transform } from './transform.js'
 import { invalid } from '../protocol/errors.js'
 
-/** Approximate bound of the JSON characters that the templates of one step may produce. */
+/**
+ * Characters of JSON that are made for one step of a procedure, about.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_VALUE_CHARS = 1_048_576
 
 /** Compiles the steps of a definition that has been checked. */

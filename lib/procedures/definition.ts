@@ -6,13 +6,27 @@ import { Issues, issueText, type Issue } from './issues.js'
 import type { InputField, Procedure, ProcedureDefinition } from './procedure.js'
 import { checkMembers, isJsonObject, StepCheck, type ProcedureLimits } from './step-check.js'
 
-/** Bytes of JSON that a definition may have. */
+/**
+ * Bytes of JSON of the definition of a procedure.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_DEFINITION_BYTES = 65_536
 
+/**
+ * Characters of the name of a procedure.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_NAME_CHARS = 256
+/**
+ * Characters of the description of a procedure.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_DESCRIPTION_CHARS = 4_096
 
-/** Longest time that a call may take, in milliseconds. */
+/**
+ * Longest time that a call of a procedure may take, in milliseconds.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_TIMEOUT_MS = 3_600_000
 
 /** The result of a check: the compiled procedure, or the issues of the definition. */

@@ -1,5 +1,6 @@
 import { readTicks } from '../util/clock.js'
 import { NoexServerError } from '../protocol/errors.js'
+import { internalError } from '../protocol/refusals.js'
 import { placedError, toReplyError } from '../store/store-errors.js'
 import type { Log } from '../util/log.js'
 import { runOperation } from '../operations/run-operation.js'
@@ -11,7 +12,10 @@ import { SizeBudget } from './size-budget.js'
 import { contextOf, DirectRequests, type Call, type StepRequests } from './step-requests.js'
 import { inTransaction, type TransactionRequests } from './transaction-requests.js'
 
-/** Approximate bound of the JSON characters of all results of one call. */
+/**
+ * Characters of JSON of all results of one call of a procedure, about.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_RESULTS_CHARS = 16_777_216
 
 /** Milliseconds for which steps run without giving way to others: most procedures are done by then. */
@@ -202,7 +206,7 @@ function appliedAlready (error: unknown, { name }: Procedure, log: Log): NoexSer
     log.error({ err: error, procedure: name }, 'a step after the commit of a procedure has failed')
   }
   const { code, message, details } =
-    known ?? new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
+    known ?? internalError()
   const others =
     typeof details === 'object' && details !== null && !Array.isArray(details)
       ? details

@@ -1,11 +1,5 @@
-import {
-  checkGroup,
-  isInteger,
-  isPlainObject,
-  merge,
-  NoexOptionsError,
-  type Checks
-} from '../util/option-schema.js'
+import { NoexOptionsError, option, options, type Resolved } from '../util/option-schema.js'
+import { integer, type } from '../util/option-types.js'
 import { checkDefinition, MAX_TIMEOUT_MS } from './definition.js'
 import type { Procedure, ProcedureDefinition } from './procedure.js'
 import type { ProcedureLimits } from './step-check.js'
@@ -13,17 +7,20 @@ import type { ProcedureLimits } from './step-check.js'
 /** The option `procedures`. */
 export interface ProcedureOptions {
   /**
-   * Steps of one procedure, those within others included.
+   * Steps of one [stored procedure](procedures.md), those within others included.
+   * @limit `VALIDATION_ERROR`
    * @default 100
    */
   maxSteps?: number | undefined
   /**
-   * Levels of `if` steps within each other.
+   * How deep `if` steps may be nested.
+   * @limit `VALIDATION_ERROR`
    * @default 5
    */
   maxConditionDepth?: number | undefined
   /**
-   * Milliseconds after which a call is stopped, unless the procedure has `timeoutMs`.
+   * Time after which a call is given up where the procedure sets no other, in milliseconds.
+   * @limit `INTERNAL_ERROR`
    * @default 30_000
    */
   defaultTimeoutMs?: number | undefined
@@ -34,43 +31,30 @@ export interface ProcedureOptions {
   definitions?: readonly ProcedureDefinition[] | undefined
 }
 
-/** The option `procedures`, checked; its definitions are compiled. */
-export interface ResolvedProcedures extends ProcedureLimits {
-  readonly defaultTimeoutMs: number
-  readonly definitions: readonly Procedure[]
-}
-
-const defaults = { maxSteps: 100, maxConditionDepth: 5, defaultTimeoutMs: 30_000, definitions: [] }
-
-/** Upper bounds of the options: above them, other bounds refuse a definition first. */
+/** Above it, a definition would be too long or nested too deep for every other reason. */
 const MAX_STEPS = 10_000
 const MAX_CONDITION_DEPTH = 15
 
-const checks: Checks = {
-  maxSteps: isInteger(1, MAX_STEPS),
-  maxConditionDepth: isInteger(0, MAX_CONDITION_DEPTH),
-  defaultTimeoutMs: isInteger(1, MAX_TIMEOUT_MS),
-  definitions (value, path) {
-    if (!Array.isArray(value)) throw new NoexOptionsError(path, 'must be an array of procedures')
-  }
-}
+export const procedureOptions = options<ProcedureOptions>()({
+  maxSteps: option(integer(1, MAX_STEPS), 100),
+  maxConditionDepth: option(integer(0, MAX_CONDITION_DEPTH), 5),
+  defaultTimeoutMs: option(integer(1, MAX_TIMEOUT_MS), 30_000),
+  definitions: option(type('array of procedures', 'must be an array of procedures', Array.isArray), [])
+}, (values, path) => {
+  return { ...values, definitions: compiled(values.definitions, values, `${path}.definitions`) }
+})
 
-/** Checks the option and fills in the defaults. @throws {NoexOptionsError} */
-export function resolveProcedures (given: unknown): ResolvedProcedures {
-  if (given !== undefined && !isPlainObject(given)) {
-    throw new NoexOptionsError('procedures', 'must be an object')
-  }
-  checkGroup(given ?? {}, checks, 'procedures.')
-  const resolved = merge(defaults, given ?? {}, checks) as unknown as typeof defaults & {
-    readonly definitions: readonly unknown[]
-  }
-  return { ...resolved, definitions: compiled(resolved.definitions, resolved) }
-}
+/** The option `procedures` with its defaults, checked; its definitions are ready to run. */
+export type ResolvedProcedures = Resolved<typeof procedureOptions>
 
-function compiled (definitions: readonly unknown[], limits: ProcedureLimits): Procedure[] {
+function compiled (
+  definitions: readonly unknown[],
+  limits: ProcedureLimits,
+  list: string
+): readonly Procedure[] {
   const names = new Set<string>()
   return definitions.map((definition, index) => {
-    const path = `procedures.definitions[${index}]`
+    const path = `${list}[${index}]`
     const { procedure, issues } = checkDefinition(definition, limits)
     if (procedure === undefined) {
       const [issue] = issues

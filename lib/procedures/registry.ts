@@ -1,5 +1,6 @@
 import type { BucketHandle } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
+import { tooManyChanges } from '../protocol/refusals.js'
 import { ChangeQueue } from '../identity/change-queue.js'
 import type { Log } from '../util/log.js'
 import { NoexOptionsError } from '../util/option-schema.js'
@@ -13,10 +14,16 @@ import { issueText } from './issues.js'
 import type { Procedure } from './procedure.js'
 import { isProcedureRecord, proceduresBucket } from './system-bucket.js'
 
-/** The number of procedures that clients may register in one store. */
+/**
+ * Procedures that clients have registered in one store.
+ * @limit `RATE_LIMITED`
+ */
 const MAX_PROCEDURES = 1_000
 
-/** The number of changes that may wait. */
+/**
+ * Changes of procedures that wait for their turn.
+ * @limit `RATE_LIMITED` with `details.retryAfterMs`
+ */
 const MAX_WAITING = 1_000
 
 /** The `retryAfterMs` of a refused change. */
@@ -153,11 +160,7 @@ export class ProcedureRegistry {
    * @throws `RATE_LIMITED` when too many wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
-    if (this.#changes.size >= MAX_WAITING) {
-      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', {
-        retryAfterMs: RETRY_AFTER_MS
-      })
-    }
+    if (this.#changes.size >= MAX_WAITING) throw tooManyChanges(RETRY_AFTER_MS)
     return await this.#changes.run(change)
   }
 

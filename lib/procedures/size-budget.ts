@@ -2,7 +2,9 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { Work } from '../store/work.js'
 
 /**
- * Levels of nesting that values of procedures may have; records that the application stores may have more.
+ * Levels of a value that a procedure works with. Requests nest less; what an application stores may nest
+ * more.
+ * @limit `VALIDATION_ERROR`
  */
 const MAX_DEPTH = 64
 

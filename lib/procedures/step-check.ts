@@ -15,7 +15,10 @@ export interface ProcedureLimits {
   readonly maxConditionDepth: number
 }
 
-/** Longest name of a bucket, a result, a topic and so on, in characters. */
+/**
+ * Characters of a name in a step: of a bucket, a result, a topic.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_NAME_CHARS = 1_024
 
 type Json = Readonly<Record<string, unknown>>

@@ -1,6 +1,6 @@
 import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../permissions/grant.js'
-import { NoexServerError } from '../protocol/errors.js'
+import { noRuleEngine } from '../protocol/refusals.js'
 import { placedError } from '../store/store-errors.js'
 import { EntryWriters } from '../store/entry-writers.js'
 import { commitOptions, type RowScope } from '../store/row-scope.js'
@@ -176,6 +176,6 @@ export async function inTransaction<T> (
 
 /** Requires a running engine before anything is written. @throws `RULES_NOT_AVAILABLE` */
 function requireEngine (rules: Call['server']['rules']): void {
-  if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
+  if (rules === undefined) throw noRuleEngine()
   rules.ensureRunning()
 }

@@ -7,7 +7,10 @@ import { jsonChars, type SizeBudget } from './size-budget.js'
 export const transformations = ['map', 'filter', 'pick', 'pluck'] as const
 export type Transformation = typeof transformations[number]
 
-/** The number of comparisons of one `filter`, or of members that one `map` sets. */
+/**
+ * Comparisons of one `filter` of a procedure, or members that one `map` sets.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_WORK = 1_000_000
 
 /**

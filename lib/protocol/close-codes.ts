@@ -1,6 +1,6 @@
 /**
- * A code and a reason to close a connection. Replies to requests have the codes of errors.ts. PROTOCOL.md,
- * "Close codes".
+ * A reason for which the server ends a connection; errors.ts has those that answer a request.
+ * `comeBack` says whether the client should connect again. PROTOCOL.md, "Close codes".
  */
 export interface CloseReason {
   readonly code: number
@@ -12,7 +12,7 @@ export interface CloseReason {
 
 /** All closes by this server itself. The WebSocket layer adds 1002, 1007, 1008 and 1009. */
 export const closeReasons = {
-  /** The server stops: sent to clients that are still connected when the grace period ends. */
+  /** The server stops: sent to each client that is still connected when the grace period ends. */
   serverShutdown: { code: 1000, reason: 'server_shutdown', comeBack: true },
   /** The client sent a binary frame. */
   binaryNotSupported: { code: 1003, reason: 'binary_not_supported', comeBack: false },
@@ -30,5 +30,31 @@ export const closeReasons = {
   tooManyConnections: { code: 4003, reason: 'too_many_connections', comeBack: false }
 } as const satisfies Record<string, CloseReason>
 
-/** The reason in the `session_revoked` message. */
+/**
+ * Why a connection has ended: the reason of a close that the server began, or `client`: the client began it,
+ * `lost`: it, or the network, has gone without a close, `failed`: it broke RFC 6455.
+ */
+export type CloseCause =
+  (typeof closeReasons)[keyof typeof closeReasons]['reason'] | 'client' | 'lost' | 'failed'
+
+export const closeCauses: readonly CloseCause[] = [
+  ...Object.values(closeReasons).map(({ reason }) => reason),
+  'client',
+  'lost',
+  'failed'
+]
+
+/** The code of `ws` for the end of a socket without a close frame. */
+const LOST = 1006
+
+/** Returns the cause of a close that the server began, or of a socket that has ended by itself with a code. */
+export function closeCauseOf (ending: string | number): CloseCause {
+  if (typeof ending === 'string') return ending as CloseCause
+  return ending === LOST ? 'lost' : 'client'
+}
+
+/** Time that a client has to answer our close frame before its socket is ended, in milliseconds. */
+export const CLOSE_TIMEOUT_MS = 800
+
+/** The reason that a client is told before its connection is closed with `session_revoked`. */
 export const REVOKED_REASON = 'Session revoked by administrator'

@@ -18,8 +18,14 @@ export const Key = Type.Union([
   Type.Array(Type.Unknown())
 ])
 
-/** The records of one `insertMany`: at most 10,000. */
-export const RecordBatch = Type.Array(JsonObject, { maxItems: 10_000 })
+/**
+ * Records of one `insertMany`.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_BATCH = 10_000
+
+/** The records of one `insertMany`. */
+export const RecordBatch = Type.Array(JsonObject, { maxItems: MAX_BATCH })
 
 /** An integer of at least 1. */
 export const PositiveInteger = Type.Integer({ minimum: 1 })
@@ -38,8 +44,14 @@ const aggregated = Type.Union([
   Type.Object({ function: Type.Enum(['sum', 'avg', 'min', 'max']), field: Name })
 ])
 
-/** A field to group by, or at most 16. */
-export const GroupFields = Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: 16 })])
+/**
+ * Fields of `groupBy`.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_GROUP_FIELDS = 16
+
+/** A field, or several, to group by. */
+export const GroupFields = Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: MAX_GROUP_FIELDS })])
 
 /**
  * The fields of `store.groupBy`, also as an entry of a transaction. Aggregates other than `count` need a

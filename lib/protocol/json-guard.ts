@@ -1,6 +1,9 @@
 import { endOfString, QUOTE } from './json-text.js'
 
-/** Maximal nesting of a frame; the message itself is level 1. */
+/**
+ * Levels of objects and arrays in a message, of which the message itself is the first.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_JSON_DEPTH = 32
 
 /** Length limit of a property name in an error, in characters. */

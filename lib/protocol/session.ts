@@ -19,11 +19,21 @@ export interface FoundSession extends Omit<AuthSession, 'metadata' | 'expiresAt'
   expiresAt?: number | null | undefined
 }
 
-/** Length limit of a user id, in characters. */
+/**
+ * Characters of a user id.
+ * @limit the login fails
+ */
 export const MAX_USER_ID_CHARS = 256
 
-/** Limit of the roles of a session, and of the characters of each. */
+/**
+ * Roles of a session.
+ * @limit the login fails
+ */
 export const MAX_ROLES = 100
+/**
+ * Characters of a role.
+ * @limit the login fails
+ */
 export const MAX_ROLE_CHARS = 256
 
 /** Returns whether a value can be a user id: well-formed Unicode of 1 to 256 characters. */

@@ -1,4 +1,7 @@
-/** Length limit of a pattern, in characters. */
+/**
+ * Characters of the pattern of a topic, and of the names of rules, facts and topics.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_PATTERN_LENGTH = 512
 
 /** Returns whether a pattern of `rules.subscribe` has wildcards; without any, it is a topic. */

@@ -3,7 +3,7 @@ import type { HttpAuthorizer, HttpRefusal } from '../auth/http-authorizer.js'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Connections } from '../connection/connections.js'
 import type { LiveQueries } from '../subscriptions/live-queries.js'
-import { rejectionReasons, type Rejections } from '../limits/rejections.js'
+import type { Rejections } from '../limits/rejections.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import type { Metrics } from '../metrics/metrics.js'
 import type { DurabilityWatch } from '../store/durability-watch.js'
@@ -56,7 +56,7 @@ export class MetricsCollector {
   #read (): MetricsSnapshot {
     const { connections, liveQueries, rules, trail, rejections, status, durability } = this.#sources
     const { quota } = connections
-    const closes = connections.closeCounters.counts
+    const closes = connections.closeCounters.all
     return {
       uptimeMs: status.uptimeMs,
       ready: status.notReady === undefined,
@@ -69,8 +69,8 @@ export class MetricsCollector {
       pushes: quota.pushes,
       queued: connections.queued,
       rejections: {
-        ...Object.fromEntries(rejectionReasons.map(limit => [limit, rejections.of(limit)])),
-        ...Object.fromEntries(refusingCloses.map(reason => [reason, closes[reason] ?? 0]))
+        ...rejections.all,
+        ...Object.fromEntries(refusingCloses.map(reason => [reason, closes[reason]]))
       },
       closes,
       store: {

@@ -7,11 +7,11 @@ import { retainedHeaders } from '../handshake/retained-headers.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { AcceptedUpgrade, UpgradeRefusal } from '../handshake/upgrade-admission.js'
 import { Drain } from '../lifecycle/drain.js'
+import { checkDrainOptions, type DrainOptions } from '../lifecycle/shutdown-options.js'
 import { checkCosts } from '../limits/rate-limit-options.js'
 import { accessesRecords } from '../operations/operation.js'
 import { operations } from '../operations/registry.js'
 import type { ConnectionInfo, ServerStats } from '../operations/server-info.js'
-import { checkDrainOptions } from '../options/allowed-options.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { OperationNames } from '../permissions/operation-names.js'
 import { closeReasons, REVOKED_REASON } from '../protocol/close-codes.js'
@@ -25,13 +25,7 @@ import type { NoexState, NotReadyReason } from './status.js'
 /** Time for which names are compared before the service is ready without that, in milliseconds. */
 const ADVICE_TIMEOUT_MS = 1_000
 
-/** Times of one drain, in milliseconds. */
-interface DrainOptions {
-  readonly gracePeriodMs?: number | undefined
-  readonly drainDelayMs?: number | undefined
-}
-
-/** The running service: owns its parts and ends them in order. `Noex` is its public interface. */
+/** The running service: owns the parts, and ends them in order. `Noex` is its public face. */
 export class NoexService {
   readonly #options: ResolvedOptions
   readonly #log: Log
@@ -106,7 +100,8 @@ export class NoexService {
 
   /** Returns the headers of an upgrade that are kept as long as the connection. */
   retainedHeaders (headers: RequestHeaders): RequestHeaders {
-    return retainedHeaders(headers, this.#options)
+    const { auth, allowedOrigins } = this.#options
+    return retainedHeaders(headers, auth?.mode, allowedOrigins)
   }
 
   /** Takes over a WebSocket in the tick in which it opens, and the slot of its admission. */

@@ -8,7 +8,8 @@ import { RequestOriginResolver } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
 import { ConnectionQuota } from '../limits/connection-quota.js'
-import { Rejections } from '../limits/rejections.js'
+import { rejectionReasons } from '../limits/rejections.js'
+import { Counters } from '../util/counters.js'
 import { RequestLimiter } from '../limits/request-limiter.js'
 import { Metrics } from '../metrics/metrics.js'
 import type { ServerContext } from '../operations/context.js'
@@ -64,7 +65,7 @@ export async function startParts (options: ResolvedOptions, environment: NoexEnv
 async function startAll (options: ResolvedOptions, environment: NoexEnvironment, started: Closable[]) {
   const { log, clock = systemClock } = environment
   const { auth, connectionLimits, exposeErrorDetails, rateLimit } = options
-  const rejections = new Rejections()
+  const rejections = new Counters(rejectionReasons)
   const revocations = revocationsOf(options, clock)
   const isRevoked = (userId: string): boolean => revocations.has(userId)
   const sharedStore = SharedStore.of(options.store)
@@ -92,10 +93,11 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     new RuleService(options.rules, eventVisibility, { timeoutMs: options.rulesTimeoutMs, clock, log })
   const fieldWarnings = new FieldWarnings(sharedStore, log, () => rowRulesOf(auth, identity))
 
-  const originResolver = new RequestOriginResolver({ ...options, isRevoked })
+  const gateway = auth?.mode === 'gateway' ? auth.gateway : undefined
+  const originResolver = new RequestOriginResolver({ ...options, gateway, isRevoked })
   const connectionQuota = new ConnectionQuota(connectionLimits, requiresAuth, rejections)
   const upgradeAdmission = new UpgradeAdmission({
-    ...options, originResolver, connectionQuota, rejections, requiresOrigin: auth?.mode === 'gateway'
+    ...options, originResolver, connectionQuota, rejections, requiresOrigin: gateway !== undefined
   })
   const httpAuthorizer = new HttpAuthorizer({
     required,
@@ -105,7 +107,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     clock,
     rateLimit,
     resolveOrigin: request => originResolver.resolve(request),
-    retainedHeaders: headers => retainedHeaders(headers, options)
+    retainedHeaders: headers => retainedHeaders(headers, auth?.mode, options.allowedOrigins)
   })
   const authorizer = new Authorizer({
     required,

@@ -1,6 +1,6 @@
 import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
 import { invalid } from '../protocol/errors.js'
-import { metadata } from './known-fields.js'
+import { metadata, refuseInherited } from './known-fields.js'
 
 /** A number to add to a field of a record. */
 export interface Increment {
@@ -15,7 +15,7 @@ export interface Increment {
  * @throws `VALIDATION_ERROR` for a field that no update can change
  */
 export function checkCounter ({ key, schema }: BucketDefinition, field: string): void {
-  if (field in Object.prototype) throw invalid('field', `"${field}" is a name that every object has`)
+  refuseInherited(field, 'field', `"${field}" `)
   const isGenerated = Object.hasOwn(schema, field) && schema[field]?.generated !== undefined
   const isFixed = field === key || metadata.has(field) || isGenerated
   if (isFixed) throw invalid('field', `"${field}" cannot be changed: the key and generated fields stay`)

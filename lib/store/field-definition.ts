@@ -7,24 +7,39 @@ import { Compile } from 'typebox/compile'
 import { invalid } from '../protocol/errors.js'
 import { Count, Name } from '../protocol/fields.js'
 import { firstProblem } from '../protocol/shape.js'
-import { metadata } from './known-fields.js'
+import { metadata, refuseInherited } from './known-fields.js'
 import type { NoexStore } from './noex-store.js'
 
-/** Length limit of an `enum` as JSON: the store repeats all its values in each issue. */
+/**
+ * Characters of JSON of an `enum`: the store names all its values in each issue.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_ENUM_CHARS = 4_096
+
+/**
+ * Values of an `enum`.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_ENUM_VALUES = 250
+
+/**
+ * Characters of the `pattern` of a field.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_FIELD_PATTERN_CHARS = 500
 
 const Field = Compile(Type.Object({
   type: Type.Enum(['string', 'number', 'boolean', 'object', 'array', 'date']),
   required: Type.Optional(Type.Boolean()),
   default: Type.Optional(Type.Unknown()),
   generated: Type.Optional(Type.Enum(['uuid', 'cuid', 'autoincrement', 'timestamp'])),
-  enum: Type.Optional(Type.Array(Type.Unknown(), { minItems: 1, maxItems: 250 })),
+  enum: Type.Optional(Type.Array(Type.Unknown(), { minItems: 1, maxItems: MAX_ENUM_VALUES })),
   format: Type.Optional(Type.Enum(['email', 'url', 'iso-date'])),
   min: Type.Optional(Type.Number()),
   max: Type.Optional(Type.Number()),
   minLength: Type.Optional(Count),
   maxLength: Type.Optional(Count),
-  pattern: Type.Optional(Type.String({ maxLength: 500 })),
+  pattern: Type.Optional(Type.String({ maxLength: MAX_FIELD_PATTERN_CHARS })),
   unique: Type.Optional(Type.Boolean()),
   ref: Type.Optional(Name),
   onDelete: Type.Optional(Type.Enum(['restrict', 'cascade', 'set_null'])),
@@ -45,7 +60,7 @@ export function checkFields (
 ): void {
   for (const [name, field] of Object.entries(schema)) {
     // Every record would seem to have such a property.
-    if (name in Object.prototype) throw invalid(`${path}.${name}`, 'is a name that every object has')
+    refuseInherited(name, `${path}.${name}`)
     if (depth === 0 && metadata.has(name)) {
       throw invalid(`${path}.${name}`, 'is a name that the store keeps for itself')
     }

@@ -1,15 +1,25 @@
 import { invalid } from '../protocol/errors.js'
 import { didYouMean, nearestNames } from '../util/nearest.js'
 import { isPlainObject } from '../util/option-schema.js'
+import { refuseInherited } from './known-fields.js'
 import { FilterRange, type Bound } from './filter-range.js'
 
-/** Number of elements of all `$in` and `$nin` of a filter: each is compared with each record. */
+/**
+ * Elements of all `$in` and `$nin` of a filter: each is compared with each record.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_LIST = 10_000
 
-/** Length limit of the operand of a text operator; `$contains` turns it to lower case for each record. */
+/**
+ * Characters of the operand of `$contains`, `$startsWith` or `$endsWith`.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_TEXT = 1_000
 
-/** Number of properties and operators of a whole filter: each is evaluated for each record. */
+/**
+ * Members and operators of a filter: each is looked at for each record.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_CONDITIONS = 250
 
 /** The placeholder of a query parameter. PROTOCOL.md, "Declarative queries". */
@@ -91,7 +101,7 @@ function checkConditions (
   for (const [field, value] of Object.entries(filter)) {
     const at = `${path}.${field}`
     spend(budget, at)
-    if (field in Object.prototype) throw invalid(at, 'is a name that every object has')
+    refuseInherited(field, at)
     if (field === '$or' || field === '$and') {
       if (!Array.isArray(value)) throw invalid(at, 'must be an array of filters')
       value.forEach((part, i) => {

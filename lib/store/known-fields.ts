@@ -1,11 +1,21 @@
+import { invalid } from '../protocol/errors.js'
 import type { NoexStore } from './noex-store.js'
 
 /** Properties that the store writes itself. */
 export const metadata: ReadonlySet<string> = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
 
 /**
- * Knows the fields of each bucket: those of its schema, and others that a record has or has had. Where there
- * are too many names, every name counts as a field.
+ * Refuses the name of a member that every object inherits: a record without such a field would seem to have
+ * it.
+ * @throws `VALIDATION_ERROR` for `place`
+ */
+export function refuseInherited (name: string, place: string, subject = ''): void {
+  if (name in Object.prototype) throw invalid(place, `${subject}is a name that every object has`)
+}
+
+/**
+ * Tells which fields the records of each bucket have: those of its schema, and whichever else a record has or
+ * has had. Where there are too many names, every name is held to be a field.
  */
 export class KnownFields {
   readonly #store: NoexStore

@@ -7,16 +7,34 @@ import { firstProblem } from '../protocol/shape.js'
 import { checkFilter, fillPlaceholders } from './filter.js'
 import type { NoexStore } from './noex-store.js'
 
-/** Length limit of parameters as JSON: they are kept as long as a live query has them. */
+/**
+ * Characters of JSON of the parameters of a query, which are kept as long as a client is subscribed to it
+ * with them.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_PARAMS_CHARS = 16_384
+
+/**
+ * Members of `sort` of a query.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_SORT_FIELDS = 16
+
+/**
+ * Members of `fields` of a query.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_FIELDS = 250
 
 const Config = Compile(Type.Object({
   bucket: Name,
   filter: Type.Optional(Type.Object({})),
-  sort: Type.Optional(Type.Record(Type.String(), Type.Enum(['asc', 'desc']), { maxProperties: 16 })),
+  sort: Type.Optional(Type.Record(Type.String(), Type.Enum(['asc', 'desc']), {
+    maxProperties: MAX_SORT_FIELDS
+  })),
   offset: Type.Optional(Count),
   limit: Type.Optional(Count),
-  fields: Type.Optional(Type.Array(Type.String(), { maxItems: 250 })),
+  fields: Type.Optional(Type.Array(Type.String(), { maxItems: MAX_FIELDS })),
   aggregate: Type.Optional(Type.Object({
     function: Type.Enum(['count', 'sum', 'avg', 'min', 'max']),
     field: Type.Optional(Name),

@@ -1,5 +1,6 @@
 import { isStoreError, type StoreErrorCode } from '@hamicek/noex-store'
 import { bucketNotDefined, NoexServerError, NothingNamedError, queryNotDefined } from '../protocol/errors.js'
+import { sumOverflow } from '../protocol/refusals.js'
 
 /** A problem of a record; `field` is a path within it. */
 interface RecordIssue {
@@ -95,8 +96,7 @@ const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServe
   WORK_BUDGET: e => new NoexServerError('VALIDATION_ERROR',
     `The request takes more work than the ${String(e['budget'])} units (records × conditions) of one read: ` +
     'ask for less, or by an indexed field', { workBudget: e['budget'] }),
-  AGGREGATE_OVERFLOW: () =>
-    new NoexServerError('VALIDATION_ERROR', 'The sum overflows: it is beyond ±1.8e308'),
+  AGGREGATE_OVERFLOW: sumOverflow,
   DEFINITION_MISSING: e => new NoexServerError('INTERNAL_ERROR',
     `Bucket "${String(e['bucket'])}" takes no writes: its definition is not complete`,
     { reason: DEFINITION_MISSING, bucket: e['bucket'] }),

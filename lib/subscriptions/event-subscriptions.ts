@@ -9,11 +9,15 @@ import type { EventChannel, EventListener } from './event-channel.js'
 import type { EventChannels } from './event-channels.js'
 
 /**
- * Events that may wait for one client; further ones are counted, and the client gets the number in a `gap`.
+ * Rule events that wait for one client.
+ * @limit the system event `gap` tells how many are missing
  */
 export const MAX_WAITING_EVENTS = 1_000
 
-/** Bytes of the events that may wait for one client. */
+/**
+ * Bytes of the rule events that wait for one client.
+ * @limit the system event `gap` tells how many are missing
+ */
 export const MAX_WAITING_EVENT_BYTES = 1_048_576
 
 /** The owner of event subscriptions, with its present rights. */

@@ -4,9 +4,24 @@ import { plainAnswerInSlices } from '../application/plain-answer.js'
 import { readableError } from '../application/thrown.js'
 import { LimitedRuns, type RunLimits } from '../application/limited-runs.js'
 import { encodeQueryResult } from '../protocol/encode.js'
+import { option, options } from '../util/option-schema.js'
+import { integer } from '../util/option-types.js'
 import type { RowAccess } from '../store/row-scope.js'
 import type { SharedStore } from '../store/shared-store.js'
 import type { Work } from '../store/work.js'
+
+/** The options of queries that the application has defined in code. */
+export interface QueryOptions {
+  /**
+   * Time that a client waits for a [query in code](live-queries.md#queries-in-code), in milliseconds. A later
+   * result is dropped.
+   * @limit `INTERNAL_ERROR`
+   * @default 30_000
+   */
+  queryTimeoutMs?: number | undefined
+}
+
+export const queryOptions = options<QueryOptions>()({ queryTimeoutMs: option(integer(1, 3_600_000), 30_000) })
 
 /** One run of a query. */
 export interface QueryRun {

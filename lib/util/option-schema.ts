@@ -1,9 +1,6 @@
-import { types } from 'node:util'
 import { didYouMean, nearestNames } from './nearest.js'
 
-const { isAsyncFunction, isGeneratorFunction } = types
-
-/** A bad option: `path` is where it stands, for instance `heartbeat.intervalMs`. */
+/** A bad option: `path` is its place, for instance `heartbeat.intervalMs`. */
 export class NoexOptionsError extends Error {
   override readonly name = 'NoexOptionsError'
   readonly code = 'NOEX_ERR_INVALID_OPTION'
@@ -15,119 +12,146 @@ export class NoexOptionsError extends Error {
   }
 }
 
-/** Throws a NoexOptionsError unless `value` may stand at `path`. */
-export type Check = (value: unknown, path: string) => void
+/** The values that an option may have: `text` names them in the documents, `check` throws for any other. */
+export interface ValueType {
+  readonly text: string
+  /** @throws {NoexOptionsError} unless `value` may stand at `path` */
+  readonly check: (value: unknown, path: string) => void
+}
 
-/** What each member of an object of options must be; a group within is an object of options again. */
-export interface Checks { readonly [name: string]: Check | Checks }
+/** Checks what is given at a path, `undefined` where nothing is, and returns the values that count. */
+export interface Schema<Values> {
+  /** @throws {NoexOptionsError} at the first option that is unknown, wrong or missing */
+  readonly resolve: (given: unknown, path: string) => Values
+}
 
-/**
- * Checks an object of options, the path of its members starting with `prefix`. `undefined` counts as absent.
- * @throws {NoexOptionsError} at the first member that is unknown or wrong
- */
-export function checkGroup (given: Readonly<Record<string, unknown>>, group: Checks, prefix: string): void {
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined) continue
-    const path = prefix + name
-    const check = Object.hasOwn(group, name) ? group[name] : undefined
-    if (check === undefined) {
-      throw new NoexOptionsError(path, `is unknown${didYouMean(nearestNames(name, Object.keys(group))[0])}`)
+/** One option: the values that it may have, and the one that counts where none is given. */
+export interface Option<Fallback> extends Schema<unknown> {
+  readonly type: ValueType
+  readonly isRequired: boolean
+  readonly fallback: Fallback
+}
+
+/** The options of one object. */
+export interface OptionGroup<Values, Members = Readonly<Record<string, Schema<unknown>>>> extends
+  Schema<Values> {
+  readonly members: Members
+  /** The values that count where nothing is given, without those of required options. */
+  readonly defaults: Readonly<Record<string, unknown>>
+}
+
+/** The values of a group, or of another schema. */
+export type Resolved<Of> = Of extends Schema<infer Values> ? Values : never
+
+/** A schema for each option that the interface `Documented` declares. */
+type MembersOf<Documented> = {
+  readonly [Name in keyof Documented]-?: Option<Documented[Name] | undefined> | Schema<object | undefined>
+}
+
+type ValueOf<Documented, Member> = Member extends Option<infer Fallback>
+  ? Exclude<Documented, undefined> | Extract<Fallback, undefined>
+  : Resolved<Member>
+
+type ValuesOf<Documented, Members> = {
+  readonly [Name in keyof Documented]-?: ValueOf<Documented[Name], Members[Name & keyof Members]>
+}
+
+/** Builds the schema of an option that may be left out. Arrays that are given are copied. */
+export function option<const Fallback> (type: ValueType, fallback: Fallback): Option<Fallback> {
+  return {
+    type,
+    isRequired: false,
+    fallback,
+    resolve (given, path) {
+      if (given === undefined) return fallback
+      type.check(given, path)
+      return Array.isArray(given) ? [...given as unknown[]] : given
     }
-    if (typeof check === 'function') {
-      check(value, path)
-    } else {
-      if (!isPlainObject(value)) throw new NoexOptionsError(path, 'must be an object')
-      checkGroup(value, check, `${path}.`)
+  }
+}
+
+/** Builds the schema of an option that must be given; `hint` ends the error where it is not. */
+export function required (type: ValueType, hint = ''): Option<never> {
+  const { resolve } = option(type, undefined)
+  return {
+    type,
+    isRequired: true,
+    fallback: undefined as never,
+    resolve (given, path) {
+      if (given === undefined) throw new NoexOptionsError(path, `is required${hint}`)
+      return resolve(given, path)
     }
   }
 }
 
 /**
- * Lays `given`, which has been checked, over the defaults, group by group. Arrays are copied, other objects
- * kept.
+ * Builds the schema of an object of options from one member for each option of the interface `Documented`,
+ * whose doc comments describe them: `options<HeartbeatOptions>()({ intervalMs: option(integer(1, 9), 5) })`.
+ * `undefined` counts as absent. `finish` checks values together, and may return others.
  */
-export function merge (
-  defaults: object,
-  given: Readonly<Record<string, unknown>>,
-  group: Checks
-): Record<string, unknown> {
-  const merged: Record<string, unknown> = { ...defaults }
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined) continue
-    const inner = group[name]
-    if (typeof inner === 'object') {
-      merged[name] = merge(merged[name] as object, value as Record<string, unknown>, inner)
-    } else {
-      merged[name] = Array.isArray(value) ? [...value as unknown[]] : value
+export function options<Documented> () {
+  return <Members extends MembersOf<Documented>, Values = ValuesOf<Documented, Members>>(
+    members: Members & { readonly [Name in Exclude<keyof Members, keyof Documented>]: never },
+    finish?: (values: ValuesOf<Documented, Members>, path: string) => Values
+  ): OptionGroup<NoInfer<Values>, Members> => ({
+    members,
+    defaults: defaultsOf(members),
+    resolve (given = {}, path) {
+      const values = resolveMembers(members, given, path) as ValuesOf<Documented, Members>
+      return finish === undefined ? values as unknown as Values : finish(values, path)
     }
-  }
-  return merged
+  })
 }
 
-/** The longest time that a timer can wait. */
-export const MAX_TIMER_MS = 2_147_483_647
+/** Builds the schema of a group that may be left out as a whole: then its value is `undefined`. */
+export function optional<Values, Members> (
+  group: OptionGroup<Values, Members>
+): OptionGroup<Values | undefined, Members> & { readonly isOptional: true } {
+  return {
+    ...group,
+    isOptional: true,
+    resolve: (given, path) => given === undefined ? undefined : group.resolve(given, path)
+  }
+}
+
+/** Tells whether a schema is that of an object of options. */
+export function isGroup (schema: Schema<unknown>): schema is OptionGroup<unknown> {
+  return 'members' in schema
+}
+
+/** Returns `given` where it can be an object of options. @throws {NoexOptionsError} */
+export function requireObject (given: unknown, path: string): Record<string, unknown> {
+  if (!isPlainObject(given)) throw new NoexOptionsError(path, 'must be an object')
+  return given
+}
 
 export function isPlainObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-export function isInteger (min: number, max: number): Check {
-  return (value, path) => {
-    if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-      throw new NoexOptionsError(path, `must be an integer from ${min} to ${max}`)
+type Members = OptionGroup<unknown>['members']
+
+/** Options are looked at in the order in which they are given, then those that are missing. */
+function resolveMembers (members: Members, given: unknown, path: string): Record<string, unknown> {
+  const values = requireObject(given, path)
+  const names = Object.keys(values).filter(name => values[name] !== undefined)
+  const resolved: Record<string, unknown> = {}
+  for (const name of new Set([...names, ...Object.keys(members)])) {
+    const place = path === '' ? name : `${path}.${name}`
+    const member = Object.hasOwn(members, name) ? members[name] : undefined
+    if (member === undefined) {
+      const [near] = nearestNames(name, Object.keys(members))
+      throw new NoexOptionsError(place, `is unknown${didYouMean(near)}`)
     }
+    resolved[name] = member.resolve(values[name], place)
   }
+  return resolved
 }
 
-export function isBoolean (value: unknown, path: string): void {
-  if (typeof value !== 'boolean') throw new NoexOptionsError(path, 'must be true or false')
-}
-
-export function isText (value: unknown, path: string): void {
-  if (typeof value !== 'string' || value === '') throw new NoexOptionsError(path, 'must be a non-empty text')
-}
-
-export function isTextArray (value: unknown, path: string): void {
-  if (!Array.isArray(value) || value.some(item => typeof item !== 'string' || item === '')) {
-    throw new NoexOptionsError(path, 'must be an array of non-empty texts')
-  }
-}
-
-/** Throws unless `value` is a function. A generator function is refused: called, it would do nothing. */
-export function isFunction (value: unknown, path: string): void {
-  if (typeof value !== 'function') throw new NoexOptionsError(path, 'must be a function')
-  if (isGeneratorFunction(value)) {
-    throw new NoexOptionsError(path, 'must not be a generator function: called, it does nothing')
-  }
-}
-
-/**
- * Throws unless `value` is a function that can answer at once. One that returns a promise without being
- * `async` shows when it is called.
- */
-export function isSynchronousFunction (value: unknown, path: string): void {
-  isFunction(value, path)
-  if (isAsyncFunction(value)) {
-    throw new NoexOptionsError(path, 'must not be an async function: its answer counts at once')
-  }
-}
-
-/** Throws unless `value` is a path of a route. */
-export function isPath (value: unknown, path: string): void {
-  if (typeof value !== 'string' || !/^\/[^\s?#:*]*$/.test(value)) {
-    throw new NoexOptionsError(
-      path,
-      'must be a path that starts with "/" and has no blank, "?", "#", ":" or "*"'
-    )
-  }
-}
-
-/** Throws unless `value` is a path or empty. */
-export function isPrefix (value: unknown, path: string): void {
-  if (value !== '') isPath(value, path)
-}
-
-/** Throws unless `value` is a path or `false`. */
-export function isPathOrFalse (value: unknown, path: string): void {
-  if (value !== false) isPath(value, path)
+function defaultsOf (members: Members): Record<string, unknown> {
+  const given = Object.entries(members).filter(([, member]) => !(member as Option<unknown>).isRequired)
+  return Object.fromEntries(given.map(([name, member]) => {
+    if (!isGroup(member)) return [name, (member as Option<unknown>).fallback]
+    return [name, 'isOptional' in member ? undefined : member.defaults]
+  }))
 }

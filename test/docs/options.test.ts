@@ -1,8 +1,8 @@
 import t from 'tap'
-import { authDefaults } from '../../lib/auth/auth-options.js'
-import { auditDefaults } from '../../lib/audit/audit-options.js'
-import { jsonlDefaults } from '../../lib/audit/file/jsonl-sink.js'
-import { postgresDefaults } from '../../lib/audit/postgres/postgres-sink.js'
+import { builtInOptions, externalOptions, gatewayAuthOptions } from '../../lib/auth/auth-options.js'
+import { auditOptions } from '../../lib/audit/audit-options.js'
+import { jsonlOptions } from '../../lib/audit/file/jsonl-sink.js'
+import { postgresOptions } from '../../lib/audit/postgres/postgres-sink.js'
 import { resolveOptions } from '../../lib/options/options.js'
 import { startStore } from '../support/service.js'
 import { readDocument, tableBelow } from '../support/documents.js'
@@ -36,13 +36,13 @@ t.test('its tables of options have every option with its default', async t => {
     if (name === 'store') t.equal(rows.get(name), 'required')
     else check(name, rows.get(name), value)
   }
-  for (const [mode, defaults] of Object.entries(authDefaults)) {
-    for (const [name, value] of leaves(defaults)) check(`${mode}: ${name}`, rows.get(name), value)
+  for (const { defaults } of [externalOptions, gatewayAuthOptions, builtInOptions]) {
+    for (const [name, value] of leaves(defaults)) check(name, rows.get(name), value)
   }
-  const groups = { audit: auditDefaults, jsonlSink: jsonlDefaults, postgresSink: postgresDefaults }
-  for (const [group, defaults] of Object.entries(groups)) {
+  const groups = { audit: auditOptions, jsonlSink: jsonlOptions, postgresSink: postgresOptions }
+  for (const [group, { defaults }] of Object.entries(groups)) {
     const table = tableBelow(document, `| option of \`${group}\` |`)
-    for (const [name, value] of Object.entries(defaults) as Array<[string, unknown]>) {
+    for (const [name, value] of Object.entries(defaults)) {
       check(`${group}.${name}`, new RegExp(`^\\| \`${name}\` \\| (.+?) \\|`, 'm').exec(table)?.[1], value)
     }
   }
@@ -53,7 +53,11 @@ t.test('its tables of options have every option with its default', async t => {
 
 /** Defaults that a table tells in words. */
 const words: Readonly<Record<string, unknown>> = {
-  unlimited: Infinity, 'every origin': undefined, none: undefined, '`request.ip`': undefined
+  unlimited: Infinity,
+  'every origin': undefined,
+  none: undefined,
+  '`request.ip`': undefined,
+  'the host\'s name': undefined
 }
 
 /** Returns a default as a table writes it. */

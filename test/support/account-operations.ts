@@ -9,7 +9,8 @@ import { toReplyError } from '../../lib/store/store-errors.js'
 import { Identity } from '../../lib/identity/identity.js'
 import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
 import type { Log } from '../../lib/util/log.js'
-import { Rejections } from '../../lib/limits/rejections.js'
+import { rejectionReasons } from '../../lib/limits/rejections.js'
+import { Counters } from '../../lib/util/counters.js'
 import { operations } from '../../lib/operations/registry.js'
 import type { Client, ServerContext } from '../../lib/operations/context.js'
 import type { Operation } from '../../lib/operations/operation.js'
@@ -127,7 +128,7 @@ export async function startAccounts (t: Test, {
       log: silentLog,
       clock,
       isRevoked: userId => revocations.has(userId),
-      rejections: new Rejections(),
+      rejections: new Counters(rejectionReasons),
       operations: [...operations.values()],
       ...(argon2 === undefined ? {} : { argon2 })
     }

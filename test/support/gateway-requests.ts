@@ -1,4 +1,4 @@
-import type { GatewayOptions } from '../../lib/handshake/gateway-headers.js'
+import type { GatewayOptions } from '../../lib/handshake/gateway-options.js'
 
 export const SECRET = 'a secret of the gateway'.replaceAll(' ', '-')
 

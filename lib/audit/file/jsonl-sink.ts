@@ -1,62 +1,62 @@
 import { resolve } from 'node:path'
 import { JournalThread, threadFile } from '@hamicek/noex-journal'
-import {
-  checkGroup,
-  isBoolean,
-  isInteger,
-  merge,
-  NoexOptionsError,
-  type Checks
-} from '../../util/option-schema.js'
+import { NoexOptionsError, option, options, required, type ValueType } from '../../util/option-schema.js'
+import { boolean, integer, MAX_INTEGER } from '../../util/option-types.js'
 import type { RecordedEntry } from '../entry.js'
 import type { JournalSettings, OpenedTrail, TrailNotice } from './journal.js'
-import type { AuditSink, FoundCommits, SinkCommits, SinkContext, SinkPolicies, SinkWriter } from '../sink.js'
+import type { AuditSink, FoundCommits, SinkCommits, SinkContext, SinkWriter } from '../sink.js'
 import { isCurrentSegment } from './segments.js'
 import {
-  checkpointTeller, isPathWith, sinkChecks, sinkDefaults, toPrivateKey,
+  checkpointTeller, pathWith, sinkOptions, toPrivateKey,
   type CheckpointListener, type SinkOptions
 } from '../sink-options.js'
 
-/** What `jsonlSink` takes. Durations are milliseconds, sizes bytes. */
+/** The options of `jsonlSink`. */
 export interface JsonlSinkOptions extends SinkOptions {
-  /** The file that is written; ends in `.jsonl`. Closed segments and sidecars stand beside it. */
+  /** File of the current segment, in a directory that exists; closed segments and sidecars are beside it. */
   path: string
-  /** A segment is closed before it becomes larger. @default 67_108_864 */
+  /**
+   * Bytes of a segment: it is closed before it becomes larger.
+   * @default 67_108_864
+   */
   maxBytes?: number | undefined
-  /** A segment is closed when it is older. @default 86_400_000 */
+  /**
+   * Age of a segment at which it is closed, in milliseconds.
+   * @default 86_400_000
+   */
   maxAgeMs?: number | undefined
-  /** Closed segments that stay, at least 1; older ones are removed. @default unlimited */
+  /**
+   * Closed segments that stay; older ones are removed, after an entry of the trail has named them.
+   * @default unlimited
+   */
   keep?: number | undefined
-  /** Whether an entry counts as durable only when the disk has it. @default true */
+  /**
+   * Whether an entry counts as durable only when the disk has it.
+   * @default true
+   */
   fsync?: boolean | undefined
 }
 
-/** What holds where an option is not given. */
-export const jsonlDefaults = {
-  ...sinkDefaults,
-  maxBytes: 67_108_864,
-  maxAgeMs: 86_400_000,
-  keep: Infinity,
-  fsync: true
-}
+const jsonlPath = pathWith('.jsonl')
 
-const MAX = Number.MAX_SAFE_INTEGER
-
-const checks: Checks = {
-  ...sinkChecks,
-  path: isSegmentPath,
-  maxBytes: isInteger(1, 1_073_741_824),
-  maxAgeMs: isInteger(1, MAX),
-  keep: isInteger(1, MAX),
-  fsync: isBoolean
-}
-
-function isSegmentPath (value: unknown, path: string): void {
-  isPathWith('.jsonl')(value, path)
-  if (!isCurrentSegment(value as string)) {
-    throw new NoexOptionsError(path, 'must not have the name of a closed segment')
+const segmentPath: ValueType = {
+  text: jsonlPath.text,
+  check (value, path) {
+    jsonlPath.check(value, path)
+    if (!isCurrentSegment(value as string)) {
+      throw new NoexOptionsError(path, 'must not have the name of a closed segment')
+    }
   }
 }
+
+export const jsonlOptions = options<JsonlSinkOptions>()({
+  path: required(segmentPath),
+  maxBytes: option(integer(1, 1_073_741_824), 67_108_864),
+  maxAgeMs: option(integer(1, MAX_INTEGER), 86_400_000),
+  keep: option(integer(1, MAX_INTEGER), Infinity),
+  fsync: option(boolean, true),
+  ...sinkOptions.members
+})
 
 /**
  * Returns a sink that writes the trail to files: one line for each entry, in segments, chained by hashes.
@@ -66,14 +66,7 @@ function isSegmentPath (value: unknown, path: string): void {
  * await app.register(noex, { audit: { sinks: [jsonlSink({ path: 'data/audit.jsonl', keep: 30 })] } })
  */
 export function jsonlSink (options: JsonlSinkOptions): AuditSink {
-  const given = options as unknown as Record<string, unknown>
-  checkGroup(given, checks, 'jsonlSink.')
-  if (given['path'] === undefined) throw new NoexOptionsError('jsonlSink.path', 'is required')
-  const { policy, onCheckpoint, signingKey, path, ...rest } = merge(
-    jsonlDefaults,
-    given,
-    checks
-  ) as unknown as Required<JsonlSinkOptions> & { policy: SinkPolicies }
+  const { policy, onCheckpoint, signingKey, path, ...rest } = jsonlOptions.resolve(options, 'jsonlSink')
   const settings = {
     ...rest,
     path: resolve(path),

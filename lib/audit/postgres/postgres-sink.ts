@@ -1,46 +1,42 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { checkGroup, isText, merge, NoexOptionsError, type Checks } from '../../util/option-schema.js'
+import { NoexOptionsError, option, options } from '../../util/option-schema.js'
+import { nonEmptyText, type } from '../../util/option-types.js'
 import type { PostgresPool } from './client.js'
 import { isTableName } from './table.js'
 import type { WriterSettings } from './start.js'
 import { PostgresWriter } from './writer.js'
-import { isPathWith, sinkChecks, sinkDefaults, toPrivateKey, type SinkOptions } from '../sink-options.js'
-import type { AuditSink, SinkPolicies } from '../sink.js'
+import { pathWith, sinkOptions, toPrivateKey, type SinkOptions } from '../sink-options.js'
+import type { AuditSink } from '../sink.js'
 
-/**
- * What `postgresSink` takes: `pool` or `connectionString`, and what else is wanted. Durations are
- * milliseconds.
- */
+/** The options of `postgresSink`. */
 export interface PostgresSinkOptions extends SinkOptions {
   /**
-   * A pool of the package `pg`. One of its clients is taken for good; the pool itself stays the
-   * application's.
+   * Pool of the package `pg`, of which one client is taken for good; the pool itself stays the application's.
+   * Required without `connectionString`.
+   * @default none
    */
   pool?: PostgresPool | undefined
-  /** The database, for a connection of the sink's own. It needs the package `pg`. */
+  /**
+   * The database, for a connection of the sink's own. It needs the package `pg`. Required without `pool`.
+   * @default none
+   */
   connectionString?: string | undefined
-  /** The table, as `name` or `schema.name`. It is made when there is none. @default 'audit_log' */
+  /**
+   * The table. It is created where it does not exist.
+   * @default 'audit_log'
+   */
   table?: string | undefined
   /**
-   * The name of the chain that this process writes. No two processes may have the same. @default the host's
-   * name
+   * Name of the chain that this process writes. No two processes may have the same.
+   * @default the host's name
    */
   stream?: string | undefined
   /**
-   * A file that ends in `.spool`: entries are durable there while the database is away. @default none:
-   * replies wait
+   * File in which entries are durable while the database is away. Without it replies wait.
+   * @default none
    */
   spoolPath?: string | undefined
-}
-
-/** What holds where an option is not given; `stream` is the host's name then. */
-export const postgresDefaults = {
-  ...sinkDefaults,
-  pool: undefined,
-  connectionString: undefined,
-  table: 'audit_log',
-  spoolPath: undefined
 }
 
 /**
@@ -48,30 +44,35 @@ export const postgresDefaults = {
  */
 const MAX_STREAM_CHARS = 255
 
-const checks: Checks = {
-  ...sinkChecks,
-  pool (value, path) {
-    if (typeof (value as PostgresPool | null)?.connect !== 'function') {
-      throw new NoexOptionsError(path, 'must be a pool of the package pg')
-    }
-  },
-  connectionString: isText,
-  table (value, path) {
-    if (!isTableName(value)) {
-      throw new NoexOptionsError(path, 'must be a name or schema.name of plain identifiers')
-    }
-  },
-  stream (value, path) {
-    const isName =
-      typeof value === 'string' &&
-      value !== '' &&
-      value.length <= MAX_STREAM_CHARS &&
-      value.isWellFormed() &&
-      !value.includes('\0')
-    if (!isName) throw new NoexOptionsError(path, `must be a text of 1 to ${MAX_STREAM_CHARS} characters`)
-  },
-  spoolPath: isPathWith('.spool')
-}
+const pool = type('pool of `pg`', 'must be a pool of the package pg', value =>
+  typeof (value as PostgresPool | null)?.connect === 'function')
+
+const tableName = type(
+  '`name` or `schema.name`',
+  'must be a name or schema.name of plain identifiers',
+  isTableName
+)
+
+const streamName = type(
+  `text of 1 to ${MAX_STREAM_CHARS} characters`,
+  `must be a text of 1 to ${MAX_STREAM_CHARS} characters`,
+  value => typeof value === 'string' && value !== '' && value.length <= MAX_STREAM_CHARS &&
+    value.isWellFormed() && !value.includes('\0')
+)
+
+export const postgresOptions = options<PostgresSinkOptions>()({
+  pool: option(pool, undefined),
+  connectionString: option(nonEmptyText, undefined),
+  table: option(tableName, 'audit_log'),
+  stream: option(streamName, undefined),
+  spoolPath: option(pathWith('.spool'), undefined),
+  ...sinkOptions.members
+}, (values, path) => {
+  if ((values.pool === undefined) === (values.connectionString === undefined)) {
+    throw new NoexOptionsError(`${path}.pool`, 'or connectionString is required, and only one of them')
+  }
+  return values
+})
 
 /**
  * Returns a sink that writes the trail to a table of PostgreSQL: a row for each entry, chained by hashes.
@@ -82,18 +83,12 @@ const checks: Checks = {
  * await app.register(noex, { audit: { sinks: [sink] } })
  */
 export function postgresSink (options: PostgresSinkOptions): AuditSink {
-  const given = options as unknown as Record<string, unknown>
-  checkGroup(given, checks, 'postgresSink.')
-  if ((given['pool'] === undefined) === (given['connectionString'] === undefined)) {
-    throw new NoexOptionsError('postgresSink.pool', 'or connectionString is required, and only one of them')
-  }
-  const { policy, signingKey, spoolPath, ...rest } = merge(
-    { ...postgresDefaults, stream: hostname() },
-    given,
-    checks
-  ) as unknown as Required<PostgresSinkOptions> & { policy: SinkPolicies }
+  const {
+    policy, signingKey, spoolPath, stream = hostname(), ...rest
+  } = postgresOptions.resolve(options, 'postgresSink')
   const settings = {
     ...rest,
+    stream,
     spoolPath: spoolPath === undefined ? undefined : resolve(spoolPath),
     signingKey: signingKey === undefined ? undefined : toPrivateKey(signingKey)
   } as WriterSettings

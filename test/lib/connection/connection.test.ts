@@ -4,7 +4,8 @@ import type { WebSocket } from 'ws'
 import { Connection, type ConnectionHost } from '../../../lib/connection/connection.js'
 import { Heartbeat } from '../../../lib/connection/heartbeat.js'
 import { UnauthenticatedInboxes } from '../../../lib/connection/inbox.js'
-import { Rejections } from '../../../lib/limits/rejections.js'
+import { rejectionReasons } from '../../../lib/limits/rejections.js'
+import { Counters } from '../../../lib/util/counters.js'
 import { SubscriptionQuota } from '../../../lib/limits/subscription-quota.js'
 import type { Authorizer } from '../../../lib/permissions/authorizer.js'
 import { unlimitedScope } from '../../../lib/permissions/policy.js'
@@ -32,7 +33,7 @@ function connectionOver () {
     clock,
     quota: new SubscriptionQuota(
       { maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 },
-      new Rejections()
+      new Counters(rejectionReasons)
     ),
     outboxLimits: { maxBufferedBytes: 1_000, markBytes: 800 },
     maxPayloadBytes: 1_000,

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
-import { gatewayHeaders, type GatewayOptions } from '../../../lib/handshake/gateway-headers.js'
+import { gatewayHeaders } from '../../../lib/handshake/gateway-headers.js'
+import type { GatewayOptions } from '../../../lib/handshake/gateway-options.js'
 import { NoexOptionsError } from '../../../lib/util/option-schema.js'
 import { SECRET, plain, withSecret } from '../../support/gateway-requests.js'
 

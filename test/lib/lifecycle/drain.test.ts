@@ -35,7 +35,7 @@ function drain (count: number, times: Partial<DrainTimes>) {
         seen.notices++
         connection.reconnectAfterMs = notice.reconnectAfterMs
       },
-      async settled (): Promise<void> {},
+      flow: { async settled (): Promise<void> {} },
       close (): void { close(connection) }
     }
     return connection

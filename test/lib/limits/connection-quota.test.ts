@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { ConnectionQuota, type ConnectionLimits } from '../../../lib/limits/connection-quota.js'
-import { Rejections } from '../../../lib/limits/rejections.js'
+import { AddressQuota, ConnectionQuota, type ConnectionLimits } from '../../../lib/limits/connection-quota.js'
+import { rejectionReasons } from '../../../lib/limits/rejections.js'
+import { Counters } from '../../../lib/util/counters.js'
 
 const unlimited: ConnectionLimits = {
   maxConnections: Infinity,
@@ -10,7 +11,7 @@ const unlimited: ConnectionLimits = {
 }
 
 function start (limits: Partial<ConnectionLimits>, requiresAuth = true) {
-  const rejections = new Rejections()
+  const rejections = new Counters(rejectionReasons)
   return {
     rejections,
     connectionQuota: new ConnectionQuota({ ...unlimited, ...limits }, requiresAuth, rejections)
@@ -133,4 +134,16 @@ t.test('with any sequence of calls, exactly the limits hold, and in the end noth
     }
     return room(connectionQuota, 'ann') === 2 && room(connectionQuota) === 3
   }), { numRuns: 500 })
+})
+
+t.test('an address has no more connections than its quota, and one more is counted as rejected', async t => {
+  const rejections = new Counters(rejectionReasons)
+  const quota = new AddressQuota(2, rejections)
+  t.same([1, 2, 3].map(() => quota.acquire('a')), [true, true, false])
+  t.equal(rejections.of('connections_per_ip'), 1)
+  t.ok(quota.acquire('b'), 'another address has its own')
+  quota.release('a')
+  t.ok(quota.acquire('a'))
+  t.notOk(quota.acquire('a'))
+  t.equal(rejections.of('connections_per_ip'), 2)
 })

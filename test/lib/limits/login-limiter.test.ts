@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { NoexServerError } from '../../../lib/protocol/errors.js'
-import { Rejections } from '../../../lib/limits/rejections.js'
+import { rejectionReasons } from '../../../lib/limits/rejections.js'
+import { Counters } from '../../../lib/util/counters.js'
 import { LoginLimiter, type Attempt, type LoginLimits } from '../../../lib/limits/login-limiter.js'
 import { FakeClock } from '../../support/fake-clock.js'
 import { sampled } from '../../support/sampled.js'
@@ -10,7 +11,7 @@ const WINDOW_MS = 900_000
 
 function start (limits: Partial<LoginLimits> = {}) {
   const clock = new FakeClock()
-  const rejections = new Rejections()
+  const rejections = new Counters(rejectionReasons)
   return {
     clock,
     limiter: new LoginLimiter({ maxAttempts: 5, windowMs: WINDOW_MS, ...limits }, clock, rejections),

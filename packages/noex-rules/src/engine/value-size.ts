@@ -1,8 +1,14 @@
 import { ResolutionError } from '../errors.js'
 
-/** The most characters of JSON of a value that a rule makes. */
+/**
+ * Characters of JSON of a value that a rule makes of a fact or an event.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_VALUE_CHARS = 1_048_576
-/** The most levels of it. */
+/**
+ * Levels of a value that a rule makes of a fact or an event.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_VALUE_DEPTH = 64
 /** The most levels that are measured. */
 const MAX_LOOK = 1_000

@@ -1,6 +1,9 @@
 import { indexPath, type Issues, memberPath, ROOT } from './issues.js'
 
-/** The largest size of a rule: the characters of its names and texts, and 4 for each value. */
+/**
+ * Characters of the names and texts of a rule, with 4 for each value.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_RULE_SIZE = 65_536
 /** The most levels of any input. */
 const MAX_DEPTH = 100

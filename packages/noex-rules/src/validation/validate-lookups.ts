@@ -4,7 +4,10 @@ import { validateDuration } from './validate-number.js'
 import { validateOneOf, validateText, validateVariable } from './validate-text.js'
 import { validateValues } from './validate-value.js'
 
-/** The most lookups of a rule. */
+/**
+ * Lookups of a rule.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_LOOKUPS = 32
 
 const ON_ERROR = ['skip', 'fail'] as const

@@ -8,7 +8,10 @@ import { MAX_TEXT_LENGTH, validateString, validateText } from './validate-text.j
 import { validateTrigger } from './validate-trigger.js'
 import { MAX_ACTIONS, MAX_CONDITIONS, MAX_EXPRESSIONS, type ValidationRun } from './validation-run.js'
 
-/** The most tags of a rule. */
+/**
+ * Tags of a rule.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_TAGS = 32
 
 /** Checks the snapshot of a rule, which is plain data. */

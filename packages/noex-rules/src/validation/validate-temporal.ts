@@ -11,9 +11,15 @@ import {
   validateText
 } from './validate-text.js'
 
-/** The most events of a sequence. */
+/**
+ * Events of a sequence of a rule.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_SEQUENCE_LENGTH = 32
-/** The most paths of a filter. */
+/**
+ * Paths of a filter of a temporal rule.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_FILTER_PATHS = 32
 
 const DIGITS = /^\d+$/

@@ -1,11 +1,20 @@
 import { compileTemplate } from '../expressions/template.js'
 import type { Issues } from './issues.js'
 
-/** The most characters of names, ids and paths. */
+/**
+ * Characters of a name, an id or a path in a rule.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_NAME_LENGTH = 512
-/** The most characters of texts with `${}`, and of descriptions. */
+/**
+ * Characters of a text with `${}`, or of a description, in a rule.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_TEXT_LENGTH = 4096
-/** The most characters of names of variables. */
+/**
+ * Characters of the name of a variable of a rule.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_VARIABLE_LENGTH = 128
 
 /** Characters that a name between dots of a reference cannot contain. */

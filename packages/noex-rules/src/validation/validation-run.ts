@@ -1,12 +1,24 @@
 import type { Issues } from './issues.js'
 
-/** The most actions of a rule, nested ones included. */
+/**
+ * Actions of a rule, nested ones included.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_ACTIONS = 256
-/** The most conditions of a rule, those of its actions included. */
+/**
+ * Conditions of a rule, those of its actions included.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_CONDITIONS = 256
-/** The most expressions of `matches` in a rule: each takes time to compile. */
+/**
+ * Expressions of `matches` in a rule: each takes time to compile.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_EXPRESSIONS = 32
-/** The most levels of nested actions. */
+/**
+ * Levels of nested actions of a rule.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_ACTION_DEPTH = 16
 
 /** The state of the validation of one rule. */

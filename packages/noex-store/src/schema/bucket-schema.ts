@@ -8,7 +8,10 @@ import { MAX_NESTING, compileValidator, type Validator } from './validator.js'
 import { parseTtl } from './ttl.js'
 import { isObject } from '../util/value-kinds.js'
 
-/** Most characters of a bucket's name. */
+/**
+ * Characters of the name of a bucket.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_NAME = 1_000
 /** Members that the store writes into every record. */
 const METADATA: ReadonlySet<string> = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])

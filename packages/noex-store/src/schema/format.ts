@@ -1,8 +1,14 @@
 import { isCalendarDay } from './calendar-day.js'
 
-/** Most characters of an email address. */
+/**
+ * Characters of a text of format `email`.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_EMAIL = 320
-/** Most characters of a URL. */
+/**
+ * Characters of a text of format `url`.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_URL = 2_048
 
 const DATE = String.raw`\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])`

@@ -6,7 +6,10 @@ import { beginMatching, compilePattern } from './pattern.js'
 import { isThenable } from '../util/value-kinds.js'
 import { pendingCheck, type PendingCheck } from './pending-checks.js'
 
-/** Levels of `properties` and `items` below the record that are checked. */
+/**
+ * Levels of `properties` and `items` of a definition, below the record.
+ * @limit `VALIDATION_ERROR`
+ */
 export const MAX_NESTING = 10
 
 /** Validators that run inside one another, by writing to the store; more are taken for a loop. */
