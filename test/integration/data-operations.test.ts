@@ -689,7 +689,8 @@ t.test('A full bucket loses no record to an insert that is refused', async t => 
 
 t.test('The writing operations', async t => {
   const { client } = await withGoods(t)
-  const ask = async (type: string, fields: object = {}) => await client.ask(`store.${type}`, { bucket: 'goods', ...fields })
+  const ask = async (type: string, fields: object = {}) =>
+    await client.ask(`store.${type}`, { bucket: 'goods', ...fields })
 
   t.match(await ask('insert', { data: { id: 'd', name: 'dd' } }), {
     id: 'd',

@@ -338,7 +338,8 @@ t.test('A client may bound records and bytes of a bucket, and give it only field
 
 t.test('A definition may refer to its own bucket, and nest as deep as the store looks', async t => {
   const { client } = await connected(t)
-  const nested = (levels: number): object => levels === 0 ? text : { type: 'object', properties: { in: nested(levels - 1) } }
+  const nested = (levels: number): object =>
+    levels === 0 ? text : { type: 'object', properties: { in: nested(levels - 1) } }
   await client.ask('store.defineBucket', {
     name: 'tree',
     config: {

@@ -243,7 +243,10 @@ t.test('expiry', async t => {
       code: 'UNAUTHORIZED',
       message: 'Session expired'
     })
-    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Authentication required' })
+    t.match(await client.request('store.count', { bucket: 'items' }), {
+      code: 'UNAUTHORIZED',
+      message: 'Authentication required'
+    })
     t.same(await client.ask('auth.whoami'), { authenticated: false })
     t.same(client.waiting, [], 'no push')
   })
@@ -641,7 +644,10 @@ t.test(
     // The turns in which the push would leave.
     for (let turn = 0; turn < 5; turn++) await setImmediate()
     t.equal(client.pushes, 1)
-    t.match(await client.request('store.count', { bucket: 'items' }), { code: 'UNAUTHORIZED', message: 'Session expired' })
+    t.match(await client.request('store.count', { bucket: 'items' }), {
+      code: 'UNAUTHORIZED',
+      message: 'Session expired'
+    })
   }
 )
 

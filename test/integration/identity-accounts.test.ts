@@ -775,7 +775,10 @@ t.test('access lists and ownership', async t => {
   t.test('[G-C4] a query is not the bucket of its name', async t => {
     const { superadmin, user, as, store } = await serveAccounts(t)
     const root = await superadmin()
-    await root.ask('identity.createRole', { name: 'builder', permissions: [{ allow: ['store.defineBucket'] }] })
+    await root.ask('identity.createRole', {
+      name: 'builder',
+      permissions: [{ allow: ['store.defineBucket'] }]
+    })
     const id = await user('alice', 'builder')
     const alice = await as(id)
     await store.defineBucket('secrets', { key: 'id', schema: { id: { type: 'string' } } })

@@ -66,7 +66,10 @@ t.test('[G-B14] a disabled account is told so only with the right password', asy
   const id = await user('alice')
   await store.bucket('_users').update(id, { enabled: false })
   const client = await connect()
-  t.match(await client.request('identity.login', { username: 'alice', password: 'wrong' }), { code: 'UNAUTHORIZED', message: 'Invalid credentials' })
+  t.match(await client.request('identity.login', { username: 'alice', password: 'wrong' }), {
+    code: 'UNAUTHORIZED',
+    message: 'Invalid credentials'
+  })
   t.match(await client.request('identity.login', { username: 'alice', ...rightPassword }), {
     code: 'UNAUTHORIZED',
     message: 'Account disabled'

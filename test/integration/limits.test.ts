@@ -515,7 +515,10 @@ t.test('an upgrade that a test injects is let in by the same rules', async t => 
   await app.ready()
   await t.rejects(app.injectWS('/', { headers: { origin: 'https://evil.example' } }), /403/)
   for (let i = 0; i < 3; i++) {
-    await t.rejects(app.injectWS('/', { headers: { origin: 'https://desk.example', 'x-refuse': 'yes' } }), /418/)
+    await t.rejects(
+      app.injectWS('/', { headers: { origin: 'https://desk.example', 'x-refuse': 'yes' } }),
+      /418/
+    )
   }
   const ws = await app.injectWS('/', { headers: { origin: 'https://desk.example' } })
   await t.rejects(app.injectWS('/', { headers: { origin: 'https://desk.example' } }), /503/)

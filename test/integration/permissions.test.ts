@@ -333,7 +333,10 @@ t.test('rules', async t => {
   })
 
   t.test('a live query that begins to read another bucket ends', async t => {
-    const { as, store } = await guard(t, { default: 'deny', rules: [{ role: 'user', allow: 'store.*', buckets: ['items'] }] })
+    const { as, store } = await guard(t, {
+      default: 'deny',
+      rules: [{ role: 'user', allow: 'store.*', buckets: ['items'] }]
+    })
     store.defineQuery('curious', async ctx => {
       const items = await ctx.bucket('items').count()
       return items < 2 ? items : await ctx.bucket('secrets').all()

@@ -624,7 +624,9 @@ t.test('a procedure of the options', async t => {
     await app.close()
     const { superadmin, as: asAgain } = await serveAccounts(t, {}, { procedures: { definitions } }, { store })
     const root = await superadmin()
-    t.match(await root.ask('identity.getOwner', { resourceType: 'procedure', resourceName: 'free' }), { owner: null })
+    t.match(await root.ask('identity.getOwner', { resourceType: 'procedure', resourceName: 'free' }), {
+      owner: null
+    })
     t.match(await call(await asAgain(id), 'free', { id: '1' }), { code: 'FORBIDDEN' })
   })
 

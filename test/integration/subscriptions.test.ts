@@ -444,7 +444,11 @@ t.test('the order of result and pushes', t => {
       if (frame['data']?.subscriptionId !== undefined) subscribed = frame['data'].subscriptionId as string
       if (frame['data']?.unsubscribed === true) subscribed = ''
       if (frame['type'] === 'push') {
-        t.equal(frame['subscriptionId'], subscribed, 'pushes come between the results of subscribe and unsubscribe')
+        t.equal(
+          frame['subscriptionId'],
+          subscribed,
+          'pushes come between the results of subscribe and unsubscribe'
+        )
       }
       if (value === undefined) continue
       t.ok(value >= last, `${value} after ${last}`)
@@ -529,7 +533,10 @@ t.test('[G-E5] clearing a bucket', t => {
       schema: { id: { type: 'string' }, item: { type: 'string', ref: 'items' } }
     })
     store.defineQuery('count', count)
-    store.defineQuery<string>('one', (async (ctx: QueryContext, id: string) => await ctx.bucket(items).get(id)) as never)
+    store.defineQuery<string>(
+      'one',
+      (async (ctx: QueryContext, id: string) => await ctx.bucket(items).get(id)) as never
+    )
     const client = await connect()
     await insert(client, { id: 'a' })
     await client.ask('store.insert', { bucket: 'notes', data: { id: 'n', item: 'a' } })
@@ -838,7 +845,11 @@ t.test('precision', t => {
 
   t.test('runs one of a thousand record queries for one change', async t => {
     const { connect, store } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 1_000 } })
-    const runs = defineCounted<{ id: string }>(store, 'one', async (ctx, { id }) => await ctx.bucket(items).get(id))
+    const runs = defineCounted<{ id: string }>(
+      store,
+      'one',
+      async (ctx, { id }) => await ctx.bucket(items).get(id)
+    )
     const client = await connect()
     await Promise.all(
       Array.from({ length: 1_000 }, async (_, i) => await subscribe(client, 'one', { id: `${i}` }))
@@ -1076,7 +1087,10 @@ t.test('two instances on one store', t => {
 
   t.test('push each other\'s changes, clears included', async t => {
     const { connect, store } = await serveTwice(t)
-    await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string' }, item: { type: 'string', ref: 'items' } } })
+    await store.defineBucket('notes', {
+      key: 'id',
+      schema: { id: { type: 'string' }, item: { type: 'string', ref: 'items' } }
+    })
     const runs = defineCounted(store, 'count', count)
     const [a, b] = [await connect('/'), await connect('/b')]
     await subscribe(a, 'count')
