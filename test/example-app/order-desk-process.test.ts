@@ -54,7 +54,7 @@ for (const [signal, drainDelayMs] of [['SIGTERM', 1_000], ['SIGINT', 0]] as cons
     if (drainDelayMs > 0) {
       while (await statusOf(server.port, '/readyz') === 200);
       t.equal(await statusOf(server.port, '/readyz'), 503, 'load balancers get to know')
-      t.equal(await statusOf(server.port, '/livez'), 200, 'nobody is to kill it')
+      t.equal(await statusOf(server.port, '/livez'), 200, 'it is not to be killed')
       const late = await TestClient.open(t, liveUrl(server.port))
       t.ok(await late.ask('store.all', { bucket: 'products' }), 'who still comes is served')
       late.ws.close()
@@ -84,7 +84,7 @@ for (const [signal, drainDelayMs] of [['SIGTERM', 1_000], ['SIGINT', 0]] as cons
     t.match(
       await verifyTrail({ files: [trail] }),
       { ok: false, line: edited + 1 },
-      'and whoever edits it is found'
+      'and an edit of it is found'
     )
   })
 }

@@ -7,7 +7,7 @@ import { ADMIN_SECRET, serveAccounts } from '../support/identity.js'
 import { operations } from '../../lib/operations/registry.js'
 import { sampleOf } from '../support/sampled.js'
 
-/** What a hostile request may be answered, beside a result. */
+/** The codes that may answer a hostile request, beside a result. */
 const acceptable = new Set([
   'VALIDATION_ERROR',
   'NOT_FOUND',
@@ -128,7 +128,7 @@ t.test('Every operation has a base request', async t => {
 })
 
 for (const [name, operation] of operations) {
-  t.test(`${name} answers whatever its fields hold`, async t => {
+  t.test(`${name} answers with any fields`, async t => {
     const base = baseRequests[name]
     if (base === undefined) {
       t.fail('there is no valid request for it')
@@ -178,7 +178,7 @@ for (const [name, operation] of operations) {
   })
 }
 
-t.test('store.transaction answers whatever its entries hold', async t => {
+t.test('store.transaction answers with any entries', async t => {
   const { connect } = await serveHostile(t)
   const client = await connect()
   const requests: Array<readonly [string, object, string]> = []
@@ -202,7 +202,7 @@ t.test('store.transaction answers whatever its entries hold', async t => {
   t.match(await client.ask('store.stats'), { buckets: { count: 3 } })
 })
 
-t.test('G-C16 what a request touches can be told of any input', async t => {
+t.test('G-C16 the resources of a request can be told for any input', async t => {
   for (const [name, operation] of operations) {
     const fields = [...Object.keys(operation.request.properties), 'bucket', 'name', 'config', 'operations']
     const requests: object[] = [{}]
@@ -211,28 +211,28 @@ t.test('G-C16 what a request touches can be told of any input', async t => {
     }
     const bad: unknown[] = []
     for (const fields of requests) {
-      const touches = operation.resources({ ...fields, id: 1, type: name })
+      const resources = operation.resources({ ...fields, id: 1, type: name })
       const total =
-        touches.length > 0 &&
-        touches.every(
+        resources.length > 0 &&
+        resources.every(
           resource =>
             typeof resource.name === 'string' &&
             resource.name !== '' &&
             resource.operation.startsWith(name.slice(0, 4)) &&
             ['bucket', 'query', 'topic', 'procedure', 'server'].includes(resource.type)
         )
-      if (!total) bad.push({ fields, touches })
+      if (!total) bad.push({ fields, resources })
     }
-    t.same(bad, [], `${name} always touches something with a name`)
+    t.same(bad, [], `${name} always has resources with names`)
   }
 })
 
-t.test('A valid request touches what it names', async t => {
+t.test('The resources of a valid request are those that it names', async t => {
   const table: ReadonlyArray<
     readonly [
       type: string,
       fields: object,
-      touches: ReadonlyArray<readonly [operation: string, name: string]>
+      resources: ReadonlyArray<readonly [operation: string, name: string]>
     ]
   > = [
     ['store.get', { bucket: 'a', key: 1, name: 'decoy' }, [['store.get', 'a']]],

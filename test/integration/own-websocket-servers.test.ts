@@ -9,9 +9,9 @@ import { noexPlugin } from '../../lib/index.js'
 import { TestClient } from '../support/client.js'
 import { serve, startStore } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
-import { logInto } from '../support/log-into.js'
+import { logInto, type LogLine } from '../support/log-into.js'
 import { RawSocket } from '../support/raw-socket.js'
-import { type Line, serveOn } from '../support/own-websocket.js'
+import { serveBesideOwn } from '../support/own-websocket.js'
 
 t.test('options with which the socket could not be served are refused at boot, by name', async t => {
   class Broken {
@@ -61,12 +61,12 @@ t.test('options with which the socket could not be served are refused at boot, b
 })
 
 t.test('an application whose WebSockets are on another server', async t => {
-  const lines: Line[] = []
+  const lines: LogLine[] = []
   const other = createServer()
   t.teardown(() => {
     other.close()
   })
-  const { url, port } = await serveOn(t, { options: { server: other } }, {}, lines)
+  const { url, port } = await serveBesideOwn(t, { options: { server: other } }, {}, lines)
   t.match(lines, [{ level: 40, path: '/', msg: /listens on another server/ }])
   const raw = await RawSocket.upgrade(t, port)
   t.equal(await raw.status(), 503, 'an upgrade here is answered')
@@ -111,7 +111,7 @@ t.test('another upgrade listener', t => {
   for (const [name, add, warned] of foreign) {
     for (const when of ['before', 'after'] as const) {
       t.test(`${name}, when it is added ${when} the plugin`, async t => {
-        const lines: Line[] = []
+        const lines: LogLine[] = []
         const app = Fastify({ logger: logInto(lines), forceCloseConnections: true })
         t.teardown(async () => {
           await app.close()

@@ -5,7 +5,8 @@ import WebSocket from 'ws'
 import { TestClient } from '../support/client.js'
 import { watchForAccidents } from '../hostile/accidents.js'
 import { RawSocket } from '../support/raw-socket.js'
-import { type Line, serveOn } from '../support/own-websocket.js'
+import { serveBesideOwn } from '../support/own-websocket.js'
+import type { LogLine } from '../support/log-into.js'
 
 class OwnWebSocket extends WebSocket {}
 
@@ -84,7 +85,7 @@ const harmless: ReadonlyArray<readonly [name: string, own: WebsocketPluginOption
 for (const [name, own] of harmless) {
   t.test(`an application's own @fastify/websocket with ${name}`, async t => {
     const accidents = watchForAccidents(t)
-    const { app, url, port } = await serveOn(t, own, { path: '/live', maxPayloadBytes: 1_000 })
+    const { app, url, port } = await serveBesideOwn(t, own, { path: '/live', maxPayloadBytes: 1_000 })
     const client = await TestClient.open(t, `${url}/live`)
     t.match(await client.ask('store.insert', { bucket: 'items', data: { name: 'x'.repeat(200) } }), {
       name: 'x'.repeat(200)
@@ -114,7 +115,7 @@ for (const [name, own] of harmless) {
 }
 
 t.test('a closeTimeout of the application does not hold up the shutdown', async t => {
-  const { app, port } = await serveOn(t, { options: { closeTimeout: 60_000 } as object })
+  const { app, port } = await serveBesideOwn(t, { options: { closeTimeout: 60_000 } as object })
   const silent = await RawSocket.upgrade(t, port)
   await silent.until(/welcome/)
   const startedAt = performance.now()
@@ -126,7 +127,7 @@ t.test(
   'a compressed message is not inflated beyond maxPayloadBytes where the application allows more',
   async t => {
     const inflated: number[] = []
-    const { app, url } = await serveOn(
+    const { app, url } = await serveBesideOwn(
       t,
       { options: { perMessageDeflate: true, maxPayload: 1_073_741_824 } },
       { maxPayloadBytes: 10_000 }
@@ -156,7 +157,7 @@ t.test(
   }
 )
 
-t.test('an upgrade that the application refuses or never answers gives its place back', t => {
+t.test('an upgrade that the application refuses or never answers releases its slot', t => {
   const refusing: ReadonlyArray<readonly [name: string, own: WebsocketPluginOptions, status: number]> = [
     ['verifyClient refuses', { options: { verifyClient: () => false } }, 401],
     [
@@ -230,8 +231,8 @@ t.test('an upgrade that the application refuses or never answers gives its place
   for (const [name, own, status] of refusing) {
     t.test(name, async t => {
       const accidents = watchForAccidents(t)
-      const lines: Line[] = []
-      const { app, port } = await serveOn(t, own, { connectionLimits: { maxConnections: 1 } }, lines)
+      const lines: LogLine[] = []
+      const { app, port } = await serveBesideOwn(t, own, { connectionLimits: { maxConnections: 1 } }, lines)
       for (let i = 0; i < 3; i++) {
         const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', 'Sec-WebSocket-Protocol: a'])
         t.equal(await raw.status(), status)

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Store, StoreRecord } from '@hamicek/noex-store'
 import type { Frame, TestClient } from '../support/client.js'
 import { isThorough } from '../support/sampled.js'
-import { setUp, transfer } from '../support/money-transfers.js'
+import { serveTransfers, transfer } from '../support/money-transfers.js'
 
 const CLIENTS = 64
 
@@ -52,7 +52,7 @@ t.test(
   '64 clients that move money between few accounts lose nothing, and none is told of a conflict',
   { timeout: 120_000 },
   async t => {
-    const { connect, store } = await setUp(t, 4)
+    const { connect, store } = await serveTransfers(t, 4)
     const admin = await connect()
     await admin.ask('procedures.register', { procedure: transfer })
     const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect()))
@@ -88,7 +88,7 @@ t.test(
 )
 
 t.test('64 clients that count in one record lose nothing', { timeout: 120_000 }, async t => {
-  const { connect, store } = await setUp(t, 1)
+  const { connect, store } = await serveTransfers(t, 1)
   const admin = await connect()
   const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect()))
   let isOver = false

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Store } from '@hamicek/noex-store'
 import { FakeRuleEngine } from '../support/fake-rule-engine.js'
 import { serve } from '../support/service.js'
-import { setUp, transfer } from '../support/money-transfers.js'
+import { serveTransfers, transfer } from '../support/money-transfers.js'
 
 /** Lets another writer in before the commit of each of the next `times` transactions. */
 function interfere (store: Store, write: () => Promise<unknown>, times = 1): () => number {
@@ -109,7 +109,7 @@ t.test(
         [others, 1]
       ] as const) {
         for (const write of writes) {
-          const { connect, store } = await setUp(t, 2)
+          const { connect, store } = await serveTransfers(t, 2)
           const client = await connect()
           const stop = interfere(store, () => write(store))
           const operations = [
@@ -138,7 +138,7 @@ t.test(
 )
 
 t.test('A reference that a transaction has followed holds at its commit', async t => {
-  const { connect, store } = await setUp(t, 2)
+  const { connect, store } = await serveTransfers(t, 2)
   const client = await connect()
   const stop = interfere(store, () => store.bucket('accounts').delete('a0'))
   t.equal(
@@ -162,7 +162,7 @@ t.test('A reference that a transaction has followed holds at its commit', async 
 t.test(
   'Writes that do not matter to a transaction are no conflict: for a full bucket, for references',
   async t => {
-    const { connect, store } = await setUp(t, 2)
+    const { connect, store } = await serveTransfers(t, 2)
     await store.defineBucket('small', { key: 'id', schema: { id: { type: 'string' } }, maxSize: 3 })
     await store.bucket('small').insert({ id: 'old' })
     const client = await connect()
@@ -189,7 +189,7 @@ t.test(
 )
 
 t.test('Who is always overtaken is told CONFLICT after ten tries, and nothing is written', async t => {
-  const { connect, store } = await setUp(t, 2)
+  const { connect, store } = await serveTransfers(t, 2)
   const client = await connect()
   await client.ask('procedures.register', { procedure: transfer })
   let n = 0
@@ -229,7 +229,7 @@ t.test('Who is always overtaken is told CONFLICT after ten tries, and nothing is
 })
 
 t.test('A version that the client expects is not looked for again', async t => {
-  const { connect, store } = await setUp(t, 1)
+  const { connect, store } = await serveTransfers(t, 1)
   const client = await connect()
   const stop = interfere(store, () => store.bucket('accounts').update('a0', { balance: 5 }))
   const operations = [

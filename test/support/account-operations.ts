@@ -205,17 +205,17 @@ export async function startAccounts (t: Test, {
 }
 
 /** Holds every transaction of a store, after it is composed and before it is committed. */
-export function holdTransactions (store: Store): { readonly turnstile: Barrier, readonly letGo: () => void } {
-  const turnstile = new Barrier()
+export function holdTransactions (store: Store): { readonly barrier: Barrier, readonly letGo: () => void } {
+  const barrier = new Barrier()
   const transaction = store.transaction.bind(store)
   store.transaction = async work => await transaction(async tx => {
     const result = await work(tx)
-    await turnstile.pass()
+    await barrier.pass()
     return result
   })
   const letGo = (): void => {
     store.transaction = transaction
-    turnstile.open()
+    barrier.open()
   }
-  return { turnstile, letGo }
+  return { barrier, letGo }
 }

@@ -1,13 +1,8 @@
 import type { Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import type { TestClient } from './client.js'
-import { serve, type Served } from './service.js'
+import { serveBuckets, type ServedClient } from './service.js'
 
-export interface Setting extends Served {
-  readonly client: TestClient
-}
-
-export const goods: BucketDefinition = {
+export const goodsBucket: BucketDefinition = {
   key: 'id',
   schema: {
     id: { type: 'string' },
@@ -19,16 +14,10 @@ export const goods: BucketDefinition = {
   indexes: ['kind']
 }
 
-export async function withBuckets (t: Test, buckets: Readonly<Record<string, BucketDefinition>>): Promise<Setting> {
-  const served = await serve(t)
-  for (const [name, definition] of Object.entries(buckets)) await served.store.defineBucket(name, definition)
-  return { ...served, client: await served.connect() }
-}
-
 /** A bucket `goods` with the records a, b and c. */
-export async function withGoods (t: Test): Promise<Setting> {
-  const setting = await withBuckets(t, { goods })
-  await setting.client.ask('store.insertMany', {
+export async function withGoods (t: Test): Promise<ServedClient> {
+  const served = await serveBuckets(t, { goods: goodsBucket })
+  await served.client.ask('store.insertMany', {
     bucket: 'goods',
     data: [
       { id: 'a', name: 'apple', price: 5, tags: null },
@@ -36,7 +25,8 @@ export async function withGoods (t: Test): Promise<Setting> {
       { id: 'c', name: 'cherry', kind: 'b' }
     ]
   })
-  return setting
+  return served
 }
 
-export const ids = (records: ReadonlyArray<Readonly<Record<string, unknown>>>) => records.map(record => record['id'])
+export const idsOf = (records: ReadonlyArray<Readonly<Record<string, unknown>>>) =>
+  records.map(record => record['id'])

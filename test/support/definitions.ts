@@ -1,28 +1,18 @@
 import type { Test } from 'tap'
-import type { TestClient } from './client.js'
-import { serve, type Served } from './service.js'
+import { serveBuckets, type ServedClient } from './service.js'
 
-export interface Setting extends Served {
-  readonly client: TestClient
-}
+export const textField = { type: 'string' } as const
 
-export const text = { type: 'string' } as const
+export const numberField = { type: 'number' } as const
 
-export const number = { type: 'number' } as const
-
-export const minimal = { key: 'id', schema: { id: text } }
-
-export async function connected (t: Test): Promise<Setting> {
-  const served = await serve(t)
-  return { ...served, client: await served.connect() }
-}
+export const minimalBucket = { key: 'id', schema: { id: textField } }
 
 /** A bucket `kept` with three records. */
-export async function withKept (t: Test): Promise<Setting> {
-  const setting = await connected(t)
+export async function withKept (t: Test): Promise<ServedClient> {
+  const setting = await serveBuckets(t)
   await setting.client.ask('store.defineBucket', {
     name: 'kept',
-    config: { ...minimal, ttl: '1h', indexes: ['id'] }
+    config: { ...minimalBucket, ttl: '1h', indexes: ['id'] }
   })
   await setting.client.ask('store.insertMany', {
     bucket: 'kept',
@@ -32,9 +22,9 @@ export async function withKept (t: Test): Promise<Setting> {
 }
 
 /** Checks that everything which tells of the store still answers, and that `kept` has lost nothing. */
-export async function isIntact (
+export async function assertIntact (
   t: Test,
-  { client, app }: Setting,
+  { client, app }: ServedClient,
   buckets: readonly string[] = ['items', 'kept']
 ): Promise<void> {
   t.same((await client.ask('store.stats')).buckets.names, buckets)

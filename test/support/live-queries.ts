@@ -21,11 +21,11 @@ export function defineCounted<P = unknown> (
   return runs
 }
 
-export async function all (ctx: QueryContext): Promise<unknown> {
+export async function allItems (ctx: QueryContext): Promise<unknown> {
   return await ctx.bucket(items).all()
 }
 
-export async function count (ctx: QueryContext): Promise<unknown> {
+export async function countItems (ctx: QueryContext): Promise<unknown> {
   return await ctx.bucket(items).count()
 }
 
@@ -36,7 +36,7 @@ export function framesOf (client: TestClient): Frame[] {
   return frames
 }
 
-export function insert (client: TestClient, data: object): Promise<Item> {
+export function insertItem (client: TestClient, data: object): Promise<Item> {
   return client.ask('store.insert', { bucket: items, data })
 }
 

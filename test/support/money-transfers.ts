@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
 import { serve, type Served } from './service.js'
 
-export const buckets: Readonly<Record<string, BucketDefinition>> = {
+export const transferBuckets: Readonly<Record<string, BucketDefinition>> = {
   accounts: {
     key: 'id',
     schema: { id: { type: 'string' }, balance: { type: 'number', min: 0 }, kind: { type: 'string' } },
@@ -18,9 +18,11 @@ export const buckets: Readonly<Record<string, BucketDefinition>> = {
   }
 }
 
-export async function setUp (t: Test, accounts: number): Promise<Served> {
+export async function serveTransfers (t: Test, accounts: number): Promise<Served> {
   const served = await serve(t)
-  for (const [name, definition] of Object.entries(buckets)) await served.store.defineBucket(name, definition)
+  for (const [name, definition] of Object.entries(transferBuckets)) {
+    await served.store.defineBucket(name, definition)
+  }
   const records = Array.from({ length: accounts }, (_, n) => ({
     id: `a${n}`,
     balance: 1_000_000,

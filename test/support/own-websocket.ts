@@ -2,15 +2,13 @@ import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
 import { serve, type Served } from './service.js'
-import { logInto } from './log-into.js'
+import { logInto, type LogLine } from './log-into.js'
 
-export type Line = Record<string, any>
-
-export async function serveOn (
+export async function serveBesideOwn (
   t: Test,
   own: WebsocketPluginOptions,
   options: Omit<NoexOptions, 'store'> = {},
-  lines: Line[] = []
+  lines: LogLine[] = []
 ): Promise<Served> {
   return await serve(t, options, {
     fastify: { logger: logInto(lines), handlerTimeout: 300 },

@@ -3,13 +3,13 @@ import type { PermissionConfig } from '../../lib/index.js'
 import type { TestClient } from './client.js'
 import { serve, type Served } from './service.js'
 
-export interface Guarded extends Served {
+export interface ServedPermissions extends Served {
   /** Opens a client that is logged in as a user of this name with these roles. */
   readonly as: (userId: string, ...roles: string[]) => Promise<TestClient>
 }
 
 /** Serves the buckets `items`, `secrets` and `orders` (with an owner), and queries over them. */
-export async function guard (t: Test, permissions?: PermissionConfig): Promise<Guarded> {
+export async function servePermissions (t: Test, permissions?: PermissionConfig): Promise<ServedPermissions> {
   const served = await serve(t, {
     auth: {
       validate: token => JSON.parse(token),
@@ -53,7 +53,7 @@ export async function guard (t: Test, permissions?: PermissionConfig): Promise<G
 }
 
 /** The code of the answer, or `ok`. */
-export async function outcome (client: TestClient, type: string, fields: object = {}): Promise<string> {
+export async function outcomeOf (client: TestClient, type: string, fields: object = {}): Promise<string> {
   const reply = await client.request(type, fields)
   return reply['type'] === 'result' ? 'ok' : reply['code'] as string
 }

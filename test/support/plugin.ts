@@ -3,10 +3,8 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import type { Test } from 'tap'
 import { TestClient } from './client.js'
 
-export type Line = Record<string, any>
-
 /** An application that closes with the test and is set up by it. */
-export async function build (
+export async function buildApp (
   t: Test, setUp: (app: FastifyInstance) => Promise<unknown>, options: FastifyServerOptions = {}
 ): Promise<FastifyInstance> {
   const app = Fastify({ forceCloseConnections: true, ...options })
@@ -17,7 +15,11 @@ export async function build (
 }
 
 /** Resolves with the status that an upgrade is refused with. */
-export async function refusal (t: Test, url: string, headers: Record<string, string> = {}): Promise<number> {
+export async function refusedStatus (
+  t: Test,
+  url: string,
+  headers: Record<string, string> = {}
+): Promise<number> {
   const client = TestClient.raw(t, url, { headers })
   const [, response] = await once(client.ws, 'unexpected-response') as [unknown, { statusCode: number }]
   return response.statusCode

@@ -76,7 +76,7 @@ export interface PostgresServer {
   readonly connectionString: string
   /** Starts it, or starts it again; resolves when it answers. */
   start: () => Promise<void>
-  /** Ends it in an orderly way, whoever is connected. */
+  /** Ends it in an orderly way, also when clients are connected. */
   stop: () => Promise<void>
   /** Ends all of it at once, as a power failure would. */
   kill: () => Promise<void>
@@ -146,7 +146,7 @@ export async function makeServer (t: Test, programs: string): Promise<PostgresSe
   }
 }
 
-/** The server refuses to run as root: whom it runs as then. */
+/** The server refuses to run as root: the user that it runs as then. */
 function account (): { readonly uid?: number, readonly gid?: number } {
   if (process.getuid?.() !== 0) return {}
   const id = (which: string): number => Number(execFileSync('id', [which, 'postgres'], { encoding: 'utf8' }))
@@ -198,7 +198,7 @@ async function untilAnswered (connectionString: string): Promise<void> {
   }
 }
 
-/** What a sink is opened with, and what it has told. */
+/** The options of a sink, and what it has reported. */
 export interface TestContext extends SinkContext {
   readonly failures: Array<{ readonly error: Error, readonly reason: string }>
   readonly notes: Array<{ readonly operation: string, readonly details: object }>

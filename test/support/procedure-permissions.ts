@@ -1,12 +1,12 @@
 import type { ProcedureDefinition } from '../../lib/procedures/procedure.js'
 import type { TestClient } from './client.js'
 
-export const add: ProcedureDefinition = {
+export const addItem: ProcedureDefinition = {
   name: 'add',
   steps: [{ action: 'store.insert', bucket: 'items', data: { id: '{{ input.id }}' }, as: 'item' }]
 }
 
-export const list: ProcedureDefinition = {
+export const listItems: ProcedureDefinition = {
   name: 'list',
   steps: [
     { action: 'store.where', bucket: 'items', filter: {}, as: 'items' },
@@ -16,7 +16,7 @@ export const list: ProcedureDefinition = {
 }
 
 /** Gives a user access to a procedure. */
-export async function grant (
+export async function grantProcedure (
   root: TestClient,
   subjectId: string,
   resourceName: string,
@@ -32,11 +32,11 @@ export async function grant (
 }
 
 /** Adds a role with these permissions. */
-export async function role (root: TestClient, name: string, ...permissions: object[]): Promise<void> {
+export async function createRole (root: TestClient, name: string, ...permissions: object[]): Promise<void> {
   await root.ask('identity.createRole', { name, permissions })
 }
 
-export const call = async (client: TestClient, name: string, input: object = {}): Promise<any> =>
+export const callProcedure = async (client: TestClient, name: string, input: object = {}): Promise<any> =>
   await client.request('procedures.call', { name, input })
 
-export const asOwner: ProcedureDefinition = { ...add, name: 'deputy', runAs: 'owner' }
+export const addAsOwner: ProcedureDefinition = { ...addItem, name: 'add-as-owner', runAs: 'owner' }

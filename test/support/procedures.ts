@@ -4,7 +4,7 @@ import type { Frame, TestClient } from './client.js'
 import { FakeRuleEngine } from './fake-rule-engine.js'
 import { serve, type Served, type ServeSettings } from './service.js'
 
-export interface Setting extends Served {
+export interface ServedProcedures extends Served {
   readonly client: TestClient
   readonly engine: FakeRuleEngine
   /** Registers `steps` under a fresh name, calls it, and answers with the reply. */
@@ -12,11 +12,11 @@ export interface Setting extends Served {
 }
 
 /** Serves the bucket `items`, one with rules of its own, and a rule engine. */
-export async function setUp (
+export async function serveProcedures (
   t: Test,
   options: Omit<NoexOptions, 'store' | 'rules'> = {},
   settings: ServeSettings = {}
-): Promise<Setting> {
+): Promise<ServedProcedures> {
   const engine = new FakeRuleEngine()
   const served = await serve(t, { ...options, rules: engine }, settings)
   const { store } = served
@@ -44,17 +44,17 @@ export async function setUp (
   return { ...served, engine, client, run }
 }
 
-export const insert = (data: object, as?: string, bucket = 'items'): object => ({
+export const insertStep = (data: object, as?: string, bucket = 'items'): object => ({
   action: 'store.insert',
   bucket,
   data,
   ...(as !== undefined && { as })
 })
 
-export const answer = (value: unknown): object => ({ action: 'return', value })
+export const returnStep = (value: unknown): object => ({ action: 'return', value })
 
-export const procedure = {
+export const greeting = {
   name: 'greet',
   description: 'Says hello',
-  steps: [answer('Hello {{ input.name }}')]
+  steps: [returnStep('Hello {{ input.name }}')]
 } as const

@@ -24,13 +24,13 @@ export async function serveRules (
   return { engine, ...await serve(t, { ...options, rules: engine }) }
 }
 
-export const isEvent = (frame: Frame): boolean => frame['type'] === 'push' && frame['channel'] === 'event'
+export const isEventPush = (frame: Frame): boolean => frame['type'] === 'push' && frame['channel'] === 'event'
 
 /** The topics of the events that a client has been pushed, in order, once all it is owed has arrived. */
-export async function heard (client: TestClient): Promise<string[]> {
+export async function pushedTopics (client: TestClient): Promise<string[]> {
   await client.settled()
   const topics: string[] = []
-  while (client.waiting.some(isEvent)) topics.push((await client.next(isEvent))['data'].topic)
+  while (client.waiting.some(isEventPush)) topics.push((await client.next(isEventPush))['data'].topic)
   return topics
 }
 

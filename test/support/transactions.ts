@@ -1,11 +1,7 @@
 import type { Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
 import type { Frame, TestClient } from './client.js'
-import { serve, type Served } from './service.js'
-
-export interface Setting extends Served {
-  readonly client: TestClient
-}
+import { serveBuckets, type ServedClient } from './service.js'
 
 export const buckets: Readonly<Record<string, BucketDefinition>> = {
   accounts: {
@@ -38,10 +34,9 @@ export const buckets: Readonly<Record<string, BucketDefinition>> = {
 }
 
 /** Accounts a (5) and b (7, code B), and an entry of the log for b. */
-export async function withAccounts (t: Test): Promise<Setting> {
-  const served = await serve(t)
-  for (const [name, definition] of Object.entries(buckets)) await served.store.defineBucket(name, definition)
-  const client = await served.connect()
+export async function withAccounts (t: Test): Promise<ServedClient> {
+  const served = await serveBuckets(t, buckets)
+  const { client } = served
   await client.ask('store.insertMany', {
     bucket: 'accounts',
     data: [
@@ -50,7 +45,7 @@ export async function withAccounts (t: Test): Promise<Setting> {
     ]
   })
   await client.ask('store.insert', { bucket: 'log', data: { account: 'b' } })
-  return { ...served, client }
+  return served
 }
 
 /** Runs a transaction and returns the results of its entries. */
@@ -59,11 +54,14 @@ export async function transact (client: TestClient, ...operations: readonly obje
   return results.map(({ data }: Frame) => data)
 }
 
-export async function refusal (client: TestClient, ...operations: readonly object[]): Promise<Frame> {
+export async function rejectedTransaction (
+  client: TestClient,
+  ...operations: readonly object[]
+): Promise<Frame> {
   return await client.request('store.transaction', { operations })
 }
 
-export const accounts = async (client: TestClient) =>
+export const readAccounts = async (client: TestClient) =>
   (await client.ask('store.all', { bucket: 'accounts' })).map(({ id, balance, _version }: Frame) => [
     id,
     balance,

@@ -1,12 +1,12 @@
 import type { BucketDefinition } from '@hamicek/noex-store'
 
-export const people: BucketDefinition = {
+export const peopleBucket: BucketDefinition = {
   key: 'id',
   schema: { id: { type: 'string' }, name: { type: 'string' }, age: { type: 'number' } }
 }
 
 /** Every way to name a field of a bucket, and the path in the refusal. */
-export const ways: ReadonlyArray<readonly [type: string, fields: (field: string) => object, path: string]> = [
+export const waysToNameField: ReadonlyArray<readonly [type: string, fields: (field: string) => object, path: string]> = [
   ...['where', 'findOne', 'count', 'deleteMany'].map(name => [
     `store.${name}`,
     (field: string) => ({ filter: { [field]: 1 } }),

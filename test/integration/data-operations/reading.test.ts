@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import { ids, withBuckets, withGoods } from '../../support/data-operations.js'
+import { idsOf, withGoods } from '../../support/data-operations.js'
+import { serveBuckets } from '../../support/service.js'
 
 t.test('The reading operations', async t => {
   const { client } = await withGoods(t)
@@ -19,16 +20,16 @@ t.test('The reading operations', async t => {
   for (const key of [0, '', false, {}, [], { id: 'a' }]) {
     t.equal(await ask('get', { key }), null, `so is that of key ${JSON.stringify(key)}`)
   }
-  t.same(ids(await ask('all')), ['a', 'b', 'c'])
-  t.same(ids(await ask('where', { filter: { kind: 'b' } })), ['b', 'c'])
+  t.same(idsOf(await ask('all')), ['a', 'b', 'c'])
+  t.same(idsOf(await ask('where', { filter: { kind: 'b' } })), ['b', 'c'])
   t.match(await ask('findOne', { filter: { kind: 'b' } }), { id: 'b' })
   t.equal(await ask('findOne', { filter: { kind: 'x' } }), null)
   t.equal(await ask('count'), 3)
   t.equal(await ask('count', { filter: null }), 3)
   t.equal(await ask('count', { filter: { kind: 'b' } }), 2)
-  t.same(ids(await ask('first', { n: 2 })), ['a', 'b'])
-  t.same(ids(await ask('last', { n: 2 })), ['b', 'c'], 'the last records keep their order')
-  t.same(ids(await ask('last', { n: 1e308 })), ['a', 'b', 'c'])
+  t.same(idsOf(await ask('first', { n: 2 })), ['a', 'b'])
+  t.same(idsOf(await ask('last', { n: 2 })), ['b', 'c'], 'the last records keep their order')
+  t.same(idsOf(await ask('last', { n: 1e308 })), ['a', 'b', 'c'])
   t.same(await client.ask('store.buckets'), { count: 2, names: ['items', 'goods'] })
   t.match(await client.ask('store.stats'), {
     name: String,
@@ -94,7 +95,7 @@ t.test('paginate', async t => {
   const { client } = await withGoods(t)
   const page = async (fields: object) => {
     const { records, ...rest } = await client.ask('store.paginate', { bucket: 'goods', ...fields })
-    return { ids: ids(records), ...rest }
+    return { ids: idsOf(records), ...rest }
   }
   t.same(await page({ limit: 2 }), { ids: ['a', 'b'], hasMore: true, nextCursor: 'b' })
   t.same(await page({ limit: 2, after: 'b' }), { ids: ['c'], hasMore: false, nextCursor: 'c' })
@@ -117,17 +118,17 @@ t.test('An ordered set is sorted by its key where order matters', async t => {
     schema: { id: { type } },
     etsType: 'ordered_set'
   })
-  const { client } = await withBuckets(t, { numbers: definition('number'), texts: definition('string') })
+  const { client } = await serveBuckets(t, { numbers: definition('number'), texts: definition('string') })
   for (const id of [10, 9, 100]) await client.ask('store.insert', { bucket: 'numbers', data: { id } })
   for (const id of ['b', 'ab', 'a']) await client.ask('store.insert', { bucket: 'texts', data: { id } })
-  t.same(ids(await client.ask('store.first', { bucket: 'numbers', n: 2 })), [9, 10])
-  t.same(ids(await client.ask('store.last', { bucket: 'numbers', n: 2 })), [10, 100])
+  t.same(idsOf(await client.ask('store.first', { bucket: 'numbers', n: 2 })), [9, 10])
+  t.same(idsOf(await client.ask('store.last', { bucket: 'numbers', n: 2 })), [10, 100])
   t.same(
-    ids((await client.ask('store.paginate', { bucket: 'numbers', limit: 2, after: 9 })).records),
+    idsOf((await client.ask('store.paginate', { bucket: 'numbers', limit: 2, after: 9 })).records),
     [10, 100]
   )
-  t.same(ids(await client.ask('store.all', { bucket: 'numbers' })), [10, 9, 100])
-  t.same(ids(await client.ask('store.first', { bucket: 'texts', n: 3 })), ['a', 'ab', 'b'])
+  t.same(idsOf(await client.ask('store.all', { bucket: 'numbers' })), [10, 9, 100])
+  t.same(idsOf(await client.ask('store.first', { bucket: 'texts', n: 3 })), ['a', 'ab', 'b'])
 })
 
 t.test('Filters', async t => {
@@ -169,7 +170,7 @@ t.test('Filters', async t => {
   ]
   for (const [filter, expected] of table) {
     t.equal(
-      ids(await client.ask('store.where', { bucket: 'goods', filter })).join(''),
+      idsOf(await client.ask('store.where', { bucket: 'goods', filter })).join(''),
       expected,
       JSON.stringify(filter)
     )

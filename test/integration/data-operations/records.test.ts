@@ -1,11 +1,11 @@
 import t from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import { startStore } from '../../support/service.js'
-import { goods, withBuckets } from '../../support/data-operations.js'
+import { startStore, serveBuckets } from '../../support/service.js'
+import { goodsBucket } from '../../support/data-operations.js'
 
 t.test('The record model', async t => {
-  const { client } = await withBuckets(t, {
-    goods,
+  const { client } = await serveBuckets(t, {
+    goods: goodsBucket,
     brief: { key: 'id', schema: { id: { type: 'string' } }, ttl: '1h' },
     made: {
       key: 'id',
@@ -177,7 +177,7 @@ t.test('Records are laid out as the store alone would lay them out', async t => 
     }
   }
   const buckets: Readonly<Record<string, BucketDefinition>> = {
-    goods,
+    goods: goodsBucket,
     made,
     brief: { ...made, ttl: 1000 },
     key: {
@@ -185,7 +185,7 @@ t.test('Records are laid out as the store alone would lay them out', async t => 
       schema: { id: { type: 'number', generated: 'autoincrement' }, a: { type: 'number', default: 1 } }
     }
   }
-  const { client } = await withBuckets(t, buckets)
+  const { client } = await serveBuckets(t, buckets)
   for (const [name, definition] of Object.entries(buckets)) await plain.defineBucket(name, definition)
 
   const table: ReadonlyArray<readonly [bucket: string, data: Readonly<Record<string, unknown>>]> = [

@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
 import type { TestClient } from '../../support/client.js'
-import { ids, type Setting, withBuckets } from '../../support/data-operations.js'
+import { idsOf } from '../../support/data-operations.js'
+import { serveBuckets, type ServedClient } from '../../support/service.js'
 
 t.test('G-F3 references', async t => {
   const library: Readonly<Record<string, BucketDefinition>> = {
@@ -28,8 +29,8 @@ t.test('G-F3 references', async t => {
     }
   }
 
-  const withLibrary = async (t: Test): Promise<Setting> => {
-    const setting = await withBuckets(t, library)
+  const withLibrary = async (t: Test): Promise<ServedClient> => {
+    const setting = await serveBuckets(t, library)
     await setting.client.ask('store.insertMany', {
       bucket: 'authors',
       data: [{ id: 'ann' }, { id: 'bob' }, { id: 'cid' }]
@@ -45,40 +46,40 @@ t.test('G-F3 references', async t => {
     })
     return setting
   }
-  const left = async (client: TestClient, bucket: string) => ids(await client.ask('store.all', { bucket }))
+  const left = async (client: TestClient, bucket: string) => idsOf(await client.ask('store.all', { bucket }))
 
   t.test('A dangling reference is refused', async t => {
     const { client } = await withLibrary(t)
     const dangling = {
       code: 'VALIDATION_ERROR',
-      details: { bucket: 'books', field: 'author', target: 'authors', key: 'nobody' }
+      details: { bucket: 'books', field: 'author', target: 'authors', key: 'unknown' }
     }
     t.match(
-      await client.request('store.insert', { bucket: 'books', data: { id: 'x', author: 'nobody' } }),
+      await client.request('store.insert', { bucket: 'books', data: { id: 'x', author: 'unknown' } }),
       dangling
     )
     t.match(
       await client.request('store.insertMany', {
         bucket: 'books',
-        data: [{ id: 'x' }, { id: 'y', author: 'nobody' }]
+        data: [{ id: 'x' }, { id: 'y', author: 'unknown' }]
       }),
       dangling
     )
     t.match(
-      await client.request('store.upsert', { bucket: 'books', data: { id: 'x', author: 'nobody' } }),
+      await client.request('store.upsert', { bucket: 'books', data: { id: 'x', author: 'unknown' } }),
       dangling
     )
     t.match(
-      await client.request('store.update', { bucket: 'books', key: 'b4', data: { author: 'nobody' } }),
+      await client.request('store.update', { bucket: 'books', key: 'b4', data: { author: 'unknown' } }),
       dangling
     )
     t.match(
-      await client.request('store.updateMany', { bucket: 'books', filter: {}, data: { author: 'nobody' } }),
+      await client.request('store.updateMany', { bucket: 'books', filter: {}, data: { author: 'unknown' } }),
       dangling
     )
     t.match(
       await client.request('store.transaction', {
-        operations: [{ op: 'insert', bucket: 'books', data: { id: 'x', author: 'nobody' } }]
+        operations: [{ op: 'insert', bucket: 'books', data: { id: 'x', author: 'unknown' } }]
       }),
       dangling
     )
@@ -146,7 +147,7 @@ t.test('G-F3 references', async t => {
     )
   })
 
-  t.test('A key that looks like a filter touches nothing', async t => {
+  t.test('A key that looks like a filter changes nothing', async t => {
     const { client } = await withLibrary(t)
     for (const key of [{ $exists: true }, { $neq: 1 }, { $foo: 1 }, { $in: 5 }, {}, []]) {
       t.same(
@@ -200,7 +201,7 @@ t.test('G-F3 references', async t => {
     )
   })
 
-  t.test('clear takes the records whatever refers to them', async t => {
+  t.test('clear removes the records even when others refer to them', async t => {
     const { client } = await withLibrary(t)
     await client.ask('store.insert', { bucket: 'loans', data: { id: 'l', book: 'b1' } })
     t.same(await client.ask('store.clear', { bucket: 'books' }), { cleared: true })

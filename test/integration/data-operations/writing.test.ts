@@ -1,14 +1,14 @@
 import t from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import { serve } from '../../support/service.js'
-import { goods, ids, withBuckets, withGoods } from '../../support/data-operations.js'
+import { serve, serveBuckets } from '../../support/service.js'
+import { goodsBucket, idsOf, withGoods } from '../../support/data-operations.js'
 
 t.test('G-F1 refuses a primary key that is taken', async t => {
   const key = (generated?: 'autoincrement' | 'timestamp'): BucketDefinition => ({
     key: 'id',
     schema: { id: { type: generated === undefined ? 'string' : 'number', ...(generated && { generated }) } }
   })
-  const { client } = await withBuckets(t, {
+  const { client } = await serveBuckets(t, {
     plain: key(),
     counted: key('autoincrement'),
     timed: key('timestamp'),
@@ -67,7 +67,7 @@ t.test('G-F1 refuses a primary key that is taken', async t => {
     t.match(await client.ask('store.insert', { bucket: 'counted', data: {} }), { id: 3 })
     t.match(await client.ask('store.upsert', { bucket: 'counted', data: {} }), { id: 5 })
     t.same(
-      ids(await client.ask('store.insertMany', { bucket: 'counted', data: [{}, { id: 7 }, {}] })),
+      idsOf(await client.ask('store.insertMany', { bucket: 'counted', data: [{}, { id: 7 }, {}] })),
       [6, 7, 8]
     )
     t.match(
@@ -130,8 +130,8 @@ t.test('G-F1 refuses a primary key that is taken', async t => {
 })
 
 t.test('A record without a usable primary key is refused', async t => {
-  const { client } = await withBuckets(t, {
-    goods,
+  const { client } = await serveBuckets(t, {
+    goods: goodsBucket,
     nulled: { key: 'id', schema: { id: { type: 'string', default: null } } }
   })
   const table: ReadonlyArray<readonly [bucket: string, data: object, code: string]> = [
@@ -209,7 +209,7 @@ t.test('A unique field', async t => {
 })
 
 t.test('A full bucket loses no record to an insert that is refused', async t => {
-  const { client } = await withBuckets(t, {
+  const { client } = await serveBuckets(t, {
     small: {
       key: 'id',
       schema: { id: { type: 'string', generated: 'uuid' }, code: { type: 'string', unique: true } },
@@ -228,9 +228,13 @@ t.test('A full bucket loses no record to an insert that is refused', async t => 
     await client.code('store.upsert', { bucket: 'small', data: { id: 'x', code: '2' } }),
     'ALREADY_EXISTS'
   )
-  t.same(ids(await client.ask('store.all', { bucket: 'small' })), ['a', 'b'])
+  t.same(idsOf(await client.ask('store.all', { bucket: 'small' })), ['a', 'b'])
   await client.ask('store.insert', { bucket: 'small', data: { id: 'c', code: '3' } })
-  t.same(ids(await client.ask('store.all', { bucket: 'small' })), ['b', 'c'], 'the oldest record makes room')
+  t.same(
+    idsOf(await client.ask('store.all', { bucket: 'small' })),
+    ['b', 'c'],
+    'the oldest record makes room'
+  )
 })
 
 t.test('The writing operations', async t => {

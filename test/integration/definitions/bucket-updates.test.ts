@@ -1,9 +1,9 @@
 import t from 'tap'
 import { MemoryAdapter } from '@hamicek/noex-store'
-import { serve, startStore } from '../../support/service.js'
-import { connected, isIntact, number, text, withKept } from '../../support/definitions.js'
+import { serve, startStore, serveBuckets } from '../../support/service.js'
+import { assertIntact, numberField, textField, withKept } from '../../support/definitions.js'
 
-const numbered = { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, n: number } }
+const numbered = { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, n: numberField } }
 
 t.test('updateBucket', async t => {
   const setting = await withKept(t)
@@ -11,8 +11,8 @@ t.test('updateBucket', async t => {
   const update = async (updates: object) => await client.ask('store.updateBucket', { name: 'kept', updates })
 
   t.same(await update({}), { name: 'kept', updated: true })
-  await update({ addFields: { age: { ...number, min: 0 } }, addIndexes: ['age', 'id'] })
-  await isIntact(t, setting)
+  await update({ addFields: { age: { ...numberField, min: 0 } }, addIndexes: ['age', 'id'] })
+  await assertIntact(t, setting)
   t.match(await client.ask('store.getBucketSchema', { name: 'kept' }), {
     config: { schema: { age: { type: 'number', min: 0 } }, indexes: ['id', 'age'], ttl: '1h' }
   })
@@ -27,7 +27,7 @@ t.test('updateBucket', async t => {
   await update({ ttl: 60_000 })
   t.match(await client.ask('store.insert', { bucket: 'kept', data: { id: 'e' } }), { _expiresAt: Number })
   await client.ask('store.deleteMany', { bucket: 'kept', filter: { id: { $in: ['d', 'e'] } } })
-  await isIntact(t, setting)
+  await assertIntact(t, setting)
 
   t.test('G-F9 a bad update loses nothing', async t => {
     const table: ReadonlyArray<readonly [updates: object, at: string]> = [
@@ -39,10 +39,10 @@ t.test('updateBucket', async t => {
       [{ addFields: [] }, 'updates.addFields'],
       [{ addFields: { z: null } }, 'updates.addFields.z'],
       [{ addFields: { z: { type: 'nope' } } }, 'updates.addFields.z.type'],
-      [{ addFields: { z: { ...text, pattern: '(a+)+' } } }, 'updates.addFields.z.pattern'],
-      [{ addFields: { z: { ...text, ref: 'nope' } } }, 'updates.addFields.z.ref'],
-      [{ addFields: { id: text } }, 'updates.addFields.id'],
-      [{ addFields: { age: number } }, 'updates.addFields.age'],
+      [{ addFields: { z: { ...textField, pattern: '(a+)+' } } }, 'updates.addFields.z.pattern'],
+      [{ addFields: { z: { ...textField, ref: 'nope' } } }, 'updates.addFields.z.ref'],
+      [{ addFields: { id: textField } }, 'updates.addFields.id'],
+      [{ addFields: { age: numberField } }, 'updates.addFields.age'],
       [{ addIndexes: 'id' }, 'updates.addIndexes'],
       [{ addIndexes: ['nope'] }, 'updates.addIndexes[0]'],
       [{ addIndexes: ['id', 5] }, 'updates.addIndexes[1]'],
@@ -53,21 +53,21 @@ t.test('updateBucket', async t => {
       t.match(reply, { type: 'error', code: 'VALIDATION_ERROR' }, JSON.stringify(updates))
       t.ok(reply['message']?.startsWith(at), `"${String(reply['message'])}" names ${at}`)
     }
-    await isIntact(t, setting)
+    await assertIntact(t, setting)
   })
 
   t.test('G-F9 a field that records share cannot become unique', async t => {
     t.match(
       await client.request('store.updateBucket', {
         name: 'kept',
-        updates: { addFields: { twin: { ...number, unique: true } } }
+        updates: { addFields: { twin: { ...numberField, unique: true } } }
       }),
       { code: 'ALREADY_EXISTS', details: { bucket: 'kept', field: 'twin', value: 1 } }
     )
-    await isIntact(t, setting)
+    await assertIntact(t, setting)
     await client.ask('store.updateBucket', {
       name: 'kept',
-      updates: { addFields: { mail: { ...text, unique: true } } }
+      updates: { addFields: { mail: { ...textField, unique: true } } }
     })
     await client.ask('store.insert', { bucket: 'kept', data: { id: 'm', mail: 'm' } })
     t.equal(
@@ -75,13 +75,13 @@ t.test('updateBucket', async t => {
       'ALREADY_EXISTS'
     )
     await client.ask('store.delete', { bucket: 'kept', key: 'm' })
-    await isIntact(t, setting)
+    await assertIntact(t, setting)
   })
 
   t.test('A reference that is added holds like any other', async t => {
     await client.ask('store.updateBucket', {
       name: 'kept',
-      updates: { addFields: { item: { ...text, ref: 'items' } } }
+      updates: { addFields: { item: { ...textField, ref: 'items' } } }
     })
     await client.ask('store.insert', { bucket: 'items', data: { id: 'i' } })
     const data = { id: 'r', item: 'gone' }
@@ -109,7 +109,7 @@ t.test('updateBucket', async t => {
 
 t.test('A write is neither lost nor refused while the schema changes', async t => {
   t.test('on the connection that changes it', async t => {
-    const { client } = await connected(t)
+    const { client } = await serveBuckets(t)
     await client.ask('store.defineBucket', { name: 'b', config: numbered })
     let id = 0
     for (let round = 0; round < 20; round++) {
@@ -118,7 +118,7 @@ t.test('A write is neither lost nor refused while the schema changes', async t =
         id: ++id,
         type: 'store.updateBucket',
         name: 'b',
-        updates: { addFields: { [`f${round}`]: number } }
+        updates: { addFields: { [`f${round}`]: numberField } }
       })
       client.send({ id: ++id, type: 'store.insert', bucket: 'b', data: { n: id } })
     }
@@ -127,13 +127,16 @@ t.test('A write is neither lost nor refused while the schema changes', async t =
   })
 
   t.test('from other connections', async t => {
-    const { client, connect } = await connected(t)
+    const { client, connect } = await serveBuckets(t)
     await client.ask('store.defineBucket', { name: 'b', config: numbered })
     await client.ask('store.defineBucket', {
       name: 'noted',
       config: {
         key: 'id',
-        schema: { id: { type: 'string', generated: 'uuid' }, ref: { ...text, ref: 'b', onDelete: 'cascade' } }
+        schema: {
+          id: { type: 'string', generated: 'uuid' },
+          ref: { ...textField, ref: 'b', onDelete: 'cascade' }
+        }
       }
     })
     const writes = 100
@@ -160,7 +163,7 @@ t.test('A write is neither lost nor refused while the schema changes', async t =
     for (let round = 0; round < 30; round++) {
       await client.ask('store.updateBucket', {
         name: round % 2 === 0 ? 'b' : 'noted',
-        updates: { addFields: { [`f${round}`]: number } }
+        updates: { addFields: { [`f${round}`]: numberField } }
       })
     }
     const refused: unknown[] = []
@@ -180,7 +183,7 @@ t.test('G-F15 a persistent bucket that was dropped starts empty', async t => {
   const store = await startStore(t, { name: 'persistent', persistence: { adapter, debounceMs: 1 } })
   const { connect } = await serve(t, {}, { store })
   const client = await connect()
-  const config = { key: 'id', schema: { id: text, code: { ...text, unique: true } } }
+  const config = { key: 'id', schema: { id: textField, code: { ...textField, unique: true } } }
   await client.ask('store.defineBucket', { name: 'b', config })
   await client.ask('store.insert', { bucket: 'b', data: { id: 'old', code: '1' } })
   // Writes everything to the adapter, as the store would after a while.

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { connected, isIntact, minimal, number, text, withKept } from '../../support/definitions.js'
+import { assertIntact, minimalBucket, numberField, textField, withKept } from '../../support/definitions.js'
+import { serveBuckets } from '../../support/service.js'
 
 t.test('A bucket', async t => {
-  const { client } = await connected(t)
+  const { client } = await serveBuckets(t)
   const config = {
     key: 'id',
     schema: {
@@ -42,7 +43,7 @@ t.test('A bucket', async t => {
     'the definition comes back as it was given'
   )
   t.same(await client.ask('store.buckets'), { count: 2, names: ['items', 'whole'] })
-  t.equal(await client.code('store.defineBucket', { name: 'whole', config: minimal }), 'ALREADY_EXISTS')
+  t.equal(await client.code('store.defineBucket', { name: 'whole', config: minimalBucket }), 'ALREADY_EXISTS')
   t.match(
     await client.ask('store.insert', {
       bucket: 'whole',
@@ -69,7 +70,7 @@ t.test('A bucket', async t => {
     t.equal(await client.code(type, { name: 'whole', updates: {} }), 'BUCKET_NOT_DEFINED', type)
   }
   t.same(
-    await client.ask('store.defineBucket', { name: 'whole', config: minimal }),
+    await client.ask('store.defineBucket', { name: 'whole', config: minimalBucket }),
     { name: 'whole', created: true },
     'the name is free again'
   )
@@ -87,14 +88,14 @@ t.test('A bucket', async t => {
       '\u{1F600}',
       'x'.repeat(1000)
     ]) {
-      await client.ask('store.defineBucket', { name, config: minimal })
+      await client.ask('store.defineBucket', { name, config: minimalBucket })
       t.match(await client.ask('store.insert', { bucket: name, data: { id: 'a' } }), { id: 'a' })
       t.equal((await client.ask('store.stats')).records.perBucket[name], 1, `"${name.slice(0, 20)}"`)
       await client.ask('store.dropBucket', { name })
     }
     for (const name of ['__proto__', 'a\0b', 'a\nb', '\u001f']) {
       t.match(
-        await client.request('store.defineBucket', { name, config: minimal }),
+        await client.request('store.defineBucket', { name, config: minimalBucket }),
         { code: 'VALIDATION_ERROR', message: /^name: / },
         JSON.stringify(name)
       )
@@ -103,7 +104,7 @@ t.test('A bucket', async t => {
 })
 
 t.test('The fields of the operations are checked first', async t => {
-  const { client } = await connected(t)
+  const { client } = await serveBuckets(t)
   const table: ReadonlyArray<readonly [type: string, fields: object, field: string]> = [
     ...[
       'defineBucket',
@@ -142,22 +143,22 @@ t.test('The fields of the operations are checked first', async t => {
 t.test('G-F9 a bad definition is refused and leaves nothing behind', async t => {
   const setting = await withKept(t)
   const { client } = setting
-  const field = (definition: unknown) => ({ key: 'id', schema: { id: text, f: definition } })
+  const field = (definition: unknown) => ({ key: 'id', schema: { id: textField, f: definition } })
   const nested = (levels: number): object =>
-    levels === 0 ? text : { type: 'object', properties: { in: nested(levels - 1) } }
+    levels === 0 ? textField : { type: 'object', properties: { in: nested(levels - 1) } }
   const table: ReadonlyArray<readonly [config: object, at: string]> = [
     [{}, 'config.key'],
     [{ key: 'id' }, 'config.schema'],
-    [{ schema: { id: text } }, 'config.key'],
-    [{ key: '', schema: { '': text } }, 'config.key'],
-    [{ key: 5, schema: { id: text } }, 'config.key'],
+    [{ schema: { id: textField } }, 'config.key'],
+    [{ key: '', schema: { '': textField } }, 'config.key'],
+    [{ key: 5, schema: { id: textField } }, 'config.key'],
     [{ key: 'id', schema: null }, 'config.schema'],
     [{ key: 'id', schema: [] }, 'config.schema'],
     [{ key: 'id', schema: {} }, 'config.key'],
-    [{ key: 'nope', schema: { id: text } }, 'config.key'],
-    [{ key: 'toString', schema: { id: text } }, 'config.key'],
-    [{ ...minimal, nope: 1 }, 'config.nope'],
-    [{ ...minimal, validate: 'x' }, 'config.validate'],
+    [{ key: 'nope', schema: { id: textField } }, 'config.key'],
+    [{ key: 'toString', schema: { id: textField } }, 'config.key'],
+    [{ ...minimalBucket, nope: 1 }, 'config.nope'],
+    [{ ...minimalBucket, validate: 'x' }, 'config.validate'],
     ...[
       'zzz',
       '',
@@ -174,81 +175,87 @@ t.test('G-F9 a bad definition is refused and leaves nothing behind', async t => 
       true,
       {},
       []
-    ].map(ttl => [{ ...minimal, ttl }, 'config.ttl'] as const),
-    ...[0, -1, 1.5, '5', null].map(maxSize => [{ ...minimal, maxSize }, 'config.maxSize'] as const),
-    ...[0, -1, 1.5, '5', null].map(maxRecords => [{ ...minimal, maxRecords }, 'config.maxRecords'] as const),
-    ...[0, -1, 1.5, '5', null].map(maxBytes => [{ ...minimal, maxBytes }, 'config.maxBytes'] as const),
-    ...['heap', 5, null].map(etsType => [{ ...minimal, etsType }, 'config.etsType'] as const),
-    ...['x', 1, null].map(persistent => [{ ...minimal, persistent }, 'config.persistent'] as const),
-    [{ ...minimal, indexes: 'id' }, 'config.indexes'],
-    [{ ...minimal, indexes: [5] }, 'config.indexes[0]'],
-    [{ ...minimal, indexes: ['id', 'nope'] }, 'config.indexes[1]'],
-    [{ ...minimal, indexes: ['constructor'] }, 'config.indexes[0]'],
+    ].map(ttl => [{ ...minimalBucket, ttl }, 'config.ttl'] as const),
+    ...[0, -1, 1.5, '5', null].map(maxSize => [{ ...minimalBucket, maxSize }, 'config.maxSize'] as const),
+    ...[0, -1, 1.5, '5', null].map(
+      maxRecords => [{ ...minimalBucket, maxRecords }, 'config.maxRecords'] as const
+    ),
+    ...[0, -1, 1.5, '5', null].map(maxBytes => [{ ...minimalBucket, maxBytes }, 'config.maxBytes'] as const),
+    ...['heap', 5, null].map(etsType => [{ ...minimalBucket, etsType }, 'config.etsType'] as const),
+    ...['x', 1, null].map(persistent => [{ ...minimalBucket, persistent }, 'config.persistent'] as const),
+    [{ ...minimalBucket, indexes: 'id' }, 'config.indexes'],
+    [{ ...minimalBucket, indexes: [5] }, 'config.indexes[0]'],
+    [{ ...minimalBucket, indexes: ['id', 'nope'] }, 'config.indexes[1]'],
+    [{ ...minimalBucket, indexes: ['constructor'] }, 'config.indexes[0]'],
     ...[null, 5, 'string', [], {}].map(definition => [field(definition), 'config.schema.f'] as const),
     [field({ type: 'integer' }), 'config.schema.f.type'],
     [field({ type: null }), 'config.schema.f.type'],
-    [field({ ...text, nope: 1 }), 'config.schema.f.nope'],
-    [field({ ...text, validate: 'x' }), 'config.schema.f.validate'],
-    [field({ ...text, required: 'yes' }), 'config.schema.f.required'],
-    [field({ ...text, unique: 1 }), 'config.schema.f.unique'],
-    [field({ ...text, generated: 'random' }), 'config.schema.f.generated'],
-    [field({ ...text, enum: 'a' }), 'config.schema.f.enum'],
-    [field({ ...text, enum: {} }), 'config.schema.f.enum'],
-    [field({ ...text, format: 'ip' }), 'config.schema.f.format'],
-    [field({ ...number, min: '1' }), 'config.schema.f.min'],
-    [field({ ...number, max: null }), 'config.schema.f.max'],
-    [field({ ...text, minLength: -1 }), 'config.schema.f.minLength'],
-    [field({ ...text, maxLength: 1.5 }), 'config.schema.f.maxLength'],
-    [field({ ...text, default: 5 }), 'config.schema.f.default'],
-    [field({ ...number, default: '5' }), 'config.schema.f.default'],
+    [field({ ...textField, nope: 1 }), 'config.schema.f.nope'],
+    [field({ ...textField, validate: 'x' }), 'config.schema.f.validate'],
+    [field({ ...textField, required: 'yes' }), 'config.schema.f.required'],
+    [field({ ...textField, unique: 1 }), 'config.schema.f.unique'],
+    [field({ ...textField, generated: 'random' }), 'config.schema.f.generated'],
+    [field({ ...textField, enum: 'a' }), 'config.schema.f.enum'],
+    [field({ ...textField, enum: {} }), 'config.schema.f.enum'],
+    [field({ ...textField, format: 'ip' }), 'config.schema.f.format'],
+    [field({ ...numberField, min: '1' }), 'config.schema.f.min'],
+    [field({ ...numberField, max: null }), 'config.schema.f.max'],
+    [field({ ...textField, minLength: -1 }), 'config.schema.f.minLength'],
+    [field({ ...textField, maxLength: 1.5 }), 'config.schema.f.maxLength'],
+    [field({ ...textField, default: 5 }), 'config.schema.f.default'],
+    [field({ ...numberField, default: '5' }), 'config.schema.f.default'],
     [field({ type: 'array', default: {} }), 'config.schema.f.default'],
     [field({ type: 'object', default: [] }), 'config.schema.f.default'],
     [field({ type: 'boolean', default: 0 }), 'config.schema.f.default'],
     [field({ type: 'date', default: true }), 'config.schema.f.default'],
-    [field({ ...number, generated: 'uuid' }), 'config.schema.f.generated'],
-    [field({ ...text, generated: 'autoincrement' }), 'config.schema.f.generated'],
+    [field({ ...numberField, generated: 'uuid' }), 'config.schema.f.generated'],
+    [field({ ...textField, generated: 'autoincrement' }), 'config.schema.f.generated'],
     [field({ type: 'string', generated: 'uuid', maxLength: 5 }), 'config.schema.f.generated'],
     [field({ type: 'string', generated: 'uuid', pattern: '^x$' }), 'config.schema.f.generated'],
-    [field({ ...text, enum: ['x'], default: 'y' }), 'config.schema.f.default'],
-    [field({ ...number, min: 5, default: 1 }), 'config.schema.f.default'],
-    [field({ type: 'array', items: text, default: [1] }), 'config.schema.f.default'],
-    [field({ ...text, enum: [] }), 'config.schema.f.enum'],
-    [field({ ...text, enum: [1], required: true }), 'config.schema.f.enum'],
+    [field({ ...textField, enum: ['x'], default: 'y' }), 'config.schema.f.default'],
+    [field({ ...numberField, min: 5, default: 1 }), 'config.schema.f.default'],
+    [field({ type: 'array', items: textField, default: [1] }), 'config.schema.f.default'],
+    [field({ ...textField, enum: [] }), 'config.schema.f.enum'],
+    [field({ ...textField, enum: [1], required: true }), 'config.schema.f.enum'],
     ...['_version', '_createdAt', '_updatedAt', '_expiresAt'].map(
-      name => [{ ...minimal, schema: { id: text, [name]: number } }, `config.schema.${name}`] as const
+      name =>
+        [
+          { ...minimalBucket, schema: { id: textField, [name]: numberField } },
+          `config.schema.${name}`
+        ] as const
     ),
-    [field({ ...number, min: 2, max: 1 }), 'config.schema.f.min'],
-    [field({ ...text, minLength: 2, maxLength: 1 }), 'config.schema.f.minLength'],
-    [field({ ...text, pattern: 5 }), 'config.schema.f.pattern'],
-    [field({ ...text, pattern: '(' }), 'config.schema.f.pattern'],
-    [field({ ...text, pattern: '[z-a]' }), 'config.schema.f.pattern'],
-    [field({ ...text, pattern: '(a+)+$' }), 'config.schema.f.pattern'],
-    [field({ ...text, pattern: '^(([a-z])+.)+[A-Z]([a-z])+$' }), 'config.schema.f.pattern'],
-    [field({ ...text, pattern: '(x*)*' }), 'config.schema.f.pattern'],
-    [field({ ...text, ref: 'nope' }), 'config.schema.f.ref'],
-    [field({ ...text, ref: '' }), 'config.schema.f.ref'],
-    [field({ ...text, ref: 5 }), 'config.schema.f.ref'],
-    [field({ ...text, ref: 'kept', onDelete: 'explode' }), 'config.schema.f.onDelete'],
-    [field({ ...text, ref: 'kept', onDelete: 'set_null', required: true }), 'config.schema.f.onDelete'],
+    [field({ ...numberField, min: 2, max: 1 }), 'config.schema.f.min'],
+    [field({ ...textField, minLength: 2, maxLength: 1 }), 'config.schema.f.minLength'],
+    [field({ ...textField, pattern: 5 }), 'config.schema.f.pattern'],
+    [field({ ...textField, pattern: '(' }), 'config.schema.f.pattern'],
+    [field({ ...textField, pattern: '[z-a]' }), 'config.schema.f.pattern'],
+    [field({ ...textField, pattern: '(a+)+$' }), 'config.schema.f.pattern'],
+    [field({ ...textField, pattern: '^(([a-z])+.)+[A-Z]([a-z])+$' }), 'config.schema.f.pattern'],
+    [field({ ...textField, pattern: '(x*)*' }), 'config.schema.f.pattern'],
+    [field({ ...textField, ref: 'nope' }), 'config.schema.f.ref'],
+    [field({ ...textField, ref: '' }), 'config.schema.f.ref'],
+    [field({ ...textField, ref: 5 }), 'config.schema.f.ref'],
+    [field({ ...textField, ref: 'kept', onDelete: 'explode' }), 'config.schema.f.onDelete'],
+    [field({ ...textField, ref: 'kept', onDelete: 'set_null', required: true }), 'config.schema.f.onDelete'],
     [field({ type: 'object', properties: 5 }), 'config.schema.f.properties'],
     [field({ type: 'object', properties: { in: null } }), 'config.schema.f.properties.in'],
     [
-      field({ type: 'object', properties: { in: { ...text, pattern: '(' } } }),
+      field({ type: 'object', properties: { in: { ...textField, pattern: '(' } } }),
       'config.schema.f.properties.in.pattern'
     ],
     [
-      field({ type: 'object', properties: { in: { ...text, ref: 'kept' } } }),
+      field({ type: 'object', properties: { in: { ...textField, ref: 'kept' } } }),
       'config.schema.f.properties.in.ref'
     ],
     [field({ type: 'array', items: [] }), 'config.schema.f.items'],
     [field({ type: 'array', items: { type: 'x' } }), 'config.schema.f.items.type'],
     [
-      field({ type: 'array', items: { type: 'object', properties: { in: { ...text, ref: 'kept' } } } }),
+      field({ type: 'array', items: { type: 'object', properties: { in: { ...textField, ref: 'kept' } } } }),
       'config.schema.f.items.properties.in.ref'
     ],
     [field(nested(12)), 'config.schema.f.properties.in'],
     ...['constructor', 'valueOf', 'hasOwnProperty'].map(
-      name => [{ key: 'id', schema: { id: text, [name]: text } }, `config.schema.${name}`] as const
+      name => [{ key: 'id', schema: { id: textField, [name]: textField } }, `config.schema.${name}`] as const
     )
   ]
   for (const [config, at] of table) {
@@ -261,23 +268,23 @@ t.test('G-F9 a bad definition is refused and leaves nothing behind', async t => 
       'the name is not taken'
     )
   }
-  await isIntact(t, setting)
-  t.same(await client.ask('store.defineBucket', { name: 'bad', config: minimal }), {
+  await assertIntact(t, setting)
+  t.same(await client.ask('store.defineBucket', { name: 'bad', config: minimalBucket }), {
     name: 'bad',
     created: true
   })
-  await isIntact(t, setting, ['items', 'kept', 'bad'])
+  await assertIntact(t, setting, ['items', 'kept', 'bad'])
 })
 
 t.test('A client may bound records and bytes of a bucket, and give it only fields that they fit', async t => {
-  const { client } = await connected(t)
-  await client.ask('store.defineBucket', { name: 'few', config: { ...minimal, maxRecords: 2 } })
+  const { client } = await serveBuckets(t)
+  await client.ask('store.defineBucket', { name: 'few', config: { ...minimalBucket, maxRecords: 2 } })
   await client.ask('store.insertMany', { bucket: 'few', data: [{ id: 'a' }, { id: 'b', q: 'text' }] })
   t.match(
     await client.request('store.insert', { bucket: 'few', data: { id: 'c' } }),
     { code: 'VALIDATION_ERROR', details: { bucket: 'few', quota: 'maxRecords', limit: 2 } }
   )
-  await client.ask('store.defineBucket', { name: 'small', config: { ...minimal, maxBytes: 100 } })
+  await client.ask('store.defineBucket', { name: 'small', config: { ...minimalBucket, maxBytes: 100 } })
   t.match(
     await client.request('store.insert', { bucket: 'small', data: { id: 'x'.repeat(200) } }),
     { code: 'VALIDATION_ERROR', details: { bucket: 'small', quota: 'maxBytes', limit: 100 } }
@@ -291,14 +298,14 @@ t.test('A client may bound records and bytes of a bucket, and give it only field
 })
 
 t.test('A definition may refer to its own bucket, and nest as deep as the store looks', async t => {
-  const { client } = await connected(t)
+  const { client } = await serveBuckets(t)
   const nested = (levels: number): object =>
-    levels === 0 ? text : { type: 'object', properties: { in: nested(levels - 1) } }
+    levels === 0 ? textField : { type: 'object', properties: { in: nested(levels - 1) } }
   await client.ask('store.defineBucket', {
     name: 'tree',
     config: {
       key: 'id',
-      schema: { id: text, parent: { ...text, ref: 'tree', onDelete: 'cascade' }, deep: nested(10) }
+      schema: { id: textField, parent: { ...textField, ref: 'tree', onDelete: 'cascade' }, deep: nested(10) }
     }
   })
   await client.ask('store.insert', { bucket: 'tree', data: { id: 'a' } })

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { connected } from '../../support/definitions.js'
+import { } from '../../support/definitions.js'
+import { serveBuckets } from '../../support/service.js'
 
 t.test('A declarative query', async t => {
-  const { client, store } = await connected(t)
+  const { client, store } = await serveBuckets(t)
   await client.ask('store.insertMany', {
     bucket: 'items',
     data: [
@@ -58,7 +59,7 @@ t.test('A declarative query', async t => {
 })
 
 t.test('store.query gives the result of a query once', async t => {
-  const { client, store } = await connected(t)
+  const { client, store } = await serveBuckets(t)
   await client.ask('store.insertMany', {
     bucket: 'items',
     data: [
@@ -170,7 +171,7 @@ t.test('store.query gives the result of a query once', async t => {
 })
 
 t.test('G-F10 a bad query definition is refused', async t => {
-  const { client } = await connected(t)
+  const { client } = await serveBuckets(t)
   const table: ReadonlyArray<readonly [config: object, at: string]> = [
     [{ bucket: '' }, 'config.bucket'],
     [{ bucket: 5 }, 'config.bucket'],
@@ -220,7 +221,7 @@ t.test('G-F10 a bad query definition is refused', async t => {
 })
 
 t.test('A query as data is refused without a parameter of its filter, which would match more', async t => {
-  const { client } = await connected(t)
+  const { client } = await serveBuckets(t)
   await client.ask('store.insertMany', { bucket: 'items', data: [{ name: 'private', n: 1 }, { name: 'x' }] })
   const wanted = '{{ params.p }}'
   const filters = [
@@ -245,7 +246,7 @@ t.test('A query as data is refused without a parameter of its filter, which woul
 })
 
 t.test('G-F14 a parameter of a declarative query cannot widen its filter', async t => {
-  const { client } = await connected(t)
+  const { client } = await serveBuckets(t)
   await client.ask('store.insert', { bucket: 'items', data: { name: 'private', n: 1 } })
   await client.ask('store.defineQuery', {
     name: 'mine',

@@ -11,7 +11,8 @@ import { resolveOptions } from '../../../lib/options/options.js'
 import type { Log } from '../../../lib/util/log.js'
 import { logInto } from '../../support/log-into.js'
 import { Barrier } from '../../support/barrier.js'
-import { serveTokens, until } from '../../support/external-auth.js'
+import { serveTokens } from '../../support/external-auth.js'
+import { until } from '../../support/until.js'
 
 const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
 
@@ -149,19 +150,19 @@ t.test('login', async t => {
   })
 
   t.test('a client that has gone while its token was checked is logged in nowhere', async t => {
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     const { connect, app } = await serveTokens(t, {
       async validate () {
-        await turnstile.pass()
+        await barrier.pass()
         return { userId: 'slow', roles: [] }
       }
     })
     const client = await connect()
     client.send({ id: 1, type: 'auth.login', token: 'x' })
-    await turnstile.held()
+    await barrier.held()
     client.ws.terminate()
     await client.closed
-    turnstile.open()
+    barrier.open()
     const other = await connect()
     await other.ask('auth.login', { token: 'y' })
     t.equal((await app.noex.getStats()).connections.authenticated, 1)

@@ -55,7 +55,7 @@ t.test('access lists and ownership', async t => {
     t.equal(await client.code('store.insert', { bucket: 'items', data: {} }), 'FORBIDDEN')
   })
 
-  t.test('whoever defines a bucket owns it and may give access to it', async t => {
+  t.test('the user that defines a bucket owns it and may give access to it', async t => {
     const { superadmin, user, as } = await serveAccounts(t)
     const root = await superadmin()
     await root.ask('identity.createRole', {
@@ -94,7 +94,7 @@ t.test('access lists and ownership', async t => {
       entries: [{ subjectId: a, isOwner: true, operations: [] }, { subjectId: b }]
     })
     t.equal(await bob.code('identity.transferOwner', { ...resource, newOwnerId: b }), 'FORBIDDEN')
-    t.equal(await alice.code('identity.transferOwner', { ...resource, newOwnerId: 'nobody' }), 'NOT_FOUND')
+    t.equal(await alice.code('identity.transferOwner', { ...resource, newOwnerId: 'unknown' }), 'NOT_FOUND')
     await alice.ask('identity.transferOwner', { ...resource, newOwnerId: b })
     t.equal(await alice.code('store.count', { bucket: 'notes' }), 'FORBIDDEN')
     await bob.ask('store.dropBucket', { name: 'notes' })

@@ -143,7 +143,7 @@ t.test('accounts', async t => {
     t.match(await (await connect()).ask('auth.login', { token: next }), { userId: id })
     t.equal(
       await client.code('identity.changePassword', {
-        userId: 'somebody else',
+        userId: 'another user',
         currentPassword: 'x',
         newPassword: 'a new password'
       }),

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { serveAccounts } from '../../support/identity.js'
 
-t.test('[G-C6] nobody gives more than they have', async t => {
+t.test('[G-C6] no user gives more rights than their own', async t => {
   const { superadmin, user, as, store } = await serveAccounts(t)
   const root = await superadmin()
   const adminRole = await store.bucket('_roles').findOne({ name: 'admin' })

@@ -41,7 +41,7 @@ t.test('login by name and password', async t => {
     code: 'UNAUTHORIZED',
     message: 'Invalid credentials'
   })
-  t.match(await client.request('identity.login', { username: 'nobody', password: PASSWORD }), {
+  t.match(await client.request('identity.login', { username: 'unknown', password: PASSWORD }), {
     code: 'UNAUTHORIZED',
     message: 'Invalid credentials'
   })

@@ -21,7 +21,7 @@ t.test('two instances on one store', async t => {
       permissions: [{ allow: 'store.defineQuery' }, { allow: 'store.*', where: { name: '$userId' } }]
     })
     const id = await user('cleo', 'own')
-    await store.bucket('items').insertMany([{ name: id }, { name: 'somebody else' }])
+    await store.bucket('items').insertMany([{ name: id }, { name: 'another user' }])
     await (await as(id)).ask('store.defineQuery', { name: 'mine', config: { bucket: 'items' } })
     const client = await TestClient.open(t, url)
     await client.ask('auth.login', { token: await token(id) })
@@ -42,7 +42,7 @@ t.test('two instances on one store', async t => {
 })
 
 t.test('system buckets', async t => {
-  t.test('[G-C3] are out of reach for everybody, through whatever', async t => {
+  t.test('[G-C3] are out of reach for every user, through every operation', async t => {
     const { superadmin, login, store } = await serveAccounts(t)
     store.defineQuery('curious', async ctx => await ctx.bucket('_sessions').all())
     for (const client of [await superadmin(), await login('anna', 'admin')]) {
@@ -152,7 +152,7 @@ t.test('a store that fails changes nothing by halves', async t => {
   }
 })
 
-t.test('records that are none in the system buckets harm nobody', async t => {
+t.test('malformed records in the system buckets do no harm', async t => {
   const store = await startStore(t)
   await store.defineBucket('_users', { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } })
   await store.bucket('_users').insert({ id: 'odd', username: 5 })

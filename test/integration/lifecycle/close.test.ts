@@ -5,16 +5,16 @@ import { TestClient } from '../../support/client.js'
 import { serve, startStore, type Served } from '../../support/service.js'
 import { RawSocket, upgradeHeaders } from '../../support/raw-socket.js'
 import { Barrier } from '../../support/barrier.js'
-import { ALLOWANCE_MS, shutDown, timed } from '../../support/shutdown.js'
+import { SHUTDOWN_ALLOWANCE_MS, shutdownClose, durationOf } from '../../support/shutdown.js'
 
 function defineSlow (t: Test, served: Served): Barrier {
-  const turnstile = new Barrier()
+  const barrier = new Barrier()
   served.store.defineQuery('slow', async () => {
-    await turnstile.pass()
+    await barrier.pass()
     return 'done'
   })
-  t.teardown(() => { turnstile.open() })
-  return turnstile
+  t.teardown(() => { barrier.open() })
+  return barrier
 }
 
 t.test('closing without a grace period', t => {
@@ -23,56 +23,58 @@ t.test('closing without a grace period', t => {
     const clients = [await connect(), await connect()]
     await app.close()
     for (const client of clients) {
-      t.same(await client.closed, shutDown)
+      t.same(await client.closed, shutdownClose)
       t.same(client.waiting, [])
     }
   })
 
   t.test('answers the requests that are under way', async t => {
     const served = await serve(t)
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlow(t, served)
     const client = await served.connect()
     const slow = client.ask('store.query', { query: 'slow' })
     const queued = client.ask('store.insert', { bucket: 'items', data: { id: 'queued' } })
-    await turnstile.held()
+    await barrier.held()
     const closed = served.app.close()
-    turnstile.open()
+    barrier.open()
     t.equal(await slow, 'done')
     t.match(await queued, { id: 'queued' })
-    t.same(await client.closed, shutDown)
+    t.same(await client.closed, shutdownClose)
     await closed
     t.match(await served.store.bucket('items').get('queued'), { id: 'queued' }, 'the store goes on')
   })
 
   t.test('[G-J1] does not wait for a request that never ends', async t => {
     const served = await serve(t)
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlow(t, served)
     const client = await served.connect()
     client.send({ id: 1, type: 'store.query', query: 'slow' })
-    await turnstile.held()
-    t.ok(await timed(served.app.close()) < ALLOWANCE_MS)
-    t.same(await client.closed, shutDown)
+    await barrier.held()
+    t.ok(await durationOf(served.app.close()) < SHUTDOWN_ALLOWANCE_MS)
+    t.same(await client.closed, shutdownClose)
   })
 
   t.test('[G-J2] closes all connections at the same time', async t => {
     const served = await serve(t)
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlow(t, served)
     const clients = await Promise.all(Array.from({ length: 20 }, async () => await served.connect()))
     for (const client of clients) client.send({ id: 1, type: 'store.query', query: 'slow' })
-    await turnstile.held()
-    t.ok(await timed(served.app.close()) < ALLOWANCE_MS)
-    for (const client of clients) t.same(await client.closed, shutDown)
+    await barrier.held()
+    t.ok(await durationOf(served.app.close()) < SHUTDOWN_ALLOWANCE_MS)
+    for (const client of clients) t.same(await client.closed, shutdownClose)
   })
 
   t.test('[G-J8] executes nothing of what still waits when the close has begun', async t => {
     const served = await serve(t)
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlow(t, served)
     const client = await served.connect()
     client.send({ id: 1, type: 'store.query', query: 'slow' })
-    for (let id = 2; id < 50; id++) client.send({ id, type: 'store.insert', bucket: 'items', data: { n: id } })
-    await turnstile.held()
+    for (let id = 2; id < 50; id++) {
+      client.send({ id, type: 'store.insert', bucket: 'items', data: { n: id } })
+    }
+    await barrier.held()
     await served.app.close()
-    turnstile.open()
+    barrier.open()
     await client.closed
     t.equal(await served.store.bucket('items').count(), 0)
     t.same(client.waiting, [])
@@ -96,36 +98,45 @@ t.test('closing with a grace period', t => {
     store.defineQuery('count', async ctx => await ctx.bucket('items').count())
     const [client, other] = [await connect(), await connect()]
     await other.ask('store.subscribe', { query: 'count' })
-    const closing = timed(app.close())
-    t.match(await client.next(), { type: 'system', event: 'shutdown', gracePeriodMs: 400, reconnectAfterMs: Number })
+    const closing = durationOf(app.close())
+    t.match(await client.next(), {
+      type: 'system',
+      event: 'shutdown',
+      gracePeriodMs: 400,
+      reconnectAfterMs: Number
+    })
     t.match(await client.ask('store.insert', { bucket: 'items', data: { n: 1 } }), { n: 1 })
     t.equal((await other.push())['data'], 1)
-    t.same(await client.closed, shutDown)
+    t.same(await client.closed, shutdownClose)
     const took = await closing
-    t.ok(took >= 390 && took < 400 + ALLOWANCE_MS, `${Math.round(took)} ms`)
+    t.ok(took >= 390 && took < 400 + SHUTDOWN_ALLOWANCE_MS, `${Math.round(took)} ms`)
   })
 
   t.test('ends as soon as the clients have left', async t => {
     const { app, connect } = await serve(t, { shutdown: { gracePeriodMs: 8_000 } })
     const clients = [await connect(), await connect()]
-    const closing = timed(app.close())
+    const closing = durationOf(app.close())
     for (const client of clients) {
       await client.next(frame => frame['event'] === 'shutdown')
       client.ws.close()
     }
-    t.ok(await closing < ALLOWANCE_MS)
+    t.ok(await closing < SHUTDOWN_ALLOWANCE_MS)
   })
 
-  t.test('does not wait at all when nobody is connected', async t => {
+  t.test('does not wait at all when no client is connected', async t => {
     const { app } = await serve(t, { shutdown: { gracePeriodMs: 8_000 } })
-    t.ok(await timed(app.close()) < ALLOWANCE_MS)
+    t.ok(await durationOf(app.close()) < SHUTDOWN_ALLOWANCE_MS)
   })
 
   t.test('may last longer than Fastify lets a hook of preClose run', async t => {
-    const { app, connect } = await serve(t, { shutdown: { gracePeriodMs: 500 } }, { fastify: { pluginTimeout: 200 } })
+    const { app, connect } = await serve(
+      t,
+      { shutdown: { gracePeriodMs: 500 } },
+      { fastify: { pluginTimeout: 200 } }
+    )
     const client = await connect()
-    t.ok(await timed(app.close()) >= 490)
-    t.same(await client.closed, shutDown)
+    t.ok(await durationOf(app.close()) >= 490)
+    t.same(await client.closed, shutdownClose)
   })
 
   t.test('runs at the same time for two instances of one server', async t => {
@@ -134,13 +145,15 @@ t.test('closing with a grace period', t => {
     const { app, connect } = await serve(t, options, {
       store,
       async before (app) {
-        await app.register(async scope => { await scope.register(noexPlugin, { ...options, store }) }, { prefix: '/b' })
+        await app.register(async scope => { await scope.register(noexPlugin, { ...options, store }) }, {
+          prefix: '/b'
+        })
       }
     })
     const clients = [await connect('/'), await connect('/b')]
-    const closing = timed(app.close())
+    const closing = durationOf(app.close())
     await Promise.all(clients.map(async client => await client.next(frame => frame['event'] === 'shutdown')))
-    for (const client of clients) t.same(await client.closed, shutDown)
+    for (const client of clients) t.same(await client.closed, shutdownClose)
     const took = await closing
     t.ok(took < 1_350, `${Math.round(took)} ms`)
   })
@@ -201,71 +214,88 @@ t.test('[G-J1] a shutdown is bounded', t => {
     t.test(`in the face of ${name}`, async t => {
       const served = await serve(t)
       await open(t, served)
-      const took = await timed(served.app.close())
-      t.ok(took < ALLOWANCE_MS, `${Math.round(took)} ms`)
+      const took = await durationOf(served.app.close())
+      t.ok(took < SHUTDOWN_ALLOWANCE_MS, `${Math.round(took)} ms`)
     })
   }
 
   t.test('in the face of an upgrade that hangs in a hook of the application', async t => {
-    const turnstile = new Barrier()
-    t.teardown(() => { turnstile.open() })
+    const barrier = new Barrier()
+    t.teardown(() => { barrier.open() })
     const served = await serve(t, {}, {
       before (app) {
-        app.addHook('onRequest', async request => { if (request.headers['x-hang'] !== undefined) await turnstile.pass() })
+        app.addHook(
+          'onRequest',
+          async request => { if (request.headers['x-hang'] !== undefined) await barrier.pass() }
+        )
       }
     })
     const raw = await RawSocket.upgrade(t, served.port, '/', ['Host: localhost', 'X-Hang: 1'])
-    await turnstile.held()
-    t.ok(await timed(served.app.close()) < ALLOWANCE_MS)
+    await barrier.held()
+    t.ok(await durationOf(served.app.close()) < SHUTDOWN_ALLOWANCE_MS)
     await raw.closed
   })
 
   for (const forceCloseConnections of ['idle', true] as const) {
     t.test(`in the face of an upgrade that comes late (forceCloseConnections: ${forceCloseConnections})`, async t => {
-      const { app, connect, port } = await serve(t, { shutdown: { gracePeriodMs: 200 } }, { fastify: { forceCloseConnections } })
+      const { app, connect, port } = await serve(
+        t,
+        { shutdown: { gracePeriodMs: 200 } },
+        { fastify: { forceCloseConnections } }
+      )
       const client = await connect()
       const raw = await RawSocket.open(t, port)
-      const closing = timed(app.close())
+      const closing = durationOf(app.close())
       await client.next(frame => frame['event'] === 'shutdown')
       raw.request('GET / HTTP/1.1', 'Host: localhost', ...upgradeHeaders)
       const status = await raw.status()
       t.ok(status === 503 || (forceCloseConnections === true && status === 0), `answered ${status}`)
       const took = await closing
-      t.ok(took < 200 + ALLOWANCE_MS, `${Math.round(took)} ms`)
-      t.same(await client.closed, shutDown)
+      t.ok(took < 200 + SHUTDOWN_ALLOWANCE_MS, `${Math.round(took)} ms`)
+      t.same(await client.closed, shutdownClose)
     })
   }
 
-  t.test('and an upgrade that comes through late is closed, without harm to those who have their grace', async t => {
-    const turnstile = new Barrier()
-    const { app, connect, url } = await serve(t, {}, {
-      before (app) {
-        app.addHook('preHandler', async request => { if (request.headers['x-hang'] !== undefined) await turnstile.pass() })
-      }
-    })
-    const client = await connect()
-    const late = TestClient.raw(t, url, { headers: { 'x-hang': '1' } })
-    await turnstile.held()
-    const drained = app.noex.drain({ gracePeriodMs: 8_000 })
-    await client.next(frame => frame['event'] === 'shutdown')
-    turnstile.open()
-    t.same(await late.closed, shutDown)
-    await client.settled()
-    t.equal(client.ws.readyState, client.ws.OPEN)
-    client.ws.close()
-    await drained
-  })
+  t.test(
+    'and an upgrade that comes through late is closed, without harm to those who have their grace',
+    async t => {
+      const barrier = new Barrier()
+      const { app, connect, url } = await serve(t, {}, {
+        before (app) {
+          app.addHook(
+            'preHandler',
+            async request => { if (request.headers['x-hang'] !== undefined) await barrier.pass() }
+          )
+        }
+      })
+      const client = await connect()
+      const late = TestClient.raw(t, url, { headers: { 'x-hang': '1' } })
+      await barrier.held()
+      const drained = app.noex.drain({ gracePeriodMs: 8_000 })
+      await client.next(frame => frame['event'] === 'shutdown')
+      barrier.open()
+      t.same(await late.closed, shutdownClose)
+      await client.settled()
+      t.equal(client.ws.readyState, client.ws.OPEN)
+      client.ws.close()
+      await drained
+    }
+  )
 
-  t.test('for NoexServer, whatever plain requests hang', async t => {
+  t.test('for NoexServer, although plain requests hang', async t => {
     const store = await startStore(t)
     const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1' })
     t.teardown(async () => { await server.stop() })
     store.getStats = async () => await new Promise(() => {})
-    const [hung, silent, upgraded] = [await RawSocket.open(t, server.port), await RawSocket.open(t, server.port), await RawSocket.upgrade(t, server.port)]
+    const [hung, silent, upgraded] = [
+      await RawSocket.open(t, server.port),
+      await RawSocket.open(t, server.port),
+      await RawSocket.upgrade(t, server.port)
+    ]
     hung.request('GET /stats HTTP/1.1', 'Host: localhost')
     await upgraded.until(/welcome/)
-    const took = await timed(server.stop({ gracePeriodMs: 100 }))
-    t.ok(took < 100 + ALLOWANCE_MS, `${Math.round(took)} ms`)
+    const took = await durationOf(server.stop({ gracePeriodMs: 100 }))
+    t.ok(took < 100 + SHUTDOWN_ALLOWANCE_MS, `${Math.round(took)} ms`)
     await Promise.all([hung.closed, silent.closed, upgraded.closed])
   })
   t.end()

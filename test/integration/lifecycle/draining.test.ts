@@ -7,7 +7,7 @@ import { noexPlugin, NoexServer } from '../../../lib/index.js'
 import { TestClient } from '../../support/client.js'
 import { serve, startStore } from '../../support/service.js'
 import { RawSocket } from '../../support/raw-socket.js'
-import { shutDown } from '../../support/shutdown.js'
+import { shutdownClose } from '../../support/shutdown.js'
 
 t.test('draining', t => {
   async function health (app: FastifyInstance): Promise<{ statusCode: number, body: unknown }> {
@@ -23,7 +23,12 @@ t.test('draining', t => {
     const drained = app.noex.drain({ gracePeriodMs: 8_000 })
     t.equal(app.noex.state, 'draining')
     t.same(await health(app), { statusCode: 503, body: { status: 'draining' } })
-    t.match(await client.next(), { type: 'system', event: 'shutdown', gracePeriodMs: 8_000, reconnectAfterMs: Number })
+    t.match(await client.next(), {
+      type: 'system',
+      event: 'shutdown',
+      gracePeriodMs: 8_000,
+      reconnectAfterMs: Number
+    })
     t.ok(await client.ask('store.insert', { bucket: 'items', data: {} }))
     client.ws.close()
     await drained
@@ -53,7 +58,7 @@ t.test('draining', t => {
     const second = app.noex.drain({ gracePeriodMs: 8_000 })
     await Promise.all([first, second, app.noex.drain()])
     t.same(client.waiting.map(frame => frame['gracePeriodMs']), [100])
-    t.same(await client.closed, shutDown)
+    t.same(await client.closed, shutdownClose)
     await app.noex.drain()
     await app.close()
     await app.noex.drain()
@@ -92,7 +97,7 @@ t.test('draining', t => {
     })
     const [client, outsider] = [await connect('/'), await connect('/b')]
     await app.noex.drain()
-    t.same(await client.closed, shutDown)
+    t.same(await client.closed, shutdownClose)
     t.equal(other?.noex.state, 'serving')
     t.ok(await outsider.ask('store.buckets'))
     t.ok(await connect('/b'))
@@ -107,7 +112,13 @@ t.test('draining', t => {
     t.equal(app.noex.state, 'closed')
     t.equal(app.noex.connectionCount, 0)
     t.same(app.noex.getConnections(), [])
-    t.match(await app.noex.getStats(), { name: 'noex-server', port: null, host: null, connectionCount: 0, connections: { active: 0 } })
+    t.match(await app.noex.getStats(), {
+      name: 'noex-server',
+      port: null,
+      host: null,
+      connectionCount: 0,
+      connections: { active: 0 }
+    })
   })
   t.end()
 })
@@ -133,7 +144,12 @@ t.test('NoexServer.stop', t => {
 
   t.test('takes its grace period from the options unless it is given one', async t => {
     const store = await startStore(t)
-    const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', shutdown: { gracePeriodMs: 8_000 } })
+    const server = await NoexServer.start({
+      store,
+      port: 0,
+      host: '127.0.0.1',
+      shutdown: { gracePeriodMs: 8_000 }
+    })
     const client = await TestClient.open(t, `ws://127.0.0.1:${server.port}`)
     await t.rejects(server.stop({ gracePeriodMs: NaN }), { code: 'NOEX_ERR_INVALID_OPTION' })
     t.ok(server.isRunning)
@@ -150,7 +166,7 @@ t.test('NoexServer.stop', t => {
     const { port } = server
     await Promise.all([server.stop(), server.stop({ gracePeriodMs: 8_000 })])
     await server.stop()
-    t.same(await client.closed, shutDown)
+    t.same(await client.closed, shutdownClose)
     t.same(client.waiting, [], 'no message without a grace period')
     t.equal(server.isRunning, false)
     t.equal(server.connectionCount, 0)
@@ -161,7 +177,9 @@ t.test('NoexServer.stop', t => {
   })
 
   t.test('ends a process that got SIGTERM, with code 0', async t => {
-    const child = fork(fileURLToPath(new URL('../../fixtures/server.js', import.meta.url)), { execArgv: process.execArgv })
+    const child = fork(fileURLToPath(new URL('../../fixtures/server.js', import.meta.url)), {
+      execArgv: process.execArgv
+    })
     t.teardown(() => { child.kill('SIGKILL') })
     const [port] = await once(child, 'message') as [number]
     const client = await TestClient.open(t, `ws://127.0.0.1:${port}`)

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { noexPlugin, type NoexOptions } from '../../../lib/index.js'
 import { TestClient } from '../../support/client.js'
 import { startStore } from '../../support/service.js'
-import { ALLOWANCE_MS, shutDown, timed } from '../../support/shutdown.js'
+import { SHUTDOWN_ALLOWANCE_MS, shutdownClose, durationOf } from '../../support/shutdown.js'
 
 t.test('an application that has WebSockets of its own', t => {
   async function echo (scope: FastifyInstance): Promise<void> {
@@ -57,7 +57,7 @@ t.test('an application that has WebSockets of its own', t => {
     await app.register(websocket)
     await app.register(noexPlugin, { store: await startStore(t) })
     app.addHook('preClose', async () => {
-      await new Promise(resolve => { setTimeout(resolve, ALLOWANCE_MS) })
+      await new Promise(resolve => { setTimeout(resolve, SHUTDOWN_ALLOWANCE_MS) })
       for (const socket of sockets) socket.close(4100, 'goodbye')
     })
     const sockets: Array<{ close: (code: number, reason: string) => void }> = []
@@ -81,16 +81,20 @@ t.test('an application that has WebSockets of its own', t => {
       const url = await listen(t, app)
       const client = await TestClient.open(t, url)
       const own = TestClient.raw(t, `${url}/echo`)
-      const heard = once(own.ws.removeAllListeners('message'), 'message')
+      const echoed = once(own.ws.removeAllListeners('message'), 'message')
       await once(own.ws, 'open')
       own.ws.send('hello')
-      t.equal(String((await heard)[0]), 'echo hello')
+      t.equal(String((await echoed)[0]), 'echo hello')
       t.ok(await client.ask('store.buckets'))
-      const took = timed(app.close())
-      t.match(await client.next(), { event: 'shutdown' }, 'the application\'s own shutdown does not touch our sockets')
-      t.same(await client.closed, shutDown)
+      const took = durationOf(app.close())
+      t.match(
+        await client.next(),
+        { event: 'shutdown' },
+        'the application\'s own shutdown does not reach our sockets'
+      )
+      t.same(await client.closed, shutdownClose)
       await own.closed
-      t.ok(await took < 150 + ALLOWANCE_MS)
+      t.ok(await took < 150 + SHUTDOWN_ALLOWANCE_MS)
     })
   }
   t.end()

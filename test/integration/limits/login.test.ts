@@ -2,15 +2,15 @@ import t from 'tap'
 import type { NoexOptions } from '../../../lib/index.js'
 import { serve } from '../../support/service.js'
 import { Barrier } from '../../support/barrier.js'
-import { gone, statusOf, tokens } from '../../support/limits.js'
+import { untilConnections, upgradeStatus, userTokens } from '../../support/limits.js'
 
-t.test('whoever has to log in', t => {
+t.test('a client that has to log in', t => {
   t.test('has loginTimeoutMs for it, and is closed with 1008', async t => {
-    const { connect } = await serve(t, { auth: tokens, loginTimeoutMs: 1_000 })
-    const [stranger, chatty, user] = [await connect(), await connect(), await connect()]
+    const { connect } = await serve(t, { auth: userTokens, loginTimeoutMs: 1_000 })
+    const [silent, chatty, user] = [await connect(), await connect(), await connect()]
     await user.ask('auth.login', { token: 'ann' })
     await chatty.request('auth.whoami')
-    t.same(await stranger.closed, { code: 1008, reason: 'login_timeout' })
+    t.same(await silent.closed, { code: 1008, reason: 'login_timeout' })
     t.same(await chatty.closed, { code: 1008, reason: 'login_timeout' }, 'to talk is not to log in')
     t.ok(await user.ask('auth.whoami'))
     t.equal(user.ws.readyState, user.ws.OPEN)
@@ -29,12 +29,12 @@ t.test('whoever has to log in', t => {
   })
 
   t.test('has no longer for a login that hangs', async t => {
-    const turnstile = new Barrier()
-    t.teardown(() => { turnstile.open() })
+    const barrier = new Barrier()
+    t.teardown(() => { barrier.open() })
     const { connect, app } = await serve(t, {
       auth: {
         async validate (token) {
-          await turnstile.pass()
+          await barrier.pass()
           return { userId: token, roles: [] }
         }
       },
@@ -43,13 +43,13 @@ t.test('whoever has to log in', t => {
     const client = await connect()
     client.send({ id: 1, type: 'auth.login', token: 'ann' })
     t.same(await client.closed, { code: 1008, reason: 'login_timeout' })
-    turnstile.open()
-    await gone(app, 0)
+    barrier.open()
+    await untilConnections(app, 0)
     t.match(await app.noex.getStats(), { connections: { active: 0, authenticated: 0 } })
   })
 
-  t.test('is not bothered where nobody has to', async t => {
-    for (const auth of [undefined, { ...tokens, required: false }] as const) {
+  t.test('is not closed where no login is required', async t => {
+    for (const auth of [undefined, { ...userTokens, required: false }] as const) {
       const { connect } = await serve(t, {
         ...(auth && { auth: auth as NonNullable<NoexOptions['auth']> }),
         loginTimeoutMs: 50,
@@ -65,21 +65,21 @@ t.test('whoever has to log in', t => {
     'are no more than maxUnauthenticatedConnections: the next gets 503 until one has logged in',
     async t => {
       const { connect, port, app } = await serve(t, {
-        auth: tokens,
+        auth: userTokens,
         connectionLimits: { maxUnauthenticatedConnections: 2 }
       })
       const [first, second] = [await connect(), await connect()]
-      t.equal(await statusOf(t, port), 503)
+      t.equal(await upgradeStatus(t, port), 503)
       await first.ask('auth.login', { token: 'ann' })
       const third = await connect()
-      t.equal(await statusOf(t, port), 503)
+      t.equal(await upgradeStatus(t, port), 503)
       second.ws.terminate()
-      await gone(app, 2)
+      await untilConnections(app, 2)
       await connect()
       third.ws.terminate()
-      await gone(app, 2)
+      await untilConnections(app, 2)
       await first.ask('auth.logout')
-      t.equal(await statusOf(t, port), 503, 'who has logged out is one of them')
+      t.equal(await upgradeStatus(t, port), 503, 'who has logged out is one of them')
     }
   )
   t.end()

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { AuditEntry } from '../../../lib/index.js'
 import { TestClient, type Frame } from '../../support/client.js'
 import { serve } from '../../support/service.js'
-import { from, proxied, tokens } from '../../support/limits.js'
+import { openFrom, behindProxy, userTokens } from '../../support/limits.js'
 
 /** The codes of the replies to `times` requests that are sent at once. */
 async function codes (
@@ -19,7 +19,10 @@ async function codes (
 
 t.test('requests', t => {
   t.test('are limited for each user on all connections together, and told when to come back', async t => {
-    const { connect, app } = await serve(t, { auth: tokens, rateLimit: { maxRequests: 5, windowMs: 60_000 } })
+    const { connect, app } = await serve(t, {
+      auth: userTokens,
+      rateLimit: { maxRequests: 5, windowMs: 60_000 }
+    })
     const [one, other, neighbour] = [await connect(), await connect(), await connect()]
     for (const [client, token] of [
       [one, 'ann'],
@@ -68,7 +71,10 @@ t.test('requests', t => {
       'a wrong token': client => { client.send({ id: 1, type: 'auth.login' }) }
     }
     for (const [what, sendOne] of Object.entries(send)) {
-      const { connect } = await serve(t, { auth: tokens, rateLimit: { maxRequests: 4, windowMs: 60_000 } })
+      const { connect } = await serve(t, {
+        auth: userTokens,
+        rateLimit: { maxRequests: 4, windowMs: 60_000 }
+      })
       const client = await connect()
       if (what === 'forbidden' || what === 'invalid') await client.ask('auth.login', { token: 'ann' })
       for (let i = 0; i < 100; i++) client.send({ type: 'pong', timestamp: 1 })
@@ -106,26 +112,26 @@ t.test('requests', t => {
 
   t.test('[G-I2] of a user who is named like an address share nothing with it', async t => {
     const { url } = await serve(t, {
-      ...proxied,
-      auth: tokens,
+      ...behindProxy,
+      auth: userTokens,
       rateLimit: { maxRequests: 2, windowMs: 60_000 }
     })
-    const user = await from(t, url, '198.51.100.1')
+    const user = await openFrom(t, url, '198.51.100.1')
     await user.ask('auth.login', { token: '203.0.113.7' })
     t.same(await codes(user, 3, 'store.count', { bucket: 'items' }), ['result', 'result', 'RATE_LIMITED'])
-    const stranger = await from(t, url, '203.0.113.7')
-    t.same(await codes(stranger, 3, 'auth.whoami'), ['result', 'result', 'RATE_LIMITED'])
+    const guest = await openFrom(t, url, '203.0.113.7')
+    t.same(await codes(guest, 3, 'auth.whoami'), ['result', 'result', 'RATE_LIMITED'])
   })
 
   t.test(
-    'of strangers are counted by their real address, a whole /64 of IPv6 as one, and a login among them',
+    'of unauthenticated clients are counted by their real address, a whole /64 of IPv6 as one, and a login among them',
     async t => {
       const { url } = await serve(t, {
-        ...proxied,
-        auth: tokens,
+        ...behindProxy,
+        auth: userTokens,
         rateLimit: { maxRequests: 2, windowMs: 60_000 }
       })
-      const [one, other] = [await from(t, url, '2001:db8::1'), await from(t, url, '2001:db8::ffff:2')]
+      const [one, other] = [await openFrom(t, url, '2001:db8::1'), await openFrom(t, url, '2001:db8::ffff:2')]
       await one.ask('auth.login', { token: 'ann' })
       t.same(
         await codes(one, 2, 'store.count', { bucket: 'items' }),
@@ -134,11 +140,11 @@ t.test('requests', t => {
       )
       t.same(await codes(other, 2, 'auth.whoami'), ['result', 'RATE_LIMITED'])
       t.same(
-        await codes(await from(t, url, '2001:db8:0:1::1'), 1, 'auth.whoami'),
+        await codes(await openFrom(t, url, '2001:db8:0:1::1'), 1, 'auth.whoami'),
         ['result'],
         'the next network'
       )
-      t.same(await codes(await from(t, url, '203.0.113.1'), 1, 'auth.whoami'), ['result'])
+      t.same(await codes(await openFrom(t, url, '203.0.113.1'), 1, 'auth.whoami'), ['result'])
     }
   )
 
@@ -183,7 +189,7 @@ t.test('requests', t => {
   t.test('that are refused are recorded: the first of a connection, and at its end how many', async t => {
     const entries: AuditEntry[] = []
     const { connect } = await serve(t, {
-      auth: tokens,
+      auth: userTokens,
       audit: { tiers: ['admin', 'write'], onEntry: entry => { entries.push(entry) } },
       rateLimit: { maxRequests: 2, windowMs: 60_000 }
     })
@@ -209,10 +215,10 @@ t.test('requests', t => {
   t.end()
 })
 
-t.test('somebody who goes on asking beyond the limit keeps nobody else waiting', async t => {
-  const { url } = await serve(t, { ...proxied, rateLimit: { maxRequests: 1, windowMs: 60_000 } })
-  const flooder = await from(t, url, '203.0.113.1')
-  const other = await from(t, url, '203.0.113.2')
+t.test('a client that goes on asking beyond the limit keeps no other waiting', async t => {
+  const { url } = await serve(t, { ...behindProxy, rateLimit: { maxRequests: 1, windowMs: 60_000 } })
+  const flooder = await openFrom(t, url, '203.0.113.1')
+  const other = await openFrom(t, url, '203.0.113.2')
   for (let i = 1; i <= 50_000; i++) flooder.send({ id: i, type: 'store.buckets' })
   t.match(await other.request('store.buckets'), { type: 'result' })
   t.notOk(

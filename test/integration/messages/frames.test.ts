@@ -1,7 +1,7 @@
 import t from 'tap'
 import { TestClient, type Frame } from '../../support/client.js'
 import { serve } from '../../support/service.js'
-import { isQuiet } from '../../support/messages.js'
+import { assertQuiet } from '../../support/messages.js'
 
 t.test('The welcome is the first frame and has its members in order', async t => {
   const { url } = await serve(t)
@@ -11,7 +11,7 @@ t.test('The welcome is the first frame and has its members in order', async t =>
   t.same(Object.keys(welcome), ['type', 'version', 'serverTime', 'requiresAuth'])
   t.match(welcome, { type: 'welcome', version: '1.0.0', requiresAuth: false })
   t.ok(welcome['serverTime'] >= before && welcome['serverTime'] <= Date.now(), 'the time is the server\'s')
-  await isQuiet(t, client)
+  await assertQuiet(t, client)
 })
 
 t.test('A frame that is no request is answered and leaves the connection open', async t => {
@@ -52,7 +52,7 @@ t.test('A frame that is no request is answered and leaves the connection open', 
     const reply = await client.next()
     t.match(reply, { id, type: 'error', code, message: String }, frame.slice(0, 60))
     t.same(Object.keys(reply), ['id', 'type', 'code', 'message'])
-    await isQuiet(t, client)
+    await assertQuiet(t, client)
   }
   t.equal((await client.ask('store.stats')).records.total, 0, 'nothing was stored')
 })
@@ -89,7 +89,7 @@ t.test('A pong is never answered', async t => {
   client.send({ type: 'pong', timestamp: 1 })
   client.send({ type: 'pong', timestamp: -1.5, id: 'x' })
   client.send({ type: 'pong', timestamp: 2, id: 3 })
-  await isQuiet(t, client)
+  await assertQuiet(t, client)
 })
 
 t.test('Pipelined requests of every kind are answered in order, each once', async t => {
@@ -127,7 +127,7 @@ t.test('Pipelined requests of every kind are answered in order, each once', asyn
   ]
   for (const [fields] of requests) client.send(fields)
   for (const [, expected] of requests) t.match(await client.next(), expected)
-  await isQuiet(t, client)
+  await assertQuiet(t, client)
 })
 
 t.test('Requests that follow a pong or a broken frame in one packet are handled', async t => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { NoexServerError } from '../../../lib/index.js'
 import { serve } from '../../support/service.js'
-import { isQuiet } from '../../support/messages.js'
+import { assertQuiet } from '../../support/messages.js'
 
 t.test('Unknown operations', async t => {
   const { connect } = await serve(t)
@@ -65,7 +65,7 @@ t.test('Unknown operations', async t => {
     'UNKNOWN_OPERATION',
     'an unknown operation is not validated'
   )
-  await isQuiet(t, client)
+  await assertQuiet(t, client)
 })
 
 t.test('Members that an operation does not have are without effect', async t => {
@@ -197,7 +197,7 @@ t.test('G-F11 a failure inside the server is answered in general terms and logge
     operation: 'store.query',
     err: { type: 'TypeError', message: 'the reason is private' }
   })
-  await isQuiet(t, client)
+  await assertQuiet(t, client)
 })
 
 t.test(
@@ -236,6 +236,6 @@ t.test(
       t.equal(await client.code('store.subscribe', { query }), 'INTERNAL_ERROR')
     }
     t.equal(lines.length, 6)
-    await isQuiet(t, client)
+    await assertQuiet(t, client)
   }
 )

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { serve } from '../../support/service.js'
-import { guard, outcome } from '../../support/permissions.js'
+import { servePermissions, outcomeOf } from '../../support/permissions.js'
 
 t.test('check', async t => {
-  t.test('decides before the rules, on everything that is touched', async t => {
+  t.test('decides before the rules, on every resource of the request', async t => {
     const asked: Array<[unknown, string, string]> = []
-    const { as } = await guard(t, {
+    const { as } = await servePermissions(t, {
       default: 'deny',
       rules: [{ role: 'user', allow: '*' }],
       check (session, operation, resource) {
@@ -15,9 +15,9 @@ t.test('check', async t => {
       }
     })
     const client = await as('u', 'user')
-    t.equal(await outcome(client, 'store.all', { bucket: 'secrets' }), 'FORBIDDEN')
+    t.equal(await outcomeOf(client, 'store.all', { bucket: 'secrets' }), 'FORBIDDEN')
     t.equal(
-      await outcome(client, 'store.transaction', {
+      await outcomeOf(client, 'store.transaction', {
         operations: [
           { op: 'count', bucket: 'items' },
           { op: 'count', bucket: 'secrets' }
@@ -25,11 +25,11 @@ t.test('check', async t => {
       }),
       'FORBIDDEN'
     )
-    t.equal(await outcome(client, 'store.query', { query: 'both-by-code' }), 'FORBIDDEN')
-    t.equal(await outcome(client, 'store.subscribe', { query: 'all-secrets' }), 'FORBIDDEN')
-    t.equal(await outcome(client, 'store.all', { bucket: 'items' }), 'ok')
+    t.equal(await outcomeOf(client, 'store.query', { query: 'both-by-code' }), 'FORBIDDEN')
+    t.equal(await outcomeOf(client, 'store.subscribe', { query: 'all-secrets' }), 'FORBIDDEN')
+    t.equal(await outcomeOf(client, 'store.all', { bucket: 'items' }), 'ok')
     t.equal(
-      await outcome(await as('x', 'stranger'), 'store.clear', { bucket: 'items' }),
+      await outcomeOf(await as('x', 'stranger'), 'store.clear', { bucket: 'items' }),
       'ok',
       'true allows what no rule does'
     )
@@ -43,7 +43,7 @@ t.test('check', async t => {
   })
 
   t.test('is given the metadata of the session, which goes nowhere else', async t => {
-    const { connect } = await guard(t, {
+    const { connect } = await servePermissions(t, {
       check: session => (session?.metadata as { level: number } | undefined)?.level === 7
     })
     const client = await connect()
@@ -51,11 +51,11 @@ t.test('check', async t => {
       token: JSON.stringify({ userId: 'u', roles: [], metadata: { level: 7 } })
     })
     t.same(login, { userId: 'u', roles: [], expiresAt: null })
-    t.equal(await outcome(client, 'store.count', { bucket: 'items' }), 'ok')
+    t.equal(await outcomeOf(client, 'store.count', { bucket: 'items' }), 'ok')
   })
 
   t.test('that throws refuses with an error of the server', async t => {
-    const { as } = await guard(t, { check () { throw new Error('oops') } })
+    const { as } = await servePermissions(t, { check () { throw new Error('oops') } })
     const client = await as('u', 'admin')
     t.match(await client.request('store.count', { bucket: 'items' }), {
       code: 'INTERNAL_ERROR',
@@ -65,7 +65,7 @@ t.test('check', async t => {
 
   t.test('is asked again at each push: who loses the right hears no more', async t => {
     let allowed = true
-    const { as, store } = await guard(t, { check: () => allowed })
+    const { as, store } = await servePermissions(t, { check: () => allowed })
     const client = await as('u')
     const { subscriptionId } = await client.ask('store.subscribe', { query: 'all-items' })
     await store.bucket('items').insert({ name: 'a' })
@@ -78,9 +78,9 @@ t.test('check', async t => {
 })
 
 t.test('check and live queries', async t => {
-  t.test('a bucket that is denied meanwhile is not pushed, and nobody else loses their subscription', async t => {
+  t.test('a bucket that is denied meanwhile is not pushed, and no other client loses its subscription', async t => {
     const denied = new Set<string>()
-    const { as, store } = await guard(t, {
+    const { as, store } = await servePermissions(t, {
       check: (session, _operation, resource) =>
         denied.has(`${String(session?.userId)} ${resource}`) ? false : undefined
     })
@@ -96,7 +96,7 @@ t.test('check and live queries', async t => {
 
   t.test('a check that leaves it to the rules from now on leaves their rows', async t => {
     let decides: boolean | undefined = true
-    const { as, store } = await guard(t, {
+    const { as, store } = await servePermissions(t, {
       default: 'deny',
       rules: [{ role: 'user', allow: 'store.*', where: { name: '$userId' } }],
       check: () => decides
@@ -136,17 +136,17 @@ t.test(
       }
     })
     const client = await connect()
-    t.equal(await outcome(client, 'store.insert', { bucket: 'items', data: {} }), 'ok')
+    t.equal(await outcomeOf(client, 'store.insert', { bucket: 'items', data: {} }), 'ok')
     for (const login of [undefined, 'clerk']) {
       if (login !== undefined) {
         await client.ask('auth.login', { token: JSON.stringify({ userId: 'u', roles: [login] }) })
       }
-      t.equal(await outcome(client, 'server.connections'), 'FORBIDDEN')
-      t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'FORBIDDEN')
+      t.equal(await outcomeOf(client, 'server.connections'), 'FORBIDDEN')
+      t.equal(await outcomeOf(client, 'store.dropBucket', { name: 'items' }), 'FORBIDDEN')
     }
     await client.ask('auth.login', { token: JSON.stringify({ userId: 'a', roles: ['admin'] }) })
-    t.equal(await outcome(client, 'server.connections'), 'ok')
+    t.equal(await outcomeOf(client, 'server.connections'), 'ok')
     await client.ask('auth.login', { token: JSON.stringify({ userId: 'e', roles: ['editor'] }) })
-    t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'ok', 'a rule does')
+    t.equal(await outcomeOf(client, 'store.dropBucket', { name: 'items' }), 'ok', 'a rule does')
   }
 )

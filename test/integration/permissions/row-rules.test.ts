@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { PermissionConfig } from '../../../lib/index.js'
-import { guard, type Guarded, outcome } from '../../support/permissions.js'
+import { servePermissions, type ServedPermissions, outcomeOf } from '../../support/permissions.js'
 
 t.test('row rules', async t => {
   const own: PermissionConfig = {
@@ -11,8 +11,8 @@ t.test('row rules', async t => {
     ]
   }
 
-  async function withOrders (t: Test): Promise<Guarded> {
-    const guarded = await guard(t, own)
+  async function withOrders (t: Test): Promise<ServedPermissions> {
+    const guarded = await servePermissions(t, own)
     await guarded.store
       .bucket('orders')
       .insertMany(['ann', 'bob', 'ann', 'bob', 'ann'].map((owner, i) => ({ owner, total: i })))
@@ -52,7 +52,7 @@ t.test('row rules', async t => {
     t.same(
       (await ann.ask('store.paginate', { bucket: 'orders', limit: 2, after: 2 })).records,
       [],
-      'the cursor of somebody else leads nowhere'
+      'the cursor of another user leads nowhere'
     )
   })
 
@@ -87,18 +87,18 @@ t.test('row rules', async t => {
     ]
     for (const [type, fields] of attempts) {
       t.equal(
-        await outcome(ann, type, { bucket: 'orders', ...fields }),
+        await outcomeOf(ann, type, { bucket: 'orders', ...fields }),
         'FORBIDDEN',
   `${type} ${JSON.stringify(fields)}`
       )
     }
     t.same(await store.bucket('orders').all(), before)
-    t.equal(await outcome(ann, 'store.update', { bucket: 'orders', key: 99, data: {} }), 'NOT_FOUND')
+    t.equal(await outcomeOf(ann, 'store.update', { bucket: 'orders', key: 99, data: {} }), 'NOT_FOUND')
     t.equal(
-      await outcome(ann, 'store.increment', { bucket: 'orders', key: 99, field: 'total', by: 1 }),
+      await outcomeOf(ann, 'store.increment', { bucket: 'orders', key: 99, field: 'total', by: 1 }),
       'NOT_FOUND'
     )
-    t.equal(await outcome(ann, 'store.delete', { bucket: 'orders', key: 99 }), 'ok')
+    t.equal(await outcomeOf(ann, 'store.delete', { bucket: 'orders', key: 99 }), 'ok')
   })
 
   t.test('writes inside work, and those by a filter reach no further', async t => {
@@ -130,7 +130,7 @@ t.test('row rules', async t => {
     )
   })
 
-  t.test('queries run over the rows of whoever asks, in their own order', async t => {
+  t.test('queries run over the rows of the caller, in their own order', async t => {
     const { as } = await withOrders(t)
     const ann = await as('ann', 'user')
     t.equal(await ann.ask('store.query', { query: 'order-count' }), 3)
@@ -158,7 +158,7 @@ t.test('row rules', async t => {
     t.same(later.map(({ number }: { number: number }) => number), [1, 5, 7], 'what others do is not seen')
   })
 
-  t.test('subscribers who may see the same share one feed', async t => {
+  t.test('subscribers who may see the same share one live query', async t => {
     const { as, store } = await withOrders(t)
     let evaluations = 0
     store.defineQuery('counted', async ctx => {
@@ -191,7 +191,7 @@ t.test('row rules', async t => {
   })
 
   t.test('a rule with a filter allows what concerns records, and nothing else', async t => {
-    const { as, store } = await guard(t, {
+    const { as, store } = await servePermissions(t, {
       default: 'deny',
       rules: [{ role: 'user', allow: '*', where: { owner: '$userId' } }]
     })
@@ -203,14 +203,14 @@ t.test('row rules', async t => {
       ['store.dropBucket', { name: 'orders' }],
       ['store.clear', { bucket: 'orders' }]
     ] as const) {
-      t.equal(await outcome(ann, type, fields), 'FORBIDDEN', type)
+      t.equal(await outcomeOf(ann, type, fields), 'FORBIDDEN', type)
     }
-    t.equal(await outcome(ann, 'store.count', { bucket: 'orders' }), 'ok')
+    t.equal(await outcomeOf(ann, 'store.count', { bucket: 'orders' }), 'ok')
     t.ok(store.hasBucket('orders'))
   })
 
   t.test('roles can be named in a filter', async t => {
-    const { as, store } = await guard(t, {
+    const { as, store } = await servePermissions(t, {
       default: 'deny',
       rules: [{ role: 'user', allow: 'store.*', where: { owner: { $in: '$roles' } } }]
     })
@@ -220,7 +220,7 @@ t.test('row rules', async t => {
   })
 
   t.test('a user id that looks like something else is only a user id', async t => {
-    const { as, store } = await guard(t, own)
+    const { as, store } = await servePermissions(t, own)
     await store.bucket('orders').insertMany([{ owner: '$userId' }, { owner: 'ann' }, {}])
     for (const [userId, count] of [
       ['$userId', 1],

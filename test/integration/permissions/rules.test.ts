@@ -1,9 +1,9 @@
 import t from 'tap'
-import { guard, outcome } from '../../support/permissions.js'
+import { servePermissions, outcomeOf } from '../../support/permissions.js'
 
 t.test('tiers of the built-in roles', async t => {
   t.test('each role reaches as far as its name says', async t => {
-    const { as } = await guard(t)
+    const { as } = await servePermissions(t)
     const requests = {
       read: ['store.count', { bucket: 'items' }],
       write: ['store.insert', { bucket: 'items', data: {} }],
@@ -18,7 +18,7 @@ t.test('tiers of the built-in roles', async t => {
       const client = await as('u', 'clerk', role)
       for (const [tier, code] of Object.entries(codes)) {
         const [type, fields] = requests[tier as keyof typeof requests]
-        t.equal(await outcome(client, type, fields), code, `${role}: ${tier}`)
+        t.equal(await outcomeOf(client, type, fields), code, `${role}: ${tier}`)
       }
     }
     const reader = await as('u', 'reader')
@@ -26,7 +26,7 @@ t.test('tiers of the built-in roles', async t => {
       message: /requires write/
     })
     t.equal(
-      await outcome(await as('u', 'reader', 'writer'), 'store.insert', { bucket: 'items', data: {} }),
+      await outcomeOf(await as('u', 'reader', 'writer'), 'store.insert', { bucket: 'items', data: {} }),
       'ok',
       'the farthest of several counts'
     )
@@ -35,27 +35,27 @@ t.test('tiers of the built-in roles', async t => {
   t.test(
     '[G-C7] a role of the application makes no administrator as long as there are no permissions',
     async t => {
-      const { as, store } = await guard(t)
+      const { as, store } = await servePermissions(t)
       const client = await as('u', 'user')
-      t.equal(await outcome(client, 'store.insert', { bucket: 'items', data: {} }), 'ok')
-      t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'FORBIDDEN')
-      t.equal(await outcome(client, 'server.connections'), 'FORBIDDEN')
+      t.equal(await outcomeOf(client, 'store.insert', { bucket: 'items', data: {} }), 'ok')
+      t.equal(await outcomeOf(client, 'store.dropBucket', { name: 'items' }), 'FORBIDDEN')
+      t.equal(await outcomeOf(client, 'server.connections'), 'FORBIDDEN')
       t.ok(store.hasBucket('items'))
     }
   )
 
   t.test('[G-C7] and as much as the permissions say where there are some', async t => {
-    const { as } = await guard(t, {
+    const { as } = await servePermissions(t, {
       default: 'deny',
       rules: [{ role: 'operator', allow: ['store.dropBucket'], buckets: ['items'] }]
     })
     const client = await as('u', 'operator')
-    t.equal(await outcome(client, 'store.dropBucket', { name: 'secrets' }), 'FORBIDDEN')
-    t.equal(await outcome(client, 'store.dropBucket', { name: 'items' }), 'ok')
+    t.equal(await outcomeOf(client, 'store.dropBucket', { name: 'secrets' }), 'FORBIDDEN')
+    t.equal(await outcomeOf(client, 'store.dropBucket', { name: 'items' }), 'ok')
   })
 
   t.test('[G-C15] a name that every object has is an unknown operation', async t => {
-    const { as } = await guard(t)
+    const { as } = await servePermissions(t)
     for (const type of ['constructor', '__proto__', 'toString', 'store.constructor', 'hasOwnProperty']) {
       t.match(
         await (await as('u', 'reader')).request(type),
@@ -68,7 +68,7 @@ t.test('tiers of the built-in roles', async t => {
 
 t.test('rules', async t => {
   t.test('patterns: everything, a namespace, one operation', async t => {
-    const { as } = await guard(t, {
+    const { as } = await servePermissions(t, {
       default: 'deny',
       rules: [
         { role: 'all', allow: '*' },
@@ -86,7 +86,7 @@ t.test('rules', async t => {
     for (const [role, codes] of Object.entries(expected)) {
       const client = await as('u', role)
       const found: string[] = []
-      for (const type of asked) found.push(await outcome(client, type, { bucket: 'items', filter: {} }))
+      for (const type of asked) found.push(await outcomeOf(client, type, { bucket: 'items', filter: {} }))
       t.equal(found.join(' '), codes, role)
     }
     t.match(await (await as('u', 'one')).request('store.get', { bucket: 'items', key: 1 }), {
@@ -95,7 +95,7 @@ t.test('rules', async t => {
   })
 
   t.test('the guide\'s rules work as they stand', async t => {
-    const { as } = await guard(t, {
+    const { as } = await servePermissions(t, {
       default: 'deny',
       rules: [
         { role: 'admin', allow: '*' },
@@ -103,21 +103,24 @@ t.test('rules', async t => {
       ]
     })
     const user = await as('u', 'user')
-    t.equal(await outcome(user, 'store.all', { bucket: 'items' }), 'ok')
-    t.equal(await outcome(user, 'store.query', { query: 'both-by-code' }), 'ok')
-    t.equal(await outcome(user, 'store.where', { bucket: 'items', filter: {} }), 'FORBIDDEN')
-    t.equal(await outcome(await as('a', 'admin'), 'server.stats'), 'ok')
+    t.equal(await outcomeOf(user, 'store.all', { bucket: 'items' }), 'ok')
+    t.equal(await outcomeOf(user, 'store.query', { query: 'both-by-code' }), 'ok')
+    t.equal(await outcomeOf(user, 'store.where', { bucket: 'items', filter: {} }), 'FORBIDDEN')
+    t.equal(await outcomeOf(await as('a', 'admin'), 'server.stats'), 'ok')
   })
 
   t.test('[G-C10] who may subscribe may unsubscribe', async t => {
-    const { as } = await guard(t, { default: 'deny', rules: [{ role: 'user', allow: 'store.subscribe' }] })
+    const { as } = await servePermissions(t, {
+      default: 'deny',
+      rules: [{ role: 'user', allow: 'store.subscribe' }]
+    })
     const client = await as('u', 'user')
     const { subscriptionId } = await client.ask('store.subscribe', { query: 'all-items' })
     t.same(await client.ask('store.unsubscribe', { subscriptionId }), { unsubscribed: true })
   })
 
   t.test('[G-C1] a decoy field opens nothing', async t => {
-    const { as, store } = await guard(t, {
+    const { as, store } = await servePermissions(t, {
       default: 'deny',
       rules: [{ role: 'user', allow: 'store.*', buckets: ['items'] }]
     })
@@ -151,7 +154,7 @@ t.test('rules', async t => {
     ]
     for (const [type, fields] of attempts) {
       t.equal(
-        await outcome(client, type, { ...decoy, ...fields }),
+        await outcomeOf(client, type, { ...decoy, ...fields }),
         'FORBIDDEN',
   `${type} ${JSON.stringify(fields)}`
       )
@@ -163,7 +166,7 @@ t.test('rules', async t => {
   t.test(
     '[G-C2] a transaction takes the right to itself on each bucket, and to each of its entries',
     async t => {
-      const { as } = await guard(t, {
+      const { as } = await servePermissions(t, {
         default: 'deny',
         rules: [
           { role: 'honest', allow: ['store.transaction', 'store.get', 'store.insert'], buckets: ['items'] },
@@ -173,7 +176,7 @@ t.test('rules', async t => {
       })
       const honest = await as('u', 'honest')
       t.equal(
-        await outcome(honest, 'store.transaction', {
+        await outcomeOf(honest, 'store.transaction', {
           operations: [
             { op: 'insert', bucket: 'items', data: {} },
             { op: 'get', bucket: 'items', key: 'x' }
@@ -182,13 +185,13 @@ t.test('rules', async t => {
         'ok'
       )
       t.equal(
-        await outcome(honest, 'store.transaction', {
+        await outcomeOf(honest, 'store.transaction', {
           operations: [{ op: 'delete', bucket: 'items', key: 'x' }]
         }),
         'FORBIDDEN'
       )
       t.equal(
-        await outcome(honest, 'store.transaction', {
+        await outcomeOf(honest, 'store.transaction', {
           operations: [
             { op: 'get', bucket: 'items', key: 'x' },
             { op: 'get', bucket: 'secrets', key: 'x' }
@@ -198,23 +201,25 @@ t.test('rules', async t => {
       )
       const half = await as('u', 'half')
       t.equal(
-        await outcome(half, 'store.transaction', { operations: [{ op: 'get', bucket: 'items', key: 'x' }] }),
+        await outcomeOf(half, 'store.transaction', {
+          operations: [{ op: 'get', bucket: 'items', key: 'x' }]
+        }),
         'ok'
       )
       t.equal(
-        await outcome(half, 'store.transaction', {
+        await outcomeOf(half, 'store.transaction', {
           operations: [{ op: 'insert', bucket: 'items', data: {} }]
         }),
         'FORBIDDEN'
       )
       t.equal(
-        await outcome(half, 'store.transaction', {
+        await outcomeOf(half, 'store.transaction', {
           operations: [{ op: 'where', bucket: 'secrets', filter: {} }]
         }),
         'FORBIDDEN'
       )
       t.equal(
-        await outcome(half, 'store.transaction', { operations: [null] }),
+        await outcomeOf(half, 'store.transaction', { operations: [null] }),
         'VALIDATION_ERROR',
         'what is malformed is left to validation'
       )
@@ -222,7 +227,7 @@ t.test('rules', async t => {
   )
 
   t.test('[G-C9] buckets restrict queries by what they read, not by their name', async t => {
-    const { as, store } = await guard(t, {
+    const { as, store } = await servePermissions(t, {
       default: 'deny',
       rules: [
         {
@@ -239,27 +244,27 @@ t.test('rules', async t => {
       ]
     })
     const client = await as('u', 'user')
-    t.equal(await outcome(client, 'store.subscribe', { query: 'all-items' }), 'ok')
-    t.equal(await outcome(client, 'store.subscribe', { query: 'items-by-code' }), 'ok')
-    t.equal(await outcome(client, 'store.subscribe', { query: 'all-secrets' }), 'FORBIDDEN')
+    t.equal(await outcomeOf(client, 'store.subscribe', { query: 'all-items' }), 'ok')
+    t.equal(await outcomeOf(client, 'store.subscribe', { query: 'items-by-code' }), 'ok')
+    t.equal(await outcomeOf(client, 'store.subscribe', { query: 'all-secrets' }), 'FORBIDDEN')
     t.equal(
-      await outcome(client, 'store.query', { query: 'both-by-code' }),
+      await outcomeOf(client, 'store.query', { query: 'both-by-code' }),
       'FORBIDDEN',
       'opening another bucket is noticed when it runs'
     )
-    t.equal(await outcome(client, 'store.subscribe', { query: 'both-by-code' }), 'FORBIDDEN')
+    t.equal(await outcomeOf(client, 'store.subscribe', { query: 'both-by-code' }), 'FORBIDDEN')
     store.defineDeclarativeQuery('items', { bucket: 'secrets' })
-    t.equal(await outcome(client, 'store.defineQuery', { name: 'mine', config: { bucket: 'items' } }), 'ok')
+    t.equal(await outcomeOf(client, 'store.defineQuery', { name: 'mine', config: { bucket: 'items' } }), 'ok')
     t.equal(
-      await outcome(client, 'store.defineQuery', { name: 'theirs', config: { bucket: 'secrets' } }),
+      await outcomeOf(client, 'store.defineQuery', { name: 'theirs', config: { bucket: 'secrets' } }),
       'FORBIDDEN'
     )
-    t.equal(await outcome(client, 'store.undefineQuery', { name: 'mine' }), 'ok')
-    t.equal(await outcome(client, 'store.undefineQuery', { name: 'all-secrets' }), 'FORBIDDEN')
+    t.equal(await outcomeOf(client, 'store.undefineQuery', { name: 'mine' }), 'ok')
+    t.equal(await outcomeOf(client, 'store.undefineQuery', { name: 'all-secrets' }), 'FORBIDDEN')
   })
 
-  t.test('[G-C9] a query that is named in buckets may be watched whatever it reads', async t => {
-    const { as } = await guard(t, {
+  t.test('[G-C9] a query that is named in buckets may be watched independently of what it reads', async t => {
+    const { as } = await servePermissions(t, {
       default: 'deny',
       rules: [
         {
@@ -270,13 +275,13 @@ t.test('rules', async t => {
       ]
     })
     const client = await as('u', 'viewer')
-    t.equal(await outcome(client, 'store.subscribe', { query: 'order-count' }), 'ok')
-    t.equal(await outcome(client, 'store.query', { query: 'both-by-code' }), 'ok')
-    t.equal(await outcome(client, 'store.query', { query: 'all-orders' }), 'FORBIDDEN')
+    t.equal(await outcomeOf(client, 'store.subscribe', { query: 'order-count' }), 'ok')
+    t.equal(await outcomeOf(client, 'store.query', { query: 'both-by-code' }), 'ok')
+    t.equal(await outcomeOf(client, 'store.query', { query: 'all-orders' }), 'FORBIDDEN')
   })
 
   t.test('a live query that begins to read another bucket ends', async t => {
-    const { as, store } = await guard(t, {
+    const { as, store } = await servePermissions(t, {
       default: 'deny',
       rules: [{ role: 'user', allow: 'store.*', buckets: ['items'] }]
     })
@@ -298,7 +303,7 @@ t.test('rules', async t => {
   })
 
   t.test('a reference to a bucket takes the right to read it', async t => {
-    const { as } = await guard(t, {
+    const { as } = await servePermissions(t, {
       default: 'deny',
       rules: [{ role: 'user', allow: 'store.*', buckets: ['items', 'mine'] }]
     })
@@ -308,12 +313,12 @@ t.test('rules', async t => {
       schema: { id: { type: 'string' }, other: { type: 'string', ref } }
     })
     t.equal(
-      await outcome(client, 'store.defineBucket', { name: 'mine', config: config('secrets') }),
+      await outcomeOf(client, 'store.defineBucket', { name: 'mine', config: config('secrets') }),
       'FORBIDDEN'
     )
-    t.equal(await outcome(client, 'store.defineBucket', { name: 'mine', config: config('items') }), 'ok')
+    t.equal(await outcomeOf(client, 'store.defineBucket', { name: 'mine', config: config('items') }), 'ok')
     t.equal(
-      await outcome(client, 'store.updateBucket', {
+      await outcomeOf(client, 'store.updateBucket', {
         name: 'mine',
         updates: { addFields: { x: { type: 'string', ref: 'secrets' } } }
       }),

@@ -5,8 +5,8 @@ import t from 'tap'
 import { noexPlugin } from '../../../lib/index.js'
 import { TestClient } from '../../support/client.js'
 import { serve, startStore } from '../../support/service.js'
-import { logInto } from '../../support/log-into.js'
-import { type Line, refusal } from '../../support/plugin.js'
+import { logInto, type LogLine } from '../../support/log-into.js'
+import { refusedStatus } from '../../support/plugin.js'
 
 t.test('the routes for operators', t => {
   t.test('tell the health in three members', async t => {
@@ -15,7 +15,7 @@ t.test('the routes for operators', t => {
     const response = await app.inject('/healthz')
     t.equal(response.statusCode, 200)
     t.match(response.headers, { 'content-type': /application\/json/, 'cache-control': 'no-store' })
-    const body = response.json<Line>()
+    const body = response.json<LogLine>()
     t.same(Object.keys(body), ['status', 'uptime', 'connections'])
     t.match(body, { status: 'ok', connections: 1 })
     t.ok(Number.isInteger(body['uptime']) && body['uptime'] >= 0)
@@ -30,8 +30,20 @@ t.test('the routes for operators', t => {
     await client.ask('store.insert', { bucket: 'items', data: {} })
     const response = await app.inject('/stats')
     t.equal(response.statusCode, 200)
-    const body = response.json<Line>()
-    t.same(Object.keys(body), ['name', 'port', 'host', 'connectionCount', 'uptimeMs', 'authEnabled', 'rateLimitEnabled', 'rulesEnabled', 'connections', 'store', 'rules'])
+    const body = response.json<LogLine>()
+    t.same(Object.keys(body), [
+      'name',
+      'port',
+      'host',
+      'connectionCount',
+      'uptimeMs',
+      'authEnabled',
+      'rateLimitEnabled',
+      'rulesEnabled',
+      'connections',
+      'store',
+      'rules'
+    ])
     t.match(body, {
       name: 'production',
       port,
@@ -41,7 +53,11 @@ t.test('the routes for operators', t => {
       rateLimitEnabled: false,
       rulesEnabled: false,
       connections: { active: 1, authenticated: 0, totalStoreSubscriptions: 1, totalRulesSubscriptions: 0 },
-      store: { buckets: { count: 1, names: ['items'] }, records: { total: 1, perBucket: { items: 1 } }, queries: { defined: 1, activeSubscriptions: 1 } },
+      store: {
+        buckets: { count: 1, names: ['items'] },
+        records: { total: 1, perBucket: { items: 1 } },
+        queries: { defined: 1, activeSubscriptions: 1 }
+      },
       rules: null
     })
     const stats = await app.noex.getStats()
@@ -71,16 +87,28 @@ t.test('the routes for operators', t => {
 
   t.test('leave an application its own helmet', async t => {
     const { app } = await serve(t, {}, {
-      before: async app => { await app.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ['\'none\''] }, useDefaults: false } }) }
+      before: async app => {
+        await app.register(helmet, {
+          contentSecurityPolicy: { directives: { defaultSrc: ['\'none\''] }, useDefaults: false }
+        })
+      }
     })
     const { headers } = await app.inject('/healthz')
     t.equal(headers['content-security-policy'], 'default-src \'none\'')
   })
 
   t.test('are under the application\'s helmet also when that is not for all routes', async t => {
-    const { app } = await serve(t, {}, { before: async app => { await app.register(helmet, { global: false }) } })
+    const { app } = await serve(
+      t,
+      {},
+      { before: async app => { await app.register(helmet, { global: false }) } }
+    )
     t.ok((await app.inject('/stats')).headers['x-content-type-options'])
-    const bare = await serve(t, { helmet: false }, { before: async app => { await app.register(helmet, { global: false }) } })
+    const bare = await serve(
+      t,
+      { helmet: false },
+      { before: async app => { await app.register(helmet, { global: false }) } }
+    )
     t.notOk((await bare.app.inject('/stats')).headers['x-content-type-options'])
   })
 
@@ -93,7 +121,7 @@ t.test('the routes for operators', t => {
   })
 
   t.test('[G-J9] do not depend on the health of the store', async t => {
-    const lines: Line[] = []
+    const lines: LogLine[] = []
     const { app, store, connect } = await serve(t, {}, { fastify: { logger: logInto(lines) } })
     store.getStats = async () => { throw new Error('bucket is broken') }
     t.equal((await app.inject('/healthz')).statusCode, 200)
@@ -105,30 +133,35 @@ t.test('the routes for operators', t => {
     t.match(lines, [{ level: 40, err: { message: 'bucket is broken' } }, { level: 40 }, { level: 40 }])
   })
 
-  t.test('[G-J9] ask nothing of the store for the health, and once for the statistics, however many clients there are', async t => {
-    const { app, store, connect } = await serve(t)
-    const { getStats } = store
-    let asked = 0
-    store.getStats = async () => {
-      asked++
-      return await getStats.call(store)
+  t.test(
+    '[G-J9] ask nothing of the store for the health, and once for the statistics, however many clients there are',
+    async t => {
+      const { app, store, connect } = await serve(t)
+      const { getStats } = store
+      let asked = 0
+      store.getStats = async () => {
+        asked++
+        return await getStats.call(store)
+      }
+      for (let i = 0; i < 20; i++) await connect()
+      for (let i = 0; i < 5; i++) await app.inject('/healthz')
+      t.equal(asked, 0)
+      t.match((await app.inject('/stats')).json(), { connectionCount: 20 })
+      t.equal(asked, 1)
     }
-    for (let i = 0; i < 20; i++) await connect()
-    for (let i = 0; i < 5; i++) await app.inject('/healthz')
-    t.equal(asked, 0)
-    t.match((await app.inject('/stats')).json(), { connectionCount: 20 })
-    t.equal(asked, 1)
-  })
+  )
   t.end()
 })
 
 t.test('the log', t => {
   t.test('is kept at the level and with the serializers that the registration asks for', async t => {
-    const lines: Line[] = []
+    const lines: LogLine[] = []
     const store = await startStore(t)
     const app = Fastify({ logger: logInto(lines, 'info'), forceCloseConnections: true })
     t.teardown(async () => { await app.close() })
-    await app.register(async scope => { await scope.register(noexPlugin, { store, logLevel: 'silent' }) }, { prefix: '/silent' })
+    await app.register(async scope => { await scope.register(noexPlugin, { store, logLevel: 'silent' }) }, {
+      prefix: '/silent'
+    })
     await app.register(async scope => {
       await scope.register(noexPlugin, { store, logSerializers: { remoteAddress: () => 'somewhere' } })
     }, { prefix: '/told' })
@@ -142,7 +175,7 @@ t.test('the log', t => {
   })
 
   t.test('tells of a connection from open to close, under the id of its upgrade', async t => {
-    const lines: Line[] = []
+    const lines: LogLine[] = []
     const { app, connect } = await serve(t, {}, { fastify: { logger: logInto(lines, 'info') } })
     const client = await connect()
     const [connection] = app.noex.getConnections()
@@ -152,33 +185,48 @@ t.test('the log', t => {
     const upgrade = lines.find(line => line['msg'] === 'incoming request')
     const bindings = { level: 30, reqId: upgrade?.['reqId'], connectionId: connection?.connectionId }
     t.type(bindings.reqId, 'string')
-    t.match(lines.find(line => line['msg'] === 'connection opened'), { ...bindings, remoteAddress: '127.0.0.1' })
-    t.match(lines.find(line => line['msg'] === 'connection closed'), { ...bindings, code: 1000, durationMs: Number })
+    t.match(
+      lines.find(line => line['msg'] === 'connection opened'),
+      { ...bindings, remoteAddress: '127.0.0.1' }
+    )
+    t.match(
+      lines.find(line => line['msg'] === 'connection closed'),
+      { ...bindings, code: 1000, durationMs: Number }
+    )
   })
 
   t.test('tells of an origin that was refused and of an operation that failed', async t => {
-    const lines: Line[] = []
+    const lines: LogLine[] = []
     const { connect, url, store } = await serve(
       t,
       { allowedOrigins: ['https://a.example'] },
       { fastify: { logger: logInto(lines) } }
     )
-    await refusal(t, url, { origin: 'https://b.example' })
+    await refusedStatus(t, url, { origin: 'https://b.example' })
     t.match(lines[0], { level: 40, origin: 'https://b.example', reqId: String })
     store.defineQuery('fails', async () => { throw new Error('secret of the application') })
     const client = await connect()
     const reply = await client.request('store.query', { query: 'fails' })
     t.equal(reply['code'], 'INTERNAL_ERROR')
     t.notMatch(JSON.stringify(reply), /secret/)
-    t.match(lines[1], { level: 50, operation: 'store.query', err: { message: 'secret of the application' }, reqId: String, connectionId: String })
+    t.match(lines[1], {
+      level: 50,
+      operation: 'store.query',
+      err: { message: 'secret of the application' },
+      reqId: String,
+      connectionId: String
+    })
   })
 
   t.test('tells of the end that the server makes of a connection', async t => {
-    const lines: Line[] = []
+    const lines: LogLine[] = []
     const { app, connect } = await serve(t, {}, { fastify: { logger: logInto(lines, 'info') } })
     await connect()
     await app.close()
-    t.match(lines.find(line => line['msg'] === 'closing connection'), { code: 1000, reason: 'server_shutdown', connectionId: String })
+    t.match(
+      lines.find(line => line['msg'] === 'closing connection'),
+      { code: 1000, reason: 'server_shutdown', connectionId: String }
+    )
     t.ok(lines.find(line => line['msg'] === 'connection closed'))
   })
   t.end()

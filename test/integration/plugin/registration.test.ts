@@ -7,9 +7,9 @@ import t, { type Test } from 'tap'
 import { noexPlugin, NoexServer, type NoexOptions } from '../../../lib/index.js'
 import { TestClient } from '../../support/client.js'
 import { serve, startStore } from '../../support/service.js'
-import { logInto } from '../../support/log-into.js'
+import { logInto, type LogLine } from '../../support/log-into.js'
 import { projectFile } from '../../support/project-file.js'
-import { build, type Line, refusal } from '../../support/plugin.js'
+import { buildApp, refusedStatus } from '../../support/plugin.js'
 
 t.test('registration', t => {
   t.test('serves the socket at `path`, with or without a query', async t => {
@@ -17,19 +17,24 @@ t.test('registration', t => {
     const client = await connect()
     t.ok(await client.ask('store.buckets'))
     await connect('/live?token=x')
-    t.equal(await refusal(t, `${url}/`), 404)
-    t.equal(await refusal(t, `${url}/live/`), 404)
-    t.equal(await refusal(t, `${url}/Live`), 404)
+    t.equal(await refusedStatus(t, `${url}/`), 404)
+    t.equal(await refusedStatus(t, `${url}/live/`), 404)
+    t.equal(await refusedStatus(t, `${url}/Live`), 404)
   })
 
   t.test('puts its prefix behind that of the enclosing scope', async t => {
     const store = await startStore(t)
-    const app = await build(t, async app => {
-      await app.register(async scope => { await scope.register(noexPlugin, { store, prefix: '/rt', path: '/live' }) }, { prefix: '/api' })
+    const app = await buildApp(t, async app => {
+      await app.register(
+        async scope => { await scope.register(noexPlugin, { store, prefix: '/rt', path: '/live' }) },
+        { prefix: '/api' }
+      )
     })
     for (const path of ['/api/rt/healthz', '/api/rt/stats']) t.equal((await app.inject(path)).statusCode, 200)
     t.equal((await app.inject('/api/rt/live')).statusCode, 426)
-    for (const path of ['/healthz', '/rt/healthz', '/api/healthz', '/live']) t.equal((await app.inject(path)).statusCode, 404)
+    for (const path of ['/healthz', '/rt/healthz', '/api/healthz', '/live']) {
+      t.equal((await app.inject(path)).statusCode, 404)
+    }
   })
 
   t.test('serves the prefix itself when the path is the default', async t => {
@@ -43,7 +48,7 @@ t.test('registration', t => {
     await a.defineBucket('of-a', { key: 'id', schema: { id: { type: 'string' } } })
     await b.defineBucket('of-b', { key: 'id', schema: { id: { type: 'string' } } })
     const names: Record<string, () => unknown> = {}
-    const app = await build(t, async app => {
+    const app = await buildApp(t, async app => {
       for (const [name, store] of [['a', a], ['b', b]] as const) {
         await app.register(async scope => {
           await scope.register(noexPlugin, { store, name })
@@ -62,7 +67,11 @@ t.test('registration', t => {
     t.notOk(app.hasDecorator('noex'), 'the scope has it, not the application')
   })
 
-  const refused: Array<{ name: string, message: RegExp, setUp: (app: FastifyInstance, options: NoexOptions) => Promise<unknown> }> = [
+  const refused: Array<{
+    name: string
+    message: RegExp
+    setUp: (app: FastifyInstance, options: NoexOptions) => Promise<unknown>
+  }> = [
     {
       name: 'twice in one scope',
       message: /noexPlugin is registered twice in one scope.*prefix/,
@@ -106,12 +115,17 @@ t.test('registration', t => {
     {
       name: 'with an unknown option',
       message: /option heartBeat is unknown/,
-      setUp: async (app, options) => await app.register(noexPlugin, { ...options, heartBeat: {} } as NoexOptions)
+      setUp: async (app, options) =>
+        await app.register(noexPlugin, { ...options, heartBeat: {} } as NoexOptions)
     },
     {
       name: 'with a cost of an operation that does not exist',
       message: /option rateLimit\.costs\.store\.bet is the cost of an operation that does not exist/,
-      setUp: async (app, options) => await app.register(noexPlugin, { ...options, rateLimit: { maxRequests: 5, windowMs: 1, costs: { 'store.bet': 5 } } })
+      setUp: async (app, options) =>
+        await app.register(noexPlugin, {
+          ...options,
+          rateLimit: { maxRequests: 5, windowMs: 1, costs: { 'store.bet': 5 } }
+        })
     },
     {
       name: 'without a store',
@@ -133,7 +147,10 @@ t.test('registration', t => {
 
   t.test('takes options as a function of the application', async t => {
     const store = await startStore(t)
-    const app = await build(t, async app => await app.register(noexPlugin, () => ({ store, name: 'by function' })))
+    const app = await buildApp(
+      t,
+      async app => await app.register(noexPlugin, () => ({ store, name: 'by function' }))
+    )
     t.equal((await app.noex.getStats()).name, 'by function')
   })
 
@@ -147,7 +164,11 @@ t.test('registration', t => {
 
 t.test('an upgrade listener of the application', t => {
   t.test('is not taken for that of @fastify/websocket because of its name', async t => {
-    const { connect } = await serve(t, {}, { before: app => { app.server.on('upgrade', function onUpgrade () {}) } })
+    const { connect } = await serve(
+      t,
+      {},
+      { before: app => { app.server.on('upgrade', function onUpgrade () {}) } }
+    )
     t.ok(await (await connect()).ask('store.buckets'))
   })
   t.end()
@@ -158,7 +179,7 @@ t.test('options', t => {
     const allowedOrigins = ['https://a.example']
     const { url } = await serve(t, { allowedOrigins })
     allowedOrigins.push('https://b.example')
-    t.equal(await refusal(t, url, { origin: 'https://b.example' }), 403)
+    t.equal(await refusedStatus(t, url, { origin: 'https://b.example' }), 403)
   })
   t.end()
 })
@@ -177,15 +198,23 @@ t.test('NoexServer', t => {
     t.equal(server.isRunning, true)
     t.ok(server.port > 0)
     t.equal(server.connectionCount, 1)
-    t.match(server.getConnections(), [{ connectionId: /^conn-/, remoteAddress: '127.0.0.1', authenticated: false, userId: null, roles: [] }])
+    t.match(server.getConnections(), [
+      { connectionId: /^conn-/, remoteAddress: '127.0.0.1', authenticated: false, userId: null, roles: [] }
+    ])
     t.same(await client.ask('server.connections'), server.getConnections())
-    t.match(await server.getStats(), { name: 'production', port: server.port, host: '127.0.0.1', connectionCount: 1, rules: null })
+    t.match(await server.getStats(), {
+      name: 'production',
+      port: server.port,
+      host: '127.0.0.1',
+      connectionCount: 1,
+      rules: null
+    })
     t.throws(() => server.revokeSession('u-1'), /auth/)
     t.throws(() => server.revokeSessions({}), /auth/)
   })
 
   t.test('hands options of Fastify on', async t => {
-    const lines: Line[] = []
+    const lines: LogLine[] = []
     const { server, url } = await start(t, { fastify: { trustProxy: true, logger: logInto(lines, 'info') } })
     await TestClient.open(t, url, { headers: { 'x-forwarded-for': '203.0.113.9' } })
     t.equal(server.getConnections()[0]?.remoteAddress, '203.0.113.9')
@@ -219,13 +248,22 @@ t.test('NoexServer', t => {
   })
 
   t.test('gives the statistics that the guide shows', async t => {
-    const { server, url } = await start(t, { name: 'production', maxPayloadBytes: 1_048_576, heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 } })
+    const { server, url } = await start(t, {
+      name: 'production',
+      maxPayloadBytes: 1_048_576,
+      heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 }
+    })
     await TestClient.open(t, url)
     const stats = await server.getStats()
     t.same(Object.keys(stats), [
       'name', 'port', 'host', 'connectionCount', 'uptimeMs', 'authEnabled', 'rateLimitEnabled', 'rulesEnabled', 'connections', 'store', 'rules'
     ])
-    t.same(stats.connections, { active: 1, authenticated: 0, totalStoreSubscriptions: 0, totalRulesSubscriptions: 0 })
+    t.same(stats.connections, {
+      active: 1,
+      authenticated: 0,
+      totalStoreSubscriptions: 0,
+      totalRulesSubscriptions: 0
+    })
     t.ok(stats.uptimeMs >= 0)
   })
 
@@ -235,7 +273,9 @@ t.test('NoexServer', t => {
     const beside = createServer((_request, response) => {
       server.getStats().then(stats => {
         response.writeHead(200, { 'Content-Type': 'application/json' })
-        response.end(JSON.stringify({ status: 'ok', uptime: stats.uptimeMs, connections: stats.connections.active }))
+        response.end(
+          JSON.stringify({ status: 'ok', uptime: stats.uptimeMs, connections: stats.connections.active })
+        )
       }, () => {
         response.writeHead(500)
         response.end()
@@ -245,7 +285,9 @@ t.test('NoexServer', t => {
     beside.listen(0, '127.0.0.1')
     await once(beside, 'listening')
     const probe = async () => {
-      const response = await fetch(`http://127.0.0.1:${(beside.address() as AddressInfo).port}`, { headers: { connection: 'close' } })
+      const response = await fetch(`http://127.0.0.1:${(beside.address() as AddressInfo).port}`, {
+        headers: { connection: 'close' }
+      })
       return { code: response.status, body: await response.json() as unknown }
     }
     t.match(await probe(), { code: 200, body: { status: 'ok', connections: 1 } })
@@ -268,9 +310,14 @@ t.test('NoexServer', t => {
       })
     })
     process.kill(process.pid, 'SIGUSR2')
-    t.match(await client.next(), { type: 'system', event: 'shutdown', gracePeriodMs: 200, reconnectAfterMs: Number })
+    t.match(await client.next(), {
+      type: 'system',
+      event: 'shutdown',
+      gracePeriodMs: 200,
+      reconnectAfterMs: Number
+    })
     t.equal((await fetch(`${http}/healthz`)).status, 503)
-    t.equal(await refusal(t, url), 503)
+    t.equal(await refusedStatus(t, url), 503)
     t.same(await client.closed, { code: 1000, reason: 'server_shutdown' })
     t.equal(await exited, 0)
     t.equal((await server.getStats()).connections.totalStoreSubscriptions, 0)

@@ -6,12 +6,17 @@ import { noexPlugin } from '../../../lib/index.js'
 import { TestClient } from '../../support/client.js'
 import { serve, startStore } from '../../support/service.js'
 import { RawSocket, upgradeHeaders } from '../../support/raw-socket.js'
-import { build, type Line, refusal } from '../../support/plugin.js'
+import { buildApp, refusedStatus } from '../../support/plugin.js'
+import type { LogLine } from '../../support/log-into.js'
 
 t.test('maxPayloadBytes', t => {
   for (const own of [false, true]) {
     t.test(`closes with 1009 above it${own ? ', also on a WebSocket server that the application registered' : ''}`, async t => {
-      const { connect } = await serve(t, { maxPayloadBytes: 1_000 }, own ? { before: async app => { await app.register(websocket) } } : {})
+      const { connect } = await serve(
+        t,
+        { maxPayloadBytes: 1_000 },
+        own ? { before: async app => { await app.register(websocket) } } : {}
+      )
       const [client, other] = [await connect(), await connect()]
       const fill = (length: number): string => {
         const frame = JSON.stringify({ id: 1, type: 'store.buckets', filler: '' })
@@ -42,7 +47,7 @@ t.test('plain HTTP', t => {
   t.test('[G-A4] is answered with 404 on any other path, upgrades too', async t => {
     const { app, port, url } = await serve(t)
     t.equal((await app.inject('/nowhere')).statusCode, 404)
-    t.equal(await refusal(t, `${url}/nowhere`), 404)
+    t.equal(await refusedStatus(t, `${url}/nowhere`), 404)
     const raw = await RawSocket.upgrade(t, port, '/nowhere')
     t.match(await raw.until(/"statusCode"/), /^HTTP\/1\.1 404 Not Found\r\n/)
     await raw.closed
@@ -51,8 +56,12 @@ t.test('plain HTTP', t => {
 })
 
 t.test('allowedOrigins', async t => {
-  const { url, port, connect, app } = await serve(t, { allowedOrigins: ['https://a.example', 'http://localhost:3000'] })
-  const welcome = async (headers: Record<string, string>): Promise<void> => { await TestClient.open(t, url, { headers }) }
+  const { url, port, connect, app } = await serve(t, {
+    allowedOrigins: ['https://a.example', 'http://localhost:3000']
+  })
+  const welcome = async (headers: Record<string, string>): Promise<void> => {
+    await TestClient.open(t, url, { headers })
+  }
 
   await t.test('lets in what is listed and who sends no origin', async () => {
     await welcome({ origin: 'https://a.example' })
@@ -61,10 +70,22 @@ t.test('allowedOrigins', async t => {
   })
 
   await t.test('refuses everything else with 403', async t => {
-    for (const origin of ['https://b.example', 'https://A.example', 'https://a.example/', 'http://a.example', 'https://a.example.evil.example', 'null', '*']) {
-      t.equal(await refusal(t, url, { origin }), 403, origin)
+    for (const origin of [
+      'https://b.example',
+      'https://A.example',
+      'https://a.example/',
+      'http://a.example',
+      'https://a.example.evil.example',
+      'null',
+      '*'
+    ]) {
+      t.equal(await refusedStatus(t, url, { origin }), 403, origin)
     }
-    const twice = await RawSocket.upgrade(t, port, '/', ['Host: localhost', 'Origin: https://a.example', 'Origin: https://b.example'])
+    const twice = await RawSocket.upgrade(t, port, '/', [
+      'Host: localhost',
+      'Origin: https://a.example',
+      'Origin: https://b.example'
+    ])
     t.equal(await twice.status(), 403)
     const empty = await RawSocket.upgrade(t, port, '/', ['Host: localhost', 'Origin:'])
     t.equal(await empty.status(), 403)
@@ -78,7 +99,7 @@ t.test('allowedOrigins', async t => {
 
   await t.test('may be empty: then no browser gets in', async t => {
     const { url, connect } = await serve(t, { allowedOrigins: [] })
-    t.equal(await refusal(t, url, { origin: 'https://a.example' }), 403)
+    t.equal(await refusedStatus(t, url, { origin: 'https://a.example' }), 403)
     await connect()
   })
 })
@@ -98,7 +119,9 @@ t.test('maxConnectionsPerIp', t => {
   t.test('does not count those that it has refused, however long their sockets take to close', async t => {
     const { connect, port, app } = await serve(t, { maxConnectionsPerIp: 2 })
     const [leaving] = [await connect(), await connect()]
-    for (let i = 0; i < 3; i++) t.match(await (await RawSocket.upgrade(t, port)).until(/too_many/), /too_many_connections/)
+    for (let i = 0; i < 3; i++) {
+      t.match(await (await RawSocket.upgrade(t, port)).until(/too_many/), /too_many_connections/)
+    }
     t.equal(app.noex.connectionCount, 2)
     leaving.ws.close()
     await leaving.closed
@@ -113,7 +136,10 @@ t.test('maxConnectionsPerIp', t => {
     await TestClient.open(t, url, from('203.0.113.2'))
     t.match(await TestClient.raw(t, url, from('203.0.113.1')).closed, { code: 4003 })
     while (app.noex.connectionCount > 2) await new Promise(resolve => { setImmediate(resolve) })
-    t.same(app.noex.getConnections().map(connection => connection.remoteAddress), ['203.0.113.1', '203.0.113.2'])
+    t.same(
+      app.noex.getConnections().map(connection => connection.remoteAddress),
+      ['203.0.113.1', '203.0.113.2']
+    )
   })
 
   t.test('[G-A2] survives a malformed frame on the connection that it refuses', async t => {
@@ -172,10 +198,14 @@ t.test('malformed clients', t => {
     while (app.noex.connectionCount > 1) await client.settled()
   })
 
-  t.test('are closed with the code of their fault, and harm nobody else', async t => {
+  t.test('are closed with the code of their fault, and harm no other client', async t => {
     const { connect, port } = await serve(t)
     const client = await connect()
-    const faults: Array<[string, number, number]> = [['reserved bit', 0xc1, 1002], ['unknown opcode', 0x83, 1002], ['invalid UTF-8', 0x81, 1007]]
+    const faults: Array<[string, number, number]> = [
+      ['reserved bit', 0xc1, 1002],
+      ['unknown opcode', 0x83, 1002],
+      ['invalid UTF-8', 0x81, 1007]
+    ]
     for (const [name, firstByte, code] of faults) {
       const raw = await RawSocket.upgrade(t, port)
       await raw.until(/welcome/)
@@ -216,13 +246,13 @@ t.test('the address of a client', t => {
 for (const trustProxy of [false, true]) {
   t.test(`app.injectWS${trustProxy ? ', behind a trusted proxy' : ''}`, async t => {
     const store = await startStore(t)
-    const app = await build(t, async app => {
+    const app = await buildApp(t, async app => {
       await app.register(websocket)
       await app.register(noexPlugin, { store })
     }, { trustProxy })
-    const frames: Line[] = []
+    const frames: LogLine[] = []
     const socket: WebSocket = await app.injectWS('/', {}, {
-      onInit (ws) { ws.on('message', data => { frames.push(JSON.parse(String(data)) as Line) }) }
+      onInit (ws) { ws.on('message', data => { frames.push(JSON.parse(String(data)) as LogLine) }) }
     })
     t.teardown(() => { socket.terminate() })
     socket.send('{"id":1,"type":"store.buckets"}')

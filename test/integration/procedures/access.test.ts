@@ -2,7 +2,7 @@ import t from 'tap'
 import { FileAdapter, Store } from '../../../lib/exports/store.js'
 import { serve, startStore } from '../../support/service.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
-import { answer, procedure } from '../../support/procedures.js'
+import { returnStep, greeting } from '../../support/procedures.js'
 
 t.test('[G-G7] procedures', async t => {
   t.test('survive a restart with a persistent store', async t => {
@@ -13,13 +13,13 @@ t.test('[G-G7] procedures', async t => {
     const before = await serve(t, {}, { store: first })
     const client = await before.connect()
     const whole = {
-      ...procedure,
+      ...greeting,
       input: { name: { type: 'string', default: 'you' } },
       timeoutMs: 500,
       transaction: true
     }
     await client.ask('procedures.register', { procedure: whole })
-    await client.ask('procedures.register', { procedure: { ...procedure, name: 'gone' } })
+    await client.ask('procedures.register', { procedure: { ...greeting, name: 'gone' } })
     await client.ask('procedures.unregister', { name: 'gone' })
     await client.ask('procedures.update', { name: 'greet', updates: { description: 'changed' } })
     await before.app.close()
@@ -38,7 +38,7 @@ t.test('[G-G7] procedures', async t => {
   t.test('are the same for every instance on the store', async t => {
     const store = await startStore(t)
     const [one, two] = [await serve(t, {}, { store }), await serve(t, {}, { store })]
-    await (await one.connect()).ask('procedures.register', { procedure })
+    await (await one.connect()).ask('procedures.register', { procedure: greeting })
     t.equal(
       (await (await two.connect()).ask('procedures.call', { name: 'greet', input: { name: 'x' } })).result,
       'Hello x'
@@ -56,11 +56,11 @@ t.test('[G-G7] procedures', async t => {
       { fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } }
     )
     const client = await connect()
-    await client.ask('procedures.register', { procedure })
+    await client.ask('procedures.register', { procedure: greeting })
     const bucket = store.bucket('_procedures')
-    await bucket.update('greet', { definition: { name: 'greet', steps: [answer('changed')] } })
+    await bucket.update('greet', { definition: { name: 'greet', steps: [returnStep('changed')] } })
     t.equal((await client.ask('procedures.call', { name: 'greet' })).result, 'changed')
-    for (const definition of [{ name: 'greet', steps: [] }, { name: 'other', steps: [answer(1)] }, {}]) {
+    for (const definition of [{ name: 'greet', steps: [] }, { name: 'other', steps: [returnStep(1)] }, {}]) {
       await bucket.update('greet', { definition })
       t.equal(
         await client.code('procedures.call', { name: 'greet' }),
@@ -69,7 +69,7 @@ t.test('[G-G7] procedures', async t => {
       )
     }
     t.match(lines.join(), /does not count/)
-    await bucket.update('greet', { definition: { name: 'greet', steps: [answer('back')] } })
+    await bucket.update('greet', { definition: { name: 'greet', steps: [returnStep('back')] } })
     t.equal((await client.ask('procedures.call', { name: 'greet' })).result, 'back')
     await bucket.clear()
     await store.updateBucket('_procedures', {})
@@ -82,7 +82,9 @@ t.test('[G-G7] procedures', async t => {
     const before = await serve(t, {}, { store })
     await (
       await before.connect()
-    ).ask('procedures.register', { procedure: { name: 'long', steps: [answer(1), answer(2), answer(3)] } })
+    ).ask('procedures.register', {
+      procedure: { name: 'long', steps: [returnStep(1), returnStep(2), returnStep(3)] }
+    })
     await before.app.close()
     const after = await serve(t, { procedures: { maxSteps: 2 } }, { store })
     t.equal(await (await after.connect()).code('procedures.call', { name: 'long' }), 'VALIDATION_ERROR')

@@ -2,31 +2,34 @@ import t from 'tap'
 import type { ProcedureDefinition } from '../../../lib/procedures/procedure.js'
 import type { Frame } from '../../support/client.js'
 import { serve, startStore } from '../../support/service.js'
-import { answer, insert, procedure } from '../../support/procedures.js'
+import { returnStep, insertStep, greeting } from '../../support/procedures.js'
 
 t.test('[G-G3] procedures are there without any option', async t => {
   const { connect } = await serve(t)
   const client = await connect()
-  t.same(await client.ask('procedures.register', { procedure }), { name: 'greet', registered: true })
+  t.same(await client.ask('procedures.register', { procedure: greeting }), {
+    name: 'greet',
+    registered: true
+  })
   t.strictSame(await client.ask('procedures.call', { name: 'greet', input: { name: 'Ann' } }), {
     success: true,
     result: 'Hello Ann',
     results: {}
   })
-  t.same(await client.ask('procedures.get', { name: 'greet' }), procedure)
+  t.same(await client.ask('procedures.get', { name: 'greet' }), greeting)
   t.same(await client.ask('procedures.list'), {
     procedures: [{ name: 'greet', description: 'Says hello', stepsCount: 1 }]
   })
   t.same(
     await client.ask('procedures.update', {
       name: 'greet',
-      updates: { name: 'other', steps: [answer(1), answer(2)] }
+      updates: { name: 'other', steps: [returnStep(1), returnStep(2)] }
     }),
     { name: 'greet', updated: true }
   )
   t.same(
     await client.ask('procedures.get', { name: 'greet' }),
-    { ...procedure, steps: [answer(1), answer(2)] },
+    { ...greeting, steps: [returnStep(1), returnStep(2)] },
     'the name stays'
   )
   t.equal((await client.ask('procedures.call', { name: 'greet' })).result, 1)
@@ -40,10 +43,10 @@ t.test('what is not there is not found, and what is there is not registered twic
   for (const type of ['get', 'call', 'unregister', 'update']) {
     t.equal(await client.code(`procedures.${type}`, { name: 'constructor', updates: {} }), 'NOT_FOUND', type)
   }
-  await client.ask('procedures.register', { procedure })
-  t.equal(await client.code('procedures.register', { procedure }), 'ALREADY_EXISTS')
+  await client.ask('procedures.register', { procedure: greeting })
+  t.equal(await client.code('procedures.register', { procedure: greeting }), 'ALREADY_EXISTS')
   t.equal(
-    await client.code('procedures.register', { procedure: { ...procedure, steps: [] } }),
+    await client.code('procedures.register', { procedure: { ...greeting, steps: [] } }),
     'VALIDATION_ERROR',
     'what is wrong is told first'
   )
@@ -51,7 +54,7 @@ t.test('what is not there is not found, and what is there is not registered twic
     Array.from(
       { length: 5 },
       async () =>
-        await (await connect()).request('procedures.register', { procedure: { ...procedure, name: 'race' } })
+        await (await connect()).request('procedures.register', { procedure: { ...greeting, name: 'race' } })
     )
   )
   t.equal(
@@ -76,14 +79,14 @@ t.test(
       'steps[1].bucket: must be a non-empty text'
     ]
     const reply = await client.request('procedures.register', {
-      procedure: { steps: [{ action: 'nope' }, insert({}, 'x', '')] }
+      procedure: { steps: [{ action: 'nope' }, insertStep({}, 'x', '')] }
     })
     t.equal(reply['code'], 'VALIDATION_ERROR')
     t.same(
       reply['details'].issues.map((issue: string, i: number) => issue.startsWith(issues[i] ?? '?')),
       [true, true, true]
     )
-    await client.ask('procedures.register', { procedure })
+    await client.ask('procedures.register', { procedure: greeting })
     await client.ask('procedures.update', { name: 'greet', updates: { timeoutMs: 50, transaction: true } })
     await client.ask('procedures.update', { name: 'greet', updates: { timeoutMs: null, transaction: null } })
     const kept = await client.ask('procedures.get', { name: 'greet' })
@@ -92,13 +95,13 @@ t.test(
       await client.request('procedures.update', { name: 'greet', updates: { timeoutMs: 0, steps: 5 } }),
       { code: 'VALIDATION_ERROR', details: { issues: [/^timeoutMs: /, /^steps: /] } }
     )
-    t.same(await client.ask('procedures.get', { name: 'greet' }), procedure, 'the old one stays')
+    t.same(await client.ask('procedures.get', { name: 'greet' }), greeting, 'the old one stays')
     t.match(
       await client.request('procedures.register', {
-        procedure: { ...procedure, name: 'mine', runAs: 'owner' }
+        procedure: { ...greeting, name: 'mine', runAs: 'owner' }
       }),
       { code: 'VALIDATION_ERROR', details: { issues: [/^runAs: /] } },
-      'nobody is the owner where there are no accounts'
+      'there is no owner where there are no accounts'
     )
     t.equal(
       await client.code('procedures.update', { name: 'greet', updates: { runAs: 'owner' } }),
@@ -135,11 +138,11 @@ t.test('procedures of the options', async t => {
 
   t.test('are not changed by clients', async t => {
     t.equal(
-      await client.code('procedures.update', { name: 'greet', updates: { steps: [answer(1)] } }),
+      await client.code('procedures.update', { name: 'greet', updates: { steps: [returnStep(1)] } }),
       'FORBIDDEN'
     )
     t.equal(await client.code('procedures.unregister', { name: 'greet' }), 'FORBIDDEN')
-    t.equal(await client.code('procedures.register', { procedure }), 'ALREADY_EXISTS')
+    t.equal(await client.code('procedures.register', { procedure: greeting }), 'ALREADY_EXISTS')
   })
 
   t.test('belong to the store as long as some instance has them', async t => {
@@ -166,7 +169,7 @@ t.test('procedures of the options', async t => {
   t.test('take the place of one that a client has registered', async t => {
     const store = await startStore(t)
     const before = await serve(t, {}, { store })
-    await (await before.connect()).ask('procedures.register', { procedure })
+    await (await before.connect()).ask('procedures.register', { procedure: greeting })
     await before.app.close()
     const lines: string[] = []
     const after = await serve(
@@ -202,7 +205,7 @@ t.test('procedures of the options', async t => {
 t.test('[G-C3] the bucket of the procedures is hidden and guarded, and no other', async t => {
   const { connect, app, store } = await serve(t)
   const client = await connect()
-  await client.ask('procedures.register', { procedure })
+  await client.ask('procedures.register', { procedure: greeting })
   const bucket = '_procedures'
   const requests: ReadonlyArray<readonly [type: string, fields: object]> = [
     ['store.all', { bucket }], ['store.get', { bucket, key: 'greet' }], ['store.insert', { bucket, data: {} }], ['store.update', { bucket, key: 'greet', data: {} }], ['store.clear', { bucket }],
@@ -249,7 +252,7 @@ t.test('[G-C3] the bucket of the procedures is hidden and guarded, and no other'
     config: { key: 'id', schema: { id: { type: 'string' } } }
   })
   await client.ask('procedures.register', {
-    procedure: { name: 'mine', steps: [insert({ id: '1' }, 'x', '_mine')] }
+    procedure: { name: 'mine', steps: [insertStep({ id: '1' }, 'x', '_mine')] }
   })
   t.match(await client.ask('procedures.call', { name: 'mine' }), { success: true })
   t.same((await client.ask('store.buckets')).names, ['items', '_mine'], 'other names are as good as any')

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { sampled, sampleOf } from '../../support/sampled.js'
-import { answer, insert, setUp } from '../../support/procedures.js'
+import { returnStep, insertStep, serveProcedures } from '../../support/procedures.js'
 
 t.test('[G-G4] errors keep their codes and details, and say which step has failed', async t => {
-  const { run, client, engine } = await setUp(t)
+  const { run, client, engine } = await serveProcedures(t)
   await client.ask('store.insertMany', {
     bucket: 'accounts',
     data: [
@@ -15,9 +15,9 @@ t.test('[G-G4] errors keep their codes and details, and say which step has faile
   engine.onEmit = topic => {
     if (topic === 'bad') throw Object.assign(new Error('secret'), { name: 'LimitError', details: { max: 1 } })
   }
-  const account = (data: object): object => insert(data, 'x', 'accounts')
+  const account = (data: object): object => insertStep(data, 'x', 'accounts')
   const table: ReadonlyArray<readonly [title: string, step: object, code: string, details?: unknown]> = [
-    ['an unknown bucket', insert({}, 'x', 'nope'), 'BUCKET_NOT_DEFINED'],
+    ['an unknown bucket', insertStep({}, 'x', 'nope'), 'BUCKET_NOT_DEFINED'],
     [
       'a record that does not fit',
       account({ id: 'c', balance: -1 }),
@@ -39,7 +39,7 @@ t.test('[G-G4] errors keep their codes and details, and say which step has faile
     ['a missing record', { action: 'store.update', bucket: 'accounts', key: 'nope', data: {} }, 'NOT_FOUND'],
     [
       'a dangling reference',
-      insert({ account: 'nope' }, 'x', 'notes'),
+      insertStep({ account: 'nope' }, 'x', 'notes'),
       'VALIDATION_ERROR',
       { bucket: 'notes', field: 'account', target: 'accounts', key: 'nope' }
     ],
@@ -103,16 +103,16 @@ t.test('[G-G4] errors keep their codes and details, and say which step has faile
     {
       action: 'if',
       condition: { ref: 'input.a', operator: 'exists' },
-      then: [answer(1)],
+      then: [returnStep(1)],
       else: [{ action: 'store.get', bucket: 'nope', key: 'k', as: 'x' }]
     }
   ])
   t.match(nested, { code: 'BUCKET_NOT_DEFINED', message: /^steps\[0\]\.else\[0\]: / })
 })
 
-t.test('[G-G4] what nobody may learn of is logged', async t => {
+t.test('[G-G4] an internal failure is hidden from the client and logged', async t => {
   const lines: string[] = []
-  const { run, engine } = await setUp(
+  const { run, engine } = await serveProcedures(
     t,
     {},
     { fastify: { logger: { level: 'error', stream: { write: (line: string) => { lines.push(line) } } } } }
@@ -127,7 +127,7 @@ t.test('[G-G4] what nobody may learn of is logged', async t => {
 })
 
 t.test('hostile definitions and inputs are answered, and never as a failure of the server', async t => {
-  const { client, store, connect } = await setUp(t)
+  const { client, store, connect } = await serveProcedures(t)
   await store.bucket('items').insert({ id: 'taken', name: 'x', n: 1 })
   const values: readonly unknown[] = [
     undefined,

@@ -6,10 +6,17 @@ import { FakeRuleEngine } from '../../support/fake-rule-engine.js'
 import { serve } from '../../support/service.js'
 import { serveAccounts, type Accounts } from '../../support/identity.js'
 import { Barrier } from '../../support/barrier.js'
-import { add, asOwner, call, grant, list, role } from '../../support/procedure-permissions.js'
+import {
+  addItem,
+  addAsOwner,
+  callProcedure,
+  grantProcedure,
+  listItems,
+  createRole
+} from '../../support/procedure-permissions.js'
 
-/** Somebody who may write and has registered `deputy`, and somebody who may only call it. */
-async function withDeputy (
+/** A user who may write and has registered `add-as-owner`, and one who may only call it. */
+async function serveAsOwner (
   t: Parameters<typeof serveAccounts>[0],
   transaction = false
 ): Promise<
@@ -23,12 +30,12 @@ async function withDeputy (
 > {
   const accounts = await serveAccounts(t)
   const root = await accounts.superadmin()
-  await role(root, 'developer', { allow: ['store.*', 'procedures.*'] })
+  await createRole(root, 'developer', { allow: ['store.*', 'procedures.*'] })
   const ownerId = await accounts.user('owen', 'developer')
   const owner = await accounts.as(ownerId)
-  await owner.ask('procedures.register', { procedure: { ...asOwner, transaction } })
+  await owner.ask('procedures.register', { procedure: { ...addAsOwner, transaction } })
   const callerId = await accounts.user('carl')
-  await grant(root, callerId, 'deputy', 'write')
+  await grantProcedure(root, callerId, 'add-as-owner', 'write')
   return { ...accounts, root, ownerId, owner, callerId, caller: await accounts.as(callerId) }
 }
 
@@ -37,25 +44,30 @@ t.test('[G-C5] a procedure that runs as its owner', async t => {
     t.test(
       `has the rights of the owner, as they are when it runs${transaction ? ', in a transaction' : ''}`,
       async t => {
-        const { root, caller, ownerId, store } = await withDeputy(t, transaction)
-        t.match(await call(caller, 'deputy', { id: '1' }), { data: { results: { item: { id: '1' } } } })
+        const { root, caller, ownerId, store } = await serveAsOwner(t, transaction)
+        t.match(await callProcedure(caller, 'add-as-owner', { id: '1' }), {
+          data: { results: { item: { id: '1' } } }
+        })
         t.equal(
           await caller.code('store.insert', { bucket: 'items', data: {} }),
           'FORBIDDEN',
           'which the caller has not'
         )
         await root.ask('identity.removeRole', { userId: ownerId, roleName: 'developer' })
-        t.match(await call(caller, 'deputy', { id: '2' }), {
+        t.match(await callProcedure(caller, 'add-as-owner', { id: '2' }), {
           code: 'FORBIDDEN',
           message: /^steps\[0\]: No permission for store\./
         })
         await root.ask('identity.assignRole', { userId: ownerId, roleName: 'developer' })
         await root.ask('identity.disableUser', { userId: ownerId })
-        t.match(await call(caller, 'deputy', { id: '2' }), { code: 'FORBIDDEN', message: /disabled/ })
+        t.match(await callProcedure(caller, 'add-as-owner', { id: '2' }), {
+          code: 'FORBIDDEN',
+          message: /disabled/
+        })
         await root.ask('identity.enableUser', { userId: ownerId })
-        t.match(await call(caller, 'deputy', { id: '3' }), { data: { success: true } })
+        t.match(await callProcedure(caller, 'add-as-owner', { id: '3' }), { data: { success: true } })
         await root.ask('identity.deleteUser', { userId: ownerId })
-        t.match(await call(caller, 'deputy', { id: '4' }), { code: 'FORBIDDEN' })
+        t.match(await callProcedure(caller, 'add-as-owner', { id: '4' }), { code: 'FORBIDDEN' })
         t.same((await store.bucket('items').all()).map(({ id }) => id), ['1', '3'])
       }
     )
@@ -65,13 +77,13 @@ t.test('[G-C5] a procedure that runs as its owner', async t => {
     const { superadmin, user, as, store } = await serveAccounts(t)
     const root = await superadmin()
     await store.bucket('items').insertMany([{ id: 'a', name: 'x' }, { id: 'b', name: 'y' }])
-    await role(root, 'of x', { allow: ['store.*'], where: { name: 'x' } }, { allow: 'procedures.*' })
+    await createRole(root, 'of x', { allow: ['store.*'], where: { name: 'x' } }, { allow: 'procedures.*' })
     await (
       await as(await user('xena', 'of x'))
-    ).ask('procedures.register', { procedure: { ...list, runAs: 'owner' } })
+    ).ask('procedures.register', { procedure: { ...listItems, runAs: 'owner' } })
     const id = await user('carl', 'reader')
-    await grant(root, id, 'list', 'write')
-    t.match(await call(await as(id), 'list'), { data: { result: ['a'] } })
+    await grantProcedure(root, id, 'list', 'write')
+    t.match(await callProcedure(await as(id), 'list'), { data: { result: ['a'] } })
   })
 
   t.test('ends when its caller may not call it any more', async t => {
@@ -82,15 +94,15 @@ t.test('[G-C5] a procedure that runs as its owner', async t => {
       procedure: {
         name: 'slow',
         runAs: 'owner',
-        steps: [{ action: 'rules.emit', topic: 'wait' }, ...add.steps]
+        steps: [{ action: 'rules.emit', topic: 'wait' }, ...addItem.steps]
       }
     })
     const id = await user('carl')
-    await grant(root, id, 'slow', 'write')
-    const turnstile = new Barrier()
-    engine.onEmit = async () => { await turnstile.pass() }
-    const calling = call(await as(id), 'slow', { id: '1' })
-    await turnstile.held()
+    await grantProcedure(root, id, 'slow', 'write')
+    const barrier = new Barrier()
+    engine.onEmit = async () => { await barrier.pass() }
+    const calling = callProcedure(await as(id), 'slow', { id: '1' })
+    await barrier.held()
     await root.ask('identity.revoke', {
       subjectType: 'user',
       subjectId: id,
@@ -98,34 +110,34 @@ t.test('[G-C5] a procedure that runs as its owner', async t => {
       resourceName: 'slow',
       operations: ['write']
     })
-    turnstile.open()
+    barrier.open()
     t.match(await calling, { code: 'FORBIDDEN', message: /procedures\.call on slow/ })
     t.equal(await store.bucket('items').count(), 0)
   })
 
   t.test('is changed by its owner and by superadmins only, who speak for the owner', async t => {
-    const { root, owner, callerId, caller, login } = await withDeputy(t)
+    const { root, owner, callerId, caller, login } = await serveAsOwner(t)
     const anna = await login('anna', 'admin')
-    await grant(root, callerId, 'deputy', 'admin')
+    await grantProcedure(root, callerId, 'add-as-owner', 'admin')
     for (const client of [anna, caller]) {
-      for (const updates of [{ description: 'x' }, { steps: list.steps }, { runAs: 'caller' }]) {
+      for (const updates of [{ description: 'x' }, { steps: listItems.steps }, { runAs: 'caller' }]) {
         t.equal(
-          await client.code('procedures.update', { name: 'deputy', updates }),
+          await client.code('procedures.update', { name: 'add-as-owner', updates }),
           'FORBIDDEN',
           JSON.stringify(updates)
         )
       }
     }
-    await root.ask('procedures.update', { name: 'deputy', updates: { steps: list.steps } })
-    t.match(await call(caller, 'deputy'), { data: { result: [] } })
-    await owner.ask('procedures.update', { name: 'deputy', updates: { steps: add.steps } })
-    t.match(await call(caller, 'deputy', { id: '1' }), { data: { success: true } })
+    await root.ask('procedures.update', { name: 'add-as-owner', updates: { steps: listItems.steps } })
+    t.match(await callProcedure(caller, 'add-as-owner'), { data: { result: [] } })
+    await owner.ask('procedures.update', { name: 'add-as-owner', updates: { steps: addItem.steps } })
+    t.match(await callProcedure(caller, 'add-as-owner', { id: '1' }), { data: { success: true } })
   })
 
-  t.test('is not made of another one by whoever may merely change that', async t => {
-    const { root, callerId, caller, owner, user, as } = await withDeputy(t)
-    await owner.ask('procedures.register', { procedure: { ...add, name: 'plain' } })
-    await grant(root, callerId, 'plain', 'admin', 'write')
+  t.test('is not made of another one by a user who may only change that', async t => {
+    const { root, callerId, caller, owner, user, as } = await serveAsOwner(t)
+    await owner.ask('procedures.register', { procedure: { ...addItem, name: 'plain' } })
+    await grantProcedure(root, callerId, 'plain', 'admin', 'write')
     t.equal(
       await caller.code('procedures.update', { name: 'plain', updates: { runAs: 'owner' } }),
       'FORBIDDEN'
@@ -136,82 +148,85 @@ t.test('[G-C5] a procedure that runs as its owner', async t => {
     })
     await owner.ask('procedures.update', { name: 'plain', updates: { runAs: 'owner' } })
     t.match(
-      await call(caller, 'plain'),
+      await callProcedure(caller, 'plain'),
       { code: 'FORBIDDEN', message: /agreed/ },
       'the owner has not written these steps'
     )
-    await owner.ask('procedures.update', { name: 'plain', updates: { steps: add.steps } })
-    t.match(await call(caller, 'plain', { id: '1' }), { data: { success: true } })
-    t.match(await call(await as(await user('will', 'writer')), 'plain', { id: '2' }), {
+    await owner.ask('procedures.update', { name: 'plain', updates: { steps: addItem.steps } })
+    t.match(await callProcedure(caller, 'plain', { id: '1' }), { data: { success: true } })
+    t.match(await callProcedure(await as(await user('will', 'writer')), 'plain', { id: '2' }), {
       data: { success: true }
     })
   })
 
-  t.test('does not run as somebody who was merely made its owner', async t => {
-    const { root, owner, caller, user, as } = await withDeputy(t)
+  t.test('does not run as a user who was only made its owner', async t => {
+    const { root, owner, caller, user, as } = await serveAsOwner(t)
     const heirId = await user('hera', 'superadmin')
     await owner.ask('identity.transferOwner', {
       resourceType: 'procedure',
-      resourceName: 'deputy',
+      resourceName: 'add-as-owner',
       newOwnerId: heirId
     })
-    t.match(await call(caller, 'deputy', { id: '1' }), { code: 'FORBIDDEN', message: /agreed/ })
+    t.match(await callProcedure(caller, 'add-as-owner', { id: '1' }), {
+      code: 'FORBIDDEN',
+      message: /agreed/
+    })
     const heir = await as(heirId)
-    await heir.ask('procedures.update', { name: 'deputy', updates: { description: 'mine now' } })
+    await heir.ask('procedures.update', { name: 'add-as-owner', updates: { description: 'mine now' } })
     t.match(
-      await call(caller, 'deputy', { id: '1' }),
+      await callProcedure(caller, 'add-as-owner', { id: '1' }),
       { code: 'FORBIDDEN' },
       'a word about it is no consent to its steps'
     )
-    await heir.ask('procedures.update', { name: 'deputy', updates: { steps: add.steps } })
-    t.match(await call(caller, 'deputy', { id: '1' }), { data: { success: true } })
+    await heir.ask('procedures.update', { name: 'add-as-owner', updates: { steps: addItem.steps } })
+    t.match(await callProcedure(caller, 'add-as-owner', { id: '1' }), { data: { success: true } })
     await root.ask('identity.transferOwner', {
       resourceType: 'procedure',
-      resourceName: 'deputy',
+      resourceName: 'add-as-owner',
       newOwnerId: await user('mallory')
     })
-    t.match(await call(caller, 'deputy', { id: '2' }), { code: 'FORBIDDEN' })
+    t.match(await callProcedure(caller, 'add-as-owner', { id: '2' }), { code: 'FORBIDDEN' })
   })
 
-  t.test('is nobody’s on an instance without accounts', async t => {
-    const { store, root } = await withDeputy(t)
+  t.test('has no owner on an instance without accounts', async t => {
+    const { store, root } = await serveAsOwner(t)
     const bare = await serve(t, {}, { store })
     const client = await bare.connect()
-    t.match(await call(client, 'deputy', { id: '1' }), { code: 'FORBIDDEN' })
+    t.match(await callProcedure(client, 'add-as-owner', { id: '1' }), { code: 'FORBIDDEN' })
     t.equal(
-      await client.code('procedures.update', { name: 'deputy', updates: { steps: list.steps } }),
+      await client.code('procedures.update', { name: 'add-as-owner', updates: { steps: listItems.steps } }),
       'VALIDATION_ERROR'
     )
     t.equal(
-      await client.code('procedures.update', { name: 'deputy', updates: { runAs: 'caller' } }),
+      await client.code('procedures.update', { name: 'add-as-owner', updates: { runAs: 'caller' } }),
       'FORBIDDEN'
     )
     t.equal(await root.ask('store.count', { bucket: 'items' }), 0)
   })
 
   t.test('survives a restart with its owner', async t => {
-    const { store, app, callerId } = await withDeputy(t)
+    const { store, app, callerId } = await serveAsOwner(t)
     await app.close()
     const { as } = await serveAccounts(t, {}, {}, { store })
-    t.match(await call(await as(callerId), 'deputy', { id: '1' }), { data: { success: true } })
+    t.match(await callProcedure(await as(callerId), 'add-as-owner', { id: '1' }), { data: { success: true } })
   })
 })
 
 t.test('a procedure of the options', async t => {
   const definitions: readonly ProcedureDefinition[] = [
-    { ...add, name: 'free', runAs: 'owner' },
-    { ...add, name: 'bound' }
+    { ...addItem, name: 'free', runAs: 'owner' },
+    { ...addItem, name: 'bound' }
   ]
 
   t.test('runs as the application, which may do everything but what is the server’s own', async t => {
     const { superadmin, user, as, store } = await serveAccounts(t, {}, { procedures: { definitions } })
     const root = await superadmin()
     const id = await user('carl')
-    await grant(root, id, 'free', 'write')
-    await grant(root, id, 'bound', 'write')
+    await grantProcedure(root, id, 'free', 'write')
+    await grantProcedure(root, id, 'bound', 'write')
     const client = await as(id)
-    t.match(await call(client, 'free', { id: '1' }), { data: { results: { item: { id: '1' } } } })
-    t.match(await call(client, 'bound', { id: '2' }), { code: 'FORBIDDEN', message: /^steps\[0\]/ })
+    t.match(await callProcedure(client, 'free', { id: '1' }), { data: { results: { item: { id: '1' } } } })
+    t.match(await callProcedure(client, 'bound', { id: '2' }), { code: 'FORBIDDEN', message: /^steps\[0\]/ })
     t.match(await root.ask('identity.getOwner', { resourceType: 'procedure', resourceName: 'free' }), {
       owner: null
     })
@@ -243,11 +258,11 @@ t.test('a procedure of the options', async t => {
     }
   })
 
-  t.test('is nobody’s who had registered one of its name', async t => {
+  t.test('does not belong to the user who had registered one of its name', async t => {
     const { store, app, user, as } = await serveAccounts(t)
     await (
       await as(await user('olga', 'admin'))
-    ).ask('procedures.register', { procedure: { ...add, name: 'free' } })
+    ).ask('procedures.register', { procedure: { ...addItem, name: 'free' } })
     const id = await user('paul')
     await store
       .bucket('_acl')
@@ -264,7 +279,7 @@ t.test('a procedure of the options', async t => {
     t.match(await root.ask('identity.getOwner', { resourceType: 'procedure', resourceName: 'free' }), {
       owner: null
     })
-    t.match(await call(await asAgain(id), 'free', { id: '1' }), { code: 'FORBIDDEN' })
+    t.match(await callProcedure(await asAgain(id), 'free', { id: '1' }), { code: 'FORBIDDEN' })
   })
 
   t.test('is called by the tier and the permissions of external authentication', async t => {
@@ -291,27 +306,27 @@ t.test('a procedure of the options', async t => {
       return client
     }
     const writer = await as('writer')
-    t.match(await call(writer, 'free', { id: '1' }), { data: { success: true } })
-    t.match(await call(writer, 'bound', { id: '2' }), {
+    t.match(await callProcedure(writer, 'free', { id: '1' }), { data: { success: true } })
+    t.match(await callProcedure(writer, 'bound', { id: '2' }), {
       code: 'FORBIDDEN',
       message: 'steps[0]: No permission for store.insert on items'
     })
-    t.match(await call(await as('reader'), 'free', { id: '3' }), {
+    t.match(await callProcedure(await as('reader'), 'free', { id: '3' }), {
       code: 'FORBIDDEN',
       message: /requires write/
     })
     t.ok(asked.includes('procedures.call free'), 'a check sees the name')
     t.equal(
-      await (await as('admin')).code('procedures.register', { procedure: { ...add, runAs: 'owner' } }),
+      await (await as('admin')).code('procedures.register', { procedure: { ...addItem, runAs: 'owner' } }),
       'FORBIDDEN'
     )
     const { connect: connectOpen } = await serve(t, { auth: { validate: async token => session(token) } })
     const admin = await connectOpen()
     await admin.ask('auth.login', { token: 'admin' })
     t.equal(
-      await admin.code('procedures.register', { procedure: { ...add, runAs: 'owner' } }),
+      await admin.code('procedures.register', { procedure: { ...addItem, runAs: 'owner' } }),
       'VALIDATION_ERROR'
     )
-    t.match(await admin.ask('procedures.register', { procedure: add }), { registered: true })
+    t.match(await admin.ask('procedures.register', { procedure: addItem }), { registered: true })
   })
 })

@@ -1,9 +1,9 @@
 import t from 'tap'
 import type { Frame } from '../../support/client.js'
-import { answer, insert, setUp } from '../../support/procedures.js'
+import { returnStep, insertStep, serveProcedures } from '../../support/procedures.js'
 
 t.test('steps', async t => {
-  const { run, client, engine } = await setUp(t)
+  const { run, client, engine } = await serveProcedures(t)
   await client.ask('store.insertMany', {
     bucket: 'items',
     data: [
@@ -51,7 +51,7 @@ t.test('steps', async t => {
     ],
     [
       'store.insert',
-      [insert({ id: 'd', n: '{{ input.n }}', name: 'of {{ input.key }}' }, 'item')],
+      [insertStep({ id: 'd', n: '{{ input.n }}', name: 'of {{ input.key }}' }, 'item')],
       { results: { item: { id: 'd', n: 3, name: 'of a', _version: 1 } } }
     ],
     [
@@ -81,7 +81,7 @@ t.test('steps', async t => {
         { action: 'store.where', bucket: 'items', filter: {}, as: 'items' },
         { action: 'aggregate', source: 'items', op: 'sum', field: 'n', as: 'sum' },
         { action: 'aggregate', source: 'items', op: 'count', as: 'count' },
-        answer({ sum: '{{ sum }}', count: '{{ count }}' })
+        returnStep({ sum: '{{ sum }}', count: '{{ count }}' })
       ],
       { result: { sum: 7, count: 3 } }
     ],
@@ -124,10 +124,10 @@ t.test('steps', async t => {
         {
           action: 'if',
           condition: { ref: 'input.n', operator: 'gt', value: 2 },
-          then: [answer('more')],
-          else: [answer('less')]
+          then: [returnStep('more')],
+          else: [returnStep('less')]
         },
-        answer('after')
+        returnStep('after')
       ],
       { result: 'more' }
     ],
@@ -137,8 +137,8 @@ t.test('steps', async t => {
         {
           action: 'if',
           condition: { ref: 'input.n', operator: 'gt', value: '{{ input.n }}' },
-          then: [answer('more')],
-          else: [answer('less')]
+          then: [returnStep('more')],
+          else: [returnStep('less')]
         }
       ],
       { result: 'less' }
@@ -146,13 +146,13 @@ t.test('steps', async t => {
     [
       'if, without the other way',
       [
-        { action: 'if', condition: { ref: 'input.nope', operator: 'exists' }, then: [answer('more')] },
-        answer('after')
+        { action: 'if', condition: { ref: 'input.nope', operator: 'exists' }, then: [returnStep('more')] },
+        returnStep('after')
       ],
       { result: 'after' }
     ],
-    ['return ends it', [answer(1), insert({ id: 'never' }, 'never')], { result: 1, results: {} }],
-    ['return of nothing', [answer('{{ nope }}')], { results: {} }],
+    ['return ends it', [returnStep(1), insertStep({ id: 'never' }, 'never')], { result: 1, results: {} }],
+    ['return of nothing', [returnStep('{{ nope }}')], { results: {} }],
     [
       'facts',
       [
@@ -181,12 +181,12 @@ t.test('steps', async t => {
 })
 
 t.test('[G-G6] input and output', async t => {
-  const { client, run } = await setUp(t)
+  const { client, run } = await serveProcedures(t)
   await client.ask('procedures.register', {
     procedure: {
       name: 'echo',
       input: { n: { type: 'number' }, s: { type: 'string', default: 'x' } },
-      steps: [answer('{{ input }}')]
+      steps: [returnStep('{{ input }}')]
     }
   })
   for (const input of [5, 'x', [], true, [{}]]) {
@@ -209,9 +209,9 @@ t.test('[G-G6] input and output', async t => {
   })
 
   const reply = await run([
-    insert({ id: '1' }, '_inner'),
+    insertStep({ id: '1' }, '_inner'),
     { action: 'transform', source: '_inner', operation: 'pick', args: ['id'], as: 'outer' },
-    answer('{{ _inner.id }}')
+    returnStep('{{ _inner.id }}')
   ])
   t.strictSame(
     reply['data'],
@@ -223,7 +223,7 @@ t.test('[G-G6] input and output', async t => {
       { action: 'store.count', bucket: 'items', as: '__proto__' },
       { action: 'store.count', bucket: 'items', as: 'constructor' },
       { action: 'store.count', bucket: 'items', as: 'input' },
-      answer('{{ constructor }}{{ input.a }}')
+      returnStep('{{ constructor }}{{ input.a }}')
     ],
     {},
     { a: 'b' }
@@ -236,8 +236,8 @@ t.test('[G-G6] input and output', async t => {
 })
 
 t.test('without a transaction, what was done before a step failed stays', async t => {
-  const { run, client } = await setUp(t)
-  t.match(await run([insert({ id: '1' }), insert({ id: '1' }), insert({ id: '2' })]), {
+  const { run, client } = await serveProcedures(t)
+  t.match(await run([insertStep({ id: '1' }), insertStep({ id: '1' }), insertStep({ id: '2' })]), {
     code: 'ALREADY_EXISTS',
     message: /^steps\[1\]/
   })

@@ -1,19 +1,19 @@
 import t from 'tap'
 import { serve } from '../../support/service.js'
-import { answer, insert, setUp } from '../../support/procedures.js'
+import { returnStep, insertStep, serveProcedures } from '../../support/procedures.js'
 
 t.test('[G-G1] a transaction', async t => {
   t.test('is written as a whole, or not at all', async t => {
-    const { run, client } = await setUp(t)
-    const bad = insert({ id: 'c', balance: -1 }, 'x', 'accounts')
+    const { run, client } = await serveProcedures(t)
+    const bad = insertStep({ id: 'c', balance: -1 }, 'x', 'accounts')
     t.match(
-      await run([insert({ id: '1' }), insert({ id: 'a', balance: 1 }, 'x', 'accounts'), bad], {
+      await run([insertStep({ id: '1' }), insertStep({ id: 'a', balance: 1 }, 'x', 'accounts'), bad], {
         transaction: true
       }),
       { code: 'VALIDATION_ERROR', message: /^steps\[2\]/, details: [{ field: 'balance' }] }
     )
     t.match(
-      await run([insert({ id: '1' }), { action: 'aggregate', source: 'nope', op: 'count', as: 'x' }], {
+      await run([insertStep({ id: '1' }), { action: 'aggregate', source: 'nope', op: 'count', as: 'x' }], {
         transaction: true
       }),
       { code: 'VALIDATION_ERROR' }
@@ -21,7 +21,7 @@ t.test('[G-G1] a transaction', async t => {
     t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
     t.equal(await client.ask('store.count', { bucket: 'accounts' }), 0)
     t.match(
-      await run([insert({ id: '1' }), insert({ id: 'a', balance: 1 }, 'x', 'accounts')], {
+      await run([insertStep({ id: '1' }), insertStep({ id: 'a', balance: 1 }, 'x', 'accounts')], {
         transaction: true
       }),
       { type: 'result' }
@@ -29,8 +29,8 @@ t.test('[G-G1] a transaction', async t => {
     t.equal(await client.ask('store.count', { bucket: 'items' }), 1)
   })
 
-  t.test('sees what it has done, and nobody else does before it ends', async t => {
-    const { run, client } = await setUp(t)
+  t.test('sees what it has done, and no other does before it ends', async t => {
+    const { run, client } = await serveProcedures(t)
     await client.ask('store.insert', { bucket: 'accounts', data: { id: 'a', balance: 5 } })
     const bucket = 'accounts'
     t.match(
@@ -38,13 +38,13 @@ t.test('[G-G1] a transaction', async t => {
         [
           { action: 'store.get', bucket, key: 'a', as: 'before' },
           { action: 'store.update', bucket, key: 'a', data: { balance: 6 }, as: 'updated' },
-          insert({ id: 'b', balance: '{{ updated.balance }}' }, 'inserted', bucket),
+          insertStep({ id: 'b', balance: '{{ updated.balance }}' }, 'inserted', bucket),
           { action: 'store.findOne', bucket, filter: { id: 'b' }, as: 'found' },
           { action: 'store.where', bucket, filter: { balance: 6 }, as: 'both' },
           { action: 'store.count', bucket, as: 'count' },
           { action: 'store.delete', bucket, key: 'b' },
           { action: 'store.get', bucket, key: 'b', as: 'gone' },
-          answer('{{ count }}')
+          returnStep('{{ count }}')
         ],
         { transaction: true }
       ),
@@ -67,7 +67,7 @@ t.test('[G-G1] a transaction', async t => {
   })
 
   t.test('conflicts with a writer that is faster', async t => {
-    const { run, client, store } = await setUp(t)
+    const { run, client, store } = await serveProcedures(t)
     await client.ask('store.insert', { bucket: 'accounts', data: { id: 'a', balance: 5 } })
     const transaction = store.transaction.bind(store)
     store.transaction = async work => await transaction(async tx => {
@@ -86,11 +86,11 @@ t.test('[G-G1] a transaction', async t => {
   })
 
   t.test('keeps to the size of a bucket', async t => {
-    const { run, client, store } = await setUp(t)
+    const { run, client, store } = await serveProcedures(t)
     await store.defineBucket('small', { key: 'id', schema: { id: { type: 'string' } }, maxSize: 2 })
     t.match(
       await run(
-        ['1', '2', '3'].map(id => insert({ id }, 'x', 'small')),
+        ['1', '2', '3'].map(id => insertStep({ id }, 'x', 'small')),
         { transaction: true }
       ),
       { type: 'result' }
@@ -99,7 +99,7 @@ t.test('[G-G1] a transaction', async t => {
   })
 
   t.test('tells the rule engine after the commit, in order, and waits for it', async t => {
-    const { run, client, engine, store } = await setUp(t)
+    const { run, client, engine, store } = await serveProcedures(t)
     const seen: unknown[] = []
     engine.onEmit = async (topic, { n }) => {
       seen.push([topic, n, engine.getFact('f') ?? null, await store.bucket('items').count()])
@@ -110,19 +110,21 @@ t.test('[G-G1] a transaction', async t => {
       { action: 'rules.setFact', key: 'f', value: '{{ input.n }}' },
       { action: 'rules.emit', topic: 'second' },
       { action: 'rules.getFact', key: 'f', as: 'after' },
-      insert({ id: '1' })
+      insertStep({ id: '1' })
     ]
     t.match(await run(steps, { transaction: true }, { n: 5 }), {
       data: { results: { before: null, after: null } }
     })
     t.same(seen, [['first', 5, null, 1], ['second', undefined, 5, 1]])
-    t.match(await run([...steps, insert({ id: '1' })], { transaction: true }, { n: 6 }), { code: 'CONFLICT' })
+    t.match(await run([...steps, insertStep({ id: '1' })], { transaction: true }, { n: 6 }), {
+      code: 'CONFLICT'
+    })
     t.equal(seen.length, 2, 'and does not tell it of what was not written')
     t.equal(await client.ask('store.count', { bucket: 'items' }), 1)
   })
 
   t.test('says that it is written when the rule engine fails afterwards', async t => {
-    const { run, client, engine } = await setUp(t)
+    const { run, client, engine } = await serveProcedures(t)
     engine.onEmit = topic => {
       if (topic !== 'fine') {
         throw topic === 'odd'
@@ -131,18 +133,21 @@ t.test('[G-G1] a transaction', async t => {
       }
     }
     t.match(
-      await run([insert({ id: '1' }), { action: 'rules.emit', topic: 'full' }], { transaction: true }),
+      await run([insertStep({ id: '1' }), { action: 'rules.emit', topic: 'full' }], { transaction: true }),
       { code: 'RATE_LIMITED', message: /^steps\[1\]: .*committed/, details: { max: 1, applied: true } }
     )
-    t.match(await run([insert({ id: '2' }), { action: 'rules.emit', topic: 'odd' }], { transaction: true }), {
-      code: 'INTERNAL_ERROR',
-      details: { applied: true }
-    })
+    t.match(
+      await run([insertStep({ id: '2' }), { action: 'rules.emit', topic: 'odd' }], { transaction: true }),
+      {
+        code: 'INTERNAL_ERROR',
+        details: { applied: true }
+      }
+    )
     engine.onEmit = async topic => { if (topic === 'slow') await new Promise(() => {}) }
     t.match(
       await run(
         [
-          insert({ id: '3' }),
+          insertStep({ id: '3' }),
           { action: 'rules.emit', topic: 'slow' },
           { action: 'rules.emit', topic: 'never' }
         ],
@@ -155,18 +160,21 @@ t.test('[G-G1] a transaction', async t => {
   })
 
   t.test('writes nothing when the rule engine is stopped', async t => {
-    const { run, client, engine } = await setUp(t)
+    const { run, client, engine } = await serveProcedures(t)
     engine.isRunning = false
-    t.match(await run([insert({ id: '1' }), { action: 'rules.emit', topic: 'x' }], { transaction: true }), {
-      code: 'RULES_NOT_AVAILABLE',
-      message: /^steps\[1\]/
-    })
+    t.match(
+      await run([insertStep({ id: '1' }), { action: 'rules.emit', topic: 'x' }], { transaction: true }),
+      {
+        code: 'RULES_NOT_AVAILABLE',
+        message: /^steps\[1\]/
+      }
+    )
     t.equal(await client.ask('store.count', { bucket: 'items' }), 0)
   })
 })
 
 t.test('[G-G5] the rule engine is waited for', async t => {
-  const { run, engine, connect } = await setUp(t)
+  const { run, engine, connect } = await serveProcedures(t)
   engine.onEmit = async () => {
     await new Promise(resolve => setImmediate(resolve))
     await engine.setFact('derived', 5)

@@ -100,7 +100,7 @@ t.test('rule administration', async t => {
     }
   })
 
-  t.test('a rule cannot make what nobody could write out', async t => {
+  t.test('a rule cannot make a value that has no text form', async t => {
     const { connect, engine } = await serveRules(t)
     const client = await connect()
     const twice = { type: 'set_fact', key: 'a', value: [{ ref: 'fact.a' }, { ref: 'fact.a' }] }

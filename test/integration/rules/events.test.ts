@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { MAX_WAITING_EVENTS } from '../../../lib/subscriptions/event-subscriptions.js'
-import { heard, isEvent, rule, serveRules } from '../../support/rules.js'
+import { pushedTopics, isEventPush, rule, serveRules } from '../../support/rules.js'
 
 t.test('events and facts', async t => {
   const { connect, engine } = await serveRules(t)
@@ -137,7 +137,7 @@ t.test('subscriptions to events', async t => {
     const [listener, sender] = [await connect(), await connect()]
     const { subscriptionId } = await listener.ask('rules.subscribe', { pattern: 'stock.*' })
     const event = await sender.ask('rules.emit', { topic: 'stock.low', data: { sku: 'A1' } })
-    t.strictSame(await listener.next(isEvent), {
+    t.strictSame(await listener.next(isEventPush), {
       type: 'push',
       channel: 'event',
       subscriptionId,
@@ -173,11 +173,11 @@ t.test('subscriptions to events', async t => {
       const client = await connect()
       await client.ask('rules.subscribe', { pattern })
       for (const topic of topics) await client.ask('rules.emit', { topic })
-      t.same(await heard(client), expected, pattern)
+      t.same(await pushedTopics(client), expected, pattern)
     }
   })
 
-  t.test('events of rules and of timers are heard, in the order in which they happen', async t => {
+  t.test('events of rules and of timers are pushed, in the order in which they happen', async t => {
     const { connect } = await serveRules(t)
     const client = await connect()
     await client.ask('rules.registerRule', {
@@ -193,14 +193,14 @@ t.test('subscriptions to events', async t => {
     })
     await client.ask('rules.subscribe', { pattern: '*' })
     const event = await client.ask('rules.emit', { topic: 'on.chain', data: { n: 7 }, correlationId: 'c' })
-    t.strictSame((await client.next(isEvent))['data'].event, event)
-    t.match((await client.next(isEvent))['data'].event, {
+    t.strictSame((await client.next(isEventPush))['data'].event, event)
+    t.match((await client.next(isEventPush))['data'].event, {
       topic: 'then.first',
       source: 'rule',
       data: { of: 7 },
       correlationId: 'c'
     })
-    t.match((await client.next(isEvent))['data'].event, { topic: 'then.timer', source: 'timer' })
+    t.match((await client.next(isEventPush))['data'].event, { topic: 'then.timer', source: 'timer' })
   })
 
   t.test('subscriptions share one limit, and have ids of their own kind', async t => {
@@ -223,11 +223,11 @@ t.test('subscriptions to events', async t => {
     t.equal(await client.code('rules.unsubscribe', { subscriptionId: live }), 'NOT_FOUND')
     t.equal(await client.code('store.unsubscribe', { subscriptionId: first }), 'NOT_FOUND')
     await client.ask('rules.emit', { topic: 'a' })
-    t.equal((await heard(client)).length, 2, 'each hears')
+    t.equal((await pushedTopics(client)).length, 2, 'each is pushed')
     t.same(await client.ask('rules.unsubscribe', { subscriptionId: first }), { unsubscribed: true })
     t.equal(await client.code('rules.unsubscribe', { subscriptionId: first }), 'NOT_FOUND')
     await client.ask('rules.emit', { topic: 'a' })
-    t.equal((await heard(client)).length, 1)
+    t.equal((await pushedTopics(client)).length, 1)
     client.ws.close()
     await client.closed
     t.match((await app.noex.getStats()).connections, {
@@ -285,18 +285,18 @@ t.test('subscriptions to events', async t => {
     socket.resume()
     let missed = 0
     for (let n = 1; n <= total;) {
-      const frame = await slow.next(frame => isEvent(frame) || frame['event'] === 'gap')
-      if (isEvent(frame) && frame['data'].event.data.n !== n) {
+      const frame = await slow.next(frame => isEventPush(frame) || frame['event'] === 'gap')
+      if (isEventPush(frame) && frame['data'].event.data.n !== n) {
         t.fail(`event ${frame['data'].event.data.n} where event ${n} should be`)
       }
-      if (!isEvent(frame)) t.equal(frame['subscriptionId'], subscriptionId)
+      if (!isEventPush(frame)) t.equal(frame['subscriptionId'], subscriptionId)
       missed += frame['count'] ?? 0
       n += frame['count'] ?? 1
     }
     t.ok(missed > 0 && missed < total, 'every event is pushed in its place, or counted there')
     await engine.emit('busy', { n: total + 1 })
-    t.equal((await slow.next(isEvent))['data'].event.data.n, total + 1, 'it goes on')
-    t.equal((await heard(other)).length, total + 1, 'another client has missed nothing')
+    t.equal((await slow.next(isEventPush))['data'].event.data.n, total + 1, 'it goes on')
+    t.equal((await pushedTopics(other)).length, total + 1, 'another client has missed nothing')
     t.ok(MAX_WAITING_EVENTS < total)
   })
 
@@ -307,6 +307,6 @@ t.test('subscriptions to events', async t => {
     await engine.emit('odd', { n: 1n })
     t.match(await client.next(frame => frame['event'] === 'gap'), { subscriptionId, count: 1 })
     await engine.emit('good')
-    t.same(await heard(client), ['good'])
+    t.same(await pushedTopics(client), ['good'])
   })
 })

@@ -3,12 +3,20 @@ import type { QueryContext } from '@hamicek/noex-store'
 import type { TestClient } from '../../support/client.js'
 import { serve } from '../../support/service.js'
 import { Barrier } from '../../support/barrier.js'
-import { all, count, defineCounted, framesOf, insert, items, subscribe } from '../../support/live-queries.js'
+import {
+  allItems,
+  countItems,
+  defineCounted,
+  framesOf,
+  insertItem,
+  items,
+  subscribe
+} from '../../support/live-queries.js'
 
 t.test('[G-E10] one evaluation per change', t => {
   t.test('serves 200 identical subscriptions', async t => {
     const { connect, store } = await serve(t)
-    const runs = defineCounted(store, 'list', all)
+    const runs = defineCounted(store, 'list', allItems)
     const clients = await Promise.all(Array.from({ length: 10 }, async () => await connect()))
     for (const client of clients) {
       await Promise.all(Array.from({ length: 20 }, async () => await subscribe(client, 'list')))
@@ -23,30 +31,30 @@ t.test('[G-E10] one evaluation per change', t => {
 
   t.test('serves subscribers that come while the first evaluation runs', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     defineCounted(store, 'slow', async ctx => {
-      const result = await count(ctx)
-      await turnstile.pass()
+      const result = await countItems(ctx)
+      await barrier.pass()
       return result
     })
     const clients = await Promise.all(Array.from({ length: 5 }, async () => await connect()))
     const replies = clients.map(async client => await subscribe(client, 'slow'))
-    await turnstile.held()
+    await barrier.held()
     const [client] = clients as [TestClient]
     // Round trips on a later connection: by then all have been read.
     await (await connect()).settled()
-    await turnstile.release()
+    await barrier.release()
     t.same((await Promise.all(replies)).map(reply => reply.data), [0, 0, 0, 0, 0])
-    t.equal(turnstile.passed, 1)
-    turnstile.open()
-    await insert(client, {})
+    t.equal(barrier.passed, 1)
+    barrier.open()
+    await insertItem(client, {})
     for (const client of clients) t.equal((await client.push())['data'], 1)
-    t.equal(turnstile.passed, 2)
+    t.equal(barrier.passed, 2)
   })
 
   t.test('is enough for insertMany of 50 records, with one push', async t => {
     const { connect, store } = await serve(t)
-    const runs = defineCounted(store, 'count', count)
+    const runs = defineCounted(store, 'count', countItems)
     const client = await connect()
     await subscribe(client, 'count')
     await client.ask('store.insertMany', {
@@ -67,7 +75,7 @@ t.test('[G-E10] one evaluation per change', t => {
       async ctx => (await ctx.bucket(items).where({ n: { $gt: 0 } })).length
     )
     const client = await connect()
-    await insert(client, { id: 'a', n: 1 })
+    await insertItem(client, { id: 'a', n: 1 })
     await subscribe(client, 'list')
     const frames = framesOf(client)
     await client.ask('store.transaction', {
@@ -88,7 +96,7 @@ t.test('[G-E10] one evaluation per change', t => {
     const { connect, store } = await serve(t)
     const runs = defineCounted<Record<string, unknown>>(store, 'params', async (ctx, params) => [
       params['b'],
-      await count(ctx)
+      await countItems(ctx)
     ])
     const [one, two] = [await connect(), await connect()]
     const first = await subscribe(one, 'params', { a: { x: 1, y: [2, { p: 1, q: 2 }] }, b: 3 })
@@ -97,7 +105,7 @@ t.test('[G-E10] one evaluation per change', t => {
     t.equal(first.subscriptionId, second.subscriptionId, 'they share the frame, and so the id')
     await subscribe(two, 'params', { a: { x: 1, y: [{ q: 2, p: 1 }, 2] }, b: 3 })
     t.equal(runs.count, 2, 'the order of an array counts')
-    await insert(one, {})
+    await insertItem(one, {})
     t.same((await one.push())['data'], [3, 1])
     t.equal(runs.count, 4)
   })
@@ -122,9 +130,9 @@ t.test('precision', t => {
       async (ctx, { id }) => await ctx.bucket(items).get(id)
     )
     const client = await connect()
-    await insert(client, { id: 'a', n: 1 })
+    await insertItem(client, { id: 'a', n: 1 })
     await subscribe(client, 'one', { id: 'a' })
-    for (let n = 0; n < 10; n++) await insert(client, { id: `other ${n}`, n })
+    for (let n = 0; n < 10; n++) await insertItem(client, { id: `other ${n}`, n })
     await client.ask('store.update', { bucket: items, key: 'other 3', data: { n: 30 } })
     await client.ask('store.delete', { bucket: items, key: 'other 4' })
     await client.settled()
@@ -148,7 +156,7 @@ t.test('precision', t => {
       Array.from({ length: 1_000 }, async (_, i) => await subscribe(client, 'one', { id: `${i}` }))
     )
     t.equal(runs.count, 1_000)
-    await insert(client, { id: '500' })
+    await insertItem(client, { id: '500' })
     t.match((await client.push())['data'], { id: '500' })
     await client.settled()
     t.equal(runs.count, 1_001)
@@ -159,7 +167,7 @@ t.test('precision', t => {
     store.defineQuery<{ id: string }>('one', async (ctx, { id }) => await ctx.bucket(items).get(id))
     const client = await connect()
     t.equal((await subscribe(client, 'one', { id: 'a' })).data, null)
-    await insert(client, { id: 'a' })
+    await insertItem(client, { id: 'a' })
     t.match((await client.push())['data'], { id: 'a' })
   })
 
@@ -171,13 +179,13 @@ t.test('precision', t => {
       return pointer === undefined ? 'none' : (await bucket.get(pointer['name']))?.['n']
     })
     const client = await connect()
-    await insert(client, { id: 'a', n: 1 })
-    await insert(client, { id: 'b', n: 2 })
+    await insertItem(client, { id: 'a', n: 1 })
+    await insertItem(client, { id: 'b', n: 2 })
     t.equal((await subscribe(client, 'follow')).data, 'none')
     await client.ask('store.update', { bucket: items, key: 'a', data: { n: 10 } })
     await client.settled()
     t.equal(runs.count, 1)
-    await insert(client, { id: 'pointer', name: 'a' })
+    await insertItem(client, { id: 'pointer', name: 'a' })
     t.equal((await client.push())['data'], 10)
     await client.ask('store.update', { bucket: items, key: 'a', data: { n: 11 } })
     t.equal((await client.push())['data'], 11)
@@ -199,9 +207,9 @@ t.test('precision', t => {
     })
     const client = await connect()
     await subscribe(client, 'mixed')
-    await insert(client, { id: 'b' })
+    await insertItem(client, { id: 'b' })
     t.same((await client.push())['data'], [null, 1])
-    await insert(client, { id: 'a', n: 1 })
+    await insertItem(client, { id: 'a', n: 1 })
     t.same((await client.push())['data'], [1, 2])
   })
 
@@ -227,7 +235,7 @@ t.test('precision', t => {
       store.defineQuery(name, read)
       names.set((await subscribe(client, name)).subscriptionId, name)
     }
-    await insert(client, { name: 'x', n: 1 })
+    await insertItem(client, { name: 'x', n: 1 })
     const pushed = new Set<string>()
     while (pushed.size < names.size) {
       pushed.add(names.get((await client.push())['subscriptionId'] as string) as string)
@@ -245,7 +253,7 @@ t.test('precision', t => {
     )
     const client = await connect()
     await subscribe(client, 'both')
-    await insert(client, {})
+    await insertItem(client, {})
     t.same((await client.push())['data'], [1, 0])
     await client.ask('store.insert', { bucket: 'notes', data: { id: 'x' } })
     t.same((await client.push())['data'], [1, 1])

@@ -5,7 +5,7 @@ import type { TestClient } from '../../support/client.js'
 import { serve, startStore } from '../../support/service.js'
 import { logInto } from '../../support/log-into.js'
 import { Barrier } from '../../support/barrier.js'
-import { count, defineCounted, insert, items, subscribe } from '../../support/live-queries.js'
+import { countItems, defineCounted, insertItem, items, subscribe } from '../../support/live-queries.js'
 
 /** A server whose log lines of level `warn` and above can be read. */
 async function serveLogged (t: Test) {
@@ -23,7 +23,7 @@ t.test('a failing query', t => {
     })
     let broken = true
     store.defineQuery('fails', async ctx => {
-      const result = await count(ctx)
+      const result = await countItems(ctx)
       if (broken) throw new Error('not now')
       return result
     })
@@ -34,29 +34,29 @@ t.test('a failing query', t => {
     t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 0)
     t.equal(app.noex.getConnections()[0]?.storeSubscriptionCount, 0)
     broken = false
-    await insert(client, {})
+    await insertItem(client, {})
     await client.settled()
     t.same(client.waiting, [], 'no push under an id that the client never got')
-    t.equal((await subscribe(client, 'fails')).data, 1, 'the place is free')
+    t.equal((await subscribe(client, 'fails')).data, 1, 'the slot is free')
   })
 
   t.test('[G-E6] leaves nothing when it fails while others watch it', async t => {
     const { connect, store, app } = await serve(t)
     let broken = false
     store.defineQuery('fails', async ctx => {
-      const result = await count(ctx)
+      const result = await countItems(ctx)
       if (broken) throw new Error('not now')
       return result
     })
     const [watcher, client] = [await connect(), await connect()]
     await subscribe(watcher, 'fails')
     broken = true
-    await insert(client, {})
+    await insertItem(client, {})
     await client.settled()
     t.equal(await client.code('store.subscribe', { query: 'fails' }), 'INTERNAL_ERROR')
     t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 1)
     broken = false
-    await insert(client, {})
+    await insertItem(client, {})
     t.equal((await watcher.push())['data'], 2)
     await client.settled()
     t.same(client.waiting, [])
@@ -68,7 +68,7 @@ t.test('a failing query', t => {
       const { connect, store, lines } = await serveLogged(t)
       let broken = false
       const runs = defineCounted(store, 'fails', async ctx => {
-        const result = await count(ctx)
+        const result = await countItems(ctx)
         if (broken) throw new Error('not now')
         return result
       })
@@ -77,7 +77,7 @@ t.test('a failing query', t => {
       const { subscriptionId } = await subscribe(client, 'fails')
       broken = true
       for (let n = 2; n <= 4; n++) {
-        await insert(client, {})
+        await insertItem(client, {})
         await client.settled()
         t.equal(runs.count, n)
       }
@@ -85,10 +85,10 @@ t.test('a failing query', t => {
       t.equal(warnings(), 1)
       t.match(lines[0], { level: 40, query: 'fails', err: { message: 'not now' } })
       broken = false
-      await insert(client, {})
+      await insertItem(client, {})
       t.match(await client.push(), { subscriptionId, data: 4 })
       broken = true
-      await insert(client, {})
+      await insertItem(client, {})
       await client.settled()
       t.equal(warnings(), 2)
     }
@@ -102,23 +102,23 @@ t.test('a failing query', t => {
     })
     store.defineQuery('guarded', async ctx => {
       if ((await ctx.bucket('switch').get('main'))?.['on'] !== true) throw new Error('switched off')
-      return await count(ctx)
+      return await countItems(ctx)
     })
     const client = await connect()
     await client.ask('store.insert', { bucket: 'switch', data: { id: 'main', on: true } })
     await subscribe(client, 'guarded')
     await client.ask('store.update', { bucket: 'switch', key: 'main', data: { on: false } })
-    await insert(client, {})
+    await insertItem(client, {})
     await client.settled()
     t.same(client.waiting, [])
     await client.ask('store.update', { bucket: 'switch', key: 'main', data: { on: true } })
     t.equal((await client.push())['data'], 1)
   })
 
-  t.test('may return what JSON cannot hold without harm to anybody', async t => {
+  t.test('may return what JSON cannot hold without harm to any client', async t => {
     const { connect, store } = await serve(t)
     store.defineQuery('big', async ctx => BigInt(await ctx.bucket(items).count()))
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     t.equal(await client.code('store.subscribe', { query: 'big' }), 'INTERNAL_ERROR')
     t.equal((await subscribe(client, 'count')).data, 0)
@@ -144,18 +144,18 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
     }
   ]
   for (const { name, reason, lose } of losses) {
-    t.test(`is told so by ${name}, frees its place and can be unsubscribed once`, async t => {
+    t.test(`is told so by ${name}, frees its slot and can be unsubscribed once`, async t => {
       const { connect, store, app } = await serve(t, {
         connectionLimits: { maxSubscriptionsPerConnection: 1 }
       })
-      store.defineQuery('count', count)
+      store.defineQuery('count', countItems)
       store.defineQuery('other', async () => 1)
       const [client, admin] = [await connect(), await connect()]
       const { subscriptionId } = await subscribe(client, 'count')
       await lose(admin, store)
       t.same(await client.next(), { type: 'system', event: 'subscription_closed', subscriptionId, reason })
       t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 0)
-      t.equal((await subscribe(client, 'other')).data, 1, 'the place is free')
+      t.equal((await subscribe(client, 'other')).data, 1, 'the slot is free')
       t.same(await client.ask('store.unsubscribe', { subscriptionId }), { unsubscribed: true })
       t.equal(await client.code('store.unsubscribe', { subscriptionId }), 'NOT_FOUND')
     })
@@ -163,7 +163,7 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
 
   t.test('is told so when the application undefines the query itself', async t => {
     const { connect, store, lines } = await serveLogged(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const { subscriptionId } = await subscribe(client, 'count')
     store.undefineQuery('count')
@@ -180,7 +180,7 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
 
   t.test('is told so when the application drops the bucket itself', async t => {
     const { connect, store, lines } = await serveLogged(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const { subscriptionId } = await subscribe(client, 'count')
     await store.dropBucket('items')
@@ -196,11 +196,11 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
   t.test('is given the records that the application restores from a backup', async t => {
     const store = await startStore(t, { persistence: { adapter: new MemoryAdapter() } })
     const { connect } = await serve(t, {}, { store })
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
-    await insert(client, {})
+    await insertItem(client, {})
     const { id } = await store.createBackup()
-    await insert(client, {})
+    await insertItem(client, {})
     const { data, subscriptionId } = await subscribe(client, 'count')
     t.equal(data, 2)
     await store.restoreBackup(id)
@@ -209,11 +209,11 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
 
   t.test('goes on when the application changes the schema itself', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const { subscriptionId } = await subscribe(client, 'count')
     await store.updateBucket('items', { addFields: { note: { type: 'string' } } })
-    await insert(client, {})
+    await insertItem(client, {})
     t.equal((await client.push(subscriptionId))['data'], 1)
   })
 
@@ -230,7 +230,7 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
 
   t.test('hears of it also when it is the client itself that drops the bucket', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const { subscriptionId } = await subscribe(client, 'count')
     await client.ask('store.dropBucket', { name: items })
@@ -240,18 +240,18 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
 
   t.test('is refused when that happens during its first evaluation', async t => {
     const { connect, store, app } = await serve(t)
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     store.defineQuery('slow', async ctx => {
-      const result = await count(ctx)
-      await turnstile.pass()
+      const result = await countItems(ctx)
+      await barrier.pass()
       return result
     })
     const [client, admin] = [await connect(), await connect()]
     const code = client.code('store.subscribe', { query: 'slow' })
-    await turnstile.held()
+    await barrier.held()
     await admin.ask('store.undefineQuery', { name: 'slow' })
     t.equal(await code, 'QUERY_NOT_DEFINED')
-    turnstile.open()
+    barrier.open()
     await client.settled()
     t.same(client.waiting, [])
     t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 0)
@@ -268,7 +268,7 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
     await client.ask('store.defineQuery', { name: 'count', config })
     const fresh = await subscribe(client, 'count')
     t.not(fresh.subscriptionId, old.subscriptionId)
-    await insert(client, {})
+    await insertItem(client, {})
     t.match(await client.push(), { subscriptionId: fresh.subscriptionId, data: 1 })
     await client.settled()
     t.same(client.waiting, [])
@@ -277,11 +277,11 @@ t.test('[G-E7] a subscription that loses its query or bucket', t => {
   t.test('does not concern queries of other buckets', async t => {
     const { connect, store } = await serve(t)
     await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string' } } })
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     await subscribe(client, 'count')
     await client.ask('store.dropBucket', { name: 'notes' })
-    await insert(client, {})
+    await insertItem(client, {})
     t.equal((await client.next())['type'], 'push')
   })
   t.end()

@@ -2,12 +2,12 @@ import t, { type Test } from 'tap'
 import { noexPlugin } from '../../../lib/index.js'
 import { serve, startStore } from '../../support/service.js'
 import { Barrier } from '../../support/barrier.js'
-import { count, defineCounted, insert, items, subscribe } from '../../support/live-queries.js'
+import { countItems, defineCounted, insertItem, items, subscribe } from '../../support/live-queries.js'
 
 t.test('limits', t => {
   t.test('refuse a subscription too many of one connection, before the fields are looked at', async t => {
     const { connect, store } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 2 } })
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const [client, other] = [await connect(), await connect()]
     const { subscriptionId } = await subscribe(client, 'count')
     await subscribe(client, 'count')
@@ -23,18 +23,18 @@ t.test('limits', t => {
 
   t.test('[G-E9] hold for all connections together when they subscribe at once', async t => {
     const { connect, store, app } = await serve(t, { connectionLimits: { maxTotalSubscriptions: 3 } })
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     defineCounted<number>(store, 'slow', async (ctx, n) => {
-      await turnstile.pass()
-      return [n, await count(ctx)]
+      await barrier.pass()
+      return [n, await countItems(ctx)]
     })
     const clients = await Promise.all(Array.from({ length: 8 }, async () => await connect()))
     const replies = clients.map(
       async (client, n) => await client.request('store.subscribe', { query: 'slow', params: n })
     )
-    await turnstile.held()
+    await barrier.held()
     await (await connect()).settled()
-    turnstile.open()
+    barrier.open()
     const kinds = (await Promise.all(replies)).map(reply => reply['code'] ?? reply['type'])
     t.equal(kinds.filter(kind => kind === 'result').length, 3)
     t.equal(kinds.filter(kind => kind === 'RATE_LIMITED').length, 5)
@@ -43,7 +43,7 @@ t.test('limits', t => {
 
   t.test('[G-E9] hold for one connection that pipelines its subscriptions', async t => {
     const { connect, store } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 3 } })
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const replies = await Promise.all(
       Array.from({ length: 8 }, async () => await client.request('store.subscribe', { query: 'count' }))
@@ -55,24 +55,24 @@ t.test('limits', t => {
   })
 
   t.test(
-    'give places back when a connection ends, also one whose subscription is being evaluated',
+    'release slots when a connection ends, also one whose subscription is being evaluated',
     async t => {
       const { connect, store, app } = await serve(t, { connectionLimits: { maxTotalSubscriptions: 2 } })
-      const turnstile = new Barrier()
-      store.defineQuery('count', count)
+      const barrier = new Barrier()
+      store.defineQuery('count', countItems)
       store.defineQuery('slow', async ctx => {
-        await turnstile.pass()
-        return await count(ctx)
+        await barrier.pass()
+        return await countItems(ctx)
       })
       const [gone, stays] = [await connect(), await connect()]
       await subscribe(gone, 'count')
       gone.send({ id: 99, type: 'store.subscribe', query: 'slow' })
-      await turnstile.held()
+      await barrier.held()
       t.equal(await stays.code('store.subscribe', { query: 'count' }), 'RATE_LIMITED')
       gone.ws.terminate()
       while (app.noex.connectionCount > 1) await stays.settled()
       t.equal((await app.noex.getStats()).connections.totalStoreSubscriptions, 0)
-      turnstile.open()
+      barrier.open()
       await stays.settled()
       await subscribe(stays, 'count')
       await subscribe(stays, 'count')
@@ -83,7 +83,7 @@ t.test('limits', t => {
 
   t.test('may be 0', async t => {
     const { connect, store } = await serve(t, { connectionLimits: { maxSubscriptionsPerConnection: 0 } })
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     t.equal(await (await connect()).code('store.subscribe', { query: 'count' }), 'RATE_LIMITED')
   })
   t.end()
@@ -107,11 +107,11 @@ t.test('two instances on one store', t => {
       key: 'id',
       schema: { id: { type: 'string' }, item: { type: 'string', ref: 'items' } }
     })
-    const runs = defineCounted(store, 'count', count)
+    const runs = defineCounted(store, 'count', countItems)
     const [a, b] = [await connect('/'), await connect('/b')]
     await subscribe(a, 'count')
     await subscribe(b, 'count')
-    await insert(b, {})
+    await insertItem(b, {})
     t.equal((await a.push())['data'], 1)
     t.equal((await b.push())['data'], 1)
     await a.ask('store.clear', { bucket: items })
@@ -123,7 +123,7 @@ t.test('two instances on one store', t => {
   t.test('notice each other\'s dropBucket and undefineQuery', async t => {
     const { connect, store } = await serveTwice(t)
     await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string' } } })
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     store.defineQuery('notes', async ctx => await ctx.bucket('notes').count())
     const [a, b] = [await connect('/'), await connect('/b')]
     const [first, second] = [await subscribe(a, 'count'), await subscribe(b, 'notes')]
@@ -157,7 +157,7 @@ t.test('two instances on one store', t => {
 t.test('the number of subscriptions', t => {
   t.test('is told by statistics, the list of queries and the list of connections', async t => {
     const { connect, store, app } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     store.defineQuery<{ id: string }>('one', async (ctx, { id }) => await ctx.bucket(items).get(id))
     const [a, b] = [await connect(), await connect()]
     const { subscriptionId } = await subscribe(a, 'count')
@@ -209,21 +209,21 @@ t.test('the number of subscriptions', t => {
     })
   })
 
-  t.test('[G-E12] returns to nothing, and so does the work, when everybody has left', async t => {
+  t.test('[G-E12] returns to nothing, and so does the work, when every client has left', async t => {
     const { connect, store } = await serve(t)
     const runs = defineCounted<{ id: string }>(store, 'mixed', async (ctx, { id }) => [
       await ctx.bucket(items).get(id),
-      await count(ctx)
+      await countItems(ctx)
     ])
     const client = await connect()
     for (let round = 0; round < 20; round++) {
       const { subscriptionId } = await subscribe(client, 'mixed', { id: `${round % 3}` })
-      await insert(client, {})
+      await insertItem(client, {})
       await client.push()
       await client.ask('store.unsubscribe', { subscriptionId })
     }
     const before = runs.count
-    await insert(client, {})
+    await insertItem(client, {})
     await client.settled()
     t.equal(runs.count, before)
     t.equal((await client.ask('store.stats')).queries.activeSubscriptions, 0)

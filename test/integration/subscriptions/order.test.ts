@@ -4,39 +4,39 @@ import type { QueryContext } from '@hamicek/noex-store'
 import type { Frame, TestClient } from '../../support/client.js'
 import { serve } from '../../support/service.js'
 import { Barrier } from '../../support/barrier.js'
-import { count, framesOf, insert, items, sortedById, subscribe } from '../../support/live-queries.js'
+import { countItems, framesOf, insertItem, items, sortedById, subscribe } from '../../support/live-queries.js'
 
 t.test('the order of result and pushes', t => {
-  t.test('[G-E3] puts the result before the first push when somebody writes meanwhile', async t => {
+  t.test('[G-E3] puts the result before the first push when another client writes meanwhile', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     store.defineQuery('slow', async ctx => {
-      const result = await count(ctx)
-      await turnstile.pass()
+      const result = await countItems(ctx)
+      await barrier.pass()
       return result
     })
     const [client, writer] = [await connect(), await connect()]
     const frames = framesOf(client)
     const reply = subscribe(client, 'slow')
-    await turnstile.held()
-    await insert(writer, {})
-    await insert(writer, {})
-    await turnstile.release()
+    await barrier.held()
+    await insertItem(writer, {})
+    await insertItem(writer, {})
+    await barrier.release()
     t.equal((await reply).data, 0)
-    await turnstile.release()
+    await barrier.release()
     t.equal((await client.push())['data'], 2)
     t.same(frames.map(frame => frame['type']), ['result', 'push'])
-    turnstile.open()
+    barrier.open()
   })
 
   t.test('[G-E3] never sends a result that is older than an earlier push, under constant writing', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const [client, writer] = [await connect(), await connect()]
     const frames = framesOf(client)
     const stop = new AbortController()
     const written = (async () => {
-      for (let n = 0; !stop.signal.aborted; n++) await insert(writer, { n })
+      for (let n = 0; !stop.signal.aborted; n++) await insertItem(writer, { n })
     })()
     for (let i = 0; i < 50; i++) {
       const { subscriptionId } = await subscribe(client, 'count')
@@ -66,20 +66,20 @@ t.test('the order of result and pushes', t => {
     }
   })
 
-  t.test('[G-E3] gives whoever subscribes after a write a result that has it', async t => {
+  t.test('[G-E3] gives a client that subscribes after a write a result that has it', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     store.defineQuery('slow', async ctx => {
-      const result = await count(ctx)
-      await turnstile.pass()
+      const result = await countItems(ctx)
+      await barrier.pass()
       return result
     })
     const [early, late] = [await connect(), await connect()]
     const first = subscribe(early, 'slow')
-    await turnstile.held()
-    await insert(late, {})
+    await barrier.held()
+    await insertItem(late, {})
     const second = subscribe(late, 'slow')
-    turnstile.open()
+    barrier.open()
     t.equal((await first).data, 0)
     t.equal((await second).data, 1, 'not that of the evaluation that was under way')
     t.equal((await early.push())['data'], 1)
@@ -89,32 +89,32 @@ t.test('the order of result and pushes', t => {
 
   t.test('[G-E4] ends a slow query on the final state, one run at a time', async t => {
     const { connect, store } = await serve(t)
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     let running = 0
     store.defineQuery('slow', async ctx => {
       t.equal(++running, 1)
-      const result = await count(ctx)
-      await turnstile.pass()
+      const result = await countItems(ctx)
+      await barrier.pass()
       running--
       return result
     })
     const client = await connect()
     const reply = subscribe(client, 'slow')
-    await turnstile.release()
+    await barrier.release()
     await reply
-    await insert(client, {})
-    await turnstile.held()
-    for (let n = 2; n <= 10; n++) await insert(client, {})
+    await insertItem(client, {})
+    await barrier.held()
+    for (let n = 2; n <= 10; n++) await insertItem(client, {})
     await client.settled()
-    t.equal(turnstile.passed, 2, 'changes during a run wait')
-    await turnstile.release()
+    t.equal(barrier.passed, 2, 'changes during a run wait')
+    await barrier.release()
     t.equal((await client.push())['data'], 1)
-    await turnstile.release()
+    await barrier.release()
     t.equal((await client.push())['data'], 10)
     await client.settled()
-    t.equal(turnstile.passed, 3)
+    t.equal(barrier.passed, 3)
     t.same(client.waiting, [])
-    turnstile.open()
+    barrier.open()
   })
   t.end()
 })
@@ -122,13 +122,13 @@ t.test('the order of result and pushes', t => {
 t.test('[G-E5] clearing a bucket', t => {
   t.test('pushes the empty result', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     store.defineQuery<string>(
       'one',
       (async (ctx: QueryContext, id: string) => await ctx.bucket(items).get(id)) as never
     )
     const [client, writer] = [await connect(), await connect()]
-    await insert(writer, { id: 'a' })
+    await insertItem(writer, { id: 'a' })
     const list = await subscribe(client, 'count')
     const one = await subscribe(client, 'one', 'a')
     await writer.ask('store.clear', { bucket: items })
@@ -142,13 +142,13 @@ t.test('[G-E5] clearing a bucket', t => {
       key: 'id',
       schema: { id: { type: 'string' }, item: { type: 'string', ref: 'items' } }
     })
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     store.defineQuery<string>(
       'one',
       (async (ctx: QueryContext, id: string) => await ctx.bucket(items).get(id)) as never
     )
     const client = await connect()
-    await insert(client, { id: 'a' })
+    await insertItem(client, { id: 'a' })
     await client.ask('store.insert', { bucket: 'notes', data: { id: 'n', item: 'a' } })
     const list = await subscribe(client, 'count')
     const one = await subscribe(client, 'one', 'a')
@@ -159,7 +159,7 @@ t.test('[G-E5] clearing a bucket', t => {
   t.end()
 })
 
-t.test('whatever three clients do, each ends up knowing the last state', async t => {
+t.test('three clients in any interleaving each end up with the last state', async t => {
   const { connect, store } = await serve(t)
   const queries: Array<{ query: string, params?: unknown }> = [
     { query: 'list' }, { query: 'total' }, { query: 'lazy' },
@@ -192,7 +192,7 @@ t.test('whatever three clients do, each ends up knowing the last state', async t
   await t.resolves(fc.assert(fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async steps => {
     await store.bucket(items).deleteMany({})
     const clients = await Promise.all([connect(), connect(), connect()])
-    /** What each client knows of each of its subscriptions. */
+    /** The last data of each subscription of each client. */
     const known = clients.map(() => new Map<string, { query: number, value: unknown }>())
     clients.forEach((client, who) => client.ws.on('message', data => {
       const frame = JSON.parse(String(data)) as Frame

@@ -1,6 +1,15 @@
 import t from 'tap'
 import { serve, startStore } from '../../support/service.js'
-import { all, count, defineCounted, framesOf, insert, items, sortedById, subscribe } from '../../support/live-queries.js'
+import {
+  allItems,
+  countItems,
+  defineCounted,
+  framesOf,
+  insertItem,
+  items,
+  sortedById,
+  subscribe
+} from '../../support/live-queries.js'
 
 t.test('a subscription', t => {
   t.test(
@@ -9,11 +18,11 @@ t.test('a subscription', t => {
       const { connect } = await serve(t)
       const client = await connect()
       await client.ask('store.defineQuery', { name: 'list', config: sortedById })
-      await insert(client, { id: 'a', n: 1 })
+      await insertItem(client, { id: 'a', n: 1 })
       const { subscriptionId, data } = await subscribe(client, 'list')
       t.match(subscriptionId, /^sub-./)
       t.match(data, [{ id: 'a', n: 1 }])
-      await insert(client, { id: 'b', n: 2 })
+      await insertItem(client, { id: 'b', n: 2 })
       const push = await client.push()
       t.same(Object.keys(push), ['type', 'channel', 'subscriptionId', 'data'])
       t.match(push, {
@@ -40,18 +49,18 @@ t.test('a subscription', t => {
       config: { bucket: items, aggregate: { function: 'sum', field: 'n' } }
     })
     t.equal((await subscribe(client, 'total')).data, 0)
-    await insert(client, { n: 7 })
+    await insertItem(client, { n: 7 })
     t.equal((await client.push())['data'], 7)
   })
 
   t.test('sends the result of a change before the push that it causes', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const frames = framesOf(client)
     await subscribe(client, 'count')
     for (let n = 1; n <= 20; n++) {
-      await insert(client, { n })
+      await insertItem(client, { n })
       await client.push()
     }
     t.same(
@@ -66,7 +75,7 @@ t.test('a subscription', t => {
       (await ctx.bucket(items).all()).map(item => item['name'])
     )
     const client = await connect()
-    const record = await insert(client, { name: 'a', n: 1 })
+    const record = await insertItem(client, { name: 'a', n: 1 })
     await subscribe(client, 'names')
     await client.ask('store.update', { bucket: items, key: record.id, data: { n: 2 } })
     await client.settled()
@@ -84,7 +93,7 @@ t.test('a subscription', t => {
     const reply = await client.request('store.subscribe', { query: 'one', params: { id: 'a' } })
     t.equal(reply['data'].data, null)
     t.ok('data' in reply['data'])
-    await insert(client, { id: 'a' })
+    await insertItem(client, { id: 'a' })
     t.match((await client.push())['data'], { id: 'a' })
     await client.ask('store.delete', { bucket: items, key: 'a' })
     const push = await client.push()
@@ -128,7 +137,7 @@ t.test('a subscription', t => {
 
   t.test('pushes when the application writes to the store itself', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     await subscribe(client, 'count')
     await store.bucket(items).insert({ n: 1 })
@@ -140,16 +149,16 @@ t.test('a subscription', t => {
 t.test('unsubscribing', t => {
   t.test('ends the pushes of this id: none follows the result', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const other = await connect()
     const { subscriptionId } = await subscribe(client, 'count')
     await subscribe(other, 'count')
-    await insert(client, {})
+    await insertItem(client, {})
     await client.push()
     await other.push()
     t.same(await client.ask('store.unsubscribe', { subscriptionId }), { unsubscribed: true })
-    await insert(client, {})
+    await insertItem(client, {})
     await other.push()
     await client.settled()
     t.same(client.waiting, [])
@@ -157,8 +166,8 @@ t.test('unsubscribing', t => {
 
   t.test('is NOT_FOUND for an id that this connection does not have', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
-    store.defineQuery('all', all)
+    store.defineQuery('count', countItems)
+    store.defineQuery('all', allItems)
     const [client, other] = [await connect(), await connect()]
     const { subscriptionId } = await subscribe(other, 'count')
     await subscribe(client, 'all')
@@ -172,30 +181,30 @@ t.test('unsubscribing', t => {
 
   t.test('leaves the other subscribers of the query alone, on the same connection too', async t => {
     const { connect, store } = await serve(t)
-    const runs = defineCounted(store, 'count', count)
+    const runs = defineCounted(store, 'count', countItems)
     const client = await connect()
     const first = await subscribe(client, 'count')
     const second = await subscribe(client, 'count')
     await client.ask('store.unsubscribe', { subscriptionId: first.subscriptionId })
-    await insert(client, {})
+    await insertItem(client, {})
     t.equal((await client.push())['subscriptionId'], second.subscriptionId)
     await client.ask('store.unsubscribe', { subscriptionId: second.subscriptionId })
     const before = runs.count
-    await insert(client, {})
+    await insertItem(client, {})
     await client.settled()
-    t.equal(runs.count, before, 'a query that nobody watches is not evaluated')
+    t.equal(runs.count, before, 'a query without subscribers is not evaluated')
     t.same(client.waiting, [])
   })
 
   t.test('lets the same query be subscribed again, with the present result', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     for (let n = 0; n < 5; n++) {
       const { subscriptionId, data } = await subscribe(client, 'count')
       t.equal(data, n)
       await client.ask('store.unsubscribe', { subscriptionId })
-      await insert(client, {})
+      await insertItem(client, {})
     }
     await client.settled()
     t.same(client.waiting, [])
@@ -206,7 +215,7 @@ t.test('unsubscribing', t => {
 t.test('subscription ids', t => {
   t.test('[G-E11] differ on one connection and tell nothing about how many there are', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const ids = new Set<string>()
     for (let i = 0; i < 20; i++) ids.add((await subscribe(client, 'count')).subscriptionId)
@@ -216,11 +225,11 @@ t.test('subscription ids', t => {
 
   t.test('give each of two subscriptions to one query its own push', async t => {
     const { connect, store } = await serve(t)
-    store.defineQuery('count', count)
+    store.defineQuery('count', countItems)
     const client = await connect()
     const first = await subscribe(client, 'count')
     const second = await subscribe(client, 'count')
-    await insert(client, {})
+    await insertItem(client, {})
     t.equal((await client.push(first.subscriptionId))['data'], 1)
     t.equal((await client.push(second.subscriptionId))['data'], 1)
   })

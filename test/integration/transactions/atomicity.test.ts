@@ -1,5 +1,5 @@
 import t from 'tap'
-import { accounts, refusal, transact, withAccounts } from '../../support/transactions.js'
+import { readAccounts, rejectedTransaction, transact, withAccounts } from '../../support/transactions.js'
 
 const untouched = [['a', 5, 1], ['b', 7, 1]]
 
@@ -91,12 +91,12 @@ t.test('All entries take effect, or none', async t => {
       [entry, write],
       [insert('items', { id: 'x' }), entry, insert('brief', { id: 'y' })]
     ]) {
-      const reply = await refusal(client, ...operations)
+      const reply = await rejectedTransaction(client, ...operations)
       t.match(reply, { type: 'error', code, ...(details && { details }) }, title)
       const place = `operations[${operations.indexOf(entry)}]: `
       t.ok(reply['message'].startsWith(place), `"${reply['message']}" names ${place}`)
     }
-    t.same(await accounts(client), untouched, 'nothing was written')
+    t.same(await readAccounts(client), untouched, 'nothing was written')
   }
   t.match((await client.ask('store.stats')).records.perBucket, { items: 0, brief: 0, log: 1 })
   t.match(
@@ -115,11 +115,17 @@ t.test('G-F7 an entry may expect a version', async t => {
   )
   const stale = { code: 'CONFLICT', details: { bucket, key: 'a', expectedVersion: 1, version: 2 } }
   t.match(
-    await refusal(client, { op: 'update', bucket, key: 'a', data: { balance: 7 }, expectedVersion: 1 }),
+    await rejectedTransaction(client, {
+      op: 'update',
+      bucket,
+      key: 'a',
+      data: { balance: 7 },
+      expectedVersion: 1
+    }),
     stale
   )
-  t.match(await refusal(client, { op: 'delete', bucket, key: 'a', expectedVersion: 1 }), stale)
-  t.match(await refusal(client, { op: 'delete', bucket, key: 'nope', expectedVersion: 1 }), {
+  t.match(await rejectedTransaction(client, { op: 'delete', bucket, key: 'a', expectedVersion: 1 }), stale)
+  t.match(await rejectedTransaction(client, { op: 'delete', bucket, key: 'nope', expectedVersion: 1 }), {
     code: 'CONFLICT',
     details: { key: 'nope', version: null }
   })
@@ -128,7 +134,7 @@ t.test('G-F7 an entry may expect a version', async t => {
     { op: 'update', bucket, key: 'b', data: { balance: 2 }, expectedVersion: 2 }
   ), [{ _version: 2 }, { _version: 3 }], 'a version that the transaction itself has made counts')
   await transact(client, { op: 'delete', bucket, key: 'a', expectedVersion: 2 })
-  t.same(await accounts(client), [['b', 2, 3]])
+  t.same(await readAccounts(client), [['b', 2, 3]])
 })
 
 t.test('A record that another writer changes meanwhile answers CONFLICT', async t => {
@@ -167,7 +173,7 @@ t.test('A record that another writer changes meanwhile answers CONFLICT', async 
   for (const [title, entry, meanwhile, undo] of table) {
     interfere = meanwhile
     t.match(
-      await refusal(client, log, entry),
+      await rejectedTransaction(client, log, entry),
       { code: 'CONFLICT', details: { bucket: 'accounts', key: String } },
       title
     )
@@ -192,7 +198,7 @@ t.test('Transactions that race for one record do not lose an update', async t =>
   let confirmed = 0
   await Promise.all(clients.map(async client => {
     for (let n = 0; n < 10; n++) {
-      const reply = await refusal(
+      const reply = await rejectedTransaction(
         client,
         { op: 'get', bucket: 'accounts', key: 'a' },
         { op: 'update', bucket: 'accounts', key: 'a', data: {} },
@@ -220,7 +226,7 @@ t.test('A live query is told once of what a transaction did', async t => {
     { op: 'update', bucket: 'accounts', key: 'b', data: { balance: 20 } }
   )
   t.match(await client.push(subscriptionId), { data: 20 })
-  await refusal(
+  await rejectedTransaction(
     client,
     { op: 'update', bucket: 'accounts', key: 'a', data: { balance: 1 } },
     { op: 'update', bucket: 'accounts', key: 'nope', data: {} }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Frame } from '../../support/client.js'
-import { accounts, refusal, transact, withAccounts } from '../../support/transactions.js'
+import { readAccounts, rejectedTransaction, transact, withAccounts } from '../../support/transactions.js'
 
 t.test('Every kind of entry gives the result of its operation', async t => {
   const { client } = await withAccounts(t)
@@ -59,7 +59,7 @@ t.test('Every kind of entry gives the result of its operation', async t => {
     t.same(Object.keys(results[index]), ['index', 'data'])
     t.match(results[index].data, expected, JSON.stringify(entry))
   })
-  t.same(await accounts(client), [['a', 6, 2], ['b', 8, 2], ['f', 9, 1]])
+  t.same(await readAccounts(client), [['a', 6, 2], ['b', 8, 2], ['f', 9, 1]])
 })
 
 t.test('Later entries see what earlier ones did', async t => {
@@ -92,7 +92,7 @@ t.test('Later entries see what earlier ones did', async t => {
       [{ id: 'b' }]
     ]
   )
-  t.same(await accounts(client), [['b', 7, 1]])
+  t.same(await readAccounts(client), [['b', 7, 1]])
 })
 
 t.test('groupBy answers as the operation does', async t => {
@@ -131,7 +131,7 @@ t.test('The message of an entry that fails is that of the operation, behind its 
   ]
   for (const [op, fields] of table) {
     const alone = await client.request(`store.${op}`, fields)
-    const inside = await refusal(client, get, get, { op, ...fields })
+    const inside = await rejectedTransaction(client, get, get, { op, ...fields })
     const { id: _, ...expected }: Frame = { ...alone, message: `operations[2]: ${alone['message']}` }
     t.match(inside, { type: 'error', ...expected }, expected['message'])
   }
@@ -181,7 +181,7 @@ t.test('Entries are checked before any runs', async t => {
     [entry({ op: 'groupBy', aggregate: undefined }), '.aggregate: ']
   ].map(([value, at]) => [value, String(at)])
   for (const [value, at] of table) {
-    const reply = await refusal(client, write, write, value as object)
+    const reply = await rejectedTransaction(client, write, write, value as object)
     t.match(reply, { code: 'VALIDATION_ERROR' }, JSON.stringify(value))
     t.ok(reply['message'].startsWith(`operations[2]${at}`), `"${reply['message']}" names operations[2]${at}`)
   }

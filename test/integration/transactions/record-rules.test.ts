@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Frame } from '../../support/client.js'
-import { refusal, transact, withAccounts } from '../../support/transactions.js'
+import { rejectedTransaction, transact, withAccounts } from '../../support/transactions.js'
 
 t.test('G-F5 one key may be written several times', async t => {
   const { client } = await withAccounts(t)
@@ -31,7 +31,7 @@ t.test('G-F1 no record takes the place of one that the transaction has inserted'
   const { client } = await withAccounts(t)
   t.equal(
     (
-      await refusal(
+      await rejectedTransaction(
         client,
         { op: 'insert', bucket: 'accounts', data: { id: 'c', balance: 1 } },
         { op: 'insert', bucket: 'accounts', data: { id: 'c', balance: 2 } }
@@ -41,7 +41,7 @@ t.test('G-F1 no record takes the place of one that the transaction has inserted'
   )
   t.equal(
     (
-      await refusal(
+      await rejectedTransaction(
         client,
         { op: 'insert', bucket: 'fixed', data: { n: 1 } },
         { op: 'insert', bucket: 'fixed', data: { n: 2 } }
@@ -52,7 +52,7 @@ t.test('G-F1 no record takes the place of one that the transaction has inserted'
   )
   t.equal(
     (
-      await refusal(
+      await rejectedTransaction(
         client,
         { op: 'upsert', bucket: 'fixed', data: { n: 1 } },
         { op: 'upsert', bucket: 'fixed', data: { n: 2 } }
@@ -74,7 +74,7 @@ t.test('G-F1 no record takes the place of one that the transaction has inserted'
 
   let stored = 0
   for (let n = 0; n < 20; n++) {
-    const reply = await refusal(
+    const reply = await rejectedTransaction(
       client,
       { op: 'insert', bucket: 'timed', data: {} },
       { op: 'upsert', bucket: 'timed', data: {} },
@@ -101,7 +101,7 @@ t.test('G-F6 references hold inside a transaction', async t => {
   const [entry] = await client.ask('store.all', { bucket: 'log' })
   t.equal(
     (
-      await refusal(
+      await rejectedTransaction(
         client,
         { op: 'delete', bucket: 'accounts', key: 'a' },
         { op: 'update', bucket: 'log', key: entry.id, data: { account: 'a' } }
@@ -112,7 +112,7 @@ t.test('G-F6 references hold inside a transaction', async t => {
   )
   t.equal(
     (
-      await refusal(
+      await rejectedTransaction(
         client,
         { op: 'insert', bucket: 'log', data: { account: 'a' } },
         { op: 'delete', bucket: 'accounts', key: 'a' }
@@ -122,13 +122,24 @@ t.test('G-F6 references hold inside a transaction', async t => {
     'one that it has inserted holds'
   )
   t.equal(
-    (await refusal(client, { op: 'updateMany', bucket: 'log', filter: {}, data: { account: 'nope' } }))[
-      'code'
-    ],
+    (
+      await rejectedTransaction(client, {
+        op: 'updateMany',
+        bucket: 'log',
+        filter: {},
+        data: { account: 'nope' }
+      })
+    )['code'],
     'VALIDATION_ERROR'
   )
   t.equal(
-    (await refusal(client, { op: 'upsert', bucket: 'log', data: { id: entry.id, account: 'nope' } }))['code'],
+    (
+      await rejectedTransaction(client, {
+        op: 'upsert',
+        bucket: 'log',
+        data: { id: entry.id, account: 'nope' }
+      })
+    )['code'],
     'VALIDATION_ERROR'
   )
 

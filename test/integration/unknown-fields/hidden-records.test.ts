@@ -2,7 +2,7 @@ import t from 'tap'
 import type { PermissionConfig } from '../../../lib/index.js'
 import type { TestClient } from '../../support/client.js'
 import { serve } from '../../support/service.js'
-import { people, ways } from '../../support/unknown-fields.js'
+import { peopleBucket, waysToNameField } from '../../support/unknown-fields.js'
 
 t.test('Who sees some records only is not told of the fields of others', async t => {
   const permissions: PermissionConfig = {
@@ -16,7 +16,7 @@ t.test('Who sees some records only is not told of the fields of others', async t
     t,
     { auth: { validate: token => ({ userId: token, roles: [token] }), permissions } }
   )
-  await store.defineBucket('people', people)
+  await store.defineBucket('people', peopleBucket)
   await store.bucket('people').insert({ id: 'a', name: 'other', salary: 1 })
   const as = async (role: string) => {
     const client = await connect()
@@ -44,7 +44,7 @@ t.test('No answer tells which fields the records have that a row rule hides', as
     t,
     { auth: { validate: token => ({ userId: token, roles: ['own'] }), permissions } }
   )
-  await store.defineBucket('people', people)
+  await store.defineBucket('people', peopleBucket)
   await store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string' } } })
   for (const bucket of ['people', 'notes']) {
     await store.bucket(bucket).insert({ id: 'a', name: 'bob', secret: 1 })
@@ -59,14 +59,14 @@ t.test('No answer tells which fields the records have that a row rule hides', as
     return JSON.stringify(reply).replaceAll(name, 'NAME')
   }
   const increment = (field: string): object => ({ bucket: 'people', key: 'b', field, by: 1 })
-  const more: typeof ways = [
+  const more: typeof waysToNameField = [
     ['store.increment', increment, ''],
     ['store.transaction', field => ({ operations: [{ op: 'increment', ...increment(field) }] }), ''],
     ['store.transaction', field => ({
       operations: [{ op: 'count', bucket: 'people', filter: { [field]: 1 } }]
     }), '']
   ]
-  for (const [type, fields] of [...ways, ...more]) {
+  for (const [type, fields] of [...waysToNameField, ...more]) {
     for (const [hidden, unknown] of [
       ['secret', 'nothing'],
       ['secret.x', 'nothing.x'],

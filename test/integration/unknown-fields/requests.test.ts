@@ -1,26 +1,22 @@
 import t, { type Test } from 'tap'
 import { Store } from '@hamicek/noex-store'
 import { MemoryAdapter } from '../../../lib/exports/store.js'
-import type { TestClient } from '../../support/client.js'
-import { serve, startStore, type Served } from '../../support/service.js'
-import { people, ways } from '../../support/unknown-fields.js'
-
-interface Setting extends Served {
-  readonly client: TestClient
-}
+import { serve, serveBuckets, startStore, type ServedClient } from '../../support/service.js'
+import { peopleBucket, waysToNameField } from '../../support/unknown-fields.js'
 
 /** A bucket `people` with the record a, and one without a schema of its own, `notes`. */
-async function withPeople (t: Test): Promise<Setting> {
-  const served = await serve(t)
-  await served.store.defineBucket('people', people)
-  await served.store.defineBucket('notes', { key: 'id', schema: { id: { type: 'string' } } })
+async function withPeople (t: Test): Promise<ServedClient> {
+  const served = await serveBuckets(t, {
+    people: peopleBucket,
+    notes: { key: 'id', schema: { id: { type: 'string' } } }
+  })
   await served.store.bucket('people').insert({ id: 'a', name: 'Ann', age: 30 })
-  return { ...served, client: await served.connect() }
+  return served
 }
 
 t.test('A field that no record has is refused with the nearest one, wherever it is named', async t => {
   const { client } = await withPeople(t)
-  for (const [type, fields, path] of ways) {
+  for (const [type, fields, path] of waysToNameField) {
     t.match(await client.request(type, { bucket: 'people', ...fields('nmae') }), {
       code: 'VALIDATION_ERROR',
       message: `${path.replace(
@@ -140,7 +136,10 @@ t.test('A member that a record has beside the schema is a field, however it was 
   t.equal(await asks('added'), 'result', 'so is a field that was added to the schema')
   t.equal(await asks('insert'), 'result')
   await client.ask('store.dropBucket', { name: 'people' })
-  await client.ask('store.defineBucket', { name: 'people', config: { key: 'id', schema: people.schema } })
+  await client.ask('store.defineBucket', {
+    name: 'people',
+    config: { key: 'id', schema: peopleBucket.schema }
+  })
   t.equal(await asks('insert'), 'error', 'a bucket that is defined anew begins anew')
 })
 
@@ -194,7 +193,7 @@ t.test('A bucket without a schema is known by its records', async t => {
 
 t.test('Records that were there before the service, and that come without events, are known', async t => {
   const store = await startStore(t)
-  await store.defineBucket('people', people)
+  await store.defineBucket('people', peopleBucket)
   await store.bucket('people').insertMany(Array.from(
     { length: 3_000 },
     (_, i) => ({ id: `${i}`, ...(i === 2_999 && { last: 1 }) })
@@ -208,7 +207,7 @@ t.test('Records that were there before the service, and that come without events
   t.equal(await client.code('store.where', { bucket: 'people', filter: { lsat: 1 } }), 'VALIDATION_ERROR')
   await store.rebuildBucket(
     'people',
-    people,
+    peopleBucket,
     records => records.map(([key, record]) => [key, { ...record, rebuilt: 1 }])
   )
   t.match(await client.request('store.count', { bucket: 'people', filter: { rebuilt: 1 } }), { data: 3_000 })
@@ -217,12 +216,12 @@ t.test('Records that were there before the service, and that come without events
 t.test('Records that come from the storage are known', async t => {
   const adapter = new MemoryAdapter()
   const first = await Store.start({ name: 'kept', persistence: { adapter } })
-  await first.defineBucket('people', people)
+  await first.defineBucket('people', peopleBucket)
   await first.bucket('people').insert({ id: 'a', stored: 1 })
   await first.stop()
   const store = await startStore(t, { name: 'kept', persistence: { adapter } })
   const { connect } = await serve(t, {}, { store })
-  await store.defineBucket('people', people)
+  await store.defineBucket('people', peopleBucket)
   const client = await connect()
   t.match(
     await client.request('store.where', { bucket: 'people', filter: { stored: 1 } }),

@@ -3,7 +3,7 @@ import type { PermissionConfig } from '../../../lib/index.js'
 import { serve, startStore } from '../../support/service.js'
 import { serveAccounts } from '../../support/identity.js'
 import { logInto } from '../../support/log-into.js'
-import { people } from '../../support/unknown-fields.js'
+import { peopleBucket } from '../../support/unknown-fields.js'
 
 interface Line {
   readonly level: number
@@ -19,7 +19,7 @@ function warnings (): { readonly lines: Line[], readonly fastify: object } {
 t.test('A query with a field that no record has is defined, with a warning in the log', async t => {
   const { lines, fastify } = warnings()
   const store = await startStore(t)
-  await store.defineBucket('people', people)
+  await store.defineBucket('people', peopleBucket)
   await store.bucket('people').insert({ id: 'a', name: 'Ann', extra: 1 })
   store.defineDeclarativeQuery(
     'early',
@@ -61,7 +61,7 @@ t.test('A query with a field that no record has is defined, with a warning in th
 t.test('A row rule with a field that no record has is a warning in the log', async t => {
   const { lines, fastify } = warnings()
   const store = await startStore(t)
-  await store.defineBucket('people', people)
+  await store.defineBucket('people', peopleBucket)
   await store.bucket('people').insert({ id: 'a', name: 'Ann' })
   const permissions: PermissionConfig = {
     rules: [
