@@ -249,7 +249,7 @@ t.test('the rules', async t => {
   })
 
   t.test(
-    'an order that is not paid in time is called to mind, also after a restart; a paid or cancelled one is not',
+    'an order that is not paid in time is reported, also after a restart; a paid or cancelled one is not',
     async t => {
       const directory = temporaryDirectory(t)
       const first = await open(t, directory)

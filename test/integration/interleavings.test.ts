@@ -30,7 +30,9 @@ const revocations = [
   'identity.logout'
 ] as const
 
-t.test('[G-B6] after a revocation has resolved, nothing is pushed and nothing written, in any order of events', { timeout: 300_000 }, async t => {
+t.test('[G-B6] after a revocation has resolved, nothing is pushed or written, in any order of events', {
+  timeout: 300_000
+}, async t => {
   const store = await startStore(t)
   await store.defineBucket('items', {
     key: 'id',
@@ -53,7 +55,8 @@ t.test('[G-B6] after a revocation has resolved, nothing is pushed and nothing wr
   const seen = { pushes: 0, writes: 0 }
   const action = fc.constantFrom(...actions)
   await fc.assert(fc.asyncProperty(
-    fc.scheduler(), fc.array(action, { minLength: 1, maxLength: 6 }), fc.constantFrom(...revocations), fc.array(action, { minLength: 1, maxLength: 4 }), fc.nat(3),
+    fc.scheduler(), fc.array(action, { minLength: 1, maxLength: 6 }), fc.constantFrom(...revocations),
+    fc.array(action, { minLength: 1, maxLength: 4 }), fc.nat(3),
     async (scheduler, before, revocation, after, turns) => {
       runs++
       step = async () => {}

@@ -27,11 +27,17 @@ const ABSENT = Symbol('absent')
 const values: readonly unknown[] = [
   ABSENT, null, '', 'x', ' ', '\0', 'constructor', 'hasOwnProperty', '\u{1F600}', 'x'.repeat(5000),
   0, -1, 1, 1.5, -0, 1e308, -1e308, 5e-324, 2 ** 53, true, false,
-  [], [1], [null], ['x'], [[]], [{}], [{ op: 'get' }], [{ op: 'constructor', bucket: 'items' }], Array.from({ length: 200 }, () => 'x'),
-  {}, { a: {} }, { '': 1 }, { constructor: 1 }, { valueOf: 1 }, { length: 5 }, { then: 1 }, { toJSON: 1 }, { $or: 5 }, { $and: {} }, { $foo: 1 }, { $eq: 1 }, { id: { $gt: [] } },
-  { id: { $in: 'x' } }, { 'a\nb': [] }, { a: { b: { c: { d: [{ e: [[[null]]] }] } } } }, { function: 'count' }, { function: 'sum' }, { function: 'sum', field: 'n' }, { key: 'id', schema: 5 },
-  '__proto__', '__superadmin__', 'superadmin', ['read', 'admin'], ['fly'], [{ allow: '*' }], [{ allow: 5 }], { $where: '1' },
-  { key: 'id', schema: { id: null } }, { addFields: [] }, { addFields: { z: 5 } }, { bucket: 'items', filter: 5 }, { id: 'taken' }, { id: null }, { id: {} }, { _version: 'x', _createdAt: null, _expiresAt: {} }
+  [], [1], [null], ['x'], [[]], [{}], [{ op: 'get' }], [{ op: 'constructor', bucket: 'items' }],
+  Array.from({ length: 200 }, () => 'x'),
+  {}, { a: {} }, { '': 1 }, { constructor: 1 }, { valueOf: 1 }, { length: 5 }, { then: 1 }, { toJSON: 1 },
+  { $or: 5 }, { $and: {} }, { $foo: 1 }, { $eq: 1 }, { id: { $gt: [] } },
+  { id: { $in: 'x' } }, { 'a\nb': [] }, { a: { b: { c: { d: [{ e: [[[null]]] }] } } } },
+  { function: 'count' }, { function: 'sum' }, { function: 'sum', field: 'n' }, { key: 'id', schema: 5 },
+  '__proto__', '__superadmin__', 'superadmin', ['read', 'admin'], ['fly'], [{ allow: '*' }], [{ allow: 5 }],
+  { $where: '1' },
+  { key: 'id', schema: { id: null } }, { addFields: [] }, { addFields: { z: 5 } },
+  { bucket: 'items', filter: 5 }, { id: 'taken' }, { id: null }, { id: {} },
+  { _version: 'x', _createdAt: null, _expiresAt: {} }
 ]
 
 /** Operations that exist with accounts only; they are sent by the superadmin. */

@@ -1,4 +1,3 @@
-import { randomBytes, scryptSync } from 'node:crypto'
 import type { Test } from 'tap'
 import { Store, type StoreOptions } from '@hamicek/noex-store'
 import type { Grant } from '../../lib/permissions/grant.js'
@@ -7,7 +6,6 @@ import type { Session } from '../../lib/protocol/session.js'
 import { NoexServerError, toReplyError } from '../../lib/protocol/errors.js'
 import { Identity } from '../../lib/identity/identity.js'
 import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
-import type { Log } from '../../lib/util/log.js'
 import { Rejections } from '../../lib/limits/rejections.js'
 import { operations } from '../../lib/operations/registry.js'
 import type { Client, ServerContext } from '../../lib/operations/context.js'
@@ -17,17 +15,12 @@ import type { RequestMessage } from '../../lib/protocol/messages.js'
 import { SharedStore } from '../../lib/store/shared-store.js'
 import { Work } from '../../lib/store/work.js'
 import { FakeClock } from './fake-clock.js'
+import { ADMIN_SECRET, PASSWORD, passwordHash } from './identity.js'
 import { startStore } from './service.js'
+import { silentLog } from './silent-log.js'
 import { Barrier } from './barrier.js'
 
-const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
-
-export const PASSWORD = 'correct horse battery staple'
-export const ADMIN_SECRET = 'the admin secret of the tests'
-
-/** As `@hamicek/noex-server` keeps it: quick to check, and renewed at login. */
-const salt = randomBytes(16)
-export const oldHash = `$scrypt$16384$8$1$${salt.toString('base64')}$${scryptSync(PASSWORD, salt, 64, { N: 16_384, r: 8, p: 1 }).toString('base64')}`
+export { ADMIN_SECRET, PASSWORD, passwordHash }
 
 const defaults = {
   adminSecret: ADMIN_SECRET,
@@ -181,7 +174,7 @@ export async function startAccounts (t: Test, {
   }
 
   async function user (username: string, ...roles: string[]): Promise<string> {
-    const { id } = await store.bucket('_users').insert({ username, passwordHash: oldHash })
+    const { id } = await store.bucket('_users').insert({ username, passwordHash })
     for (const name of roles) {
       await store
         .bucket('_user_roles')

@@ -6,7 +6,9 @@ export const peopleBucket: BucketDefinition = {
 }
 
 /** Every way to name a field of a bucket, and the path in the refusal. */
-export const waysToNameField: ReadonlyArray<readonly [type: string, fields: (field: string) => object, path: string]> = [
+export const waysToNameField: ReadonlyArray<
+  readonly [type: string, fields: (field: string) => object, path: string]
+> = [
   ...['where', 'findOne', 'count', 'deleteMany'].map(name => [
     `store.${name}`,
     (field: string) => ({ filter: { [field]: 1 } }),

@@ -8,13 +8,11 @@ import { serve, startStore } from '../../support/service.js'
 import { InProcessClient } from '../../support/in-process-client.js'
 import { NoexService } from '../../../lib/service/service.js'
 import { resolveOptions } from '../../../lib/options/options.js'
-import type { Log } from '../../../lib/util/log.js'
 import { logInto } from '../../support/log-into.js'
 import { Barrier } from '../../support/barrier.js'
 import { serveTokens } from '../../support/external-auth.js'
 import { until } from '../../support/until.js'
-
-const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
+import { silentLog } from '../../support/silent-log.js'
 
 /** Serves with `jwtAuth`; `refusals` are the lines of the log about tokens. */
 async function serveJwt (t: Test, options: Partial<JwtAuthOptions> = {}) {
@@ -107,11 +105,12 @@ t.test('login', async t => {
     t.equal(asked[0]?.origin.headers['cookie'], 'sid=1')
   })
 
-  t.test('a validate that fails, or answers something else than a session, is an error of the server', async t => {
+  t.test('a validate that fails, or returns anything but a session, is an error of the server', async t => {
     const holey: string[] = []
     holey[1] = 'a'
     const answers: unknown[] = [
-      new Error('database away'), undefined, {}, { userId: '' }, { userId: 5, roles: [] }, { userId: 'a', roles: 'admin' }, { userId: 'a', roles: [5] },
+      new Error('database away'), undefined, {}, { userId: '' }, { userId: 5, roles: [] },
+      { userId: 'a', roles: 'admin' }, { userId: 'a', roles: [5] },
       { userId: 'a', roles: [], expiresAt: 'soon' }, { userId: 'a', roles: [], expiresAt: Infinity },
       true, 'a', 5,
       { userId: 'a', roles: holey }, { userId: 'a', roles: Array(3) }, { userId: 'a', roles: ['a', null] },

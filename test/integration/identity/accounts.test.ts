@@ -109,7 +109,16 @@ t.test('accounts', async t => {
     const { superadmin, store } = await serveAccounts(t)
     const root = await superadmin()
     const user = await root.ask('identity.createUser', {
-      username: 'mallory', password: PASSWORD, roles: ['superadmin'], role: 'admin', id: 'chosen', passwordHash: 'x', _version: 9, system: true, displayName: { a: 1 }, enabled: 'no'
+      username: 'mallory',
+      password: PASSWORD,
+      roles: ['superadmin'],
+      role: 'admin',
+      id: 'chosen',
+      passwordHash: 'x',
+      _version: 9,
+      system: true,
+      displayName: { a: 1 },
+      enabled: 'no'
     })
     t.not(user.id, 'chosen')
     t.match(user, { username: 'mallory', enabled: true })

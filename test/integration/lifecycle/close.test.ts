@@ -237,7 +237,7 @@ t.test('[G-J1] a shutdown is bounded', t => {
   })
 
   for (const forceCloseConnections of ['idle', true] as const) {
-    t.test(`in the face of an upgrade that comes late (forceCloseConnections: ${forceCloseConnections})`, async t => {
+    t.test(`in spite of a late upgrade (forceCloseConnections: ${forceCloseConnections})`, async t => {
       const { app, connect, port } = await serve(
         t,
         { shutdown: { gracePeriodMs: 200 } },

@@ -203,7 +203,7 @@ t.test('an upgrade that a test injects is let in by the same rules', async t => 
   ws.terminate()
 })
 
-t.test('a server that is given a shorter time for requests than it gives their heads starts all the same', async t => {
+t.test('a server starts although its time for requests is shorter than that for their heads', async t => {
   const store = await startStore(t)
   const server = await NoexServer.start({
     store,

@@ -60,7 +60,7 @@ t.test('requests', t => {
     t.match(await client.request('store.buckets'), { type: 'result' })
   })
 
-  t.test('[G-I1] are counted also when they are refused, malformed or unknown; only pongs are free', async t => {
+  t.test('[G-I1] are counted also when refused, malformed or unknown; only pongs are free', async t => {
     const send: Record<string, (client: TestClient) => void> = {
       'without a login': client => { client.send({ id: 1, type: 'store.count', bucket: 'items' }) },
       forbidden: client => { client.send({ id: 1, type: 'store.clear', bucket: 'items' }) },
@@ -124,7 +124,7 @@ t.test('requests', t => {
   })
 
   t.test(
-    'of unauthenticated clients are counted by their real address, a whole /64 of IPv6 as one, and a login among them',
+    'before a login are counted by the real address, a whole /64 of IPv6 as one, and so is the login',
     async t => {
       const { url } = await serve(t, {
         ...behindProxy,
@@ -163,7 +163,7 @@ t.test('requests', t => {
     )
   })
 
-  t.test('for statistics with a wrong token are counted on the address, and get 429 before the token is looked at', async t => {
+  t.test('for statistics with a wrong token count by address, and get 429 before the token is checked', async t => {
     let validated = 0
     const { port } = await serve(t, {
       auth: {

@@ -135,7 +135,10 @@ t.test('row rules', async t => {
     const ann = await as('ann', 'user')
     t.equal(await ann.ask('store.query', { query: 'order-count' }), 3)
     t.match(await ann.ask('store.query', { query: 'orders-by-code' }), {
-      first: [{ number: 1 }], last: [{ number: 5 }], page: { records: [{ number: 1 }, { number: 3 }], nextCursor: 3 }, one: { number: 1 }
+      first: [{ number: 1 }],
+      last: [{ number: 5 }],
+      page: { records: [{ number: 1 }, { number: 3 }], nextCursor: 3 },
+      one: { number: 1 }
     })
     t.match(await (await as('bob', 'user')).ask('store.query', { query: 'orders-by-code' }), {
       first: [{ number: 2 }],

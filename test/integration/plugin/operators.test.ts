@@ -134,7 +134,7 @@ t.test('the routes for operators', t => {
   })
 
   t.test(
-    '[G-J9] ask nothing of the store for the health, and once for the statistics, however many clients there are',
+    '[G-J9] do not ask the store for the health, and ask it once for the statistics of any number of clients',
     async t => {
       const { app, store, connect } = await serve(t)
       const { getStats } = store

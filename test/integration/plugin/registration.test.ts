@@ -256,7 +256,8 @@ t.test('NoexServer', t => {
     await TestClient.open(t, url)
     const stats = await server.getStats()
     t.same(Object.keys(stats), [
-      'name', 'port', 'host', 'connectionCount', 'uptimeMs', 'authEnabled', 'rateLimitEnabled', 'rulesEnabled', 'connections', 'store', 'rules'
+      'name', 'port', 'host', 'connectionCount', 'uptimeMs', 'authEnabled', 'rateLimitEnabled',
+      'rulesEnabled', 'connections', 'store', 'rules'
     ])
     t.same(stats.connections, {
       active: 1,

@@ -11,7 +11,7 @@ import type { LogLine } from '../../support/log-into.js'
 
 t.test('maxPayloadBytes', t => {
   for (const own of [false, true]) {
-    t.test(`closes with 1009 above it${own ? ', also on a WebSocket server that the application registered' : ''}`, async t => {
+    t.test(`closes with 1009 above it${own ? ', also on a server of the application' : ''}`, async t => {
       const { connect } = await serve(
         t,
         { maxPayloadBytes: 1_000 },

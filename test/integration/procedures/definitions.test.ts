@@ -208,8 +208,11 @@ t.test('[G-C3] the bucket of the procedures is hidden and guarded, and no other'
   await client.ask('procedures.register', { procedure: greeting })
   const bucket = '_procedures'
   const requests: ReadonlyArray<readonly [type: string, fields: object]> = [
-    ['store.all', { bucket }], ['store.get', { bucket, key: 'greet' }], ['store.insert', { bucket, data: {} }], ['store.update', { bucket, key: 'greet', data: {} }], ['store.clear', { bucket }],
-    ['store.dropBucket', { name: bucket }], ['store.updateBucket', { name: bucket, updates: {} }], ['store.getBucketSchema', { name: bucket }], ['store.defineBucket', { name: bucket, config: {} }],
+    ['store.all', { bucket }], ['store.get', { bucket, key: 'greet' }],
+    ['store.insert', { bucket, data: {} }], ['store.update', { bucket, key: 'greet', data: {} }],
+    ['store.clear', { bucket }],
+    ['store.dropBucket', { name: bucket }], ['store.updateBucket', { name: bucket, updates: {} }],
+    ['store.getBucketSchema', { name: bucket }], ['store.defineBucket', { name: bucket, config: {} }],
     ['store.transaction', { operations: [{ op: 'get', bucket, key: 'greet' }] }],
     ['store.defineQuery', { name: 'q', config: { bucket } }],
     [

@@ -50,7 +50,7 @@ t.test('rule administration', async t => {
     )
   })
 
-  t.test('[G-H2] it is updated, disabled, enabled and removed; one that is not there is not found', async t => {
+  t.test('[G-H2] it is updated, disabled, enabled and removed; a missing one is not found', async t => {
     const { version } = await client.ask('rules.registerRule', {
       rule: rule('changing', { tags: ['x'], priority: 3 })
     })

@@ -61,12 +61,18 @@ t.test('events and facts', async t => {
   t.test('what is no field is refused by name', async t => {
     const long = 'x'.repeat(513)
     const bad: ReadonlyArray<readonly [string, object, RegExp]> = [
-      ['rules.emit', {}, /topic/], ['rules.emit', { topic: '' }, /topic/], ['rules.emit', { topic: long }, /topic/], ['rules.emit', { topic: 'a', data: [] }, /data/],
-      ['rules.emit', { topic: 'a', correlationId: '' }, /correlationId/], ['rules.emit', { topic: 'a', correlationId: 'c', causationId: 5 }, /causationId/],
+      ['rules.emit', {}, /topic/], ['rules.emit', { topic: '' }, /topic/],
+      ['rules.emit', { topic: long }, /topic/], ['rules.emit', { topic: 'a', data: [] }, /data/],
+      ['rules.emit', { topic: 'a', correlationId: '' }, /correlationId/],
+      ['rules.emit', { topic: 'a', correlationId: 'c', causationId: 5 }, /causationId/],
       ['rules.emit', { topic: 'a', causationId: {} }, /causationId/],
-      ['rules.setFact', { key: 'k' }, /value/], ['rules.setFact', { value: 1 }, /key/], ['rules.setFact', { key: long, value: 1 }, /key/], ['rules.getFact', { key: 5 }, /key/],
-      ['rules.deleteFact', {}, /key/], ['rules.queryFacts', {}, /pattern/], ['rules.subscribe', { pattern: null }, /pattern/], ['rules.subscribe', { pattern: long }, /pattern/],
-      ['rules.registerRule', {}, /rule/], ['rules.registerRule', { rule: [] }, /rule/], ['rules.updateRule', { ruleId: 'x', updates: 'x' }, /updates/], ['rules.getRule', { ruleId: '' }, /ruleId/]
+      ['rules.setFact', { key: 'k' }, /value/], ['rules.setFact', { value: 1 }, /key/],
+      ['rules.setFact', { key: long, value: 1 }, /key/], ['rules.getFact', { key: 5 }, /key/],
+      ['rules.deleteFact', {}, /key/], ['rules.queryFacts', {}, /pattern/],
+      ['rules.subscribe', { pattern: null }, /pattern/], ['rules.subscribe', { pattern: long }, /pattern/],
+      ['rules.registerRule', {}, /rule/], ['rules.registerRule', { rule: [] }, /rule/],
+      ['rules.updateRule', { ruleId: 'x', updates: 'x' }, /updates/],
+      ['rules.getRule', { ruleId: '' }, /ruleId/]
     ]
     for (const [type, fields, message] of bad) {
       t.match(

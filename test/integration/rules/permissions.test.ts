@@ -17,7 +17,8 @@ t.test('permissions', async t => {
     permissions: {
       default: 'deny',
       rules: [
-        { role: 'admin', allow: '*' }, { role: 'writer', allow: 'rules.*' }, { role: 'reader', allow: 'rules.*' },
+        { role: 'admin', allow: '*' }, { role: 'writer', allow: 'rules.*' },
+        { role: 'reader', allow: 'rules.*' },
         {
           role: 'clerk',
           allow: ['rules.emit', 'rules.subscribe', 'rules.getFact', 'rules.queryFacts'],
@@ -87,7 +88,7 @@ t.test('permissions', async t => {
   })
 
   t.test(
-    'subscriptions follow the session: silent after a logout, back after a login, ended where they are not allowed',
+    'subscriptions follow the session: silent after a logout, back after a login, ended where not allowed',
     async t => {
       const served = await serveRules(t, { auth: { ...auth, required: false } })
       const client = await login(served, 'scribe')

@@ -7,7 +7,7 @@ import {
   ADMIN_SECRET,
   FakeClient,
   holdTransactions,
-  oldHash,
+  passwordHash,
   PASSWORD,
   startAccounts
 } from '../../support/account-operations.js'
@@ -72,7 +72,7 @@ t.test('login', async t => {
         async (id: string) => { await users.update(id, { enabled: false }) },
         async (id: string) => { await users.delete(id) },
         async (id: string) => {
-          await users.update(id, { passwordHash: oldHash.replace(/.{20}$/, 'A'.repeat(20)) })
+          await users.update(id, { passwordHash: passwordHash.replace(/.{20}$/, 'A'.repeat(20)) })
         }
       ]) {
         const id = await user('alice')
