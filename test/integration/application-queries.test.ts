@@ -7,6 +7,7 @@ import { serve, type Served } from '../support/service.js'
 import { watchForAccidents } from '../hostile/accidents.js'
 import { logText } from '../support/log-into.js'
 import { Barrier } from '../support/barrier.js'
+import { until } from '../support/until.js'
 
 type Query = (ctx: QueryContext, params: unknown) => Promise<unknown>
 
@@ -90,7 +91,7 @@ t.test(
     t.equal(data, 0)
     hangs = true
     await store.bucket('items').insert({})
-    while (!logged().includes('keep the last result')) await new Promise(resolve => setTimeout(resolve, 5))
+    await until(() => logged().includes('keep the last result'))
     hangs = false
     await store.bucket('items').insert({})
     t.match(await client.push(subscriptionId), { data: 2 })

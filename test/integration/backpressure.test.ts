@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { TestClient } from '../support/client.js'
 import { isThorough } from '../support/sampled.js'
 import { serve, type Served } from '../support/service.js'
-import { Barrier } from '../support/barrier.js'
+import { defineSlowQuery } from '../support/slow-query.js'
 
 const MIB = 2 ** 20
 
@@ -63,24 +63,13 @@ async function fill (
   }
 }
 
-/** A query that is answered when the test says so. */
-function defineSlow (t: Test, served: Served): Barrier {
-  const barrier = new Barrier()
-  served.store.defineQuery('slow', async () => {
-    await barrier.pass()
-    return 'done'
-  })
-  t.teardown(() => { barrier.open() })
-  return barrier
-}
-
 /** Of 900 kB each, that a client sends without waiting: far more than may be underway. */
 const FRAMES = isThorough ? 300 : 100
 
 t.test('[G-A5] a client that sends faster than it is served', t => {
   t.test('is read no further: memory stays bounded, and everything is answered in order later', async t => {
     const served = await serve(t)
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     const other = await served.connect()
     const filler = 'x'.repeat(900_000)
@@ -120,7 +109,7 @@ t.test('[G-A5] a client that sends faster than it is served', t => {
 
   t.test('may send any number of small frames', async t => {
     const served = await serve(t)
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     client.send({ id: 1, type: 'store.query', query: 'slow' })
     await barrier.held()
@@ -137,7 +126,7 @@ t.test('[G-A5] a client that sends faster than it is served', t => {
 
   t.test('does not hold up the others', async t => {
     const served = await serve(t)
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     const other = await served.connect()
     client.send({ id: 1, type: 'store.query', query: 'slow' })
@@ -337,7 +326,7 @@ t.test('the heartbeat', t => {
 
   t.test('[G-I6] does not take a slow request for silence', async t => {
     const served = await serve(t, { heartbeat: { intervalMs: 40, timeoutMs: 200 } })
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     const reply = client.ask('store.query', { query: 'slow' })
     await barrier.held()
@@ -349,7 +338,7 @@ t.test('the heartbeat', t => {
 
   t.test('[G-I6] does not take it for silence that the server has stopped reading', async t => {
     const served = await serve(t, { heartbeat: { intervalMs: 40, timeoutMs: 30 } })
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     client.send({ id: 1_000, type: 'store.query', query: 'slow' })
     await barrier.held()

@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Store } from '@hamicek/noex-store'
 import { TestClient, type Frame } from '../support/client.js'
 import { serve, startStore, type Served } from '../support/service.js'
 import { smallDisk } from '../support/small-disk.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { jsonlSink, verifyTrail } from '../../lib/exports/audit.js'
+import { until } from '../support/until.js'
 
 const program = fileURLToPath(new URL('../fixtures/durable-server.js', import.meta.url))
 const adminSecret = '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5'
@@ -147,12 +148,18 @@ t.test('a query that a client has defined stays a client\'s after a restart', as
   }
 })
 
+/** Starts a store on this folder; it may have failed when the test ends. */
+async function startOn (t: Test, directory: string) {
+  const durability = { directory: join(directory, 'store'), onNotice: () => {} }
+  const store = await Store.start({ durability })
+  t.teardown(async () => { await store.stop().catch(() => {}) })
+  return { store, durability }
+}
+
 t.test('a full disk', async t => {
   const disk = smallDisk(t)
   if (disk === undefined) return
-  const durability = { directory: join(disk.directory, 'store'), onNotice: () => {} }
-  const store = await Store.start({ durability })
-  t.teardown(async () => { await store.stop().catch(() => {}) })
+  const { store, durability } = await startOn(t, disk.directory)
   const { connect, app } = await serve(t, {}, { store })
   const client = await connect()
   disk.fill()
@@ -171,7 +178,7 @@ t.test('a full disk', async t => {
   t.equal(await client.ask('store.count', { bucket: 'items' }), acknowledged.length)
   t.equal((await app.inject('/healthz')).statusCode, 503)
   disk.free()
-  for (let i = 0; store.durability.state !== 'ok' && i < 2_000; i++) await delay(5)
+  await until(() => store.durability.state === 'ok')
   await client.ask('store.insert', { bucket: 'items', data: { id: 'after' } })
   acknowledged.push('after')
   await store.stop()
@@ -182,9 +189,7 @@ t.test('a full disk', async t => {
 t.test('a full disk that has the trail, too', async t => {
   const disk = smallDisk(t)
   if (disk === undefined) return
-  const durability = { directory: join(disk.directory, 'store'), onNotice: () => {} }
-  const store = await Store.start({ durability })
-  t.teardown(async () => { await store.stop().catch(() => {}) })
+  const { store } = await startOn(t, disk.directory)
   const sinks = [jsonlSink({ path: join(disk.directory, 'audit.jsonl') })]
   const { connect, app } = await serve(t, {
     audit: { tiers: ['admin', 'write'], sinks, writeTimeoutMs: 1_000 },
@@ -215,6 +220,6 @@ t.test('a full disk that has the trail, too', async t => {
   // A write that was applied and not recorded is answered with an error.
   t.ok(Number(await client.ask('store.count', { bucket: 'items' })) >= i, 'reads go on')
   disk.free()
-  for (let n = 0; (await app.inject('/readyz')).statusCode !== 200 && n < 2_000; n++) await delay(5)
+  await until(async () => (await app.inject('/readyz')).statusCode === 200)
   t.match(await write(-1), { type: 'result' })
 })

@@ -5,6 +5,7 @@ import type { Frame } from '../support/client.js'
 import { FakeRuleEngine } from '../support/fake-rule-engine.js'
 import { serve, startStore, type Served } from '../support/service.js'
 import { logInto } from '../support/log-into.js'
+import { until } from '../support/until.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
 /** A log that takes entries when it is told to, or refuses them. */
@@ -97,17 +98,17 @@ t.test('the transaction of a procedure waits for its own commit, not for those t
   const { revision } = store
   log.isHolding = true
   const call = caller.ask('procedures.call', { name: 'add' })
-  while (store.revision === revision) await delay(1)
+  await until(() => store.revision !== revision)
   t.equal(await isAnswered(call), false)
   const write = writer.ask('store.insert', { bucket: 'items', data: { id: 'later' } })
-  while (store.revision === revision + 1) await delay(1)
+  await until(() => store.revision !== revision + 1)
   log.release()
   t.match(await call, { results: { n: 2 } })
   t.equal(store.durability.durableRevision, revision + 1)
   t.equal(await isAnswered(write), false)
 
   const refused = caller.request('procedures.call', { name: 'add' })
-  while (store.revision === revision + 2) await delay(1)
+  await until(() => store.revision !== revision + 2)
   t.equal(await isAnswered(refused), false, 'what it has read is not durable either')
   log.isFull = true
   log.isHolding = false
@@ -134,7 +135,7 @@ t.test('the rule engine hears of the transaction of a procedure when that is dur
     const { revision } = store
     log.isHolding = true
     const call = client.request('procedures.call', { name: 'tell', input: { id } })
-    while (store.revision === revision) await delay(1)
+    await until(() => store.revision !== revision)
     t.equal(await isAnswered(call), false)
     t.equal(engine.emitted.includes(id), false)
     log.isFull = id === 'lost'
@@ -177,12 +178,13 @@ t.test('a write that cannot be made durable was never shown', async t => {
   const { connect, log, app, lines, store } = await serveHeld(t)
   const [writer, reader, watcher] = [await connect(), await connect(), await connect()]
   const { subscriptionId } = await watcher.ask('store.subscribe', { query: 'all' })
+  const { revision } = store
   log.isHolding = true
   const writes = [
     writer.request('store.update', { bucket: 'items', key: 'first', data: { n: 2 } }),
     writer.request('store.transaction', { operations: [{ op: 'delete', bucket: 'items', key: 'first' }] })
   ]
-  await delay(30)
+  await until(() => store.revision > revision)
   const read = reader.request('store.get', { bucket: 'items', key: 'first' })
   const refusal = reader.request('store.update', { bucket: 'items', key: 'first', data: { n: 5 } })
   const subscribing = reader.request('store.subscribe', { query: 'all' })
@@ -204,7 +206,7 @@ t.test('a write that cannot be made durable was never shown', async t => {
   t.match((await app.inject('/metrics')).body, /noex_store_unavailable 1\n/)
   t.equal((await app.inject('/livez')).statusCode, 200)
   log.isFull = false
-  for (let i = 0; store.durability.state !== 'ok' && i < 2_000; i++) await delay(5)
+  await until(() => store.durability.state === 'ok')
   t.equal((await app.inject('/healthz')).statusCode, 200)
   t.match((await app.inject('/metrics')).body, /noex_store_unavailable 0\n/)
   await writer.ask('store.update', { bucket: 'items', key: 'first', data: { n: 3 } })

@@ -137,3 +137,9 @@ export class TestClient {
     await this.request('store.buckets')
   }
 }
+
+/** Checks that the connection answers, and that nothing else has arrived. */
+export async function assertQuiet (t: Test, client: TestClient): Promise<void> {
+  await client.ask('store.buckets')
+  t.same(client.waiting, [], 'nothing else was sent')
+}

@@ -1,5 +1,4 @@
 import t from 'tap'
-import { } from '../../support/definitions.js'
 import { serveBuckets } from '../../support/service.js'
 
 t.test('A declarative query', async t => {

@@ -3,6 +3,7 @@ import { FileAdapter, Store } from '../../../lib/exports/store.js'
 import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../../support/identity.js'
 import { TestClient } from '../../support/client.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
+import { logText } from '../../support/log-into.js'
 
 const rightPassword = { password: PASSWORD }
 
@@ -360,15 +361,10 @@ t.test('without one they do not', async t => {
 })
 
 t.test('a short admin secret is warned of at boot', async t => {
-  const lines: string[] = []
-  await serveAccounts(
-    t,
-    { adminSecret: 'short' },
-    {},
-    { fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } }
-  )
-  t.match(lines.join(), /the admin secret is shorter than 16 characters/)
-  t.notMatch(lines.join(), /"short"/)
+  const { logger, logged } = logText()
+  await serveAccounts(t, { adminSecret: 'short' }, {}, { fastify: { logger } })
+  t.match(logged(), /the admin secret is shorter than 16 characters/)
+  t.notMatch(logged(), /"short"/)
 })
 
 t.test('/stats takes a session token', async t => {

@@ -6,16 +6,7 @@ import { serve, startStore, type Served } from '../../support/service.js'
 import { RawSocket, upgradeHeaders } from '../../support/raw-socket.js'
 import { Barrier } from '../../support/barrier.js'
 import { SHUTDOWN_ALLOWANCE_MS, shutdownClose, durationOf } from '../../support/shutdown.js'
-
-function defineSlow (t: Test, served: Served): Barrier {
-  const barrier = new Barrier()
-  served.store.defineQuery('slow', async () => {
-    await barrier.pass()
-    return 'done'
-  })
-  t.teardown(() => { barrier.open() })
-  return barrier
-}
+import { defineSlowQuery } from '../../support/slow-query.js'
 
 t.test('closing without a grace period', t => {
   t.test('closes every connection with 1000 and says nothing before', async t => {
@@ -30,7 +21,7 @@ t.test('closing without a grace period', t => {
 
   t.test('answers the requests that are under way', async t => {
     const served = await serve(t)
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     const slow = client.ask('store.query', { query: 'slow' })
     const queued = client.ask('store.insert', { bucket: 'items', data: { id: 'queued' } })
@@ -46,7 +37,7 @@ t.test('closing without a grace period', t => {
 
   t.test('[G-J1] does not wait for a request that never ends', async t => {
     const served = await serve(t)
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     client.send({ id: 1, type: 'store.query', query: 'slow' })
     await barrier.held()
@@ -56,7 +47,7 @@ t.test('closing without a grace period', t => {
 
   t.test('[G-J2] closes all connections at the same time', async t => {
     const served = await serve(t)
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const clients = await Promise.all(Array.from({ length: 20 }, async () => await served.connect()))
     for (const client of clients) client.send({ id: 1, type: 'store.query', query: 'slow' })
     await barrier.held()
@@ -66,7 +57,7 @@ t.test('closing without a grace period', t => {
 
   t.test('[G-J8] executes nothing of what still waits when the close has begun', async t => {
     const served = await serve(t)
-    const barrier = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     client.send({ id: 1, type: 'store.query', query: 'slow' })
     for (let id = 2; id < 50; id++) {

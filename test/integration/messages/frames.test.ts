@@ -1,7 +1,6 @@
 import t from 'tap'
-import { TestClient, type Frame } from '../../support/client.js'
+import { assertQuiet, TestClient, type Frame } from '../../support/client.js'
 import { serve } from '../../support/service.js'
-import { assertQuiet } from '../../support/messages.js'
 
 t.test('The welcome is the first frame and has its members in order', async t => {
   const { url } = await serve(t)

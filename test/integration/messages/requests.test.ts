@@ -1,7 +1,8 @@
 import t from 'tap'
 import { NoexServerError } from '../../../lib/index.js'
+import { assertQuiet } from '../../support/client.js'
 import { serve } from '../../support/service.js'
-import { assertQuiet } from '../../support/messages.js'
+import { logInto, type LogLine } from '../../support/log-into.js'
 
 t.test('Unknown operations', async t => {
   const { connect } = await serve(t)
@@ -170,30 +171,15 @@ t.test('Without exposeErrorDetails no reply holds a value of a record', async t 
 })
 
 t.test('G-F11 a failure inside the server is answered in general terms and logged', async t => {
-  const lines: string[] = []
-  const { connect, store } = await serve(
-    t,
-    {},
-    {
-      fastify: {
-        logger: {
-          level: 'error',
-          stream: {
-            write (line: string) {
-              lines.push(line)
-            }
-          }
-        }
-      }
-    }
-  )
+  const lines: LogLine[] = []
+  const { connect, store } = await serve(t, {}, { fastify: { logger: logInto(lines, 'error') } })
   store.defineQuery('broken', async () => { throw new TypeError('the reason is private') })
   const client = await connect()
   const reply = await client.request('store.query', { query: 'broken' })
   t.match(reply, { type: 'error', code: 'INTERNAL_ERROR' })
   t.notMatch(JSON.stringify(reply), /private/)
   t.equal(lines.length, 1)
-  t.match(JSON.parse(lines[0] as string), {
+  t.match(lines[0], {
     operation: 'store.query',
     err: { type: 'TypeError', message: 'the reason is private' }
   })
@@ -203,23 +189,8 @@ t.test('G-F11 a failure inside the server is answered in general terms and logge
 t.test(
   'A failure that cannot be put into JSON is answered in general terms, and the process lives',
   async t => {
-    const lines: string[] = []
-    const { connect, store } = await serve(
-      t,
-      {},
-      {
-        fastify: {
-          logger: {
-            level: 'error',
-            stream: {
-              write (line: string) {
-                lines.push(line)
-              }
-            }
-          }
-        }
-      }
-    )
+    const lines: LogLine[] = []
+    const { connect, store } = await serve(t, {}, { fastify: { logger: logInto(lines, 'error') } })
     store.defineQuery('bigint', async () => { throw new NoexServerError('CONFLICT', 'mine', { id: 1n }) })
     store.defineQuery('result', async () => ({ id: 1n }))
     store.defineQuery(

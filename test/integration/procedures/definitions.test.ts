@@ -3,6 +3,7 @@ import type { ProcedureDefinition } from '../../../lib/procedures/procedure.js'
 import type { Frame } from '../../support/client.js'
 import { serve, startStore } from '../../support/service.js'
 import { returnStep, insertStep, greeting } from '../../support/procedures.js'
+import { logText } from '../../support/log-into.js'
 
 t.test('[G-G3] procedures are there without any option', async t => {
   const { connect } = await serve(t)
@@ -171,20 +172,13 @@ t.test('procedures of the options', async t => {
     const before = await serve(t, {}, { store })
     await (await before.connect()).ask('procedures.register', { procedure: greeting })
     await before.app.close()
-    const lines: string[] = []
-    const after = await serve(
-      t,
-      { procedures: { definitions } },
-      {
-        store,
-        fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } }
-      }
-    )
+    const { logger, logged } = logText()
+    const after = await serve(t, { procedures: { definitions } }, { store, fastify: { logger } })
     t.equal(
       (await (await after.connect()).ask('procedures.call', { name: 'greet' })).result,
       'from the options'
     )
-    t.match(lines.join(), /takes the place/)
+    t.match(logged(), /takes the place/)
     await after.app.close()
     const last = await serve(t, {}, { store })
     t.same(await (await last.connect()).ask('procedures.list'), { procedures: [] })

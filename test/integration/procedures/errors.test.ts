@@ -1,6 +1,7 @@
 import t from 'tap'
 import { sampled, sampleOf } from '../../support/sampled.js'
 import { returnStep, insertStep, serveProcedures } from '../../support/procedures.js'
+import { logInto, type LogLine } from '../../support/log-into.js'
 
 t.test('[G-G4] errors keep their codes and details, and say which step has failed', async t => {
   const { run, client, engine } = await serveProcedures(t)
@@ -111,18 +112,14 @@ t.test('[G-G4] errors keep their codes and details, and say which step has faile
 })
 
 t.test('[G-G4] an internal failure is hidden from the client and logged', async t => {
-  const lines: string[] = []
-  const { run, engine } = await serveProcedures(
-    t,
-    {},
-    { fastify: { logger: { level: 'error', stream: { write: (line: string) => { lines.push(line) } } } } }
-  )
+  const lines: LogLine[] = []
+  const { run, engine } = await serveProcedures(t, {}, { fastify: { logger: logInto(lines, 'error') } })
   engine.onEmit = () => { throw new Error('secret') }
   for (const transaction of [false, true]) {
     const reply = await run([{ action: 'rules.emit', topic: 'x' }], { transaction })
     t.match(reply, { code: 'INTERNAL_ERROR' })
     t.notMatch(reply['message'], /secret/)
-    t.match(lines.splice(0).join(), /steps\[0\].*secret|secret.*steps\[0\]/s)
+    t.match(JSON.stringify(lines.splice(0)), /steps\[0\].*secret|secret.*steps\[0\]/s)
   }
 })
 

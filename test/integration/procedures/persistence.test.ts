@@ -3,6 +3,7 @@ import { FileAdapter, Store } from '../../../lib/exports/store.js'
 import { serve, startStore } from '../../support/service.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { returnStep, greeting } from '../../support/procedures.js'
+import { logText } from '../../support/log-into.js'
 
 t.test('[G-G7] procedures', async t => {
   t.test('survive a restart with a persistent store', async t => {
@@ -49,12 +50,8 @@ t.test('[G-G7] procedures', async t => {
   })
 
   t.test('follow what the application does to their bucket, and do not count when they are none', async t => {
-    const lines: string[] = []
-    const { connect, store } = await serve(
-      t,
-      {},
-      { fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } }
-    )
+    const { logger, logged } = logText()
+    const { connect, store } = await serve(t, {}, { fastify: { logger } })
     const client = await connect()
     await client.ask('procedures.register', { procedure: greeting })
     const bucket = store.bucket('_procedures')
@@ -68,7 +65,7 @@ t.test('[G-G7] procedures', async t => {
         JSON.stringify(definition)
       )
     }
-    t.match(lines.join(), /does not count/)
+    t.match(logged(), /does not count/)
     await bucket.update('greet', { definition: { name: 'greet', steps: [returnStep('back')] } })
     t.equal((await client.ask('procedures.call', { name: 'greet' })).result, 'back')
     await bucket.clear()
