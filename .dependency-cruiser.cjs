@@ -6,11 +6,11 @@ const floors = [
   ['^lib/(index|plugin|server)\\.ts$'],
   ['^routes/'],
   ['exports', 'cli'],
-  ['service'],
-  ['lifecycle'],
-  ['deployment'],
-  ['connection'],
   ['^lib/types\\.ts$'],
+  ['service'],
+  ['deployment'],
+  ['lifecycle'],
+  ['connection'],
   ['options'],
   ['procedures'],
   ['operations'],
@@ -26,14 +26,37 @@ const floors = [
   ['application'],
   ['protocol'],
   ['util']
-].map(row => row.map(room => ({
-  name: room.replaceAll(/\W+/g, '-').replaceAll(/^-|-$/g, ''),
-  path: room.startsWith('^') ? room : `^lib/${room}/`
-})))
+].map(toRooms)
+
+/** Returns the rooms of a floor, each with its name and the pattern of its files. */
+function toRooms (row) {
+  return row.map(room => ({
+    name: room.replaceAll(/\W+/g, '-').replaceAll(/^-|-$/g, ''),
+    path: room.startsWith('^') ? room : `^lib/${room}/`
+  }))
+}
+
+/** The floors of the rule engine, from the top; the files that lie flat are its types. */
+const ruleFloors = [
+  ['^packages/noex-rules/src/index\\.ts$'],
+  ['^packages/noex-rules/src/rule-engine\\.ts$'],
+  ...['engine', 'temporal', 'state', 'compiler', 'validation', 'expressions', 'patterns'].map(folder =>
+    [`^packages/noex-rules/src/${folder}/`]),
+  ['^packages/noex-rules/src/(?!index|rule-engine)[^/]+\\.ts$'],
+  ['^packages/noex-rules/src/util/']
+].map(toRooms)
+
+/** The folders of the store, from the top. */
+const storeFloors = [
+  'tools', 'index.ts', 'migration', 'bridge', 'store', 'transaction', 'persistence', 'events', 'log', 'write',
+  'query', 'filter', 'commit', 'bucket', 'index', 'rows', 'schema', 'scan', 'errors.ts', 'types', 'storage',
+  'util'
+].map(name => name.endsWith('.ts') ? name.replace('.', '\\.') + '$' : `${name}/`)
+  .map(path => toRooms([`^packages/noex-store/src/${path}`]))
 
 const pathOf = rooms => rooms.map(({ path }) => path).join('|')
 
-const floorRules = floors.flatMap((row, index) => row.map(room => ({
+const rulesOf = floors => floors.flatMap((row, index) => row.map(room => ({
   name: `floor-of-${room.name}`,
   comment: 'Imports go down only.',
   severity: 'error',
@@ -55,7 +78,9 @@ module.exports = {
       from: {},
       to: { circular: true }
     },
-    ...floorRules,
+    ...rulesOf(floors),
+    ...rulesOf(ruleFloors),
+    ...rulesOf(storeFloors),
     {
       name: 'every-folder-has-a-floor',
       severity: 'error',
@@ -66,7 +91,7 @@ module.exports = {
       name: 'fastify-at-the-edge',
       severity: 'error',
       from: { path: '^lib/', pathNot: '^lib/(plugin|server)\\.ts$|^lib/(lifecycle|deployment)/' },
-      to: { path: installed('fastify|@fastify/[^/]+') }
+      to: { path: installed('fastify|@fastify/[^/]+'), pathNot: installed('@fastify/helmet') }
     },
     {
       name: 'one-file-makes-websockets',
@@ -77,9 +102,9 @@ module.exports = {
     },
     {
       name: 'store-behind-one-folder',
-      comment: 'The errors and the functions of noex-store; its types may be imported anywhere.',
+      comment: 'Errors and functions of noex-store; types may be imported anywhere, turns are shared.',
       severity: 'error',
-      from: { path: '^(lib|routes)/', pathNot: '^lib/(store|exports|cli)/' },
+      from: { path: '^(lib|routes)/', pathNot: '^lib/(store|exports|cli)/|^lib/util/slice\\.ts$' },
       to: { path: store, dependencyTypesNot: ['type-only'] }
     },
     {

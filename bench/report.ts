@@ -41,10 +41,10 @@ export function rowText ({ name, unit, bare, noex, spread, latency, target, note
 
 /** The lines below the table: what the words in it mean. */
 export const legend = `
-µs CPU: CPU time of the server process for one operation, user and system, all threads; the median of the rounds,
-  which run on both servers by turns. p50, p99: as the clients see it.
-bare ws: ws alone, no checks, records in a Map; for a fan-out it encodes the push once and calls ws.send(text) for
-  each subscriber. bare route: Fastify with @fastify/websocket, one route.
+µs CPU: CPU time of the server process for one operation, user and system, all threads; the median of the
+  rounds, which run on both servers by turns. p50, p99: as the clients see it.
+bare ws: ws alone, no checks, records in a Map; for a fan-out it encodes the push once and calls ws.send(text)
+  for each subscriber. bare route: Fastify with @fastify/websocket, one route.
 get, insert, update: 16 connections with 16 requests under way each, beside bare ws and beside sockets of Node
   without any library (raw net); and 64 connections with one request each. get, with permissions or metrics:
   beside the same server without. login: beside a login to an account that exists. connect: from the upgrade
@@ -84,7 +84,7 @@ function judged (target: Target, bare: number, noex: number): [text: string, met
   if ('ratioFrom' in target) {
     return [
       `${target.ratioFrom} – ${times(target.ratioTo)}`,
-  ratio >= target.ratioFrom && ratio <= target.ratioTo
+      ratio >= target.ratioFrom && ratio <= target.ratioTo
     ]
   }
   return [`≤ ${times(target.ratioAtMost)}`, ratio <= target.ratioAtMost]

@@ -3,7 +3,7 @@ import {
 } from 'fastify-noex/store'
 
 /** The stages of an order. It is open in the first two. */
-export const statuses = ['new', 'packed', 'shipped', 'cancelled'] as const
+const statuses = ['new', 'packed', 'shipped', 'cancelled'] as const
 export type Status = typeof statuses[number]
 
 export const openStatuses: readonly Status[] = ['new', 'packed']
@@ -51,7 +51,7 @@ export const schema = defineSchema({
 })
 
 /** The types of records, inserts and filters are made of this one. */
-export type Desk = typeof schema
+type Desk = typeof schema
 export type DeskStore = TypedStore<Desk>
 
 export type Product = RecordOf<Desk, 'products'>

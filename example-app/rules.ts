@@ -3,7 +3,7 @@ import { bridgeStoreToRules } from 'fastify-noex/store'
 import { openStatuses, type DeskStore } from './model.js'
 
 /** An order of this much, in cents, is announced. */
-export const LARGE_ORDER = 20_000
+const LARGE_ORDER = 20_000
 
 export interface DeskRulesOptions {
   /** Time after which an order that is not paid is called to mind, in milliseconds. */

@@ -46,7 +46,7 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
 }
 
-/** The logger of the scope, at the level and with the serializers that Fastify's own options ask for. */
+/** Returns the logger of the scope, with the level and the serializers of Fastify's own options. */
 function logOf (
   fastify: FastifyInstance,
   { logLevel, logSerializers }: RegisterOptions
@@ -58,17 +58,19 @@ function logOf (
   )
 }
 
-/** A scope has one `app.noex`; an enclosing scope may have another. */
+/** Refuses a second registration in one scope; an enclosing scope may have its own `app.noex`. */
 function refuseSecond (fastify: FastifyInstance): void {
   if (!Object.hasOwn(fastify, 'noex')) return
   throw new Error(
-    'noexPlugin is registered twice in one scope: register the second one inside app.register(async scope => …, { prefix })'
+    'noexPlugin is registered twice in one scope: ' +
+      'register the second one inside app.register(async scope => …, { prefix })'
   )
 }
 
 /**
- * Fastify bounds `preClose` to its plugin timeout, so the drain only starts there, at the same time for every
- * instance on the server. The server's own close waits for the sockets, and `onClose` for everything else.
+ * Closes the service with the application. Fastify bounds `preClose` by its plugin timeout, so the drain only
+ * starts there, at the same time for every instance on the server. The server's own close waits for the
+ * sockets, and `onClose` for everything else.
  */
 function closeWith (fastify: FastifyInstance, service: NoexService, guard: UpgradeGuard): void {
   let closing: Promise<void> | undefined
@@ -79,14 +81,21 @@ function closeWith (fastify: FastifyInstance, service: NoexService, guard: Upgra
 
   fastify.addHook('preClose', (done) => {
     guard.drain()
-    // Its failure, if any, is reported by onClose.
+    // onClose reports a failure.
     close().catch(() => {})
     done()
   })
   fastify.addHook('onClose', close)
 }
 
-/** The Fastify 5 plugin: serves a noex store over one WebSocket, with `/healthz` and `/stats` beside it. */
+/**
+ * The Fastify 5 plugin: serves a noex store over one WebSocket, with `/healthz` and `/stats` beside it.
+ * Decorates the scope with `noex`. Rejects with a `NoexOptionsError` for an invalid option.
+ * @example
+ * const app = Fastify({ logger: true })
+ * await app.register(noexPlugin, { store: await Store.start({ name: 'shop' }) })
+ * await app.listen({ port: 3000 })
+ */
 export const noexPlugin: FastifyPluginAsync<NoexOptions> = fp(plugin, {
   name: 'fastify-noex',
   fastify: '5.x'

@@ -8,7 +8,7 @@ import { checkDrainOptions } from './options/allowed-options.js'
 import type { NoexOptions } from './options/options.js'
 import { noexPlugin } from './plugin.js'
 
-/** What `NoexServer.start` takes: the plugin's options, and where to listen. */
+/** The options of `NoexServer.start`: those of the plugin, and the address to listen on. */
 export interface ServerConfig extends NoexOptions {
   /**
    * TCP port; 0 lets the system choose.
@@ -26,10 +26,10 @@ export interface ServerConfig extends NoexOptions {
 }
 
 /**
- * The time for the head of a request. What is sent here is short: whoever takes longer only keeps a socket.
+ * Returns the time limits for the head of a request: heads are short here, and a slow one occupies a socket.
  */
 function headTimeouts (given: HttpOptions | null | undefined): HttpOptions {
-  // Node refuses one that is longer than the time for the whole request; 0 is none.
+  // Node refuses a limit that is longer than that of the whole request, of which 0 means none.
   return {
     headersTimeout: Math.min(10_000, given?.requestTimeout || Infinity),
     connectionsCheckingInterval: 2_500
@@ -37,12 +37,19 @@ function headTimeouts (given: HttpOptions | null | undefined): HttpOptions {
 }
 
 const serverDefaults = {
-  // A request that hangs must not hold `stop`.
+  // A request without an end must not delay `stop`.
   forceCloseConnections: true,
   requestTimeout: 15_000
 } as const
 
-/** A server of its own for a store: a Fastify application with nothing but `noexPlugin`. */
+/**
+ * A server of its own for a store: a Fastify application with `noexPlugin` alone. The store goes on after
+ * `stop`: the caller owns it.
+ * @example
+ * const server = await NoexServer.start({ store: await Store.start({ name: 'shop' }), port: 3000 })
+ * console.log(server.connectionCount)
+ * await server.stop()
+ */
 export class NoexServer {
   readonly #app: FastifyInstance
   readonly #noex: Noex
@@ -56,8 +63,8 @@ export class NoexServer {
   }
 
   /**
-   * Starts a server and resolves when it listens. Rejects when an option is bad or the port is taken, and
-   * leaves nothing behind.
+   * Starts a server. Resolves when it listens; rejects for an invalid option or a port in use, and leaves
+   * nothing behind.
    */
   static async start (config: ServerConfig): Promise<NoexServer> {
     const { port = 8080, host = '0.0.0.0', fastify, ...options } = config
@@ -72,13 +79,13 @@ export class NoexServer {
       await app.listen({ port, host })
       return new NoexServer(app)
     } catch (error) {
-      // The first error is the one to know of.
+      // The first error is the one to report.
       await app.close().catch(() => {})
       throw error
     }
   }
 
-  /** The TCP port that the server listens on, or did. */
+  /** The TCP port of the server, also after `stop`. */
   get port (): number {
     return this.#port
   }
@@ -88,15 +95,17 @@ export class NoexServer {
     return this.#stopped === undefined
   }
 
+  /** The number of WebSocket connections, closing ones included. */
   get connectionCount (): number {
     return this.#noex.connectionCount
   }
 
-  /** Works after `stop`, too. */
+  /** See `Noex.getStats`; also after `stop`. */
   async getStats (): Promise<ServerStats> {
     return await this.#noex.getStats()
   }
 
+  /** See `Noex.getConnections`. */
   getConnections (): ConnectionInfo[] {
     return this.#noex.getConnections()
   }
@@ -112,7 +121,7 @@ export class NoexServer {
   }
 
   /**
-   * Stops: see `Noex.drain`; then the server closes. Takes at most two seconds longer than delay and grace
+   * Drains the server as `Noex.drain` does, then closes it, within at most two seconds after delay and grace
    * period. Later calls wait for the first.
    */
   async stop (options: DrainOptions = {}): Promise<void> {

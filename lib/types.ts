@@ -5,9 +5,10 @@ export type { ConnectionInfo, ServerStats }
 
 export type { NoexState }
 
+/** The times of one drain. */
 export interface DrainOptions {
   /**
-   * Milliseconds that clients have to leave by themselves.
+   * Milliseconds in which clients may leave by themselves.
    * @default the option `shutdown.gracePeriodMs`
    */
   gracePeriodMs?: number | undefined
@@ -18,31 +19,42 @@ export interface DrainOptions {
   drainDelayMs?: number | undefined
 }
 
-/** What the plugin decorates the application with: `app.noex`. */
+/** The service that `noexPlugin` runs in a scope, as `app.noex`. */
 export interface Noex {
   readonly state: NoexState
-  /** WebSocket connections, those that are closing included. */
+  /** The number of WebSocket connections, closing ones included. */
   readonly connectionCount: number
   /**
-   * What `/stats` answers. Never rejects because of the store; costs the same however many clients are
-   * connected.
+   * Returns the statistics that `/stats` answers with. Never rejects because of the store; costs the same for
+   * any number of clients.
+   * @example
+   * const { connectionCount, uptimeMs } = await app.noex.getStats()
    */
   getStats: () => Promise<ServerStats>
-  /** One entry for each connection, in the order in which they came. */
+  /** Returns one entry for each connection, in the order of their arrival. */
   getConnections: () => ConnectionInfo[]
   /**
-   * Ends the sessions of a user and returns the number of connections closed. Throws unless `auth` is
-   * configured.
+   * Ends the sessions of a user, who cannot log in again for `revocation.blacklistTtlMs`. Returns the number
+   * of closed connections. Throws unless `auth` is configured.
+   * @example
+   * app.noex.revokeSession('user-1')
    */
   revokeSession: (userId: string) => number
-  /** The same for everybody who matches. Throws unless `auth` is configured. */
+  /**
+   * Ends the sessions of all users that match every given property, like `revokeSession`. An empty filter
+   * matches all users.
+   * @example
+   * app.noex.revokeSessions({ role: 'support' })
+   */
   revokeSessions: (filter: { userId?: string, role?: string }) => number
   /**
-   * Has `/healthz` answer 503 at once, goes on serving for `drainDelayMs`, then lets nobody in any more and
-   * brings the connections to an end; the HTTP server goes on serving. Resolves when no connection is left,
-   * at most two seconds after delay and grace period. Later calls wait for the first. `app.close()` does the
-   * same without the delay, and ends one that is running. Rejects with a `NoexOptionsError` when one of the
-   * times is none.
+   * Makes `/healthz` answer 503 at once, goes on serving for `drainDelayMs`, then refuses new connections and
+   * closes the present ones within `gracePeriodMs`; the HTTP server goes on serving. Resolves when no
+   * connection is left, at most two seconds after delay and grace period. Later calls wait for the first.
+   * `app.close()` does the same without the delay, and ends a delay that is running. Rejects with a
+   * `NoexOptionsError` for an invalid time.
+   * @example
+   * process.once('SIGTERM', () => app.noex.drain().then(() => app.close()))
    */
   drain: (options?: DrainOptions) => Promise<void>
 }

@@ -21,8 +21,8 @@ const unhealthy = {
 } as const
 
 /**
- * `GET /healthz`: whether to send clients here. 503 from the first moment of a shutdown, and while requests
- * are refused because the audit trail or the log of the store cannot be written.
+ * Answers `GET /healthz`: 200 when clients can be sent to this server; 503 from the beginning of a shutdown,
+ * and while requests are refused because the audit trail or the log of the store cannot be written.
  */
 export function healthz (service: NoexService) {
   return {

@@ -7,8 +7,8 @@ const alive = {
 } as const
 
 /**
- * `GET /livez`: whether the process lives. 200 as long as it can answer: while it drains, too, and while the
- * audit trail cannot be written, because to be killed and started again would help with neither.
+ * Answers `GET /livez` with 200 as long as the process can answer: also while it drains, and while the audit
+ * trail cannot be written, because a restart would help with neither.
  */
 export function livez () {
   return {

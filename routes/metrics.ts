@@ -5,14 +5,14 @@ import type { NoexService } from '../lib/service/service.js'
 import { operatorAnswer } from './operator-answer.js'
 
 /**
- * `GET /metrics`: the metrics in the text format of Prometheus, to whoever may run `server.stats`, as
- * `/stats` is.
+ * Answers `GET /metrics` with the metrics in the text format of Prometheus, to clients that may run
+ * `server.stats`, like `/stats`.
  */
 export function metrics (service: NoexService, logGuard: LogGuard) {
   return {
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const question = { what: 'metrics', logGuard }
-      const ask = async (arriving: IncomingRequest) => await service.metricsForHttp(arriving)
+      const ask = async (incoming: IncomingRequest) => await service.metricsForHttp(incoming)
       const scrape = await operatorAnswer(request, reply, question, ask)
       if (scrape === undefined) return reply
       return await reply.type(scrape.contentType).send(scrape.text)

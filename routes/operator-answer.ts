@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { HttpRefusal } from '../lib/auth/http-authorizer.js'
-import { incomingRequest, refusal } from './incoming-request.js'
+import { incomingRequest, refusal } from './http.js'
 
 const reasons = {
   400: 'The request is not acceptable',
@@ -12,17 +12,16 @@ const reasons = {
   503: 'Whether this is allowed cannot be found out at the moment'
 } as const
 
-/** A question that only some may have answered. */
+/** The subject of a request for operators. */
 interface Question {
-  /** Names it in the log. */
+  /** The name of the subject in the log. */
   readonly what: string
   readonly logGuard: LogGuard
 }
 
 /**
- * Asks for what only some may see, and returns it; or refuses with 400, 401, 403 or 429, and with 503 when
- * nobody can tell whether it is allowed: then the reply is sent, and it resolves with `undefined`. No cache
- * keeps an answer.
+ * Resolves with the answer to a request for operators. A refusal is sent with 400, 401, 403 or 429, and with
+ * 503 when the authorization cannot be checked: then resolves with `undefined`. No answer may be cached.
  */
 export async function operatorAnswer<T extends object> (
   request: FastifyRequest, reply: FastifyReply, { what, logGuard }: Question,
@@ -34,7 +33,7 @@ export async function operatorAnswer<T extends object> (
   try {
     answer = await ask(incomingRequest(request))
   } catch (error) {
-    log.error({ err: error }, `whether a request for ${what} is allowed could not be found out`)
+    log.error({ err: error }, `the authorization of a request for ${what} could not be checked`)
     refuse(reply, 503)
     return undefined
   }

@@ -4,12 +4,12 @@ import { healthz } from './healthz.js'
 import { livez } from './livez.js'
 import { metrics } from './metrics.js'
 import { refuseTakenPath, type RouteOptions as OwnOptions } from './socket.js'
-import { requestTimeoutMs } from './request-timeout.js'
+import { requestTimeoutMs } from './http.js'
 import { stats } from './stats.js'
 
 /**
- * The HTTP routes for operators, under helmet: one of their own, or the application's with the same options
- * on top.
+ * Adds the HTTP routes for operators, under helmet: an instance of their own, or that of the application with
+ * the options of the plugin.
  */
 export const operatorRoutes: FastifyPluginAsync<OwnOptions> = async (scope, settings) => {
   const { service, options, logGuard } = settings
@@ -29,9 +29,9 @@ export const operatorRoutes: FastifyPluginAsync<OwnOptions> = async (scope, sett
 }
 
 /**
- * Writes every payload as it is, and errors as Fastify does. The schemas of these routes document the answers
- * of ours; hooks and error handlers of the application may send others, which must not fail at a required
- * member.
+ * Serializes every payload without a schema, and errors as Fastify does. The schemas document our own
+ * answers; hooks and error handlers of the application may send others, which must not fail for a missing
+ * property.
  */
 function serialize (payload: unknown): string {
   if (!(payload instanceof Error)) return JSON.stringify(payload)
@@ -42,14 +42,14 @@ function serialize (payload: unknown): string {
 const usualLevels: Readonly<Record<string, number>> = { trace: 10, debug: 20, info: 30, warn: 40 }
 
 /**
- * Lets a route log from `warn` on, since monitors ask often; where its scope or the application logs less,
- * that holds.
+ * Raises the log level of a route to `warn`, since monitors send many requests. A higher level of its scope
+ * or of the application stays.
  */
 function quieten (route: RouteOptions, log: FastifyBaseLogger): void {
   const { values } = (log as { readonly levels?: { readonly values: Readonly<Record<string, number>> } })
     .levels ?? { values: usualLevels }
   const warn = values['warn']
-  // Fastify has an empty text where the scope has no level of its own.
+  // Fastify has an empty string where the scope has no level of its own.
   const level: string = route.logLevel ?? ''
   const own = values[level === '' ? log.level : level]
   if (warn !== undefined && own !== undefined && own < warn) route.logLevel = 'warn'

@@ -6,19 +6,18 @@ import type { AcceptedUpgrade, UpgradeRefusal } from '../lib/handshake/upgrade-a
 import { settleUpgrade } from '../lib/lifecycle/upgrade-guard.js'
 import type { Log } from '../lib/util/log.js'
 import type { NoexService } from '../lib/service/service.js'
-import { incomingRequest, refusal } from './incoming-request.js'
-import { setConnectionHeaders } from './connection-headers.js'
+import { incomingRequest, refusal, setConnectionHeaders } from './http.js'
 
-/** An upgrade that was let in and is no WebSocket yet. Its place is given back when its socket closes. */
+/** An accepted upgrade that is no WebSocket yet. Its count is taken back when its socket closes. */
 interface PendingUpgrade {
-  readonly admitted: AcceptedUpgrade
+  readonly accepted: AcceptedUpgrade
   readonly request: FastifyRequest
   readonly socket: Duplex | null
 }
 
 /**
- * The upgrades of one socket route, from their admission until they are WebSockets. What comes between is the
- * application's: hooks, and `verifyClient` of its own `@fastify/websocket`.
+ * Keeps the upgrades of one socket route, from their admission until they are WebSockets. In between run
+ * hooks of the application, and `verifyClient` of its own `@fastify/websocket`.
  */
 export class PendingUpgrades {
   readonly #service: NoexService
@@ -34,27 +33,29 @@ export class PendingUpgrades {
     return this.#pending.has(request)
   }
 
-  /** Decides about an upgrade before it happens, as a hook; a reply refuses it. Plain requests pass. */
+  /** Accepts or refuses an upgrade, as a hook; a reply refuses it. Plain requests pass. */
   async admit (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!request.ws) return
-    const arriving = incomingRequest(request)
-    const admission = this.#service.admit(arriving)
+    const incoming = incomingRequest(request)
+    const admission = this.#service.admit(incoming)
     if (!('refused' in admission)) this.#add(request, reply, admission)
-    else await this.#refuse(request, reply, this.#service.addressOf(arriving), admission)
+    else await this.#refuse(request, reply, this.#service.addressOf(incoming), admission)
   }
 
-  /** Removes an upgrade that is a WebSocket now. Returns how it was let in; `undefined` when it was not. */
+  /**
+   * Removes an upgrade that has become a WebSocket, and returns it; `undefined` for one that is not pending.
+   */
   take (request: FastifyRequest): AcceptedUpgrade | undefined {
     const pending = this.#pending.get(request.raw)
     if (pending === undefined) return undefined
-    const { admitted, socket } = pending
+    const { accepted, socket } = pending
     this.#pending.delete(request.raw)
-    socket?.removeListener('close', admitted.release)
+    socket?.removeListener('close', accepted.release)
     if (socket !== null) settleUpgrade(socket)
-    return admitted
+    return accepted
   }
 
-  /** Logs that an upgrade has been cut off because the application has not let it pass within `timeoutMs`. */
+  /** Logs that an upgrade was ended because the application has not answered it within `timeoutMs`. */
   onTimeout (raw: IncomingMessage, timeoutMs: number, log: Log): void {
     const request = this.#pending.get(raw)?.request
     const culprit = request === undefined
@@ -64,13 +65,13 @@ export class PendingUpgrades {
     safe.warn({ timeoutMs }, `upgrade cut off: ${culprit} has not answered in time`)
   }
 
-  #add (request: FastifyRequest, reply: FastifyReply, admitted: AcceptedUpgrade): void {
-    // Of the response, since a request that a test injects has none.
+  #add (request: FastifyRequest, reply: FastifyReply, accepted: AcceptedUpgrade): void {
+    // That of the response, since a request of `inject` has none.
     const socket = reply.raw.socket as Duplex | null
-    // It has closed while hooks before this one were at work, and does not say so again.
-    if (socket?.closed === true) admitted.release()
-    socket?.once('close', admitted.release)
-    this.#pending.set(request.raw, { admitted, request, socket })
+    // The socket may have closed during earlier hooks, and emits no further event.
+    if (socket?.closed === true) accepted.release()
+    socket?.once('close', accepted.release)
+    this.#pending.set(request.raw, { accepted, request, socket })
   }
 
   async #refuse (
@@ -85,10 +86,10 @@ export class PendingUpgrades {
   }
 }
 
-/** Of what a client says of itself. */
+/** Length limit of a logged header, in characters. */
 const MAX_LOGGED_CHARS = 256
 
-/** The texts of refusals, by status: they tell nothing of the reason. */
+/** The messages of refusals by status. They do not reveal the reason. */
 const messages = {
   400: 'The connection is not accepted',
   401: 'The connection is not accepted',

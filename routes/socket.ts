@@ -5,18 +5,15 @@ import type { LogGuard } from '../lib/application/log-guard.js'
 import { canSetLimits, frameLimits } from '../lib/connection/socket.js'
 import { answerSubprotocols } from '../lib/handshake/subprotocol.js'
 import { guardVerifyClient, verifyClientProblem } from '../lib/handshake/verify-client.js'
-import type { UpgradeGuard } from '../lib/lifecycle/upgrade-guard.js'
-import { isFastifyUpgrade } from '../lib/lifecycle/upgrade-listeners.js'
+import { isFastifyUpgrade, type UpgradeGuard } from '../lib/lifecycle/upgrade-guard.js'
 import type { Log } from '../lib/util/log.js'
 import type { NoexService } from '../lib/service/service.js'
 import { NoexOptionsError } from '../lib/util/option-schema.js'
 import type { ResolvedOptions } from '../lib/options/options.js'
-import { refusal } from './incoming-request.js'
-import { setConnectionHeaders } from './connection-headers.js'
+import { refusal, requestTimeoutMs, setConnectionHeaders } from './http.js'
 import { PendingUpgrades } from './pending-upgrades.js'
-import { requestTimeoutMs } from './request-timeout.js'
 
-/** What the routes need to know. */
+/** The parts of the service that the routes use. */
 export interface RouteOptions {
   readonly service: NoexService
   readonly options: ResolvedOptions
@@ -24,14 +21,14 @@ export interface RouteOptions {
   readonly logGuard: LogGuard
 }
 
-/** The needs of the socket's route, beside those of all. */
-export interface SocketRouteOptions extends RouteOptions {
+/** The parts of the service that the socket route uses. */
+interface SocketRouteOptions extends RouteOptions {
   readonly guard: UpgradeGuard
-  /** Where warnings of the boot go. */
+  /** The log of warnings at boot. */
   readonly log: Log
 }
 
-/** `GET <path>`: the WebSocket that everything else is about. PROTOCOL.md, "Connection". */
+/** Adds `GET <path>`: the WebSocket. PROTOCOL.md, "Connection". */
 export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope, settings) => {
   const { service, options, logGuard, guard, log } = settings
   refuseTakenPath(scope, options.path, 'path')
@@ -51,14 +48,15 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
     onRequest: async (request, reply) => await upgrades.admit(request, reply),
     handler: upgradeRequired,
     wsHandler (ws, request) {
-      const admitted = upgrades.take(request)
-      if (admitted === undefined) {
+      const accepted = upgrades.take(request)
+      if (accepted === undefined) {
         ws.terminate()
         return
       }
-      // The plugin's default shutdown closes its clients without a code; the service closes its own itself.
+      // By default, `@fastify/websocket` closes its clients without a code; the service closes this one
+      // itself.
       scope.websocketServer.clients?.delete(ws)
-      const { remoteAddress, session } = admitted
+      const { remoteAddress, session } = accepted
       service.accept(ws, {
         remoteAddress,
         requestId: request.id,
@@ -74,7 +72,7 @@ export function urlOf (prefix: string, path: string): string {
   return path === '/' && prefix !== '' ? prefix : prefix + path
 }
 
-/** Refuses to boot when another route has the path already. `option` is where the path comes from. */
+/** Refuses to boot when another route has the path already. `option` is the option of the path. */
 export function refuseTakenPath (scope: FastifyInstance, path: string, option: string): void {
   const url = urlOf(scope.prefix, path)
   if (scope.hasRoute({ method: 'GET', url })) {
@@ -83,9 +81,8 @@ export function refuseTakenPath (scope: FastifyInstance, path: string, option: s
 }
 
 /**
- * Uses the `@fastify/websocket` that this scope can see, or brings one. One upgrade listener on a server is
- * enough: where another instance of that plugin listens already, ours gets its upgrades through Fastify's
- * router.
+ * Uses the `@fastify/websocket` of this scope, or registers one. A server needs one upgrade listener: where
+ * another instance of that plugin listens already, the upgrades come through Fastify's router.
  */
 async function provideWebsocket (
   scope: FastifyInstance, { maxPayloadBytes }: ResolvedOptions, url: string, log: Log
@@ -108,7 +105,7 @@ async function provideWebsocket (
   })
 }
 
-/** Refuses to boot on an application's own `@fastify/websocket` with which the socket could not be served. */
+/** Refuses to boot on a `@fastify/websocket` of the application with which the socket could not be served. */
 function checkWebsocket ({ websocketServer }: FastifyInstance, url: string): void {
   if (!canSetLimits(websocketServer)) {
     throw new NoexOptionsError('maxPayloadBytes',
@@ -127,7 +124,7 @@ function checkWebsocket ({ websocketServer }: FastifyInstance, url: string): voi
   }
 }
 
-/** Answers a plain request. */
+/** Answers a plain request with 426. */
 async function upgradeRequired (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   setConnectionHeaders(reply, { upgrade: 'websocket', connection: 'Upgrade' })
   return await reply.code(426).send(refusal(426, 'This path speaks WebSocket'))

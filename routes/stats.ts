@@ -61,15 +61,15 @@ const response = object({
 }, { audit })
 
 /**
- * `GET /stats`: what `app.noex.getStats()` tells, to whoever may run `server.stats`: the bearer of a token
- * that would log in, a user whom the gateway names, or everybody where there is no `auth`.
+ * Answers `GET /stats` with the result of `app.noex.getStats()`, to clients that may run `server.stats`: with
+ * a token that could log in, as a user that the gateway names, or any client where there is no `auth`.
  */
 export function stats (service: NoexService, logGuard: LogGuard) {
   return {
     schema: { response: { 200: response } },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const question = { what: 'statistics', logGuard }
-      const ask = async (arriving: IncomingRequest) => await service.statsForHttp(arriving)
+      const ask = async (incoming: IncomingRequest) => await service.statsForHttp(incoming)
       const stats = await operatorAnswer(request, reply, question, ask)
       return stats ?? reply
     }

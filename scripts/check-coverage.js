@@ -32,7 +32,8 @@ for (const file of sources) {
 const percent = total === 0 ? 0 : 100 * covered / total
 
 console.log(
-  `line coverage of lib, routes and packages: ${percent.toFixed(2)} % of ${total} lines (at least ${MINIMUM_PERCENT} %)`
+  `line coverage of lib, routes and packages: ${percent.toFixed(2)} % of ${total} lines ` +
+    `(at least ${MINIMUM_PERCENT} %)`
 )
 if (missing.length > 0) console.error(`no test loads ${missing.join(', ')}`)
 process.exitCode = percent >= MINIMUM_PERCENT && missing.length === 0 ? 0 : 1

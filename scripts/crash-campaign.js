@@ -20,19 +20,21 @@ import { jsonlSink } from '${new URL('dist/lib/exports/audit.js', root).href}'
 import { recordEntry } from '${new URL('dist/lib/audit/entry.js', root).href}'
 import { systemClock } from '${new URL('dist/lib/util/clock.js', root).href}'
 const [path, batches, size, maxBytes] = process.argv.slice(2)
-const sink = await jsonlSink({ path, maxBytes: Number(maxBytes), checkpointEntries: 7 }).open({ log: console, clock: systemClock, failing () {}, note () {} })
+const sink = await jsonlSink({ path, maxBytes: Number(maxBytes), checkpointEntries: 7 })
+  .open({ log: console, clock: systemClock, failing () {}, note () {} })
+const fields = {
+  timestamp: 1, userId: 'u', sessionId: 'c', operation: 'store.insert', result: 'success', remoteAddress: ''
+}
 for (let batch = 1; batch <= batches; batch++) {
   const resources = Array.from({ length: Number(size) }, (_, i) => batch + '-' + (i + 1))
-  await sink.write(resources.map(resource => recordEntry({ timestamp: 1, userId: 'u', sessionId: 'c', operation: 'store.insert', resource, result: 'success', remoteAddress: '' })))
+  await sink.write(resources.map(resource => recordEntry({ ...fields, resource })))
   writeSync(1, resources.join('\\n') + '\\n')
 }
 await sink.close()
 `)
 
 const calls = 'pwrite64,write,fdatasync,fsync,ftruncate,rename,unlink'
-/**
- * Batches, entries of each and bytes of a segment of the nth writer: no two of the first hundred do the same.
- */
+/** Batches, entries of each and bytes of a segment of the nth writer: those of the first hundred differ. */
 const shapeOf = n => [20 + 7 * (n % 9), 1 + n % 11, [900, 1_500, 2_500, 100_000][n % 4]]
 
 let killed = 0
@@ -104,6 +106,7 @@ for (let n = 0; killed < points; n++) {
 }
 rmSync(folder, { recursive: true })
 console.log(
-  `${killed} kill points in ${Math.round((Date.now() - began) / 1_000)} s: ${lost} acknowledged entries lost, ${twice} written twice, ${bad} trails that were bad or did not start`
+  `${killed} kill points in ${Math.round((Date.now() - began) / 1_000)} s: ${lost} acknowledged entries ` +
+    `lost, ${twice} written twice, ${bad} trails that were bad or did not start`
 )
 if (killed === 0 || lost + twice + bad > 0) process.exitCode = 1

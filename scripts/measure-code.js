@@ -1,7 +1,7 @@
-// Figures of the code: `node scripts/measure-code.js [--list] [directory [directory]]`, each a checkout with its
-// packages installed: this one by default; of two, what was before and what is after. `--list` names the places.
-// `--check` prints retired words of code and pages, and doc comments that begin with "What", and fails when there
-// are any.
+// Figures of the code: `node scripts/measure-code.js [--list] [directory [directory]]`, each a checkout with
+// its packages installed: this one by default; of two, what was before and what is after. `--list` names the
+// places. `--check` prints retired words of code and pages, and doc comments that begin with "What", and
+// fails when there are any.
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { circlesOfFiles, circlesOfFolders } from './measure/circles.js'
@@ -34,7 +34,10 @@ function measure (directory) {
     'doc comments that begin with "What"': code.flatMap(whatComments),
     [`lines over ${MAX_COLUMNS} columns`]: code.flatMap(longLines),
     [`source files over ${MAX_SOURCE_LINES} lines`]: longFiles(source, MAX_SOURCE_LINES),
-    [`test files over ${MAX_TEST_LINES} lines`]: longFiles(code.filter(({ path }) => isTest(path)), MAX_TEST_LINES),
+    [`test files over ${MAX_TEST_LINES} lines`]: longFiles(
+      code.filter(({ path }) => isTest(path)),
+      MAX_TEST_LINES
+    ),
     'dead exports': dead.values,
     'dead exports of types': dead.types,
     'repeated places of six lines or more': repeatedPlaces(directory)
@@ -63,8 +66,13 @@ if (flags.includes('--check')) {
 } else {
   const measures = directories.map(measure)
   const names = Object.keys(measures[0])
-  printTable(['figure', ...directories], names.map(name => [name, ...measures.map(places => places[name].length)]))
+  printTable(
+    ['figure', ...directories],
+    names.map(name => [name, ...measures.map(places => places[name].length)])
+  )
   if (flags.includes('--list')) {
-    for (const [name, places] of Object.entries(measures.at(-1))) console.log(`\n${name}\n  ${places.join('\n  ')}`)
+    for (const [name, places] of Object.entries(measures.at(-1))) {
+      console.log(`\n${name}\n  ${places.join('\n  ')}`)
+    }
   }
 }

@@ -1,6 +1,6 @@
-// Counts how far one has to go to follow a request: which files its functions are in, and how often a function of
-// one file calls one of another. `node scripts/trace-requests.js [--steps] [directory [directory]]`, each a built
-// checkout: this one by default; of two, what was before and what is after.
+// Counts how far one has to go to follow a request: which files its functions are in, and how often a
+// function of one file calls one of another. `node scripts/trace-requests.js [--steps] [directory
+// [directory]]`, each a built checkout: this one by default; of two, what was before and what is after.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { dirname, join, resolve } from 'node:path'
@@ -14,7 +14,9 @@ const directories = (given.length > 0 ? given : [dirname(scripts)]).map(director
 
 /** Returns the trips of a checkout by name, of which all rounds must have been the same. */
 async function trace (directory) {
-  const child = fork(join(scripts, 'trace/drive.js'), [directory], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = fork(join(scripts, 'trace/drive.js'), [directory], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc']
+  })
   let trips
   child.once('message', message => { trips = message })
   const [code] = await once(child, 'exit')

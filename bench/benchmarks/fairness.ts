@@ -16,10 +16,7 @@ const EVERY_MS = 1
 /** How long a load is watched; one that is done with sooner is repeated. */
 const WATCHED_MS = 1_200
 
-/**
- * What the promise is about: beside anything that one user may ask for, p99.9 of another one's `store.get`
- * stays below.
- */
+/** The promised limit in milliseconds: p99.9 of a client's `store.get`, no matter what another user sends. */
 const LIMIT_MS = 50
 
 const LOGIN = { type: 'identity.loginWithSecret', secret: ADMIN_SECRET } as const

@@ -96,13 +96,13 @@ class Audience {
     let delivered = 0
     for (let i = 0; i < updates; i++) {
       const changedAt = performance.now()
-      const everybody = new Promise<void>(resolve => {
+      const all = new Promise<void>(resolve => {
         this.#delivered = () => {
           tookMs[delivered++] = performance.now() - changedAt
           if (delivered === (i + 1) * this.size) resolve()
         }
       })
-      await Promise.all([this.#change(i), everybody])
+      await Promise.all([this.#change(i), all])
     }
     return [tookMs]
   }

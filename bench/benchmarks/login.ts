@@ -12,13 +12,13 @@ import type { Row } from './row.js'
 /** Guesses at known and at unknown accounts, by turns. */
 const GUESSES = 41
 
-const STRANGERS = 2_000
+const UNAUTHENTICATED = 2_000
 const LOGINS_PER_SECOND = 200
 const SECONDS = 10
 const BATCHES_PER_SECOND = 20
 
 /**
- * Measures logins: whether their time tells that an account exists, and what strangers who try many cost
+ * Measures logins: whether their time tells that an account exists, and the cost of many attempts
  * others.
  */
 export async function login (): Promise<Row[]> {
@@ -36,7 +36,7 @@ async function timeOfGuesses (server: ServerProcess): Promise<Row> {
   for (let i = 0; i < GUESSES; i++) {
     // Each from an address and at an account of its own, so that no limit is reached.
     known.push(await timeOf(server, addressOf(i), accountName(1 + i % (ACCOUNTS - 1))))
-    unknown.push(await timeOf(server, addressOf(GUESSES + i), `nobody-${i}`))
+    unknown.push(await timeOf(server, addressOf(GUESSES + i), `unknown-${i}`))
   }
   return {
     name: 'login, unknown beside known account',
@@ -66,12 +66,12 @@ async function reply (client: Client): Promise<string> {
 }
 
 /**
- * What an honest client's `store.get` takes while strangers, each from an address of its own, try to log in.
+ * Returns the time of an honest client's `store.get` while others, each from its own address, try to log in.
  */
 async function underLogins (server: ServerProcess): Promise<Row[]> {
-  const strangers = await openMany(server.port, STRANGERS, i => [`X-Real-IP: ${addressOf(10_000 + i)}`])
+  const others = await openMany(server.port, UNAUTHENTICATED, i => [`X-Real-IP: ${addressOf(10_000 + i)}`])
   const seen = { answers: 0, isOver: false }
-  for (const stranger of strangers) stranger.onMessage = () => { seen.answers++ }
+  for (const other of others) other.onMessage = () => { seen.answers++ }
   const honest = await Client.open(server.port)
   await runClosedLoop({ clients: [honest], requests: logIn, inFlight: 1, operations: 1 })
 
@@ -83,12 +83,12 @@ async function underLogins (server: ServerProcess): Promise<Row[]> {
       await setTimeout(1)
     }
   })()
-  const tried = await flood(strangers)
+  const tried = await flood(others)
   seen.isOver = true
   await asking
-  // What the queue still holds is answered, too.
+  // The rest of the queue is answered, too.
   for (let i = 0; seen.answers < tried && i < 600; i++) await setTimeout(50)
-  for (const client of [honest, ...strangers]) client.reset()
+  for (const client of [honest, ...others]) client.reset()
 
   const { p99Ms, p50Ms } = latencyOf(tookMs)
   return [
@@ -103,14 +103,14 @@ async function underLogins (server: ServerProcess): Promise<Row[]> {
   ]
 }
 
-async function flood (strangers: readonly Client[]): Promise<number> {
+async function flood (others: readonly Client[]): Promise<number> {
   const perBatch = LOGINS_PER_SECOND / BATCHES_PER_SECOND
   const startedAt = performance.now()
   let tried = 0
   for (let batch = 0; batch < SECONDS * BATCHES_PER_SECOND; batch++) {
     await setTimeout(Math.max(0, startedAt + batch * 1_000 / BATCHES_PER_SECOND - performance.now()))
     for (let i = 0; i < perBatch; i++) {
-      strangers[tried % STRANGERS]?.send(maskedTextFrame(guess(`stranger-${tried}`)))
+      others[tried % UNAUTHENTICATED]?.send(maskedTextFrame(guess(`guess-${tried}`)))
       tried++
     }
   }

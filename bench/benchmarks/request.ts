@@ -22,7 +22,7 @@ export interface RequestTargets {
 }
 
 /** How often each server is measured, and with how many operations in all. */
-export interface Extent {
+interface Extent {
   readonly rounds: number
   readonly operations: number
 }

@@ -1,8 +1,9 @@
-import type { OnMessage } from './client.js'
-
 const TEXT = 0x81
 const FIRST_FRAGMENT = 0x01
 const LAST_FRAGMENT = 0x80
+
+/** Called with each message; the bytes from `start` to `end` are valid during the call only. */
+export type OnMessage = (bytes: Buffer, start: number, end: number) => void
 
 /** Bytes of a message in fragments that are handed on: enough to know what it answers. */
 const HEAD_BYTES = 256
@@ -10,8 +11,7 @@ const NOTHING = Buffer.alloc(0)
 
 /**
  * Cuts what a server sends into messages. It passes text on, of a message in fragments no more than its
- * beginning, and ignores
- * the frame that answers a close.
+ * beginning, and ignores the frame that answers a close.
  */
 export class FrameReader {
   onMessage: OnMessage
@@ -48,7 +48,7 @@ export class FrameReader {
   }
 }
 
-/** Where the payload of the frame at `start` begins, or -1 when its header has not arrived. */
+/** Returns where the payload of the frame at `start` begins, or -1 when its header has not arrived. */
 function payloadStart (bytes: Buffer, start: number, end: number): number {
   if (end - start < 2) return -1
   const length = bytes[start + 1] ?? 0

@@ -1,7 +1,7 @@
 import { latencyOf, median, type Latency } from './statistics.js'
 import type { ServerProcess } from './server-process.js'
 
-/** What one round of load was: how many operations, and what each took as the clients saw it. */
+/** One round of load: the number of operations, and the time of each as the clients saw it. */
 export interface Load {
   readonly operations: number
   readonly tookMs: ReadonlyArray<ArrayLike<number>>
@@ -19,7 +19,7 @@ export interface Rounds {
   readonly turns?: number
 }
 
-/** What an operation costs on one server. */
+/** The cost of an operation on one server. */
 export interface Cost extends Latency {
   /** The median of the rounds. */
   readonly cpuMicros: number

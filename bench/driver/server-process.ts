@@ -45,7 +45,7 @@ export class ServerProcess {
     return new ServerProcess(name, child, exited, port)
   }
 
-  /** What the process has used so far. */
+  /** Returns what the process has used so far. */
   async read (): Promise<Reading> {
     return await this.#ask('read') as Reading
   }

@@ -5,7 +5,7 @@ import { answer, boardRows, type BareRequest } from './bare-answers.js'
 import { reportTo } from './control.js'
 import { welcome } from './welcome.js'
 
-/** What the work costs with `ws` and nothing else: no field is checked. */
+/** Does the work with `ws` and nothing else: no field is checked. */
 const subscribers = new Set<WebSocket>()
 
 const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })

@@ -3,7 +3,7 @@ import type { BucketHandle, Store } from '@hamicek/noex-store'
 /** Records that share a value of the field `role`, in a bucket of any size. */
 export const ROLE_ROWS = 20
 
-/** What a work runs on: a store whose bucket `records` holds `size` records. */
+/** The base of a work: a store whose bucket `records` holds `size` records. */
 export interface Bench {
   readonly store: Store
   readonly records: BucketHandle
@@ -17,7 +17,7 @@ export interface Work {
   readonly group: Group
   /** Limit for a bucket of a million records, in the unit of the line. */
   readonly aim?: number
-  /** What one figure is about, where it is not a call. */
+  /** The unit of one figure, where it is not a call. */
   readonly per?: string
   /** Calls of a round; of the registry's package `slow` where that needs long for one. */
   readonly calls: number

@@ -7,7 +7,7 @@ export const ADMIN_SECRET = 'a secret for benchmarks only'
 /** A request without its id. */
 export type HeavyRequest = Readonly<Record<string, unknown>> & { readonly type: string }
 
-/** What one user may do that takes long: the requests of a round, in order. */
+/** The requests of a round, in order: those that one user may send and that take long. */
 export interface HeavyLoad {
   /** Distinguishes it from others of the same operation. */
   readonly name?: string

@@ -27,8 +27,8 @@ export function keyOf (index: number): string {
 /** The fields of the record at `index`. */
 export function inputOf (index: number): UserInput {
   return {
-    name: `Somebody with the number ${index}`,
-    email: `somebody.${index}@example.com`,
+    name: `Customer with the number ${index}`,
+    email: `customer.${index}@example.com`,
     score: index,
     active: index % 2 === 0
   }

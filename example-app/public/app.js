@@ -77,7 +77,7 @@ async function cancel ({ number, sku, quantity, version }) {
   await attempt(async () => {
     const product = await client.request('store.get', { bucket: 'products', key: sku })
     const order = await client.request('store.get', { bucket: 'orders', key: number })
-    if (order?._version !== version) throw new Error(`Somebody else has just changed order ${number}.`)
+    if (order?._version !== version) throw new Error(`Order ${number} has just been changed by another user.`)
     await client.request('store.transaction', {
       operations: [
         {
@@ -100,7 +100,7 @@ async function restock ({ sku }) {
   })
 }
 
-/** An entry that takes effect only if nobody has touched the product since it was read. */
+/** An entry that takes effect only if the product has not changed since it was read. */
 function takeFromStock ({ sku, stock, _version }, quantity) {
   return {
     op: 'update',
@@ -111,7 +111,7 @@ function takeFromStock ({ sku, stock, _version }, quantity) {
   }
 }
 
-/** Does it again, from reading on, as long as somebody else was faster. */
+/** Does it again, from reading on, as long as another client was faster. */
 async function attempt (change) {
   for (let attempts = 1; ; attempts++) {
     try {
@@ -147,7 +147,7 @@ async function report (work) {
 function explain ({ code, message, details }) {
   switch (code) {
     case 'CONFLICT':
-      return 'Somebody else was faster. Please look again, then repeat.'
+      return 'Another user was faster. Please look again, then repeat.'
     case 'DISCONNECTED':
       return 'The connection was lost. Please check whether it was done before you repeat it.'
     case 'VALIDATION_ERROR':

@@ -1,7 +1,7 @@
 /* global WebSocket */
 
 /**
- * What the page speaks to the server: requests with replies, and live queries and events that survive a lost
+ * Speaks to the server for the page: requests with replies, and live queries and events that survive a lost
  * connection.
  */
 
@@ -9,7 +9,7 @@
 const finalCodes = new Set([1003, 4002, 4003])
 
 /**
- * A request that failed: `code` is the server's, or `DISCONNECTED` when nobody knows whether it was carried
+ * A request that failed: `code` is the server's, or `DISCONNECTED` when it is unknown whether it was carried
  * out.
  */
 export class RequestError extends Error {

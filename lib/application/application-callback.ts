@@ -6,12 +6,12 @@ import { ignoreRejection, isThenable } from './thenable.js'
 import { messageOf, readableError, readError } from './thrown.js'
 
 /**
- * A function of the application has failed; the message names it and the log has been told. A client that
- * waits for it learns no more than `INTERNAL_ERROR`.
+ * The failure of a function of the application, which has been logged. The message names the function. A
+ * client that waits for it receives `INTERNAL_ERROR`.
  */
 export class CallbackError extends Error {
   override readonly name = 'CallbackError'
-  /** The option that the function stands in, for instance `auth.validate`. */
+  /** The option that holds the function, for instance `auth.validate`. */
   readonly callback: string
 
   constructor (callback: string, problem: string, options?: ErrorOptions) {
@@ -20,17 +20,17 @@ export class CallbackError extends Error {
   }
 }
 
-/** Reads what a function has answered. Throws a TypeError that names what is wrong with it. */
-export type ReadAnswer<Answer> = (value: unknown) => Answer
+/** Checks and converts the result of a function. @throws {TypeError} that names the problem */
+type ReadAnswer<Answer> = (value: unknown) => Answer
 
-/** How a function can fail; each way is logged by itself. */
+/** The kinds of failures, each of which is logged separately. */
 type Failure = 'throws' | 'answers' | 'waits'
 
 /**
- * A function that the application has handed in, by the name of its option. In each case the caller gets an
- * answer that `read` has let pass or a `CallbackError`, and no rejection is left unhandled.
- * Each kind of failure is logged when it happens first, and then at most once a minute. A `NoexServerError`
- * is no failure: it is what the client is to be told.
+ * Calls a function of the application, which is named by its option. The caller gets a result that `read` has
+ * accepted, or a `CallbackError`, and no rejection is left unhandled. Each kind of failure is logged when it
+ * first happens, and then at most once a minute. A `NoexServerError` is no failure: it is the reply to the
+ * client.
  */
 export class ApplicationCallback<Args extends unknown[]> {
   readonly name: string
@@ -46,7 +46,7 @@ export class ApplicationCallback<Args extends unknown[]> {
   }
 
   /**
-   * Returns what the function answers at once. A promise is no such answer.
+   * Calls the function and returns its result, which must not be a promise.
    * @throws a CallbackError, or the NoexServerError that the function throws
    */
   decide<Answer>(read: ReadAnswer<Answer>, ...args: Args): Answer {
@@ -54,8 +54,8 @@ export class ApplicationCallback<Args extends unknown[]> {
   }
 
   /**
-   * Resolves with what the function answers within `limitMs`, now or by a promise. Rejects as `decide`
-   * throws.
+   * Calls the function and resolves with its result or that of its promise, within `limitMs`. Rejects with
+   * the errors of `decide`.
    */
   async ask<Answer>(limitMs: number, read: ReadAnswer<Answer>, ...args: Args): Promise<Answer> {
     const answer = this.#invoke(args)
@@ -101,7 +101,9 @@ export class ApplicationCallback<Args extends unknown[]> {
   }
 }
 
-/** Whether a value is a promise. One that cannot be looked at is none: its reader refuses it. */
+/**
+ * Returns whether a value is a promise; `false` for one whose `then` cannot be read, which `read` refuses.
+ */
 function isAwaited (value: unknown): value is PromiseLike<unknown> {
   try {
     return isThenable(value)

@@ -2,9 +2,8 @@ import { FailureLog, type CallbackEnvironment } from './failure-log.js'
 import { catchRejection } from './thenable.js'
 
 /**
- * A function that the application has handed in to be told of something, by the name of its option. Its
- * answer means nothing, and a promise that it returns is not waited for. What it throws or rejects with is
- * logged when it happens first, and then at most once a minute.
+ * Calls a listener of the application, which is named by its option. Its result is ignored, and its promise
+ * is not awaited. A failure is logged when it first happens, and then at most once a minute.
  */
 export class ApplicationListener<Argument> {
   readonly #call: (argument: Argument) => unknown
@@ -15,7 +14,7 @@ export class ApplicationListener<Argument> {
     this.#failures = new FailureLog(name, environment)
   }
 
-  /** Calls it. Never throws. */
+  /** Calls the listener. Never throws. */
   tell (argument: Argument): void {
     try {
       catchRejection(this.#call(argument), error => { this.complain(error) })
@@ -24,7 +23,7 @@ export class ApplicationListener<Argument> {
     }
   }
 
-  /** Logs that it has failed, unless that was logged within the last minute. Never throws. */
+  /** Logs a failure, unless one was logged within the last minute. Never throws. */
   complain (error: unknown): void {
     this.#failures.write(error)
   }

@@ -1,31 +1,31 @@
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 
-/** Time between two lines of the log about failures of one kind, in milliseconds. */
+/** Time between two log lines about failures of one kind, in milliseconds. */
 const PAUSE_MS = 60_000
 
-/** Where failures are logged, and what deadlines are measured with. */
+/** The log of failures, and the clock of deadlines. */
 export interface CallbackEnvironment {
   readonly log: Log
   readonly clock: Clock
 }
 
 /**
- * Logs the failures of one function of the application: the first when it happens, and further ones at most
- * once a minute. Never throws.
+ * Logs the failures of one function of the application: the first one, and later ones at most once a minute.
+ * Never throws.
  */
 export class FailureLog {
   readonly #callback: string
   readonly #environment: CallbackEnvironment
   readonly #loggedAt = new Map<string | undefined, number>()
 
-  /** `callback` is the name of the option that the function stands in. */
+  /** `callback` is the name of the option that holds the function. */
   constructor (callback: string, environment: CallbackEnvironment) {
     this.#callback = callback
     this.#environment = environment
   }
 
-  /** Logs what was thrown, unless that was done within the last minute. Each `kind` is counted by itself. */
+  /** Logs an error, unless one of this `kind` was logged within the last minute. */
   write (thrown: unknown, kind?: string): void {
     const { log, clock } = this.#environment
     const now = clock.ticks()

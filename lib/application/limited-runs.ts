@@ -3,21 +3,21 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { Log } from '../util/log.js'
 import { withTimeoutResult } from '../util/with-timeout.js'
 
-/** Runs of one subject that may go on after nothing waits for them any more: of all clients, and of one. */
+/** Number of runs of one subject that may continue after their timeout: of all clients, and of one. */
 const MAX_LATE = 100
 const MAX_LATE_PER_OWNER = 4
 
-/** How long runs are waited for, and where it is told of one that is late. */
+/** The timeout of runs, and the log of late ones. */
 export interface RunLimits {
-  /** Milliseconds that a run is waited for. */
+  /** Time limit of a run, in milliseconds. */
   readonly timeoutMs: number
   readonly clock: Clock
   readonly log: Log
 }
 
 /**
- * Waits for code of the application, each time for no longer than it may take. What it comes to afterwards is
- * dropped. Code cannot be stopped from outside, so no more is begun where too much has not come to an end.
+ * Runs code of the application with a time limit. A later result is ignored. Code cannot be stopped from
+ * outside, so that further runs are refused where too many late ones have not ended.
  */
 export class LimitedRuns {
   readonly #limits: RunLimits
@@ -30,7 +30,7 @@ export class LimitedRuns {
 
   /**
    * Runs `work` and waits for it. `subject` names it in errors; `owner` is the id of the client for which it
-   * runs. `work` is told by `isOver` that its result is not wanted any more.
+   * runs. `isOver` tells `work` that its time is over.
    * @throws `RATE_LIMITED` when too many earlier runs are late, `INTERNAL_ERROR` when this one takes too long
    */
   async run<T> (subject: string, owner: string, work: (isOver: () => boolean) => Promise<T>): Promise<T> {

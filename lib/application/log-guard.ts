@@ -5,18 +5,20 @@ import { messageOf, readableError } from './thrown.js'
 type Level = Exclude<keyof Log, 'child'>
 
 /**
- * Makes loggers of the application safe to call: each is wrapped once, where it enters the service. The first
- * failure of any of them becomes a warning of the process.
+ * Wraps loggers of the application, so that they never throw. Each is wrapped once, where the service
+ * receives it. The first failure of any of them becomes a warning of the process.
  */
 export class LogGuard {
   #hasWarned = false
 
-  /** Returns a logger that writes to `log` and never throws, nor do its children, or `log` if it is safe. */
+  /**
+   * Returns a logger that writes to `log` and never throws, nor do its children; `log` itself if it is one.
+   */
   wrap (log: Log): Log {
     return log instanceof GuardedLog ? log : new GuardedLog(log, this)
   }
 
-  /** Warns that a line, or a part of it, is lost; once. Never throws. */
+  /** Warns once that a log line, or a part of it, is lost. Never throws. */
   warn (error: unknown): void {
     if (this.#hasWarned) return
     this.#hasWarned = true
@@ -74,12 +76,12 @@ class GuardedLog implements Log {
     }
   }
 
-  /** Writes a line again whose error the logger, or a serializer of it, may not have been able to read. */
+  /** Writes a line again with the text of its error, which the logger may not have been able to read. */
   #writeText (level: Level, { err, ...others }: { readonly err?: unknown }, message: string): void {
     try {
       this.#call(level, { ...others, error: messageOf(err) }, message)
     } catch {
-      // The process has been warned.
+      // The warning of the process has been emitted.
     }
   }
 
@@ -88,7 +90,7 @@ class GuardedLog implements Log {
   }
 }
 
-/** Replaces an error that cannot be read: loggers read it later, too. */
+/** Replaces an error that cannot be read, since loggers may read it later. */
 function readable (details: object): object {
   const { err } = details as { readonly err?: unknown }
   if (err === undefined) return details

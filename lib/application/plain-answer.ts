@@ -2,14 +2,14 @@ import { isTurnOver, nextTurn } from '../util/slice.js'
 import { ignoreRejection, isThenable } from './thenable.js'
 import { readableError } from './thrown.js'
 
-/** Deeper values are looked at as JSON is made of them: nearly all are less deep, and a cycle ends here. */
+/** Depth of the search; deeper values, and cycles, are encoded as JSON to see what is in them. */
 const MAX_DEPTH = 32
 
 /**
- * Returns an answer of the application as JSON will have it, or throws an error that names `subject`: when
- * something in it is a promise, or makes one of itself in `toJSON`, and when it cannot be read. JSON would
- * have `{}` in its place, and its rejection would end the process. Returns `answer` itself where no member of
- * it makes its JSON by itself, which is only looked for.
+ * Returns a result of the application as JSON represents it, or `answer` itself where nothing in it has a
+ * `toJSON`.
+ * @throws an error that names `subject`, for a promise in it, also by `toJSON`, and where it cannot be read.
+ * JSON would have `{}` for a promise, and its rejection would end the process
  */
 export function plainAnswer<T> (subject: string, answer: T): T {
   try {
@@ -19,7 +19,7 @@ export function plainAnswer<T> (subject: string, answer: T): T {
   }
 }
 
-/** Does the same; of a long list, others have their turn meanwhile. */
+/** Does the same, and yields to other work within a long list. */
 export async function plainAnswerInSlices<T> (subject: string, answer: T): Promise<T> {
   if (!Array.isArray(answer) || Object.hasOwn(answer, 'toJSON')) return plainAnswer(subject, answer)
   for (let i = 0; i < answer.length; i++) {
@@ -33,7 +33,7 @@ function refusalOf (subject: string, error: unknown): Error {
   return new Error(`${subject} has returned what JSON cannot hold`, { cause: readableError(error) })
 }
 
-/** Whether a value, or one in it, makes its JSON by itself, is a promise, or is too deep to tell. */
+/** Returns whether a value, or one in it, has a `toJSON`, is a promise, or is deeper than `MAX_DEPTH`. */
 function makesJson (value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return typeof value === 'function' && isSpecial(value)
   if (isSpecial(value)) return !isOrdinaryDate(value)
@@ -61,7 +61,7 @@ function isOrdinaryDate (value: object): boolean {
   return value instanceof Date && value.toJSON === dateToJson && !Object.hasOwn(value, 'toISOString')
 }
 
-/** Makes the value that its JSON would be read as. */
+/** Encodes and parses a value. @throws {TypeError} for a promise in it */
 function remade<T> (value: T): T {
   const text = JSON.stringify(value, (_name, made: unknown) => {
     if (!isThenable(made)) return made

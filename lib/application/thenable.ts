@@ -1,12 +1,12 @@
-/** Tells whether `await` would wait for a value. Throws what its `then` throws when it is read. */
+/** Returns whether `await` would wait for a value. Throws when reading its `then` throws. */
 export function isThenable (value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
   return typeof (value as { then?: unknown }).then === 'function'
 }
 
 /**
- * Calls `onRejected` when what may be a promise rejects, so that its rejection does not end the process. It
- * is not waited for. Never throws: what reading its `then` throws goes to `onRejected` too.
+ * Calls `onRejected` when a value that may be a promise rejects, so that its rejection does not end the
+ * process. Never throws: an error of reading its `then` goes to `onRejected`, too.
  */
 export function catchRejection (returned: unknown, onRejected: (error: unknown) => void): void {
   try {
@@ -16,7 +16,7 @@ export function catchRejection (returned: unknown, onRejected: (error: unknown) 
   }
 }
 
-/** Lets what may be a promise reject without any effect. */
+/** Ignores the rejection of a value that may be a promise. */
 export function ignoreRejection (returned: unknown): void {
   catchRejection(returned, () => {})
 }

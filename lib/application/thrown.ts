@@ -1,4 +1,4 @@
-/** Returns the message of anything that is thrown. Never throws. */
+/** Returns the message of any thrown value. Never throws. */
 export function messageOf (thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown)
@@ -8,8 +8,8 @@ export function messageOf (thrown: unknown): string {
 }
 
 /**
- * Reads the texts of an error once, so that no later reader of them can fail. Returns `undefined` for what is
- * no error and for one that cannot be read. Never throws.
+ * Reads the texts of an error once: its getters may throw. Returns `undefined` for a value that is no error,
+ * or whose texts cannot be read. Never throws.
  */
 export function readError (thrown: unknown): { readonly name: string, readonly message: string } | undefined {
   try {
@@ -22,7 +22,7 @@ export function readError (thrown: unknown): { readonly name: string, readonly m
   }
 }
 
-/** Returns what is thrown, or an error in its place when it cannot be read: a logger would fail on it. */
+/** Returns a thrown error, or another error where it cannot be read and a logger would fail. */
 export function readableError (thrown: unknown): Error {
   return readError(thrown) === undefined ? new Error(messageOf(thrown)) : thrown as Error
 }

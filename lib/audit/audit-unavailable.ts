@@ -1,6 +1,6 @@
 import { NoexServerError } from '../protocol/errors.js'
 
-/** Builds the refusal of a request whose entry cannot become durable: it has not run. */
+/** Returns the error of a request that was not run because its entry cannot become durable. */
 export function auditUnavailable (): NoexServerError {
   return new NoexServerError(
     'INTERNAL_ERROR',
@@ -9,7 +9,7 @@ export function auditUnavailable (): NoexServerError {
   )
 }
 
-/** Builds the answer to a request that has run before its entry turned out not to become durable in time. */
+/** Returns the error of a request that has run, but whose entry did not become durable in time. */
 export function appliedUnaudited (): NoexServerError {
   return new NoexServerError(
     'INTERNAL_ERROR',

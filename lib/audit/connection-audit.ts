@@ -3,57 +3,58 @@ import type { AuditSubject } from './request-audit.js'
 import type { AuditTrail } from './trail.js'
 
 /**
- * What is done to a connection otherwise than by its requests, as the trail records it. PROTOCOL.md, "Audit".
+ * Records the events of one connection that are not requests. PROTOCOL.md, "Audit". Of malformed frames, and
+ * of rate-limited ones, it records the first and at the end the number: a client that sends nothing else must
+ * neither fill the trail nor push the entries of others out of it.
  */
 export class ConnectionAudit {
   readonly #trail: AuditTrail
+  readonly #subject: AuditSubject
+  #malformed = 0
+  #limited = 0
 
-  constructor (trail: AuditTrail) {
+  constructor (trail: AuditTrail, subject: AuditSubject) {
     this.#trail = trail
+    this.#subject = subject
   }
 
-  /** The server closes a connection. A shutdown is recorded once, for all of them. */
-  closed (subject: AuditSubject, { code, reason }: CloseReason): void {
-    if (code !== closeReasons.serverShutdown.code) this.#note(subject, 'connection.close', reason, { code })
+  /** Records that a frame was not a request. */
+  malformed (problem: string): void {
+    if (this.#malformed++ === 0) this.#note('connection.malformed', problem)
   }
 
-  /** A connection has failed: because its client broke RFC 6455, or just so. */
-  failed (subject: AuditSubject, error: Error & { readonly code?: unknown }): void {
+  /**
+   * Records that the rate limit refused a frame; `operation` is `undefined` when it names none that exists.
+   */
+  limited (operation: string | undefined): void {
+    if (this.#limited++ > 0) return
+    const details = operation === undefined ? undefined : { operation }
+    this.#note('connection.limited', 'Rate limit exceeded', details)
+  }
+
+  /** Records how many frames were malformed or rate-limited, once the connection accepts no more of them. */
+  end (): void {
+    if (this.#malformed > 1) {
+      this.#note('connection.malformed', 'frames that were no requests', { frames: this.#malformed })
+    }
+    if (this.#limited > 1) {
+      this.#note('connection.limited', 'frames that the rate limit has refused', { frames: this.#limited })
+    }
+  }
+
+  /** Records that the server closes the connection. A shutdown has one entry for all connections. */
+  closed ({ code, reason }: CloseReason): void {
+    if (code !== closeReasons.serverShutdown.code) this.#note('connection.close', reason, { code })
+  }
+
+  /** Records that the connection failed, if the client violated RFC 6455. */
+  failed (error: Error & { readonly code?: unknown }): void {
     const isViolation = typeof error.code === 'string' && error.code.startsWith('WS_ERR_')
-    if (isViolation) this.#note(subject, 'connection.violation', error.message)
+    if (isViolation) this.#note('connection.violation', error.message)
   }
 
-  /** The first of the frames of a connection that are no requests. */
-  malformed (subject: AuditSubject, problem: string): void {
-    this.#note(subject, 'connection.malformed', problem)
-  }
-
-  /** How many there were in the end. */
-  allMalformed (subject: AuditSubject, frames: number): void {
-    this.#note(subject, 'connection.malformed', 'frames that were no requests', { frames })
-  }
-
-  /** The first of the frames of a connection that the rate limit refuses. */
-  limited (subject: AuditSubject, operation: string | undefined): void {
-    this.#note(
-      subject,
-      'connection.limited',
-      'Rate limit exceeded',
-      operation === undefined ? undefined : { operation }
-    )
-  }
-
-  /** How many there were in the end. */
-  allLimited (subject: AuditSubject, frames: number): void {
-    this.#note(subject, 'connection.limited', 'frames that the rate limit has refused', { frames })
-  }
-
-  #note (
-    { principal: { session }, origin, log }: AuditSubject,
-    operation: string,
-    error: string,
-    details?: Readonly<Record<string, unknown>>
-  ): void {
+  #note (operation: string, error: string, details?: Readonly<Record<string, unknown>>): void {
+    const { principal: { session }, origin, log } = this.#subject
     const { connectionId, remoteAddress } = origin
     this.#trail.note(
       {

@@ -1,23 +1,24 @@
 import type { ApplicationListener } from '../application/application-listener.js'
 import type { AuditEntry } from './entry.js'
 
-/** How far entries that `onEntry` causes may lead to others that it causes, before it hears of no more. */
+/** Maximum length of a chain of entries, each caused by the call of `onEntry` for the one before. */
 const MAX_CHAIN = 8
+/** Entries that may wait for their call. */
 const MAX_WAITING = 10_000
 
 interface Waiting {
   readonly entry: AuditEntry
-  /** 0 for an entry that the callback has not caused. */
+  /** Position in the chain; 0 for an entry that the callback has not caused. */
   readonly chain: number
 }
 
 /**
- * Tells `onEntry` of every entry, in order. Entries that it causes itself come in a later turn of the event
- * loop, so that it is never called within its own call.
+ * Calls `onEntry` with every entry, in order. Entries that a call causes follow in a later turn of the event
+ * loop, so that the callback is never called recursively.
  */
 export class EntryListener {
   readonly #listener: ApplicationListener<AuditEntry>
-  /** The chain of the entry that it is told of; `undefined` while it does not run. */
+  /** Position in the chain of the entry that the callback is running for; `undefined` while it does not. */
   #chain: number | undefined
   #waiting: Waiting[] = []
 
@@ -30,14 +31,14 @@ export class EntryListener {
     else this.#wait({ entry, chain: this.#chain === undefined ? 0 : this.#chain + 1 })
   }
 
-  /** Tells what waits. */
+  /** Calls `onEntry` with all entries that wait. */
   flush (): void {
     while (this.#waiting.length > 0) this.#tellWaiting()
   }
 
   #wait (waiting: Waiting): void {
     if (waiting.chain > MAX_CHAIN || this.#waiting.length >= MAX_WAITING) {
-      this.#listener.complain(new Error('each call causes another entry: it does not hear of all of them'))
+      this.#listener.complain(new Error('each call causes another entry: it is not called with all of them'))
       return
     }
     if (this.#waiting.push(waiting) === 1) setImmediate(() => { this.#tellWaiting() })
@@ -45,7 +46,7 @@ export class EntryListener {
 
   #tellWaiting (): void {
     const waiting = this.#waiting
-    // What comes meanwhile waits behind them, for the next turn.
+    // Entries that these calls cause wait for the next turn.
     this.#waiting = []
     for (const one of waiting) this.#call(one)
   }

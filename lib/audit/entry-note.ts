@@ -1,26 +1,22 @@
 import { isPlainObject } from '../util/option-schema.js'
-import type { AuditEntry, RecordedEntry } from './entry.js'
-import { isEntry } from './file/trail-reader.js'
+import { isEntry, type AuditEntry, type RecordedEntry } from './entry.js'
 
-/** Marks the notes of the audit among those of the application, and numbers their format. */
+/** Format number of the notes; it also tells them from notes of the application. */
 const FORMAT = 1
 
-/** The note of a commit: what its entry is made of when a crash takes that from a trail. */
+/** The note of a commit: the entry is made from it again when a crash takes it from a trail. */
 export interface EntryNote {
-  /** Names the request; all its commits have the same. */
+  /** Id of the request, the same for all its commits. */
   readonly request: string
-  /** Whether the commit is all that the request does. */
+  /** Whether the request makes this one commit and no other change. */
   readonly whole: boolean
-  /**
-   * For each trail, by its path: the revision up to which it had the entries of all commits when the note was
-   * made.
-   */
+  /** For each trail, by path: the revision up to which the entries of all commits were durable in it. */
   readonly told: Readonly<Record<string, number>>
-  /** The request as a success, in the step of the commit. */
+  /** The entry of the request as a success, made in the step of the commit. */
   readonly entry: AuditEntry
 }
 
-/** Makes the text of a note; `told` has pairs of a path, as JSON, and a revision. */
+/** Returns the text of a note; `told` has pairs of a path, as JSON, and a revision. */
 export function noteText (
   { request, whole }: Pick<EntryNote, 'request' | 'whole'>,
   told: ReadonlyArray<readonly [path: string, revision: number]>,
@@ -30,7 +26,7 @@ export function noteText (
   return `{"audit":${FORMAT},"request":"${request}","whole":${whole},"told":{${trails}},"entry":${json}}`
 }
 
-/** Reads a note; `undefined` for one that is none of the audit. */
+/** Parses a note; returns `undefined` for one of the application. */
 export function parseNoteText (text: string): EntryNote | undefined {
   if (!text.startsWith(`{"audit":${FORMAT},`)) return undefined
   try {

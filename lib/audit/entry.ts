@@ -1,44 +1,37 @@
 import { createHash } from 'node:crypto'
 
 /**
- * One line of the audit trail: who did what to what, when, from where, and how it ended. PROTOCOL.md,
- * "Audit".
+ * One entry of the audit trail: user, operation, resource, time, address and result. PROTOCOL.md, "Audit".
  */
 export interface AuditEntry {
   /** Epoch milliseconds. */
   readonly timestamp: number
   /**
-   * The user after the operation, or before it where the operation has ended the session; `null`: nobody is
-   * logged in.
+   * The user after the operation, or before it where the operation ended the session; `null` without login.
    */
   readonly userId: string | null
-  /** The id of the connection; `null` for what concerns none. */
+  /** The id of the connection; `null` for an entry of the server itself. */
   readonly sessionId: string | null
   readonly operation: string
-  /** What the operation concerns, as the operation itself says; `*` where it names nothing. */
+  /** The resource that the operation acts on, for instance a bucket; `*` where it names none. */
   readonly resource: string
   readonly result: 'success' | 'error'
-  /** Only for `error`: the message that the client got. */
+  /** The message that the client got; only with the result `error`. */
   readonly error?: string
-  /**
-   * Members of the request that the operation allows to be recorded; never passwords, tokens or record data.
-   */
+  /** Properties of the request that the operation records; never passwords, tokens or record data. */
   readonly details?: Readonly<Record<string, unknown>>
-  /** The client's address; empty for what the server does by itself. */
+  /** The client's address; empty for an entry of the server itself. */
   readonly remoteAddress: string
-  /**
-   * Revision of the last commit that the request has made: where the notes of commits bring back what a crash
-   * takes.
-   */
+  /** Revision of the request's last commit, in sinks that restore entries after a crash. */
   readonly revision?: number
-  /** Names the history which `revision` counts. */
+  /** Id of the store's history that `revision` counts. */
   readonly epoch?: string
 }
 
-/** An entry with its JSON text, made once for all that store it. */
+/** An entry with its JSON text, made once for all sinks. */
 export interface RecordedEntry {
   readonly entry: AuditEntry
-  /** The entry's members in their order, in one line of at most 16,384 characters: longer parts are cut. */
+  /** The entry's properties in order, in one line of at most 16,384 characters: longer parts are cut. */
   readonly json: string
 }
 
@@ -46,18 +39,16 @@ const MAX_TEXT_CHARS = 256
 const MAX_ERROR_CHARS = 1_024
 const MAX_DETAILS_CHARS = 8_192
 
-/** What an entry is made of: an entry, of which what is absent may be `undefined`. */
-export type EntryInput = Omit<AuditEntry, 'error' | 'details'> & {
+/** The parts of an entry; those that are absent may be `undefined`. */
+type EntryInput = Omit<AuditEntry, 'error' | 'details'> & {
   readonly error?: string | undefined
   readonly details?: AuditEntry['details'] | undefined
 }
 
-/**
- * Makes an entry of what has happened, within the bounds, and in the order in which its members are stored.
- */
+/** Makes an entry, frozen, within the bounds of length and in the order in which properties are stored. */
 export function recordEntry (entry: EntryInput): RecordedEntry {
   const { timestamp, userId, sessionId, operation, resource, result, error, details, remoteAddress } = entry
-  // Without what is absent, and without spreads: this runs for every request that is recorded.
+  // Absent properties are left out without spreads: this runs for every request that is recorded.
   const recorded = {
     timestamp,
     userId: userId === null ? null : clean(userId, MAX_TEXT_CHARS),
@@ -69,11 +60,11 @@ export function recordEntry (entry: EntryInput): RecordedEntry {
   if (error !== undefined) recorded.error = clean(error, MAX_ERROR_CHARS)
   if (details !== undefined) recorded.details = boundDetails(details)
   recorded.remoteAddress = remoteAddress
-  // The application gets it, and so do its logger and its sinks: none of them changes what the others get.
+  // The application, its logger and its sinks get the same object.
   return { entry: Object.freeze(recorded), json: JSON.stringify(recorded) }
 }
 
-/** Adds the commit that an entry is about. */
+/** Returns an entry with its commit added. */
 export function withCommit (
   { entry, json }: RecordedEntry, commit: Required<Pick<AuditEntry, 'revision' | 'epoch'>>
 ): RecordedEntry {
@@ -85,9 +76,11 @@ export function withCommit (
 
 const plain = /^[ -~]*$/
 
-/** Text that every sink can hold (PostgreSQL has no NUL, UTF-8 no halves of pairs), cut to a length. */
-export function clean (text: string, maxChars: number): string {
-  // Nearly all are short and plain.
+/**
+ * Returns a text that every sink can store, cut to a length: PostgreSQL has no NUL, UTF-8 no lone surrogate.
+ */
+function clean (text: string, maxChars: number): string {
+  // The usual case.
   if (text.length <= maxChars && plain.test(text)) return text
   const cut = text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text
   return cut.includes('\0') || !cut.isWellFormed() ? cut.replaceAll('\0', '\uFFFD').toWellFormed() : cut
@@ -97,11 +90,33 @@ function boundDetails (details: Readonly<Record<string, unknown>>): Readonly<Rec
   const json = JSON.stringify(details, (_name, value: unknown) =>
     typeof value === 'string' ? clean(value, MAX_TEXT_CHARS) : value
   )
-  // The digest tells two long ones apart, and one from a text that is known.
+  // The digest allows to compare details that are too long, with each other and with a known text.
   if (json.length > MAX_DETAILS_CHARS) {
     return Object.freeze(
       { truncated: true, sha256: createHash('sha256').update(JSON.stringify(details)).digest('hex') }
     )
   }
   return JSON.parse(json, (_name, value: unknown) => Object.freeze(value)) as Record<string, unknown>
+}
+
+/** Returns whether the properties of an object are those of an entry. */
+export function isEntry (entry: AuditEntry): boolean {
+  const { timestamp, userId, sessionId, operation, resource, result, error, remoteAddress } = entry
+  const { revision, epoch } = entry
+  return (
+    Number.isSafeInteger(timestamp) &&
+    isTextOrNull(userId) &&
+    isTextOrNull(sessionId) &&
+    typeof operation === 'string' &&
+    typeof resource === 'string' &&
+    (result === 'success' || result === 'error') &&
+    (error === undefined || typeof error === 'string') &&
+    typeof remoteAddress === 'string' &&
+    (revision === undefined || Number.isSafeInteger(revision)) &&
+    (epoch === undefined || typeof epoch === 'string')
+  )
+}
+
+function isTextOrNull (value: unknown): boolean {
+  return value === null || typeof value === 'string'
 }

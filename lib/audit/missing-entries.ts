@@ -1,21 +1,27 @@
 import type { Log } from '../util/log.js'
 import type { NoexStore } from '../store/noex-store.js'
-import { recordEntry, withCommit } from './entry.js'
+import { recordEntry, withCommit, type RecordedEntry } from './entry.js'
 import { parseNoteText, type EntryNote } from './entry-note.js'
 import type { FoundCommits, SinkCommits } from './sink.js'
-import type { RestoredEntry } from './sink-queue.js'
+import type { NotedCommit } from './entry-queue.js'
 
-/** Commits that are looked at: more than can be on the way to a trail at once. */
+/** Maximum number of commits that are examined: more than can be queued for a trail at once. */
 const MAX_COMMITS = 65_536
-/** How much older than its commit an entry may be when a clock was set back, in milliseconds. */
+/** Milliseconds by which an entry may be older than its commit, when the clock was set back. */
 const CLOCK_SLACK_MS = 3_600_000
 const ENDED = 'the server ended before the operation did'
-const OTHER_TRAIL = 'writes of this store were recorded in another audit trail: unless another service ' +
-  'of this store opens it, a start with that one brings back what a crash has taken from it'
+const OTHER_TRAIL = 'writes of this store were recorded in another audit trail: ' +
+  'unless another service uses it, start once with that trail to restore the entries that a crash took'
 const LACKING = 'the audit trail lacks entries that were in it: its files were moved away or removed'
 const TOO_MANY = 'the audit trail may lack more entries than were looked for: those of earlier commits'
 
-/** A commit that the trail may not have. */
+/** An entry that a crash took from a trail, and the commits that it is about. */
+export interface RestoredEntry {
+  readonly recorded: RecordedEntry
+  readonly commits: readonly NotedCommit[]
+}
+
+/** A commit whose entry the trail may lack. */
 interface Candidate extends EntryNote {
   readonly revision: number
   readonly time: number
@@ -23,22 +29,22 @@ interface Candidate extends EntryNote {
   readonly toldHere: number
 }
 
-/** What was found of the commits of a store in a trail. */
+/** The commits of a store that a trail may lack, and those that were found in it. */
 interface Search {
   /** Newest first. */
   readonly candidates: readonly Candidate[]
   readonly found: ReadonlySet<number>
-  /** Entries of commits up to this revision are not brought back: the trail has them, or is another. */
+  /** Entries of commits up to this revision are not restored: the trail has them, or is another trail. */
   readonly bound: number
-  /** Nor are those of commits until this time, in epoch milliseconds: they were in the trail. */
+  /** Nor are those of commits up to this time, in epoch milliseconds: they were in the trail. */
   readonly removedUntil: number
 }
 
 /**
- * Finds the entries that commits of a store keep and a trail does not have, in the order of the commits: the
- * process has ended between the two, or the trail has lost its end. Of a request that had not ended, the
- * entry is an error that says so.
- * @throws naming the file when the log cannot be read
+ * Finds the entries that the notes of a store's commits have and a trail lacks, in the order of the commits:
+ * the process ended between commit and trail, or the trail has lost its end. For a request that had not
+ * ended, the entry is an error that says so.
+ * @throws an error that names the file when the log cannot be read
  */
 export async function missingEntries (
   store: Pick<NoexStore, 'epoch' | 'notes'>, sink: SinkCommits, log: Log
@@ -48,7 +54,7 @@ export async function missingEntries (
   if (candidates.length === MAX_COMMITS && (candidates.at(-1)?.revision ?? 0) > bound) {
     log.error({ trail: sink.trail, before: candidates.at(-1)?.revision }, TOO_MANY)
   }
-  // Newest first: so are the commits of each, and the requests by their last commits.
+  // Newest first: the requests by their last commits, and the commits of each request.
   const requests = new Map<string, Candidate[]>()
   for (const candidate of candidates) {
     const commits = requests.get(candidate.request)
@@ -64,8 +70,8 @@ export async function missingEntries (
 }
 
 /**
- * Goes back over the commits until the trail has one, and from there to those before it that may have been on
- * the way: what that commit was told of the trail still holds, since a trail loses nothing but its end.
+ * Reads commits backwards until the trail has one, and from there to those before it that may have been
+ * queued: the `told` of that commit is still true, because a trail loses nothing but its end.
  */
 async function search (
   store: Pick<NoexStore, 'epoch' | 'notes'>, { trail, find }: SinkCommits, log: Log
@@ -105,7 +111,7 @@ async function search (
       const count = 2 * candidates.length
       await readTo(({ revision }) => bound < 0 ? candidates.length >= count : revision <= bound)
     }
-    // The trail has none of them: it has lost them all, or is not the same any more.
+    // The trail has none of them: it has lost them all, or is another trail.
     const { revisions, removedUntil } = await findFrom(-Infinity)
     const isOther = revisions.length === 0 && removedUntil === undefined
     const bound = isOther ? newest.toldHere : -1
@@ -119,7 +125,7 @@ async function search (
   }
 }
 
-/** Reads the commits whose entries belong into a trail, newest first. */
+/** Reads the commits whose entries belong in a trail, newest first. */
 async function * commitsOf (
   store: Pick<NoexStore, 'notes'>, trail: string, log: Log
 ): AsyncGenerator<Candidate, void, undefined> {
@@ -128,14 +134,14 @@ async function * commitsOf (
     const parsed = parseNoteText(note)
     if (parsed === undefined) continue
     const toldHere = parsed.told[trail]
-    // Another service's, or this one's before it was given another trail.
+    // A commit of another service, or of this one before it was configured with another trail.
     if (toldHere === undefined && isFirst) log.info({ trails: Object.keys(parsed.told), trail }, OTHER_TRAIL)
     isFirst = false
     if (toldHere !== undefined) yield { ...parsed, revision, time, toldHere }
   }
 }
 
-/** Makes the entry of a request of its commits, the last one first. */
+/** Makes the entry of a request from its commits, given newest first. */
 function restoredEntry (commits: readonly [Candidate, ...Candidate[]], epoch: string): RestoredEntry {
   const [{ entry, whole, revision }] = commits
   const { details, ...rest } = entry

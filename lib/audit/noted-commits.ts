@@ -2,27 +2,23 @@ import type { Tier } from '../permissions/policy.js'
 import type { NoexStore } from '../store/noex-store.js'
 import type { RecordedEntry } from './entry.js'
 import { noteText } from './entry-note.js'
+import type { NotedCommit } from './entry-queue.js'
 import type { SinkQueue } from './sink-queue.js'
 
-/** A commit whose note has the entry of its request. */
-export interface NotedCommit {
-  readonly revision: number
-}
-
-/** The store of a service, and the queues of sinks that bring entries back. */
-export interface NotedCommitsOptions {
+/** The store of a service, and the queues of the sinks that can find commits in their trails. */
+interface NotedCommitsOptions {
   readonly store: Pick<NoexStore, 'epoch' | 'whenDurable'>
   readonly queues: readonly SinkQueue[]
 }
 
-/** The commits of a service whose notes have the entries of their requests. */
+/** Makes the notes of commits: each has the entry of the request that commits. */
 export class NotedCommits {
   readonly epoch: string
   readonly #options: NotedCommitsOptions
   readonly #tiers: ReadonlySet<Tier>
   /** Paths of the trails as JSON. */
   readonly #paths: readonly string[]
-  /** Names this process among those that have written to the log. */
+  /** Tells the requests of this process from those of others that have written to the log. */
   readonly #run = Date.now().toString(36)
   #requests = 0
 
@@ -35,7 +31,7 @@ export class NotedCommits {
     this.#tiers = new Set(tiers.filter(tier => queues.some(({ policies }) => policies[tier] === 'block')))
   }
 
-  /** Whether commits of requests of this tier get notes. */
+  /** Returns whether commits of requests of this tier get notes. */
   covers (tier: Tier): boolean {
     return this.#tiers.has(tier)
   }
@@ -46,35 +42,35 @@ export class NotedCommits {
     return new RequestCommits(request, this)
   }
 
-  /** Makes the note of a commit, and expects its entry from now on. */
+  /** Returns the note of a commit; from now on the queues expect its entry. */
   note (commit: NotedCommit, request: string, whole: boolean, recorded: RecordedEntry): string {
     const { queues } = this.#options
     const told = queues.map(
-      (queue, i) => [this.#paths[i] as string, queue.toldBefore(commit.revision)] as const
+      ({ expected }, i) => [this.#paths[i] as string, expected.durableBefore(commit.revision)] as const
     )
     const text = noteText({ request, whole }, told, recorded)
-    for (const queue of queues) queue.expect(commit)
+    for (const { expected } of queues) expected.add(commit)
     return text
   }
 
-  /** Resolves with whether a commit stands: it is durable, and has not been taken back. */
-  async stands (commit: NotedCommit): Promise<boolean> {
+  /** Resolves with `true` when the commit is durable, `false` when it was rolled back. */
+  async isDurable (commit: NotedCommit): Promise<boolean> {
     const { store, queues } = this.#options
     try {
       await store.whenDurable(commit.revision)
       return true
     } catch {
-      for (const queue of queues) queue.forget(commit)
+      for (const { expected } of queues) expected.delete([commit])
       return false
     }
   }
 }
 
-/** The commits of one request, and which of them stand. */
+/** The commits of one request, and which of them are durable. */
 export class RequestCommits {
   readonly #request: string
   readonly #noted: NotedCommits
-  readonly #made: Array<{ readonly commit: NotedCommit, stands?: boolean }> = []
+  readonly #made: Array<{ readonly commit: NotedCommit, isDurable?: boolean }> = []
   readonly #pending = new Set<Promise<void>>()
 
   constructor (request: string, noted: NotedCommits) {
@@ -82,32 +78,32 @@ export class RequestCommits {
     this.#noted = noted
   }
 
-  /** Commits that were made, those that were taken back among them. */
+  /** Number of commits, those that were rolled back included. */
   get count (): number {
     return this.#made.length
   }
 
-  /** Makes the note of the next commit. To be called in the step that commits. */
+  /** Returns the note of the next commit. Must be called in the step that commits. */
   note (revision: number, whole: boolean, recorded: RecordedEntry): string {
     const commit = { revision }
     const text = this.#noted.note(commit, this.#request, whole, recorded)
-    const made: { readonly commit: NotedCommit, stands?: boolean } = { commit }
+    const made: { readonly commit: NotedCommit, isDurable?: boolean } = { commit }
     this.#made.push(made)
-    const pending = this.#noted.stands(commit).then(stands => {
-      made.stands = stands
+    const pending = this.#noted.isDurable(commit).then(isDurable => {
+      made.isDurable = isDurable
       this.#pending.delete(pending)
     })
     this.#pending.add(pending)
     return text
   }
 
-  /** Waits until it is known of each commit whether it stands; `undefined` where it is. */
+  /** Waits until each commit is durable or rolled back; `undefined` when none is pending. */
   settled (): Promise<unknown> | undefined {
     return this.#pending.size === 0 ? undefined : Promise.all(this.#pending)
   }
 
-  /** The commits that stand, in order. */
-  get standing (): readonly NotedCommit[] {
-    return this.#made.filter(({ stands }) => stands).map(({ commit }) => commit)
+  /** The durable commits, in order. */
+  get durable (): readonly NotedCommit[] {
+    return this.#made.filter(({ isDurable }) => isDurable).map(({ commit }) => commit)
   }
 }

@@ -9,26 +9,26 @@ import { recordEntry, type RecordedEntry } from './entry.js'
 import type { RequestCommits } from './noted-commits.js'
 import type { AuditTrail } from './trail.js'
 
-/** Who a request comes from, as the trail names it. */
+/** The client that an entry is about. */
 export interface AuditSubject {
   readonly origin: Origin
   readonly principal: Pick<Principal, 'session'>
   readonly log: Log
 }
 
-/** How an operation appears in the trail. Works on unchecked input. */
+/** How the entries of an operation are made. The functions accept unchecked requests. */
 export interface AuditedOperation {
   readonly name: string
   readonly tier: Tier | undefined
-  /** Whether all that it does is done in the store: a write is one commit then. */
+  /** Whether it changes nothing but the store: a write is one commit then. */
   readonly usesStore: boolean
-  /** What the request concerns; `*` where it names nothing. */
+  /** Returns the resource of the request; `*` where it names none. */
   readonly resourceOf: (request: RequestMessage) => string
-  /** What of the request may be recorded. */
+  /** Returns the properties of the request that may be recorded. */
   readonly detailsOf: (request: RequestMessage) => Readonly<Record<string, unknown>> | undefined
 }
 
-/** The entry of one request, from its arrival to its outcome. */
+/** Makes the entry of one request, from its arrival to its outcome. */
 export class RequestAudit {
   readonly #trail: AuditTrail
   readonly #operation: AuditedOperation
@@ -39,7 +39,7 @@ export class RequestAudit {
   readonly #userBefore: string | undefined
   #reserved = false
   #commits: RequestCommits | undefined
-  /** The entry in the note of the last commit. */
+  /** The entry that the note of the last commit has. */
   #noted: RecordedEntry | undefined
 
   private constructor (
@@ -59,7 +59,7 @@ export class RequestAudit {
     this.#userBefore = subject.principal.session?.userId
   }
 
-  /** Begins the entry of a request; `undefined` when requests like it are not recorded. */
+  /** Begins the entry of a request; returns `undefined` when its tier is not recorded. */
   static begin (
     trail: AuditTrail,
     operation: AuditedOperation | undefined,
@@ -72,8 +72,7 @@ export class RequestAudit {
   }
 
   /**
-   * Makes sure that there is room for the entry before the request runs; returns a promise when it must be
-   * waited for.
+   * Reserves room for the entry before the request runs; returns a promise when the request must wait.
    * @throws `INTERNAL_ERROR`, see `AuditTrail.reserve`
    */
   reserve (): Promise<void> | undefined {
@@ -86,8 +85,8 @@ export class RequestAudit {
   }
 
   /**
-   * Makes the notes of the commits of the request; `undefined` where no sink brings entries back from them.
-   * To be asked for when there is room for the entry.
+   * The function that makes the notes of the request's commits; `undefined` where no sink uses them. Must be
+   * read after `reserve`.
    */
   get note (): NoteOf | undefined {
     const { commits } = this.#trail
@@ -99,7 +98,7 @@ export class RequestAudit {
     }
   }
 
-  /** Waits until it is known which commits stand; `undefined` where it is. To be called before `end`. */
+  /** Waits until each commit is durable or rolled back; `undefined` when none is pending. Precedes `end`. */
   settled (): Promise<unknown> | undefined {
     return this.#commits?.settled()
   }
@@ -109,15 +108,15 @@ export class RequestAudit {
    * wait, see `AuditTrail.record`.
    */
   end (error: string | undefined): Promise<boolean> | undefined {
-    const { standing = [], count = 0 } = this.#commits ?? {}
+    const { durable = [], count = 0 } = this.#commits ?? {}
     const noted = this.#noted
-    // The log of the store has the very entry, on the disk.
+    // The store's log has this very entry on the disk.
     const isKept = noted !== undefined && error === undefined && this.#isOneCommit && count === 1 &&
-      standing.length === 1 && noted.entry.userId === this.#userId
+      durable.length === 1 && noted.entry.userId === this.#userId
     const recorded = isKept ? noted : this.#recordAs(error)
     const { log } = this.#subject
     return this.#trail.record(recorded, {
-      tier: this.#tier, reserved: this.#reserved, log, commits: standing, isKept
+      tier: this.#tier, reserved: this.#reserved, log, commits: durable, isKept
     })
   }
 
@@ -126,7 +125,7 @@ export class RequestAudit {
   }
 
   get #userId (): string | null {
-    // A user who has logged out is still the one who did it.
+    // After a logout, the entry names the user who has logged out.
     return this.#subject.principal.session?.userId ?? this.#userBefore ?? null
   }
 

@@ -1,26 +1,26 @@
 import type { AuditEntry } from './entry.js'
 
-/** Which entries are asked for; what is absent does not filter. */
+/** Conditions that entries must meet; those that are absent do not filter. */
 export interface AuditFilter {
   readonly userId?: string | undefined
   readonly operation?: string | undefined
   readonly result?: AuditEntry['result'] | undefined
-  /** Epoch milliseconds; this moment included. */
+  /** Epoch milliseconds, inclusive. */
   readonly from?: number | undefined
-  /** Epoch milliseconds; this moment included. */
+  /** Epoch milliseconds, inclusive. */
   readonly to?: number | undefined
-  /** At most so many entries. */
+  /** Maximum number of entries. @default unlimited */
   readonly limit?: number | undefined
 }
 
-/** The newest entries, in memory. */
+/** Holds the newest entries in memory. */
 export class Ring {
   readonly #capacity: number
   readonly #entries: AuditEntry[] = []
-  /** Where the oldest entry stands, once the ring is full. */
+  /** Index of the oldest entry, once the ring is full. */
   #oldest = 0
 
-  /** @param capacity entries that are kept; an integer of at least 1 */
+  /** @param capacity maximum number of entries; an integer of at least 1 */
   constructor (capacity: number) {
     this.#capacity = capacity
   }
@@ -34,7 +34,7 @@ export class Ring {
     this.#oldest = (this.#oldest + 1) % this.#capacity
   }
 
-  /** The entries that match, newest first. */
+  /** Returns the entries that match, newest first. */
   query ({ limit = Infinity, ...filter }: AuditFilter): AuditEntry[] {
     const found: AuditEntry[] = []
     const count = this.#entries.length

@@ -4,18 +4,18 @@ import type { Log } from '../util/log.js'
 import type { RecordedEntry } from './entry.js'
 import type { SinkWriter } from './sink.js'
 
-/** How a batch is given to a sink. */
+/** The sink that a batch is written to, and the reactions to failures. */
 export interface Attempts {
-  /** The open sink; `undefined` once it is closed. */
+  /** Returns the open sink; `undefined` once it is closed. */
   readonly writer: () => SinkWriter | undefined
-  /** An attempt was rejected; another one follows. */
+  /** Called when an attempt is rejected; another one follows. */
   readonly onFailure: (error: unknown) => void
   readonly clock: Clock
 }
 
 /**
- * Gives a batch to a sink, again and again until it is durable. A sink that throws, or returns no promise, is
- * as good as one that rejects or resolves. Rejects when the sink was closed before.
+ * Writes a batch to a sink, with growing pauses, until it is durable. A sink may throw instead of rejecting,
+ * and return no promise. Rejects when the sink is closed before.
  */
 export async function writeUntilDurable (
   batch: readonly RecordedEntry[],
@@ -35,7 +35,7 @@ export async function writeUntilDurable (
   }
 }
 
-/** Closes a sink. Never rejects: all that matters is whether entries are left. */
+/** Closes a sink. Never rejects: a failure is logged. */
 export async function closeQuietly (writer: SinkWriter, name: string, log: Log): Promise<void> {
   try {
     await writer.close()

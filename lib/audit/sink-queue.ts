@@ -1,100 +1,49 @@
 import { runInNextTurn, type Clock } from '../util/clock.js'
+import { DeadlineQueue } from '../util/deadline-queue.js'
 import type { Log } from '../util/log.js'
 import { withTimeout } from '../util/with-timeout.js'
-import { auditUnavailable } from './audit-unavailable.js'
 import type { RecordedEntry } from './entry.js'
-import { Gap } from './gap.js'
+import {
+  EntryQueue, ExpectedCommits, Gap, settle, type NotedCommit, type QueuedEntry
+} from './entry-queue.js'
+import { EntrySlots } from './entry-slots.js'
+import type { RestoredEntry } from './missing-entries.js'
 import { closeQuietly, writeUntilDurable } from './sink-attempts.js'
-import type { NotedCommit } from './noted-commits.js'
-import type { AuditSink, SinkCommits, SinkPolicies, SinkWriter } from './sink.js'
+import type { AuditSink, SinkCommits, SinkPolicies, SinkStats, SinkWriter } from './sink.js'
 
 /**
- * Entries whose replies wait, together with the requests that have a place for theirs. More requests wait for
- * a place.
- */
-const MAX_BLOCKING = 10_000
-/** Entries that nobody waits for. More become a gap. */
-const MAX_DROPPABLE = 10_000
-/** Characters of JSON that may wait, of either kind. */
-const MAX_CHARS = 16_777_216
-const MAX_BATCH = 4_096
-const MAX_BATCH_CHARS = 1_048_576
-/**
- * Time for which entries that nobody waits for are gathered, in milliseconds: each write costs a wake-up and
- * a sync.
+ * Milliseconds for which entries are gathered that no reply waits for: each write costs a wake-up and a sync.
  */
 const GATHER_MS = 20
-
-interface Item {
-  readonly recorded: RecordedEntry
-  /** Ticks of the clock. */
-  readonly since: number
-  readonly blocking: boolean
-  /** Commits that the entry is about. */
-  readonly commits: readonly NotedCommit[]
-  /** Tells whoever waits whether the entry is durable; `undefined` when they know, or nobody waits. */
-  settle: ((durable: boolean) => void) | undefined
-}
 
 const noCommits: readonly NotedCommit[] = []
 
 /** How an entry is queued that no reply waits for. */
 const unawaited = { blocking: false, commits: noCommits, settle: undefined }
 
-/** An entry that a crash has taken from a trail, and the commits that it is about. */
-export interface RestoredEntry {
-  readonly recorded: RecordedEntry
-  readonly commits: readonly NotedCommit[]
-}
-
-interface Waiter {
-  readonly since: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
-
-/** What `/stats` tells of a sink. */
-export interface SinkStats {
-  readonly name: string
-  /** Why entries do not become durable; `null` while they do. */
-  readonly problem: string | null
-  /** Entries that are not durable yet. */
-  readonly queued: number
-  /** Milliseconds since the oldest of them was made. */
-  readonly lagMs: number
-  /** Entries since the start that were left out, each in a gap that the trail names. */
-  readonly dropped: number
-}
-
 /**
- * What stands between the requests and one sink: it orders, bounds and batches, and knows when waiting has no
- * use any more.
+ * The queue before one sink: it orders, bounds and batches entries, tells requests when theirs are durable,
+ * and ends the waiting when the sink fails or `writeTimeoutMs` are over.
  */
 export class SinkQueue {
   readonly policies: SinkPolicies
+  readonly slots: EntrySlots
+  readonly expected = new ExpectedCommits()
   readonly #name: string
   readonly #writeTimeoutMs: number
   readonly #log: Log
   readonly #clock: Clock
+  readonly #entries = new EntryQueue()
+  /** Entries for which a reply waits. */
+  readonly #deadlines: DeadlineQueue<QueuedEntry>
   #writer: SinkWriter | undefined
-  #waiting: Item[] = []
-  #writing: readonly Item[] = []
-  /** Entries in `#waiting` whose replies wait. */
-  #awaited = 0
-  /** Commits whose entries are not durable here, in their order. */
-  readonly #expected = new Set<NotedCommit>()
-  #places = 0
-  #droppable = 0
-  #chars = 0
-  #waiters: Waiter[] = []
   #gap: Gap | undefined
   #dropped = 0
   #failure: string | undefined
   #scheduled = false
   #cancelGathering: (() => void) | undefined
   #closed = false
-  #cancelTimer: (() => void) | undefined
-  #idle: Array<() => void> = []
+  #onEmpty: Array<() => void> = []
 
   constructor ({ name, policy }: AuditSink, writeTimeoutMs: number, log: Log, clock: Clock) {
     this.#name = name
@@ -102,16 +51,18 @@ export class SinkQueue {
     this.#writeTimeoutMs = writeTimeoutMs
     this.#log = log
     this.#clock = clock
+    this.slots = new EntrySlots({ hasRoom: () => this.#entries.hasRoom, timeoutMs: writeTimeoutMs, clock })
+    this.#deadlines = new DeadlineQueue(writeTimeoutMs, clock, entry => { settle(entry, false) })
   }
 
-  /** Begins to write. What was added before waits for it. */
+  /** Starts to write, entries that were added before included. */
   start (writer: SinkWriter): void {
     this.#writer = writer
     this.#schedule()
   }
 
   /**
-   * Why a request whose entry must be durable cannot be let in; `undefined` when it can. Names neither path
+   * Why a request whose entry must be durable is refused; `undefined` while it is not. Contains neither path
    * nor address.
    */
   get problem (): string | undefined {
@@ -125,94 +76,58 @@ export class SinkQueue {
     return {
       name: this.#name,
       problem: this.problem ?? null,
-      queued: this.#pending,
+      queued: this.#entries.size,
       lagMs: Math.round(this.#lagMs),
       dropped: this.#dropped
     }
   }
 
-  /** Brings back entries that a crash takes; `undefined` where the sink has none of it. */
+  /** The part of the sink that finds commits in its trail; `undefined` where it has none. */
   get commits (): SinkCommits | undefined {
     return this.#writer?.commits
   }
 
-  /** Notes that the entry of a commit will come. */
-  expect (commit: NotedCommit): void {
-    this.#expected.add(commit)
-  }
-
-  /** Notes that a commit was taken back. */
-  forget (commit: NotedCommit): void {
-    this.#expected.delete(commit)
-  }
-
-  /** The revision up to which the entries of all commits before this one are durable here. */
-  toldBefore (revision: number): number {
-    const [oldest] = this.#expected
-    return Math.min(oldest?.revision ?? revision, revision) - 1
-  }
-
   /**
-   * Takes a place for an entry that is to be durable; returns a promise when one must become free first,
-   * which rejects when none does in time.
-   */
-  reserve (): Promise<void> | undefined {
-    if (this.#waiters.length === 0 && this.#hasPlace) {
-      this.#places++
-      return undefined
-    }
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ since: this.#clock.ticks(), resolve, reject })
-      this.#watch()
-    })
-  }
-
-  /** Gives back a place that is not needed. */
-  release (): void {
-    this.#places--
-    this.#admit()
-  }
-
-  /**
-   * Adds entries that a start brings back: each takes a place. Resolves with whether all have become durable
-   * before waiting lost its use; they stay queued anyway.
+   * Adds entries that were lost in a crash; each takes a slot. Resolves with whether all have become durable
+   * in time; those that have not stay queued.
    */
   async restore (entries: readonly RestoredEntry[]): Promise<boolean> {
     const durable = await Promise.all(entries.map(async ({ recorded, commits }) => {
-      this.#places++
-      for (const commit of commits) this.expect(commit)
+      this.slots.take()
+      for (const commit of commits) this.expected.add(commit)
       return await this.enqueueBlocking(recorded, commits)
     }))
     return durable.every(Boolean)
   }
 
-  /** Adds the entry for which a place is taken, where the log of the store has it already. */
-  follow (recorded: RecordedEntry, commits: readonly NotedCommit[]): void {
-    this.#push(recorded, { blocking: true, commits, settle: undefined })
+  /** Adds an entry that has a slot and is durable in the store's log already: no reply waits for it here. */
+  enqueueKept (recorded: RecordedEntry, commits: readonly NotedCommit[]): void {
+    this.#add(recorded, { blocking: true, commits, settle: undefined })
   }
 
   /**
-   * Adds the entry for which a place is taken. Resolves with whether it has become durable before waiting
-   * lost its use; it stays queued anyway.
+   * Adds an entry that has a slot. Resolves with whether it has become durable in time; otherwise it stays
+   * queued.
    */
   async enqueueBlocking (recorded: RecordedEntry, commits = noCommits): Promise<boolean> {
     return await new Promise(resolve => {
-      // The sink has failed while the request ran: its entry is kept, and nobody waits.
+      // The sink has failed while the request ran: the entry is queued, and the reply does not wait.
       const settle = this.#failure === undefined ? resolve : undefined
-      this.#push(recorded, { blocking: true, commits, settle })
+      const entry = this.#add(recorded, { blocking: true, commits, settle })
       if (settle === undefined) resolve(false)
-      else this.#watch()
+      else this.#deadlines.add(entry)
     })
   }
 
-  /** Adds an entry that nobody waits for. Beyond the bounds it is left out, and the trail says so. */
+  /**
+   * Adds an entry that no reply waits for. When the queue is full it is left out and becomes part of a gap.
+   */
   enqueueDroppable (recorded: RecordedEntry, commits = noCommits): void {
-    if (this.#droppable < MAX_DROPPABLE && this.#chars < MAX_CHARS && !this.#closed) {
-      this.#droppable++
-      this.#push(recorded, { ...unawaited, commits })
+    if (this.#entries.hasRoomForDroppable && !this.#closed) {
+      this.#add(recorded, { ...unawaited, commits })
       return
     }
-    for (const commit of commits) this.forget(commit)
+    this.expected.delete(commits)
     const { timestamp } = recorded.entry
     this.#dropped++
     this.#gap ??= new Gap(timestamp)
@@ -220,8 +135,8 @@ export class SinkQueue {
   }
 
   /**
-   * Ends the sink when everything is durable, or after `writeTimeoutMs`. Resolves with the number of entries
-   * that are not.
+   * Closes the sink when everything is durable, or after `writeTimeoutMs`. Resolves with the number of
+   * entries that are not durable.
    */
   async close (): Promise<number> {
     this.#closed = true
@@ -231,67 +146,58 @@ export class SinkQueue {
     const alive = setInterval(() => {}, 1_000)
     try {
       await withTimeout(this.#writeTimeoutMs, new Promise<void>(resolve => {
-        if (this.#pending === 0) resolve()
-        else this.#idle.push(resolve)
+        if (this.#entries.size === 0) resolve()
+        else this.#onEmpty.push(resolve)
       }), this.#clock)
       const writer = this.#writer
       this.#writer = undefined
       if (writer !== undefined) {
         await withTimeout(this.#writeTimeoutMs, closeQuietly(writer, this.#name, this.#log), this.#clock)
       }
-      return this.#pending
+      return this.#entries.size
     } finally {
       clearInterval(alive)
-      this.#cancelTimer?.()
       this.#rejectWaiters()
     }
   }
 
-  get #pending (): number {
-    return this.#writing.length + this.#waiting.length
-  }
-
-  get #hasPlace (): boolean {
-    return this.#places < MAX_BLOCKING && this.#chars < MAX_CHARS
+  /** Records that an attempt to write has failed: every waiting request is told at once. */
+  onFailure (error: unknown, reason: unknown): void {
+    if (this.#failure === undefined) {
+      this.#log.error({ err: error, sink: this.#name, queued: this.#entries.size }, 'audit sink has failed')
+    }
+    this.#failure = typeof reason === 'string' ? reason : 'it has failed'
+    this.#rejectWaiters()
   }
 
   get #lagMs (): number {
-    const oldest = this.#writing[0] ?? this.#waiting[0]
-    return oldest === undefined ? 0 : this.#clock.ticks() - oldest.since
+    const { oldestSince } = this.#entries
+    return oldestSince === undefined ? 0 : this.#clock.ticks() - oldestSince
   }
 
-  #push (recorded: RecordedEntry, item: Pick<Item, 'blocking' | 'commits' | 'settle'>): void {
+  #add (
+    recorded: RecordedEntry, how: Pick<QueuedEntry, 'blocking' | 'commits' | 'settle'>
+  ): QueuedEntry {
     this.#closeGap()
-    this.#chars += recorded.json.length
-    if (item.settle !== undefined) this.#awaited++
-    this.#waiting.push({ recorded, since: this.#clock.ticks(), ...item })
+    const entry = { recorded, since: this.#clock.ticks(), ...how }
+    this.#entries.add(entry)
     this.#schedule()
+    return entry
   }
 
-  /** What was left out is named where it would have stood. */
+  /** Queues the entry of a gap, at the position of the entries that were left out. */
   #closeGap (): void {
     const gap = this.#gap
     if (gap === undefined) return
     this.#gap = undefined
     this.#log.warn({ sink: this.#name, ...gap.details }, 'audit entries were left out')
-    this.#droppable++
-    this.#push(gap.entry(this.#clock.now()), unawaited)
+    this.#add(gap.entry(this.#clock.now()), unawaited)
   }
 
-  /**
-   * Waits for the end of the tick, so that what comes together is written together; and longer when nobody
-   * waits for any of it.
-   */
+  /** Starts the next write at the end of the tick, or after `GATHER_MS` while no reply waits. */
   #schedule (): void {
-    if (
-      this.#scheduled ||
-      this.#writer === undefined ||
-      this.#writing.length > 0 ||
-      this.#waiting.length === 0
-    ) {
-      return
-    }
-    if (this.#awaited === 0 && this.#waiting.length < MAX_BATCH && !this.#closed) {
+    if (this.#scheduled || this.#writer === undefined || !this.#entries.hasBatch) return
+    if (this.#entries.mayGather && !this.#closed) {
       this.#cancelGathering ??= this.#clock.after(GATHER_MS, () => { this.#write() })
       return
     }
@@ -305,98 +211,38 @@ export class SinkQueue {
   #write (): void {
     this.#cancelGathering?.()
     this.#cancelGathering = undefined
-    if (this.#writer === undefined || this.#waiting.length === 0 || this.#writing.length > 0) return
-    let count = 0
-    let chars = 0
-    while (count < this.#waiting.length && count < MAX_BATCH && chars < MAX_BATCH_CHARS) {
-      chars += (this.#waiting[count++] as Item).recorded.json.length
-    }
-    const batch = this.#waiting.splice(0, count)
-    this.#writing = batch
-    this.#awaited = this.#waiting.reduce((sum, { settle }) => settle === undefined ? sum : sum + 1, 0)
+    if (this.#writer === undefined || !this.#entries.hasBatch) return
+    const batch = this.#entries.startBatch().map(({ recorded }) => recorded)
     const attempts = {
       writer: () => this.#writer,
       onFailure: (error: unknown) => { this.onFailure(error, 'it rejects entries') },
       clock: this.#clock
     }
-    const entries = batch.map(({ recorded }) => recorded)
-    writeUntilDurable(entries, attempts).then(() => { this.#written(batch) }, error => {
-      // The sink was closed. What it has not written counts as lost.
+    writeUntilDurable(batch, attempts).then(() => { this.#onDurable() }, error => {
+      // The sink was closed. Entries that it has not written count as lost.
       this.#log.error({ err: error, sink: this.#name }, 'audit entries are not durable')
     })
   }
 
-  #written (batch: readonly Item[]): void {
+  #onDurable (): void {
     if (this.#failure !== undefined) this.#log.info({ sink: this.#name }, 'audit sink works again')
     this.#failure = undefined
-    this.#writing = []
-    for (const item of batch) {
-      this.#chars -= item.recorded.json.length
-      if (item.blocking) this.#places--
-      else this.#droppable--
-      for (const commit of item.commits) this.#expected.delete(commit)
-      item.settle?.(true)
+    let slots = 0
+    for (const entry of this.#entries.finishBatch()) {
+      if (entry.blocking) slots++
+      this.expected.delete(entry.commits)
+      if (entry.settle !== undefined) this.#deadlines.delete(entry)
+      settle(entry, true)
     }
-    if (this.#waiting.length === 0) this.#closeGap()
-    this.#admit()
+    if (this.#entries.isDrained) this.#closeGap()
+    this.slots.release(slots)
     this.#schedule()
-    if (this.#pending === 0) for (const resolve of this.#idle.splice(0)) resolve()
-  }
-
-  /** Notes that an attempt to write has failed: all who wait are told at once. */
-  onFailure (error: unknown, reason: unknown): void {
-    if (this.#failure === undefined) {
-      this.#log.error({ err: error, sink: this.#name, queued: this.#pending }, 'audit sink has failed')
-    }
-    this.#failure = typeof reason === 'string' ? reason : 'it has failed'
-    this.#rejectWaiters()
+    if (this.#entries.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve()
   }
 
   #rejectWaiters (): void {
-    for (const item of [...this.#writing, ...this.#waiting]) {
-      item.settle?.(false)
-      item.settle = undefined
-    }
-    for (const { reject } of this.#waiters.splice(0)) reject(auditUnavailable())
-  }
-
-  #admit (): void {
-    while (this.#waiters.length > 0 && this.#hasPlace) {
-      this.#places++
-      this.#waiters.shift()?.resolve()
-    }
-  }
-
-  /** Looks, as long as somebody waits, for those who have waited too long. */
-  #watch (): void {
-    if (this.#cancelTimer !== undefined) return
-    const [first = this.#waiters[0]] = this.#unsettled
-    if (first === undefined) return
-    const leftMs = Math.max(1, first.since + this.#writeTimeoutMs - this.#clock.ticks())
-    this.#cancelTimer = this.#clock.after(leftMs, () => {
-      this.#cancelTimer = undefined
-      this.#expire()
-      this.#watch()
-    })
-  }
-
-  #expire (): void {
-    const latest = this.#clock.ticks() - this.#writeTimeoutMs
-    for (const item of this.#unsettled) {
-      if (item.since > latest) break
-      item.settle?.(false)
-      item.settle = undefined
-    }
-    while (this.#waiters[0] !== undefined && this.#waiters[0].since <= latest) {
-      this.#waiters.shift()?.reject(auditUnavailable())
-    }
-  }
-
-  /** The entries for which somebody waits, oldest first. */
-  get #unsettled (): Iterable<Item> {
-    const lists = [this.#writing, this.#waiting]
-    return (function * () {
-      for (const list of lists) for (const item of list) if (item.settle !== undefined) yield item
-    })()
+    this.#entries.settleAll()
+    this.#deadlines.clear()
+    this.slots.rejectWaiters()
   }
 }

@@ -4,94 +4,107 @@ import type { Log } from '../util/log.js'
 import { NoexOptionsError } from '../util/option-schema.js'
 import type { RecordedEntry } from './entry.js'
 
-/** Whether a reply waits until its entry is durable, or an entry may be left out when too many wait. */
+/** `block`: the reply waits until the entry is durable. `drop`: the entry is left out when too many wait. */
 export type SinkPolicy = 'block' | 'drop'
 
 /** The policy for each tier of operations. */
 export type SinkPolicies = Readonly<Record<Tier, SinkPolicy>>
 
-/** Reads are many: who wants their replies to wait says so. */
+/** Reads are frequent, so their replies do not wait unless configured. */
 export const defaultPolicies: SinkPolicies = { admin: 'block', write: 'block', read: 'drop' }
 
-/** Throws unless `value` is the policy of a tier. */
+/** Checks a policy. @throws {NoexOptionsError} when `value` is none */
 export function isPolicy (value: unknown, path: string): void {
   if (value !== 'block' && value !== 'drop') throw new NoexOptionsError(path, 'must be "block" or "drop"')
 }
 
-/** What a sink is opened with. */
+/** The services of the trail for one sink. */
 export interface SinkContext {
   readonly log: Log
   readonly clock: Clock
   /**
-   * An attempt to write has failed; the sink goes on trying. `reason` is shown by `/healthz`: no path, no
-   * address, no credentials.
+   * Reports that an attempt to write has failed; the sink retries by itself. `reason` is shown by `/healthz`,
+   * so it must not contain paths, addresses or credentials.
    */
   readonly failing: (error: Error, reason: string) => void
   /**
-   * Something about the trail itself that belongs into it: it is recorded like an entry of the server.
-   * `operation` starts with `audit.`; with `error`, its result is one.
+   * Records an event of the trail itself as an entry of the server. `operation` starts with `audit.`; with
+   * `error`, the result of the entry is `error`.
    */
   readonly note: (operation: string, details: Readonly<Record<string, unknown>>, error?: string) => void
 }
 
-/** Where entries become durable: what `audit.sinks` takes. */
+/** A place where entries become durable, for the option `audit.sinks`. */
 export interface AuditSink {
-  /** Names the sink in `/healthz`, `/stats` and the log. */
+  /** Name of the sink in `/healthz`, `/stats` and the log. */
   readonly name: string
   readonly policy: SinkPolicies
-  /** Gets ready. Rejects when the trail cannot be written as things are: the plugin then does not start. */
+  /** Opens the trail. Rejects when it cannot be written: the plugin then does not start. */
   open: (context: SinkContext) => Promise<SinkWriter>
 }
 
-/** Which commits are looked for in a trail. */
+/** The commits to look for in a trail. */
 export interface WantedCommits {
-  /** Names the history of the store: entries of others do not count. */
+  /** Id of the store's history; entries of other histories do not count. */
   readonly epoch: string
   readonly revisions: readonly number[]
-  /** An entry of this revision or an earlier one stands before those of all `revisions`. */
+  /** An entry of this revision or an earlier one comes before those of all `revisions`. */
   readonly told: number
-  /** No entry of them is older, in epoch milliseconds. */
+  /** None of their entries is older, in epoch milliseconds. */
   readonly since: number
 }
 
-/** What the end of a trail has of them. */
+/** The commits that were found at the end of a trail. */
 export interface FoundCommits {
-  /** The revisions that entries of that history name, as far as the trail was searched. */
+  /** Revisions in entries of that history, as far as the trail was searched. */
   readonly revisions: readonly number[]
   /**
-   * Time of the oldest entry, in epoch milliseconds, where older ones were removed and the search came to it.
-   * Commits until then are none that a crash has taken the entries of.
+   * Time of the oldest entry, in epoch milliseconds, where older ones were removed and the search reached it.
+   * No crash took the entries of commits up to this time.
    */
   readonly removedUntil?: number
 }
 
 /**
- * The part of a sink that gets back, at the next start, the entries that a crash has taken between a commit
- * and it: they are in the notes of commits.
+ * The part of a sink that finds commits in its trail, so that a start can restore the entries that a crash
+ * took: they are in the notes of the commits.
  */
 export interface SinkCommits {
-  /** Names the trail among all of a store: its path. */
+  /** Id of the trail among all trails of a store: its path. */
   readonly trail: string
   /** Searches the trail from its end. */
   readonly find: (wanted: WantedCommits) => Promise<FoundCommits>
 }
 
+/** The state of one sink in `/stats`. */
+export interface SinkStats {
+  readonly name: string
+  /** Why entries do not become durable; `null` while they do. */
+  readonly problem: string | null
+  /** Entries that are not durable yet. */
+  readonly queued: number
+  /** Milliseconds since the oldest of them was queued. */
+  readonly lagMs: number
+  /** Entries since the start that were left out; the trail has an `audit.gap` for them. */
+  readonly dropped: number
+}
+
 /** An open sink. */
 export interface SinkWriter {
   /**
-   * With it, the reply to a write does not wait for the sink where the log of the store has the entry with
-   * the commit. Absent: it waits.
+   * With it, the reply to a write does not wait for the sink where the store's log has the entry with the
+   * commit. Without it, the reply waits.
    */
   readonly commits?: SinkCommits
   /**
-   * Resolves when all of these entries are durable, in this order. There is one call at a time. A sink tries
-   * by itself and tells `failing` of each attempt that fails, or it rejects: then the same entries are given
-   * again after a pause, so it has to know those that it has stored already. Entries are frozen.
+   * Writes entries; resolves when all are durable, in this order. There is one call at a time. A sink either
+   * retries by itself and reports each failed attempt to `failing`, or rejects: then the same entries are
+   * passed again after a pause, and it must recognise those that it has stored already. Entries are frozen.
    */
   write: (batch: readonly RecordedEntry[]) => Promise<void>
   /**
-   * Ends the sink. A `write` that is under way gets what time it needs as long as nothing fails, and one more
-   * attempt otherwise. Resolves when everything is released.
+   * Closes the sink. A running `write` may finish as long as nothing fails, and gets one more attempt
+   * otherwise. Resolves when all resources are released.
    */
   close: () => Promise<void>
 }

@@ -7,29 +7,30 @@ import type { ResolvedAudit } from './audit-options.js'
 import { auditUnavailable } from './audit-unavailable.js'
 import { recordEntry, withCommit, type AuditEntry, type RecordedEntry } from './entry.js'
 import { EntryListener } from './entry-listener.js'
-import { missingEntries } from './missing-entries.js'
-import { NotedCommits, type NotedCommit } from './noted-commits.js'
+import { missingEntries, type RestoredEntry } from './missing-entries.js'
+import type { NotedCommit } from './entry-queue.js'
+import { NotedCommits } from './noted-commits.js'
 import { Ring, type AuditFilter } from './ring.js'
-import type { AuditSink, SinkCommits, SinkWriter } from './sink.js'
-import { SinkQueue, type RestoredEntry, type SinkStats } from './sink-queue.js'
+import type { AuditSink, SinkCommits, SinkStats, SinkWriter } from './sink.js'
+import { SinkQueue } from './sink-queue.js'
 
-const BROUGHT_BACK = 'audit entries that a crash had taken were brought back from the store'
+const RESTORED = 'audit entries that a crash had taken were brought back from the store'
 const WAITING = 'audit entries that a crash had taken wait for a sink that does not write them'
 
 /** How an entry is recorded. */
-export interface Recording {
+interface Recording {
   readonly tier: Tier
-  /** Whether `reserve` has taken the places for it. */
+  /** Whether `reserve` has taken slots for it. */
   readonly reserved: boolean
-  /** The commits of its request that stand. @default none */
+  /** The durable commits of its request. @default none */
   readonly commits?: readonly NotedCommit[]
-  /** Whether the log of the store has it on the disk, in the note of its commit. @default false */
+  /** Whether it is durable in the note of its commit, in the store's log. @default false */
   readonly isKept?: boolean
-  /** The logger of whoever the entry is about. */
+  /** The logger of the connection that the entry is about, or of the server. */
   readonly log: Log
 }
 
-/** What `/stats` tells of the trail. */
+/** The state of the trail in `/stats`. */
 export interface AuditStats {
   /** Entries since the start. */
   readonly entries: number
@@ -37,8 +38,8 @@ export interface AuditStats {
 }
 
 /**
- * The audit trail of a service: every entry passes here, on its way to memory, the log, the application and
- * the sinks. PROTOCOL.md, "Audit".
+ * The audit trail of a service: passes every entry to memory, the log, the application and the sinks.
+ * PROTOCOL.md, "Audit".
  */
 export class AuditTrail {
   readonly #options: ResolvedAudit
@@ -68,7 +69,7 @@ export class AuditTrail {
     this.#blocking = { read: blocking('read'), write: blocking('write'), admin: blocking('admin') }
   }
 
-  /** Opens every sink. Rejects with the first that cannot be opened, and leaves none open. */
+  /** Opens every sink. Rejects with the error of the first that cannot be opened, and leaves none open. */
   static async open (options: ResolvedAudit, log: Log, clock: Clock): Promise<AuditTrail> {
     const trail = new AuditTrail(options, log, clock)
     try {
@@ -79,39 +80,38 @@ export class AuditTrail {
           clock,
           failing: (error, reason) => { queue.onFailure(error, reason) },
           note (operation, details, error) {
-            const told = error === undefined ? {} : { error: String(error) }
-            trail.note({ operation: checkNote(operation), details, ...told })
+            const failure = error === undefined ? {} : { error: String(error) }
+            trail.note({ operation: checkNote(operation), details, ...failure })
           }
         })
         queue.start(checkWriter(writer, sink))
       }
       return trail
     } catch (error) {
-      // The first error is the one to know of.
+      // The first error is the one to report.
       await trail.close().catch(() => {})
       throw error
     }
   }
 
   /**
-   * Joins the trail to the store of its service: brings back the entries that a crash has taken between a
-   * commit and the trail, waits for at most `writeTimeoutMs` until they are durable there, and has the
-   * commits of requests keep their entries from now on. Nothing of it where the store is not on the disk, or
-   * no sink has `commits`.
-   * @throws naming the file when the log of the store cannot be read
+   * Connects the trail to the store of its service: restores the entries that a crash took between a commit
+   * and the trail, waits for at most `writeTimeoutMs` until they are durable, and from then on makes the
+   * notes of commits. Does nothing where the store is not on the disk, or no sink has `commits`.
+   * @throws an error that names the file when the store's log cannot be read
    */
   async join (store: NoexStore): Promise<void> {
     if (!store.keepsNotes) return
     const queues = this.#queues.filter(({ commits }) => commits !== undefined)
     if (queues.length === 0) return
-    const told = new Set<number>()
+    const published = new Set<number>()
     const restored: Array<Promise<void>> = []
     for (const queue of queues) {
       const missing = await missingEntries(store, queue.commits as SinkCommits, this.#log)
       for (const { recorded } of missing) {
         const { revision } = recorded.entry
-        if (!told.has(revision as number)) this.#tell(recorded.entry, this.#log)
-        told.add(revision as number)
+        if (!published.has(revision as number)) this.#publish(recorded.entry, this.#log)
+        published.add(revision as number)
       }
       if (missing.length > 0) restored.push(this.#restore(queue, missing))
     }
@@ -121,16 +121,16 @@ export class AuditTrail {
 
   async #restore (queue: SinkQueue, missing: readonly RestoredEntry[]): Promise<void> {
     const details = { entries: missing.length }
-    if (await queue.restore(missing)) this.#log.warn(details, BROUGHT_BACK)
+    if (await queue.restore(missing)) this.#log.warn(details, RESTORED)
     else this.#log.error(details, WAITING)
   }
 
-  /** The commits of the service whose notes have entries; `undefined` where there are none. */
+  /** Makes the notes of commits; `undefined` where they have none. */
   get commits (): NotedCommits | undefined {
     return this.#commits
   }
 
-  /** Whether requests of this tier are recorded. */
+  /** Returns whether requests of this tier are recorded. */
   covers (tier: Tier | undefined): tier is Tier {
     return this.#tiers.has(tier)
   }
@@ -147,35 +147,35 @@ export class AuditTrail {
   }
 
   /**
-   * Takes a place for the entry of a request wherever it must become durable; returns a promise when a place
-   * must become free first.
-   * @throws `INTERNAL_ERROR` with `details.reason: 'audit_unavailable'`, also as a rejection: then no place
-   * is taken.
+   * Takes a slot for the entry of a request in each sink where it must become durable; returns a promise when
+   * one must become free first.
+   * @throws `INTERNAL_ERROR` with `details.reason: 'audit_unavailable'`, also as a rejection: then no slot is
+   * taken
    */
   reserve (tier: Tier): Promise<void> | undefined {
     const queues = this.#blocking[tier]
     if (queues.some(({ problem }) => problem !== undefined)) throw auditUnavailable()
     let waits = false
-    const places = queues.map(queue => {
-      const place = queue.reserve()
-      waits ||= place !== undefined
-      return place
+    const reservations = queues.map(({ slots }) => {
+      const reservation = slots.reserve()
+      waits ||= reservation !== undefined
+      return reservation
     })
-    return waits ? this.#awaitPlaces(queues, places) : undefined
+    return waits ? this.#awaitSlots(queues, reservations) : undefined
   }
 
-  async #awaitPlaces (
+  async #awaitSlots (
     queues: readonly SinkQueue[],
-    places: ReadonlyArray<Promise<void> | undefined>
+    reservations: ReadonlyArray<Promise<void> | undefined>
   ): Promise<void> {
-    const taken = await Promise.allSettled(places)
-    if (taken.every(({ status }) => status === 'fulfilled')) return
-    taken.forEach(({ status }, i) => { if (status === 'fulfilled') queues[i]?.release() })
+    const settled = await Promise.allSettled(reservations)
+    if (settled.every(({ status }) => status === 'fulfilled')) return
+    settled.forEach(({ status }, i) => { if (status === 'fulfilled') queues[i]?.slots.release(1) })
     throw auditUnavailable()
   }
 
   /**
-   * Records an entry. Returns a promise when the reply must wait, which resolves with whether the entry has
+   * Records an entry. When the reply must wait, returns a promise that resolves with whether the entry has
    * become durable in time.
    */
   record (recorded: RecordedEntry, recording: Recording): Promise<boolean> | undefined {
@@ -184,19 +184,19 @@ export class AuditTrail {
     const full = last === undefined || this.#commits === undefined
       ? recorded
       : withCommit(recorded, { revision: last.revision, epoch: this.#commits.epoch })
-    this.#tell(full.entry, log)
+    this.#publish(full.entry, log)
     let durable: Promise<boolean> | undefined
     for (const queue of this.#queues) {
       const own = queue.commits === undefined ? recorded : full
       if (!reserved || queue.policies[tier] === 'drop') queue.enqueueDroppable(own, commits)
-      else if (isKept && queue.commits !== undefined) queue.follow(own, commits)
+      else if (isKept && queue.commits !== undefined) queue.enqueueKept(own, commits)
       else durable = both(durable, queue.enqueueBlocking(own, commits))
     }
     return durable
   }
 
-  /** Tells memory, the log and the application. */
-  #tell (entry: AuditEntry, log: Log): void {
+  /** Passes an entry to memory, the log and the application. */
+  #publish (entry: AuditEntry, log: Log): void {
     this.#entries++
     this.#ring.add(entry)
     const { logLevel } = this.#options
@@ -204,7 +204,7 @@ export class AuditTrail {
     this.#listener?.tell(entry)
   }
 
-  /** Records what happens outside requests. Nobody waits for it. */
+  /** Records an event that is not a request; it never blocks. */
   note (event: Partial<AuditEntry> & Pick<AuditEntry, 'operation'>, log = this.#log): void {
     const entry: AuditEntry = {
       timestamp: this.#clock.now(),
@@ -218,12 +218,12 @@ export class AuditTrail {
     this.record(recordEntry(entry), { tier: 'admin', reserved: false, log })
   }
 
-  /** The entries in memory that match, newest first. */
+  /** Returns the entries in memory that match, newest first. */
   query (filter: AuditFilter): AuditEntry[] {
     return this.#ring.query(filter)
   }
 
-  /** Ends every sink. Rejects with the number of entries that did not become durable. */
+  /** Closes every sink. Rejects with the number of entries that did not become durable, if any. */
   async close (): Promise<void> {
     this.#listener?.flush()
     const left = await Promise.all(this.#queues.map(async queue => await queue.close()))
@@ -232,13 +232,13 @@ export class AuditTrail {
   }
 }
 
-/** @throws {TypeError} when a sink notes something under a name of an operation */
+/** Returns the operation of a note. @throws {TypeError} when it is not one of the trail itself */
 function checkNote (operation: unknown): string {
   if (typeof operation === 'string' && /^audit\.[a-z]{1,32}$/.test(operation)) return operation
   throw new TypeError('note takes an operation that starts with "audit.", for example "audit.recovered"')
 }
 
-/** @throws {TypeError} when a sink of the application's own has not given what is needed to write */
+/** Checks the writer of a sink. @throws {TypeError} when it has no `write` or `close` */
 function checkWriter (writer: unknown, { name }: AuditSink): SinkWriter {
   const { write, close } = (writer ?? {}) as Partial<SinkWriter>
   if (typeof write === 'function' && typeof close === 'function') return writer as SinkWriter

@@ -8,7 +8,7 @@ import {
 } from '../protocol/session.js'
 import { explainedBy, TokenRefusal } from './token-refusal.js'
 
-/** The sessions of `auth.validate`: each keeps its token, so that it can be confirmed. */
+/** Authenticates by `auth.validate`. Each session keeps its token, so that it can be confirmed. */
 export class ExternalAuthenticator implements Authenticator {
   readonly #validate: ApplicationCallback<[token: string, origin: Origin]>
   readonly #timeoutMs: number
@@ -50,7 +50,7 @@ export class ExternalAuthenticator implements Authenticator {
 
   async confirm (session: Session, origin: Origin): Promise<Session | TokenRefusal> {
     if (!(session instanceof ExternalSession)) return session
-    // Requests and pushes may ask at the same time; one answer does for all.
+    // Concurrent requests and pushes share one confirmation.
     session.confirming ??= this.identify(session.token, origin).finally(
       () => { session.confirming = undefined }
     )
@@ -60,10 +60,10 @@ export class ExternalAuthenticator implements Authenticator {
   }
 }
 
-/** How `auth.validate` was asked. */
+/** The circumstances of a call of `auth.validate`. */
 interface Validation {
   readonly token: string
-  /** By the clock's ticks. */
+  /** In ticks of the clock. */
   readonly validatedAt: number
   readonly toleranceMs: number
   /** Epoch milliseconds. */
@@ -97,7 +97,7 @@ class ExternalSession implements Session {
     const problem = expiresAt == null ? undefined : expiryProblem(expiresAt, now)
     if (problem !== undefined) throw new TypeError(`expiresAt ${problem}`)
     this.userId = userId
-    // A copy that stays as it is: no change to it, or to the application's own, changes rights.
+    // A frozen copy: later changes of the application's array do not change rights.
     this.roles = Object.freeze([...roles])
     this.metadata = metadata ?? undefined
     this.expiresAt = (expiresAt ?? undefined) as number | undefined

@@ -7,8 +7,8 @@ import type { Policy } from '../permissions/policy.js'
 import { isExpired, type RequestHeaders, type Session } from '../protocol/session.js'
 import { TokenRefusal } from './token-refusal.js'
 
-/** What decides about plain HTTP requests. */
-export interface HttpAuthorizerOptions {
+/** The parts of the service that authorize plain HTTP requests. */
+interface HttpAuthorizerOptions {
   /** Whether a client must log in before it may do anything. */
   readonly required: boolean
   readonly policy: Policy
@@ -16,20 +16,20 @@ export interface HttpAuthorizerOptions {
   readonly isRevoked: (userId: string) => boolean
   readonly clock: Clock
   readonly resolveOrigin: (request: IncomingRequest) => RequestOrigin | RequestOriginRefusal
-  /** How many wrong tokens an address may send; `undefined`: any number. */
+  /** Limit of wrong tokens from one address; `undefined`: none. */
   readonly rateLimit: { readonly maxRequests: number, readonly windowMs: number } | undefined
-  /** What of the headers whoever checks a token may see. */
+  /** Returns the headers that an authenticator may read. */
   readonly retainedHeaders: (headers: RequestHeaders) => RequestHeaders
 }
 
-/** Why a plain HTTP request is refused. 429: its address has sent too many wrong tokens. */
+/** The refusal of a plain HTTP request. 429: its address has sent too many wrong tokens. */
 export interface HttpRefusal extends Omit<RequestOriginRefusal, 'refused'> {
   readonly refused: RequestOriginRefusal['refused'] | 429
-  /** With 429: milliseconds. */
+  /** With 429: time until the next try, in milliseconds. */
   readonly retryAfterMs?: number
 }
 
-/** Lets plain HTTP requests in by the same rights as requests over the WebSocket. */
+/** Authorizes plain HTTP requests by the same rights as requests over the WebSocket. */
 export class HttpAuthorizer {
   readonly #options: HttpAuthorizerOptions
   readonly #guesses: WindowLimiter | undefined
@@ -42,36 +42,32 @@ export class HttpAuthorizer {
   }
 
   /**
-   * Who sends a request that is to read the statistics (`undefined`: somebody anonymous who may), or the
-   * status and the reason of its refusal. Rejects when nobody can tell.
+   * Authorizes a request for statistics. Resolves with its session (`undefined`: an anonymous client) or with
+   * its refusal. Rejects when the token cannot be checked at the moment.
    */
   async authorizeStats (
     request: IncomingRequest
   ): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
     const { required, policy, authenticator, resolveOrigin } = this.#options
     const guesses = this.#guesses
-    const arrival = resolveOrigin(request)
-    if ('refused' in arrival) return arrival
+    const origin = resolveOrigin(request)
+    if ('refused' in origin) return origin
     const token = authenticator === undefined ? undefined : bearerToken(request.headers)
-    const key = addressKey(arrival.remoteAddress)
-    // A token counts as wrong until it is known to be right: to look at it may be dear.
-    const giveBack = token === undefined ? undefined : guesses?.take(key)
-    if (token !== undefined && guesses !== undefined && giveBack === undefined) {
+    const key = addressKey(origin.remoteAddress)
+    // A token counts as wrong until it has been checked, since the check may take long.
+    const takeBack = token === undefined ? undefined : guesses?.take(key)
+    if (token !== undefined && guesses !== undefined && takeBack === undefined) {
       return { refused: 429, reason: 'too many wrong tokens', retryAfterMs: guesses.retryAfterMs(key) }
     }
     const session =
-      token === undefined ? arrival.session : await this.#sessionOf(token, arrival, request.headers)
+      token === undefined ? origin.session : await this.#sessionOf(token, origin, request.headers)
     if (session instanceof TokenRefusal) return { refused: 401, reason: `no valid token: ${session.reason}` }
-    giveBack?.()
+    takeBack?.()
     if (session === undefined && required) return { refused: 401, reason: 'no token' }
-    const touch = {
-      operation: 'server.stats',
-      tier: 'admin',
-      type: 'server',
-      name: '*',
-      records: false
+    const resource = {
+      operation: 'server.stats', tier: 'admin', type: 'server', name: '*', records: false
     } as const
-    const mayRead = policy.admits(session, 'admin') && policy.decide(session, touch) === true
+    const mayRead = policy.admits(session, 'admin') && policy.decide(session, resource) === true
     return mayRead ? { session } : { refused: 403, reason: 'no permission for server.stats' }
   }
 
@@ -92,7 +88,7 @@ export class HttpAuthorizer {
   }
 }
 
-/** The token of a request, as RFC 6750 has it sent. */
+/** Returns the bearer token of a request (RFC 6750). */
 function bearerToken ({ authorization }: RequestHeaders): string | undefined {
   return typeof authorization === 'string' ? /^Bearer +([!-~]+)$/i.exec(authorization)?.[1] : undefined
 }

@@ -1,30 +1,28 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import type { Clock } from '../util/clock.js'
 
-/** Time that the endpoint has for its whole answer, in milliseconds. */
+/** Time limit of the whole response of the endpoint, in milliseconds. */
 const TIMEOUT_MS = 5_000
 
-/** The largest answer that is read, in bytes. Sets of public keys have a few thousand. */
+/** Size limit of the response, in bytes. Sets of public keys have a few thousand. */
 const MAX_BYTES = 1_048_576
 
-/** No key is used that was fetched longer ago, in milliseconds: the issuer may have withdrawn it. */
+/** Age from which on keys are not used any more, in milliseconds: the issuer may have withdrawn them. */
 const MAX_AGE_MS = 600_000
 
-/**
- * Keys this old are fetched anew while they are still good, so that an endpoint which fails for a moment is
- * not noticed.
- */
+/** Age from which on keys are fetched again while they are still used, in milliseconds. */
 export const REFRESH_AGE_MS = 300_000
 
-/** The keys could not be fetched, so nobody knows whether the token is good. The cause says what happened. */
+/**
+ * The keys could not be fetched, so that the token cannot be checked. The cause is the error of the request.
+ */
 export class JwksError extends Error {
   override readonly name = 'JwksError'
 }
 
 /**
- * The public keys of an issuer, fetched when they are needed. Whatever tokens come, and whether it answers or
- * not, the endpoint is asked at most once in `cooldownMs`: jose's own remote set asks a dead endpoint again
- * for every token.
+ * Fetches the public keys of an issuer when they are needed, at most once in `cooldownMs`, also when the
+ * endpoint fails: the remote key set of jose would ask a failing endpoint again for every token.
  */
 export class RemoteKeys {
   readonly #url: URL
@@ -45,15 +43,15 @@ export class RemoteKeys {
 
   /**
    * Finds the key that a token names.
-   * @throws {JwksError} when that cannot be found out now; an error of jose when there is no such key, or
-   * more than one.
+   * @throws {JwksError} when the keys cannot be fetched; an error of jose when there is no such key, or more
+   * than one
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const age = this.#clock.ticks() - this.#loadedAt
     if (age >= MAX_AGE_MS) {
       await this.#refresh()
     } else if (age >= REFRESH_AGE_MS) {
-      // This token need not wait. When it fails until the keys are too old, somebody is told then.
+      // This token need not wait. A failure is reported when the keys are too old.
       this.#refresh().catch(() => {})
     }
     try {
@@ -65,7 +63,7 @@ export class RemoteKeys {
     }
   }
 
-  /** Fetches the keys, unless that was tried within the cool-down: then it ends as it ended. */
+  /** Fetches the keys, unless that was tried within the cool-down: then it settles as that try did. */
   async #refresh (): Promise<void> {
     if (this.#loading === undefined && this.#clock.ticks() - this.#askedAt >= this.#cooldownMs) {
       this.#askedAt = this.#clock.ticks()
@@ -81,7 +79,7 @@ export class RemoteKeys {
       this.#loadedAt = this.#clock.ticks()
       this.#failure = undefined
     } catch (cause) {
-      // Without its query, which may be a secret.
+      // The query of the URL may be a secret.
       this.#failure = new JwksError(
         `the keys at ${this.#url.origin}${this.#url.pathname} cannot be fetched`,
         { cause }
@@ -100,12 +98,12 @@ export class RemoteKeys {
       const response = await fetch(this.#url, { headers, redirect: 'manual', signal: abort.signal })
       if (response.status !== 200) throw new Error(`the answer has status ${response.status}`)
       const set = JSON.parse(await textOf(response)) as JSONWebKeySet
-      // An issuer without keys issues nothing: it is not ready, and the keys that are known stay.
+      // An issuer without keys is not ready: the present keys are kept.
       if (Array.isArray(set.keys) && set.keys.length === 0) throw new Error('the answer has no keys')
       return set
     } finally {
       cancel()
-      // Whatever has not been read of the answer is not wanted.
+      // Ends the response where it has not been read to its end.
       abort.abort()
     }
   }

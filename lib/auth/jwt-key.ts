@@ -1,35 +1,33 @@
 import { createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
 import { isPlainObject, NoexOptionsError } from '../util/option-schema.js'
 
-/** The algorithms that can be listed (RFC 7518, RFC 8037 and RFC 9864). */
+/** The algorithms of signatures (RFC 7518, RFC 8037 and RFC 9864). */
 export type JwtAlgorithm =
   | 'HS256' | 'HS384' | 'HS512'
   | 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512'
   | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519'
 
 /**
- * A public key in one of the forms that it comes in: PEM text (SPKI, or an X.509 certificate), an object of
- * `node:crypto`, or a JWK.
+ * A public key: PEM text (SPKI, or an X.509 certificate), a `KeyObject` of `node:crypto`, or a JWK.
  */
 export type PublicKeyInput = string | KeyObject | JsonWebKey
 
-/**
- * Bytes that a secret needs for each symmetric algorithm: as many as its hash has (RFC 7518, section 3.2).
- */
+/** Minimal length of a secret for each symmetric algorithm, in bytes: that of its hash (RFC 7518, 3.2). */
 const secretBytes: ReadonlyMap<string, number> = new Map([['HS256', 32], ['HS384', 48], ['HS512', 64]])
 
-/** The kind of key that each asymmetric algorithm takes, as `kindOf` calls it. */
+/** The kind of key of each asymmetric algorithm, as `kindOf` returns it. */
 const keyKinds: ReadonlyMap<string, string> = new Map([
   ['RS256', 'rsa'], ['RS384', 'rsa'], ['RS512', 'rsa'], ['PS256', 'rsa'], ['PS384', 'rsa'], ['PS512', 'rsa'],
-  ['ES256', 'prime256v1'], ['ES384', 'secp384r1'], ['ES512', 'secp521r1'], ['EdDSA', 'ed25519'], ['Ed25519', 'ed25519']
+  ['ES256', 'prime256v1'], ['ES384', 'secp384r1'], ['ES512', 'secp521r1'], ['EdDSA', 'ed25519'],
+  ['Ed25519', 'ed25519']
 ])
 
 /** Shorter RSA keys can be broken, and RFC 7518 forbids them. */
 const MIN_RSA_BITS = 2_048
 
 /**
- * Checks a list of algorithms. It holds those for a secret or those for public keys: a list with both would
- * let a client sign with the public key as the secret.
+ * Checks a list of algorithms: either all for a secret, or all for public keys. With both, a client could
+ * sign with the public key as the secret.
  * @throws {NoexOptionsError}
  */
 export function checkAlgorithms (value: unknown, kind: 'secret' | 'public', path: string): void {
@@ -39,24 +37,23 @@ export function checkAlgorithms (value: unknown, kind: 'secret' | 'public', path
   const known = kind === 'secret' ? secretBytes : keyKinds
   value.forEach((name: unknown, i) => {
     if (typeof name !== 'string' || !known.has(name)) {
-      throw new NoexOptionsError(
-        `${path}[${i}]`,
-        `must be one of ${[...known.keys()].join(', ')}: those are for ${kind === 'secret' ? 'a secret' : 'public keys'}`
-      )
+      const keys = kind === 'secret' ? 'a secret' : 'public keys'
+      const problem = `must be one of ${[...known.keys()].join(', ')}: those are for ${keys}`
+      throw new NoexOptionsError(`${path}[${i}]`, problem)
     }
   })
 }
 
 /**
- * Reads a secret for algorithms that `checkAlgorithms` let pass. The bytes are a copy.
- * @throws {NoexOptionsError} when it is shorter than the longest hash that it is used with.
+ * Reads a secret for algorithms that `checkAlgorithms` has accepted. Returns a copy of its bytes.
+ * @throws {NoexOptionsError} when it is shorter than the longest hash that it is used with
  */
 export function secretKey (value: unknown, algorithms: readonly string[], path: string): Uint8Array {
   if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
     throw new NoexOptionsError(path, 'must be a text or a Uint8Array')
   }
   const secret = Buffer.from(value as string)
-  // Whoever passes one means another option, and a public key is no secret.
+  // A public key is not secret, and belongs into another option.
   if (secret.includes('-----BEGIN ')) {
     throw new NoexOptionsError(path, 'is PEM text: a public key belongs into publicKey')
   }
@@ -68,10 +65,10 @@ export function secretKey (value: unknown, algorithms: readonly string[], path: 
 }
 
 /**
- * Reads a public key for algorithms that `checkAlgorithms` let pass. The dates of a certificate do not count,
- * nor do the members `alg`, `use` and `key_ops` of a JWK.
- * @throws {NoexOptionsError} when it is something else, a private key in particular, or does not fit an
- * algorithm (`algorithmsPath`).
+ * Reads a public key for algorithms that `checkAlgorithms` has accepted. The dates of a certificate are
+ * ignored, as are the properties `alg`, `use` and `key_ops` of a JWK.
+ * @throws {NoexOptionsError} when it is no public key, in particular a private one, or does not fit an
+ * algorithm (`algorithmsPath`)
  */
 export function publicKey (
   value: unknown,
@@ -84,8 +81,7 @@ export function publicKey (
   algorithms.forEach((name, i) => {
     if (keyKinds.get(name) !== kind) {
       throw new NoexOptionsError(
-  `${algorithmsPath}[${i}]`,
-  `does not fit the public key, which is of kind ${String(kind)}`
+        `${algorithmsPath}[${i}]`, `does not fit the public key, which is of kind ${String(kind)}`
       )
     }
   })
@@ -95,7 +91,8 @@ export function publicKey (
 }
 
 function parsed (value: unknown, path: string): KeyObject {
-  // Node would make the public key of a private one, which then stands where it can be read.
+  // Node would accept a private key and derive the public one, and the private one would remain in the
+  // options.
   if (isPrivate(value)) {
     throw new NoexOptionsError(path, 'is a private or secret key, which must not leave the issuer')
   }

@@ -5,44 +5,40 @@ import { resolveAuth, type ExternalAuth } from './auth-options.js'
 import { JwksError, RemoteKeys } from './jwks.js'
 import { resolveJwt, type JwtAuthOptions, type ResolvedJwt } from './jwt-options.js'
 import {
-  isRoles,
-  isUserId,
-  MAX_LIFETIME_MS,
-  MAX_USER_ID_CHARS,
-  type AuthSession
+  isRoles, isUserId, MAX_LIFETIME_MS, MAX_USER_ID_CHARS, type AuthSession
 } from '../protocol/session.js'
 import { TokenRefusal, withReasons, type ExplainedValidator } from './token-refusal.js'
 
 export type { JwtAuthOptions } from './jwt-options.js'
 
-/** The option `auth`, as `jwtAuth` makes it. */
+/** The option `auth` that `jwtAuth` returns. */
 export interface JwtAuth extends ExternalAuth {
-  /** Whose token this is; `null` when it is no good. Rejects when the keys cannot be fetched. */
+  /** Resolves with the session of a token; `null` for an invalid one. Rejects when keys cannot be fetched. */
   validate: TokenValidator
 }
 
-/**
- * Tells whose token this is; `null` when it is no good. Rejects with a `JwksError` when the keys cannot be
- * fetched.
- */
+/** Resolves with the session of a token; `null` for an invalid one. Rejects when keys cannot be fetched. */
 export type TokenValidator = (token: string) => Promise<AuthSession | null>
 
-/** A longer token is refused before anything is computed. */
+/** Length limit of a token, in characters: a longer one is refused before it is read. */
 const MAX_TOKEN_CHARS = 8_192
 
-/** Characters of a reason that are logged: claims and headers are the client's words. */
+/** Length limit of a logged reason, in characters: it may contain claims and headers of the client. */
 const MAX_REASON_CHARS = 200
 
 const DEFAULT_REVALIDATE_MS = 60_000
 
 /**
- * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is good when an algorithm of
- * the list signed it, issuer and audience are the configured ones, `nbf` has come and `exp`, which it must
- * have, has not. No claim about time may be more than ten years ahead: it would be in another unit than
- * seconds. Then `sub` is the user: 1 to 256 characters. The roles are at most 100 texts of at most 256
- * characters each; a token without the claim has none. Tokens have at most 8,192 characters. Why a token is
- * refused is logged.
- * @throws {NoexOptionsError} for a bad option, with its path below `auth`.
+ * Builds the option `auth` for signed JSON Web Tokens (JWS, RFC 7519). A token is valid when it is signed by
+ * an algorithm of the list, has the configured issuer and audience, `nbf` is past and `exp`, which is
+ * required, is not. No time claim may be more than ten years ahead: it would be in another unit than seconds.
+ * The user is `sub`, of 1 to 256 characters. The roles are at most 100 texts of at most 256 characters each;
+ * a token without the claim has none. Tokens have at most 8,192 characters. The reason of a refusal is
+ * logged.
+ * @throws {NoexOptionsError} for a bad option, with its path below `auth`
+ * @example const auth = jwtAuth({ jwksUri: 'https://login.example.com/.well-known/jwks.json', algorithms:
+ * ['RS256'], issuer: 'https://login.example.com/', audience: 'orders' }) await app.register(noex, { store,
+ * auth })
  */
 export function jwtAuth (options: JwtAuthOptions): JwtAuth {
   const validate = tokenValidator(resolveJwt(options), systemClock)
@@ -54,12 +50,12 @@ export function jwtAuth (options: JwtAuthOptions): JwtAuth {
     revalidateMs,
     ...(validateTimeoutMs !== undefined && { validateTimeoutMs })
   }
-  // The server does it again, but a mistake is to show where it was made.
+  // The server checks it again; here, the error shows the call that is wrong.
   resolveAuth(auth)
   return auth
 }
 
-/** Builds what checks tokens. Each call has keys of its own. */
+/** Builds the function that checks tokens. Each has keys of its own. */
 export function tokenValidator (options: ResolvedJwt, clock: Clock): TokenValidator {
   return withReasons({ explain: explainer(options, clock), toleranceMs: options.clockToleranceMs })
 }
@@ -80,13 +76,13 @@ function explainer (options: ResolvedJwt, clock: Clock): ExplainedValidator['exp
       return sessionOf(payload, rolesPath, now)
     } catch (error) {
       if (error instanceof JwksError) throw error
-      // Clients choose tokens: whatever else went wrong, it is the token.
+      // Clients choose tokens: any other failure is that of the token.
       return new TokenRefusal(reasonOf(error))
     }
   }
 }
 
-/** Returns the finding of jose. */
+/** Returns the message of jose, for the log. */
 function reasonOf (error: unknown): string {
   return error instanceof errors.JOSEError ? error.message.slice(0, MAX_REASON_CHARS) : 'it cannot be read'
 }
@@ -114,17 +110,17 @@ function sessionOf (
   return { userId, roles, expiresAt: (claims.exp ?? NaN) * 1_000 }
 }
 
-/** The claims that are moments, in seconds since 1970. */
+/** The time claims, in seconds since 1970. */
 const timeClaims = ['exp', 'nbf', 'iat'] as const
 
-/** Whether a moment may be one in seconds. JSON may also say 1e400, which is infinite. */
+/** Returns whether a time claim can be in seconds. 1e400 in JSON is infinite. */
 function isNear (seconds: number | undefined, now: number): boolean {
   return seconds === undefined || seconds * 1_000 <= now + MAX_LIFETIME_MS
 }
 
 /**
- * The claim at the end of the path: an empty list where it is not there, `undefined` where the path leads
- * through something else than objects. Own members only: every object inherits some.
+ * Returns the claim at a path: an empty list where it is absent, `undefined` where the path leads through a
+ * value that is no object. Inherited properties do not count.
  */
 function rolesAt (claims: unknown, path: readonly string[]): unknown {
   let found = claims

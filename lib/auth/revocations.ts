@@ -1,10 +1,10 @@
 import type { Clock } from '../util/clock.js'
 
-/** Users who may not log in for a while. In memory: a restart forgets them. */
+/** Keeps the users who cannot log in for a time. In memory only: a restart ends all revocations. */
 export class Revocations {
   readonly #ttlMs: number
   readonly #clock: Clock
-  /** Until when, by user; in the order in which they end. */
+  /** End of each revocation by user, in ticks of the clock and in the order of the ends. */
   readonly #until = new Map<string, number>()
 
   constructor (ttlMs: number, clock: Clock) {
@@ -14,17 +14,14 @@ export class Revocations {
 
   static readonly #shared = new WeakMap<object, Revocations>()
 
-  /**
-   * Those that everybody shares who serves the accounts in `store`. The first to ask chooses how long they
-   * last.
-   */
+  /** Returns the revocations that all services of `store` share. The first call sets their duration. */
   static of (store: object, ttlMs: number, clock: Clock): Revocations {
     const revocations = Revocations.#shared.get(store) ?? new Revocations(ttlMs, clock)
     Revocations.#shared.set(store, revocations)
     return revocations
   }
 
-  /** Bars a user from now on; again, if it is barred already. */
+  /** Revokes a user from now on; an earlier revocation begins anew. */
   add (userId: string): void {
     const now = this.#clock.ticks()
     for (const [user, until] of this.#until) {

@@ -1,36 +1,19 @@
-/** A secret that is shorter can be guessed; it is accepted, but deserves a warning. */
+/** Length below which a secret can be guessed, in characters: it is accepted with a warning. */
 export const SHORT_SECRET_CHARS = 16
 
-/**
- * A secret of that length that a machine has made has more different characters, in hexadecimal notation too.
- */
+/** Number of different characters below which a secret can be guessed. Random hexadecimal ones have more. */
 const FEW_CHARACTERS = 6
 
-/** What secrets of guides and sample files are made of, without signs and in lower case. */
+/** Parts of secrets in guides and sample files, in lower case and without punctuation. */
 const EXAMPLES = [
-  'changeme',
-  'replaceme',
-  'changethis',
-  'adminsecret',
-  'supersecret',
-  'mysecret',
-  'yoursecret',
-  'topsecret',
-  'password',
-  'passw0rd',
-  'example',
-  'placeholder',
-  'correcthorse',
-  '1234567890',
-  '0123456789',
-  'abcdefgh',
-  'qwerty',
-  'letmein'
+  'changeme', 'replaceme', 'changethis', 'adminsecret', 'supersecret', 'mysecret', 'yoursecret', 'topsecret',
+  'password', 'passw0rd', 'example', 'placeholder', 'correcthorse', '1234567890', '0123456789', 'abcdefgh',
+  'qwerty', 'letmein'
 ]
 
 /**
- * Why a secret can be guessed, to stand behind its name: `is shorter than 16 characters`. `undefined` when
- * nothing tells.
+ * Returns why a secret can be guessed, as the end of a sentence: `is shorter than 16 characters`; `undefined`
+ * for other secrets.
  */
 export function secretProblem (secret: string): string | undefined {
   if (secret.length < SHORT_SECRET_CHARS) return `is shorter than ${SHORT_SECRET_CHARS} characters`

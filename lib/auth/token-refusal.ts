@@ -1,6 +1,6 @@
 import type { AuthSession, Origin } from '../protocol/session.js'
 
-/** Why a token is no good: for the log, never for the client. */
+/** The reason why a token is invalid: for the log, never sent to the client. */
 export class TokenRefusal {
   readonly reason: string
 
@@ -9,19 +9,19 @@ export class TokenRefusal {
   }
 }
 
-/** A validator that tells more than `AuthSession | null`. */
+/** A validator that returns more than `AuthSession | null`. */
 export interface ExplainedValidator {
-  /** Tells whose token this is, or why it is no good. */
+  /** Resolves with the session of a token, or the reason why it is invalid. */
   readonly explain: (token: string, origin: Origin) => Promise<AuthSession | TokenRefusal>
-  /** Milliseconds for which a session goes on after its `expiresAt`, since clocks differ. */
+  /** Time for which a session continues after its `expiresAt`, since clocks differ, in milliseconds. */
   readonly toleranceMs: number
 }
 
 const kExplained = Symbol('noex.explainedValidator')
 
 /**
- * Makes a `validate` of a validator: it resolves with `null` for a token that is no good, and `explainedBy`
- * finds the rest.
+ * Builds a `validate` function that resolves with `null` for an invalid token. `explainedBy` returns its
+ * validator.
  */
 export function withReasons (explained: ExplainedValidator): (token: string) => Promise<AuthSession | null> {
   const validate = async (token: string): Promise<AuthSession | null> => {
@@ -33,9 +33,7 @@ export function withReasons (explained: ExplainedValidator): (token: string) => 
 
 const nowhere: Origin = { remoteAddress: '', connectionId: null, headers: {} }
 
-/**
- * Returns the validator behind a `validate` that `withReasons` has made; `undefined` for any other function.
- */
+/** Returns the validator of a function that `withReasons` has built; `undefined` for other functions. */
 export function explainedBy (validate: object): ExplainedValidator | undefined {
   return (validate as { readonly [kExplained]?: ExplainedValidator })[kExplained]
 }

@@ -4,8 +4,9 @@ import { OK, UsageError, runCommand, toInteger, type CommandIo } from './command
 
 const help = `Usage: fastify-noex audit query [options] FILE...
 
-Prints the entries of an audit trail that match all options, oldest first. A FILE like audit.jsonl stands for its
-whole trail; otherwise name the segments to search, in any order. Hashes are not checked: see audit verify.
+Prints the entries of an audit trail that match all options, oldest first. A FILE like audit.jsonl stands for
+its whole trail; otherwise name the segments to search, in any order. Hashes are not checked: see audit
+verify.
 
 Options:
   --user ID         entries of this user
@@ -67,7 +68,7 @@ function toFilter ({ user, operation, resource, result, from, to }: Values): (en
 
 const isoTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/
 
-/** A time without zone is one of this machine, a date alone the start of the day in UTC. */
+/** Parses a time. Without a zone it is local time; a date alone is the start of the day in UTC. */
 function toTime (option: string, text: string): number {
   const time = /^\d{1,15}$/.test(text) ? Number(text) : isoTime.test(text) ? Date.parse(text) : NaN
   if (Number.isNaN(time)) {

@@ -1,11 +1,13 @@
+import { findSegments, type Segment } from '../audit/file/segments.js'
 import { findLastLines } from '../audit/file/trail-lines.js'
-import { findSegments, readItems, type Segment, type TrailItem } from '../audit/file/trail-reader.js'
+import { readItems, type TrailItem } from '../audit/file/trail-reader.js'
 import { OK, UsageError, runCommand, toInteger, type CommandIo } from './command.js'
 import { followTrail } from './follow.js'
 
 const help = `Usage: fastify-noex audit tail [options] FILE
 
-Prints the last entries of an audit trail. A FILE like audit.jsonl stands for its whole trail, any other for itself.
+Prints the last entries of an audit trail. A FILE like audit.jsonl stands for its whole trail, any other for
+itself.
 
 Options:
   -n, --lines N  how many lines; default: 20
@@ -21,10 +23,7 @@ const options = {
   follow: { type: 'boolean', short: 'f', default: false }
 } as const
 
-/**
- * Even when fewer are shown, so many of the last lines are read: one of them will tell where the trail
- * stands.
- */
+/** Minimum number of last lines that are read, to find the number of the last entry. */
 const MIN_LINES = 20
 
 /** `fastify-noex audit tail`. Resolves with the exit code. */
@@ -51,8 +50,8 @@ export async function auditTail (args: readonly string[], io: CommandIo): Promis
 }
 
 /**
- * The last lines of a trail, oldest first. `age` is the number of lines after it; what comes meanwhile is
- * left to whoever follows.
+ * Yields the last lines of a trail, oldest first. `age` is the number of lines after it. Lines that are
+ * written meanwhile are not included.
  */
 async function * lastItems (
   file: string,
@@ -68,9 +67,7 @@ async function * lastItems (
   }
 }
 
-/**
- * Where the last `count` lines begin in each segment that has some of them, in order, and how many there are.
- */
+/** Finds the positions of the last `count` lines in each segment that has some of them, and their number. */
 async function findStarts (
   segments: readonly Segment[],
   count: number

@@ -6,8 +6,8 @@ import { escapeText, paint, type EntryStyle } from './print.js'
 
 const help = `Usage: fastify-noex audit verify [options] FILE...
 
-Checks that nothing in an audit trail has been changed, removed or added. A FILE like audit.jsonl stands for its
-whole trail; otherwise name all segments, in any order.
+Checks that nothing in an audit trail has been changed, removed or added. A FILE like audit.jsonl stands for
+its whole trail; otherwise name all segments, in any order.
 
 Options:
   --public-key PEM_FILE  Ed25519 public key: every checkpoint must be signed with its private key
@@ -50,10 +50,10 @@ export async function auditVerify (args: readonly string[], io: CommandIo): Prom
   }, args, io)
 }
 
-/** Longer files hold more than a checkpoint. In bytes. */
+/** Maximum size of a file with one checkpoint, in bytes. */
 const MAX_CHECKPOINT_BYTES = 65_536
 
-/** Reads the one checkpoint of a file. */
+/** Reads the checkpoint of a file. @throws {UsageError} when the file does not hold exactly one */
 async function readCheckpoint (option: string, file: string | undefined): Promise<Checkpoint | undefined> {
   if (file === undefined) return undefined
   const isShort = (await stat(file)).size <= MAX_CHECKPOINT_BYTES

@@ -2,50 +2,51 @@ import type { Writable } from 'node:stream'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { EntryPrinter, Output, escapeText, type EntryStyle } from './print.js'
 
-/** Where a command writes, and what it knows of its surroundings. */
+/** The streams and the environment of a command. */
 export interface CommandIo {
   readonly stdout: Writable
   readonly stderr: Writable
-  /** Whether `stdout` is a terminal: people read it then, and programs otherwise. */
+  /** Whether `stdout` is a terminal: the output is then for people. */
   readonly isTTY: boolean
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Ends a command that follows a file. */
+  /** Ends a command that follows a file when aborted. */
   readonly signal?: AbortSignal
 }
 
-/** Runs a command on the words behind its name. Resolves with the exit code. */
+/** Runs a command with the arguments after its name. Resolves with the exit code. */
 export type CommandFunction = (args: readonly string[], io: CommandIo) => Promise<number>
 
-/** Exit codes: done and good, something is damaged, wrong usage or not done. */
+/** Exit codes: done and good; damage found; wrong usage or not done. */
 export const OK = 0
 export const BAD = 1
 export const FAILED = 2
 
-/** The arguments make no sense. */
+/** Thrown when arguments are invalid. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
 type Options = NonNullable<ParseArgsConfig['options']>
 
-export interface Command<Given extends Options> {
-  /** What `--help` shows. */
+/** A command with its help and options. */
+interface Command<Given extends Options> {
+  /** The text of `--help`. */
   readonly help: string
-  /** Besides `--help`, `--json` and `--pretty`, which all commands have. */
+  /** Options besides `--help`, `--json` and `--pretty`, which all commands have. */
   readonly options: Given
   /** Resolves with the exit code. */
   readonly run: (run: CommandRun<Given>) => Promise<number>
 }
 
-/** What a command is run with. */
-export interface CommandRun<Given extends Options> {
+/** The arguments and outputs of one run of a command. */
+interface CommandRun<Given extends Options> {
   readonly values: ReturnType<typeof parseArgs<{ options: Given }>>['values']
-  /** Files and folders that are named: at least one. */
+  /** Paths of files and directories: at least one. */
   readonly files: readonly [string, ...string[]]
   readonly output: Output
   readonly printer: EntryPrinter
   readonly style: EntryStyle
-  /** Aborted when the command shall end. */
+  /** Aborted when the command must end. */
   readonly signal: AbortSignal
 }
 
@@ -55,7 +56,7 @@ const common = {
   pretty: { type: 'boolean' }
 } as const
 
-/** Runs a command and resolves with its exit code. Errors are told on `stderr`, in one line. */
+/** Runs a command and resolves with its exit code. Writes errors to `stderr`, each in one line. */
 export async function runCommand<Given extends Options> (
   command: Command<Given>, args: readonly string[], io: CommandIo
 ): Promise<number> {
@@ -103,7 +104,7 @@ function isUsageError (error: unknown): boolean {
     String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS_')
 }
 
-/** Reads an integer that an option has. */
+/** Parses the integer of an option. @throws {UsageError} when it is below `min` or not an integer */
 export function toInteger (option: string, text: string, min: number): number {
   const value = Number(text)
   if (!/^\d{1,15}$/.test(text) || value < min) {

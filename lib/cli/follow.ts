@@ -2,37 +2,38 @@ import { watch } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { LineSplitter } from '@hamicek/noex-journal'
-import { findSegments, readItems, toItem, type TrailItem } from '../audit/file/trail-reader.js'
-import { MAX_LINE_BYTES } from '../audit/file/trail-lines.js'
+import { MAX_LINE_BYTES } from '../audit/chain/chain.js'
+import { findSegments } from '../audit/file/segments.js'
+import { readItems, toItem, type TrailItem } from '../audit/file/trail-reader.js'
 
-/** File systems that tell no changes are looked at this often. */
+/** Milliseconds between checks, for file systems that report no changes. */
 const POLL_MS = 1_000
 
 /**
- * Yields what a trail gets after entry `lastSeq`, until `signal` is aborted. `file` is the current segment,
- * which may be closed and begun anew meanwhile.
+ * Yields the lines of a trail after entry `lastSeq`, also those that are still to come, until `signal` is
+ * aborted. `file` is the current segment; it may be closed and replaced meanwhile.
  */
 export async function * followTrail (
   file: string,
   lastSeq: number,
   signal: AbortSignal
 ): AsyncGenerator<TrailItem, void, undefined> {
-  const changes = new Changes(dirname(file), signal)
-  const news = new News(lastSeq)
+  const changes = new DirectoryChanges(dirname(file), signal)
+  const unseen = new UnseenLines(lastSeq)
   try {
     while (!signal.aborted) {
-      // Opened before the closed segments are read: what is closed from now on is still read through this.
+      // Opened before the closed segments are read: if it is closed from now on, the handle still reads it.
       const current = await CurrentSegment.open(file)
       try {
-        for await (const item of closedItems(file, news.lastSeq)) {
-          if (news.has(item)) yield item
+        for await (const item of closedItems(file, unseen.lastSeq)) {
+          if (unseen.accepts(item)) yield item
         }
         if (current === undefined) {
           await changes.next()
           continue
         }
         for await (const item of current.items(changes, signal)) {
-          if (news.has(item)) yield item
+          if (unseen.accepts(item)) yield item
         }
       } finally {
         await current?.close()
@@ -43,7 +44,7 @@ export async function * followTrail (
   }
 }
 
-/** The lines of the closed segments that may go beyond `lastSeq`. */
+/** Yields the lines of the closed segments that may have entries after `lastSeq`. */
 async function * closedItems (file: string, lastSeq: number): AsyncGenerator<TrailItem, void, undefined> {
   const segments = await findSegments([file]).catch(unlessMissing)
   for (const [i, segment] of (segments ?? []).entries()) {
@@ -52,7 +53,7 @@ async function * closedItems (file: string, lastSeq: number): AsyncGenerator<Tra
     try {
       yield * readItems(segment.file)
     } catch (error) {
-      // Old segments are removed.
+      // The segment may have been removed meanwhile.
       unlessMissing(error as NodeJS.ErrnoException)
     }
   }
@@ -62,8 +63,8 @@ function unlessMissing (error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error
 }
 
-/** Tells lines that are new from those that have been shown. Bad lines go with the entries before them. */
-class News {
+/** Selects lines that were not shown yet. A bad line is treated like the entry before it. */
+class UnseenLines {
   #lastSeq: number
   #isNew: boolean
 
@@ -76,7 +77,8 @@ class News {
     return this.#lastSeq
   }
 
-  has ({ entry }: TrailItem): boolean {
+  /** Returns whether a line is new. */
+  accepts ({ entry }: TrailItem): boolean {
     if (entry === undefined) return this.#isNew
     const isNew = entry.seq > this.#lastSeq
     this.#isNew = entry.seq >= this.#lastSeq
@@ -85,7 +87,7 @@ class News {
   }
 }
 
-/** The segment that is written to, read as it grows. */
+/** Reads the current segment as it grows. */
 class CurrentSegment {
   readonly #file: string
   readonly #handle: FileHandle
@@ -97,19 +99,19 @@ class CurrentSegment {
     this.#handle = handle
   }
 
-  /** `undefined` when there is none: one has been closed, and the next is not there yet. */
+  /** Opens the file; `undefined` while it is missing, between two segments. */
   static async open (file: string): Promise<CurrentSegment | undefined> {
     const handle = await open(file, 'r').catch(unlessMissing)
     return handle && new CurrentSegment(file, handle)
   }
 
-  /** Its lines, also those that are still to come; until another segment has its name. */
-  async * items (changes: Changes, signal: AbortSignal): AsyncGenerator<TrailItem, void, undefined> {
+  /** Yields its lines, also those that are still to come, until another segment replaces it. */
+  async * items (changes: DirectoryChanges, signal: AbortSignal): AsyncGenerator<TrailItem, void, undefined> {
     while (!signal.aborted) {
-      // Asked before reading: what was written to it until it was replaced must not be missed.
-      const replaced = await this.#isReplaced()
+      // Checked before reading, so that the last lines before the replacement are read.
+      const isReplaced = await this.#isReplaced()
       yield * this.#newItems()
-      if (replaced) return
+      if (isReplaced) return
       await changes.next()
     }
   }
@@ -119,7 +121,7 @@ class CurrentSegment {
     return named !== undefined && (named.ino !== own.ino || named.dev !== own.dev)
   }
 
-  /** The lines that have ended since the last call. */
+  /** Yields the lines that were completed since the last call. */
   async * #newItems (): AsyncGenerator<TrailItem, void, undefined> {
     const splitter = new LineSplitter(MAX_LINE_BYTES)
     let bytesRead = 0
@@ -136,8 +138,7 @@ class CurrentSegment {
         yield toItem(this.#file, ++this.#line, raw)
       }
     } while (bytesRead === MAX_LINE_BYTES)
-    // A line that has not ended is read again: a writer that starts cuts off what another one has left
-    // unfinished.
+    // An incomplete line is read again: a writer that starts may cut it off.
     this.#position -= splitter.pendingBytes
   }
 
@@ -146,28 +147,28 @@ class CurrentSegment {
   }
 }
 
-/** Tells when a directory may have changed. */
-class Changes {
+/** Reports changes of a directory. */
+class DirectoryChanges {
   readonly #stop: () => void
   #changed = false
   #wake: (() => void) | undefined
 
   constructor (directory: string, signal: AbortSignal) {
-    const tell = (): void => {
+    const notify = (): void => {
       this.#changed = true
       this.#wake?.()
     }
-    const timer = setInterval(tell, POLL_MS)
-    signal.addEventListener('abort', tell)
-    const watcher = startWatching(directory, tell)
+    const timer = setInterval(notify, POLL_MS)
+    signal.addEventListener('abort', notify)
+    const watcher = startWatching(directory, notify)
     this.#stop = () => {
       clearInterval(timer)
-      signal.removeEventListener('abort', tell)
+      signal.removeEventListener('abort', notify)
       watcher?.close()
     }
   }
 
-  /** Resolves when there may have been a change since it last did. */
+  /** Resolves when there may have been a change since the last call. */
   async next (): Promise<void> {
     if (!this.#changed) await new Promise<void>(resolve => { this.#wake = resolve })
     this.#changed = false
@@ -178,10 +179,10 @@ class Changes {
   }
 }
 
-function startWatching (directory: string, tell: () => void): { close: () => void } | undefined {
+function startWatching (directory: string, notify: () => void): { close: () => void } | undefined {
   try {
-    const watcher = watch(directory, tell)
-    // The clock looks on.
+    const watcher = watch(directory, notify)
+    // The timer keeps checking.
     watcher.on('error', () => { watcher.close() })
     return watcher
   } catch {

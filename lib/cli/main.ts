@@ -10,7 +10,7 @@ import { storeCompact } from './store-compact.js'
 import { storeRestore } from './store-restore.js'
 import { storeVerify } from './store-verify.js'
 
-/** Each command: its name, of one word or two, a line of help, and the function. */
+/** The commands: name of one or two words, one line of help, function. */
 const commands: ReadonlyArray<readonly [name: string, help: string, run: CommandFunction]> = [
   ['audit tail', 'print the last entries of an audit trail, and follow it', auditTail],
   ['audit query', 'print the entries that match', auditQuery],

@@ -4,15 +4,12 @@ import type { SealedEntry } from '../audit/chain/chain.js'
 import type { TrailItem } from '../audit/file/trail-reader.js'
 
 /**
- * Ends of lines, control, bidi and other invisible characters, and the backslash that marks them. A space
- * stays.
+ * Line ends, control, bidi and other invisible characters except the space, and the backslash that marks
+ * them.
  */
 const unsafe = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\\]/gu
 
-/**
- * Text that a stranger may have chosen, fit for a terminal: what would act on it, or would not be seen, is
- * written as `\u{…}`.
- */
+/** Returns untrusted text that is safe for a terminal: control and invisible characters become `\u{…}`. */
 export function escapeText (text: string): string {
   return text.replace(unsafe, char =>
     char === '\\' ? '\\\\' : `\\u{${(char.codePointAt(0) as number).toString(16)}}`
@@ -20,8 +17,8 @@ export function escapeText (text: string): string {
 }
 
 /**
- * An entry in one line for people: time, user, operation, resource, result, address and, if any, the commit
- * and the error.
+ * Returns an entry as one line for people: time, user, operation, resource, result, address and, if present,
+ * the commit and the error.
  */
 export function formatEntry (
   { timestamp, userId, operation, resource, result, error, remoteAddress, revision }: SealedEntry,
@@ -40,18 +37,20 @@ export function formatEntry (
   return columns.join('  ').trimEnd()
 }
 
-/** Sets the colour of a text: 31 is red, 32 green, 33 yellow. */
+/** Returns a text in a colour: 31 is red, 32 green, 33 yellow. */
 export function paint (text: string, code: number, colour: boolean): string {
   return colour ? `\u001b[${code}m${text}\u001b[39m` : text
 }
 
-/** Returns a time in epoch milliseconds as ISO 8601; one that is none as it is. */
+/** Returns a time in epoch milliseconds as ISO 8601; an invalid one as it is. */
 export function formatTime (timestamp: number): string {
   const date = new Date(timestamp)
   return Number.isNaN(date.getTime()) ? String(timestamp) : date.toISOString()
 }
 
-/** A stream of output. When its reader goes away, what is written is let go and `gone` tells. */
+/**
+ * Writes lines to a stream. When the reader has closed it, further lines are dropped and `gone` is aborted.
+ */
 export class Output {
   readonly #stream: Writable
   readonly #gone = new AbortController()
@@ -65,38 +64,37 @@ export class Output {
     })
   }
 
-  /** Aborted when nothing more can be written. */
+  /** Aborted when the stream accepts no more output. */
   get gone (): AbortSignal {
     return this.#gone.signal
   }
 
-  /** Why nothing more can be written, unless the reader has just closed its end. */
+  /** The error of the stream; `undefined` when the reader has only closed it. */
   get error (): Error | undefined {
     return this.#error
   }
 
-  /** Resolves when the next line may be written, or none any more. */
+  /** Writes a line. Resolves when the next one may be written, or the stream is closed. */
   async line (text: string): Promise<void> {
     if (this.#gone.signal.aborted || this.#stream.write(`${text}\n`)) return
     await once(this.#stream, 'drain', { signal: this.#gone.signal }).catch(() => {})
   }
 
-  /** Resolves when everything has been written, or has failed. */
+  /** Resolves when everything is written or has failed. */
   async flush (): Promise<void> {
     if (!this.#gone.signal.aborted) await new Promise(resolve => { this.#stream.write('', resolve) })
   }
 }
 
-/** How entries are shown. */
+/** The format of entries. */
 export interface EntryStyle {
-  /** For people; otherwise the lines as they are stored. */
+  /** Whether the format is for people; otherwise lines are printed as they are stored. */
   readonly pretty: boolean
   readonly colour: boolean
 }
 
 /**
- * Shows the lines of a trail. What is no entry is shown as such: to people among the entries, otherwise on
- * `errors`.
+ * Prints the lines of a trail. Bad lines are reported among the entries for people, otherwise on `errors`.
  */
 export class EntryPrinter {
   readonly #output: Output

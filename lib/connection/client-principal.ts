@@ -22,35 +22,32 @@ export interface PrincipalHost {
   readonly clock: Clock
   readonly quota: SubscriptionQuota
   readonly authorizer: Authorizer
-  /** `undefined` where there are no tokens. */
+  /** `undefined` where no tokens are used. */
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
 }
 
 /** The connection of a principal. */
-export interface PrincipalOwner {
+export interface SessionOwner {
   readonly id: string
   readonly origin: Origin
   readonly log: Log
-  /** Closes the connection, whose account is gone: nothing more may happen on it. */
+  /** Closes the connection: the account of its session is gone. */
   revoke: (reason: string) => void
-  /**
-   * Called before each change of the session. Throws when a user must not log in; a logout is always
-   * possible.
-   */
+  /** Called before each change of the session. Throws when the user must not log in; never for a logout. */
   beforeSessionChange: (from: Session | undefined, to: Session | undefined) => void
   logFailure: (error: unknown, operation: string) => void
 }
 
 /**
  * The session of a connection, with everything that depends on it: when the client logs in or out, when the
- * session expires or is ended elsewhere, and when rights change, its subscriptions follow in the same moment.
+ * session expires or is ended elsewhere, and when rights change, its subscriptions change in the same tick.
  */
 export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscriber {
   session: Session | undefined
   version = 0
   isOpen = true
-  readonly #owner: PrincipalOwner
+  readonly #owner: SessionOwner
   readonly #host: PrincipalHost
   readonly #target: PushTarget
   #subscriptions: QuerySubscriptions | undefined
@@ -59,12 +56,10 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   #endsAt: number | undefined
   #hasExpired = false
   #cancelExpiry: (() => void) | undefined
-  /**
-   * `asked`: whether the session is still good; `confirmed`: it is, and what has waited for it may go out.
-   */
+  /** Of a stale session: `asked` while its issuer is asked, `confirmed` while waiting pushes are sent. */
   #confirmation: 'none' | 'asked' | 'confirmed' = 'none'
 
-  constructor (owner: PrincipalOwner, host: PrincipalHost, target: PushTarget) {
+  constructor (owner: SessionOwner, host: PrincipalHost, target: PushTarget) {
     this.#owner = owner
     this.#host = host
     this.#target = target
@@ -78,7 +73,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     return this.session !== undefined
   }
 
-  /** Made when they are first asked for, so that an idle client does not pay for them. */
+  /** Created on first use, so that an idle client does not pay for them. */
   get subscriptions (): QuerySubscriptions {
     this.#subscriptions ??= new QuerySubscriptions(this.#target, this.#host.quota, this)
     return this.#subscriptions
@@ -93,7 +88,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     return (this.#subscriptions?.size ?? 0) + (this.#eventSubscriptions?.size ?? 0)
   }
 
-  /** The part of the list of connections that concerns the client. */
+  /** The session's part of the connection info. */
   get info (): Pick<
     ConnectionInfo,
     'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
@@ -108,8 +103,8 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   }
 
   /**
-   * Makes `session` the client's; `undefined` makes it anonymous. Throws the errors of
-   * `PrincipalOwner.beforeSessionChange`, and changes nothing then.
+   * Replaces the session; with `undefined` the client becomes anonymous.
+   * @throws the errors of `SessionOwner.beforeSessionChange`; nothing changes then
    */
   change (session: Session | undefined): void {
     this.#replace(session)
@@ -123,7 +118,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     return hasExpired
   }
 
-  /** Ends a session that is over. */
+  /** Ends a session that has expired, was ended elsewhere or whose user is barred. */
   #endIfOver (): void {
     const session = this.session
     if (session === undefined) return
@@ -137,7 +132,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     }
   }
 
-  /** Follows a change of what users may do: subscriptions that the client may not have any more end. */
+  /** Applies a change of the user's rights: subscriptions that are not allowed any more end. */
   onPermissionsChanged (): void {
     if (this.session === undefined) return
     this.#endIfOver()
@@ -146,13 +141,13 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     this.#review()
   }
 
-  /** Sends the pushes that had to wait for the client to read on. */
+  /** Sends the pushes that have waited. */
   resume (): void {
     this.#subscriptions?.resume()
     this.#eventSubscriptions?.resume()
   }
 
-  /** Ends session and subscriptions for good: no request is taken any more. */
+  /** Ends session and subscriptions for good: the connection takes no more requests. */
   close (): void {
     this.isOpen = false
     this.end()
@@ -184,7 +179,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     return false
   }
 
-  /** Whether the session must be confirmed before a request of it is handled, or anything is pushed. */
+  /** Whether the session must be confirmed before a request is handled or anything is pushed. */
   get isStale (): boolean {
     const session = this.session
     return session !== undefined && this.#host.authenticator?.isStale(session) === true
@@ -201,17 +196,17 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
       this.#confirmation = 'confirmed'
       this.resume()
     }, error => {
-      // Pushes go on waiting: the next change asks again.
+      // Pushes go on waiting until the next change, which asks again.
       this.#owner.logFailure(error, 'auth.validate')
     }).finally(() => { this.#confirmation = 'none' })
   }
 
-  /** Asks the issuer of the session whether it is still good, and follows the answer. Rejects without one. */
+  /** Asks the issuer whether the session is still valid and applies the answer. Rejects without one. */
   async confirm (): Promise<void> {
     const session = this.session
     if (session === undefined) return
     const confirmed = await this.#confirmed(session)
-    // The client may have logged in or out meanwhile, or have gone.
+    // The client may have logged in or out meanwhile, or the connection may have ended.
     if (this.session !== session) return
     if (confirmed instanceof TokenRefusal) {
       this.#owner.log.info({ reason: confirmed.reason }, 'token refused')
@@ -221,7 +216,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     }
   }
 
-  /** Returns the session that counts from now on; a user that was revoked meanwhile has none. */
+  /** Returns the confirmed session; a refusal where the user was revoked meanwhile. */
   async #confirmed (session: Session): Promise<Session | TokenRefusal> {
     const { authenticator, isRevoked } = this.#host
     const confirmed = await authenticator?.confirm(session, this.#owner.origin) ?? session
@@ -240,7 +235,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     if (this.#endsAt !== undefined) this.#awaitExpiry(this.#endsAt)
   }
 
-  /** Waits until after the last moment, in steps where that is further ahead than a timer can wait. */
+  /** Ends the session after its last moment; waits in steps where that is later than a timer can wait. */
   #awaitExpiry (end: number): void {
     const leftMs = Math.max(0, end - this.#host.clock.now() + 1)
     this.#cancelExpiry = this.#host.clock.after(Math.min(leftMs, MAX_TIMER_MS), () => {

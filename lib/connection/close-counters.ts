@@ -1,8 +1,8 @@
 import { closeReasons } from '../protocol/close-codes.js'
 
 /**
- * Why a connection has ended: the reason of a close that the server began, or `client`: the client began it,
- * `lost`: it, or the network, has gone without a close, `failed`: it broke RFC 6455.
+ * The cause for which a connection has ended: the reason of a close that the server began; `client`: the
+ * client closed it; `lost`: the socket ended without a close frame; `failed`: the client broke RFC 6455.
  */
 export type CloseCause =
   (typeof closeReasons)[keyof typeof closeReasons]['reason'] | 'client' | 'lost' | 'failed'
@@ -14,23 +14,21 @@ const closeCauses: readonly CloseCause[] = [
   'failed'
 ]
 
-/** What `ws` calls the end of a socket without a close frame. */
+/** The code that `ws` reports when a socket has ended without a close frame. */
 const LOST = 1006
 
-/** Counts how the connections of a service end: each once, when it takes no more requests. */
+/** Counts the connections of a service by the cause of their end, each when it takes no more requests. */
 export class CloseCounters {
-  readonly #counts = new Map<string, number>(closeCauses.map(ending => [ending, 0]))
+  readonly #counts = new Map<string, number>(closeCauses.map(cause => [cause, 0]))
 
-  /**
-   * `ending`: an `Ending`, or the code with which the socket has ended by itself. Nothing else is counted.
-   */
-  count (ending: string | number): void {
-    const name = typeof ending === 'string' ? ending : ending === LOST ? 'lost' : 'client'
+  /** Counts a `CloseCause`, or the code with which the socket has ended. Any other text is ignored. */
+  count (cause: string | number): void {
+    const name = typeof cause === 'string' ? cause : cause === LOST ? 'lost' : 'client'
     const count = this.#counts.get(name)
     if (count !== undefined) this.#counts.set(name, count + 1)
   }
 
-  /** Since the start, by `Ending`. */
+  /** The counts since the start, by `CloseCause`. */
   get counts (): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#counts)
   }

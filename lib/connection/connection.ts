@@ -1,8 +1,8 @@
 import type { RawData, WebSocket } from 'ws'
 import { CallbackError } from '../application/application-callback.js'
 import { readableError } from '../application/thrown.js'
-import { ClientConduct } from '../audit/client-conduct.js'
-import type { ConnectionAudit } from '../audit/connection-audit.js'
+import { ConnectionAudit } from '../audit/connection-audit.js'
+import type { AuditTrail } from '../audit/trail.js'
 import { addressKey } from '../handshake/client-address.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { Operation } from '../operations/operation.js'
@@ -15,7 +15,7 @@ import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js
 import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
 import type { DeadlineQueue } from '../util/deadline-queue.js'
 import type { Log } from '../util/log.js'
-import { ClientPrincipal, type PrincipalHost, type PrincipalOwner } from './client-principal.js'
+import { ClientPrincipal, type PrincipalHost, type SessionOwner } from './client-principal.js'
 import type { RequestClient } from './dispatch.js'
 import type { Pingable } from './heartbeat.js'
 import type { UnauthenticatedInboxes } from './inbox.js'
@@ -23,19 +23,19 @@ import { MessageFlow, type FlowOwner } from './message-flow.js'
 import type { OutboxLimits } from './outbox.js'
 import { forgetUpgrade, listen, setLimits, streamOf, type SocketListener } from './socket.js'
 
-/** The code of the error with which ws refuses a frame by its length, before it is read. */
+/** The code of the error with which ws refuses a frame that is too long, before it reads the payload. */
 const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 
-/** The parts of the service that connections work with: one object for all of them. */
+/** The parts of the service that connections work with: one object for all connections. */
 export interface ConnectionHost extends PrincipalHost {
-  /** Told to the client by the welcome. */
+  /** Whether a client must log in; sent with the welcome message. */
   readonly requiresAuth: boolean
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
-  /** Of a client that must log in and never has. */
+  /** The limit for a client that must log in and has not yet. */
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   /** Connections whose client has stopped reading. */
   readonly stalled: DeadlineQueue<Connection>
   /** Connections whose close frame is on its way. */
@@ -57,34 +57,31 @@ export interface ConnectionHost extends PrincipalHost {
 }
 
 /**
- * One client, from open to close. It must be made in the tick in which the WebSocket opens, so that no frame
- * is missed. Its size is the cost of an idle client: listeners are shared and nothing refers to the upgrade
- * request.
+ * The connection of one client, from open to close. It must be constructed in the tick in which the
+ * WebSocket opens, so that no frame is missed. Its size is the cost of an idle client: listeners are shared,
+ * and nothing refers to the upgrade request.
  */
-export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pingable, SocketListener {
+export class Connection implements RequestClient, FlowOwner, SessionOwner, Pingable, SocketListener {
   readonly id: string
   readonly upgrade: Upgrade
   readonly addressKey: string
   readonly connectedAt: number
   readonly flow: MessageFlow
   readonly principal: ClientPrincipal
-  open = true
+  isOpen = true
   isAlive = true
   answering: Operation | undefined
   writing: Promise<unknown> | undefined
   readonly #host: ConnectionHost
   readonly #ws: WebSocket
   #log: Log | undefined
-  #conduct: ClientConduct | undefined
-  /**
-   * Whether the session was revoked while the request that did so was being answered: the close waits for the
-   * reply.
-   */
+  #connectionAudit: ConnectionAudit | undefined
+  /** Whether the client's own request has revoked the session: the close waits for the reply. */
   #isRevoked = false
-  /** Whether it must log in and never has. */
+  /** Whether the client must log in and has not yet. */
   #isUnauthenticated: boolean
-  /** Whether the audit knows that it ends: its listeners may ask for the same again. */
-  #isEnding = false
+  /** Whether the audit has recorded the close: a sink may close the connection again meanwhile. */
+  #isCloseRecorded = false
 
   constructor (ws: WebSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
     const stream = streamOf(ws)
@@ -137,7 +134,7 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   }
 
   logIn (session: Session): void {
-    if (this.open) this.principal.change(session)
+    if (this.isOpen) this.principal.change(session)
   }
 
   logOut (): void {
@@ -147,8 +144,7 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   beforeSessionChange (from: Session | undefined, to: Session | undefined): void {
     this.#host.beforeSessionChange(this, from, to)
     if (to !== undefined && this.#isUnauthenticated) {
-      // From now on it may send as much as any other client, also when the session has ended: the client may
-      // not have noticed yet.
+      // These limits stay when the session ends: the client may not have noticed yet.
       this.#isUnauthenticated = false
       setLimits(this.#ws, this.#host.maxPayloadBytes)
       this.flow.authenticate()
@@ -157,17 +153,14 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
     if (to === undefined && from !== undefined && !this.#isRevoked) this.#host.onLoggedOut(this)
   }
 
-  /**
-   * Ends the session and its subscriptions at once, and with them the connection: the client must not come
-   * back.
-   */
+  /** Ends the session with its subscriptions at once, and closes the connection with `session_revoked`. */
   revoke (reason: string): void {
-    if (!this.open || this.#isRevoked) return
+    if (!this.isOpen || this.#isRevoked) return
     this.#recordClose(closeReasons.sessionRevoked)
-    if (!this.open) return
+    if (!this.isOpen) return
     const level = this.answering?.accessLevel
     if (level === 'admin' || level === 'superadmin') {
-      // A user who disables the own account is told that it worked.
+      // A user who disables the own account receives the reply first.
       this.#isRevoked = true
       this.principal.end()
       this.flow.afterReplies(() => { this.#closeRevoked(reason) })
@@ -189,25 +182,25 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   }
 
   notify (message: NoticeMessage): void {
-    if (this.open) this.flow.send(encodeNotice(message))
+    if (this.isOpen) this.flow.send(encodeNotice(message))
   }
 
-  malformed (problem: string): void {
-    this.#audited.malformed(problem)
+  onMalformed (problem: string): void {
+    this.#audit?.malformed(problem)
   }
 
-  limited (operation: string | undefined): void {
-    this.#audited.limited(operation)
+  onRateLimited (operation: string | undefined): void {
+    this.#audit?.limited(operation)
   }
 
-  get #audited (): ClientConduct {
-    this.#conduct ??= new ClientConduct(this, this.#host.audit)
-    return this.#conduct
+  get #audit (): ConnectionAudit | undefined {
+    const { trail } = this.#host
+    this.#connectionAudit ??= trail && new ConnectionAudit(trail, this)
+    return this.#connectionAudit
   }
 
   logFailure (error: unknown, operation: string, resource?: string): void {
-    // A failure of a function of the application has been logged where it was called, and not for each
-    // request.
+    // A failure of a function of the application is logged where it is called, and not for each request.
     const err = readableError(error)
     this.log[err instanceof CallbackError ? 'debug' : 'error'](
       { err, operation, resource },
@@ -225,7 +218,7 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   }
 
   handle (text: string): Promise<void> | undefined {
-    // A revoked client waits for a last reply: none of its requests is executed any more.
+    // A revoked client waits for its last reply: none of its later requests is executed.
     return this.#isRevoked ? undefined : this.#host.dispatch(text, this)
   }
 
@@ -233,7 +226,7 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
     this.close(closeReasons.overloaded)
   }
 
-  /** A client that takes a long message bit by bit is slow, but has not stopped reading. */
+  /** Restarts the deadline: a client that reads a long message bit by bit is slow, but has not stopped. */
   onCongested (): void {
     this.#host.stalled.add(this)
   }
@@ -244,25 +237,24 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   }
 
   /**
-   * Starts to close: nothing that still arrives is executed, subscriptions end, and the messages that have
-   * been sent are followed by the close frame. The socket ends when the client agrees, or after
-   * `closeTimeoutMs`.
+   * Begins the close: frames that still arrive are dropped, subscriptions end, and the close frame follows
+   * the messages that have been sent. The socket ends when the client answers, or after `closeTimeoutMs`.
    */
   close (reason: CloseReason): void {
-    if (!this.open) return
+    if (!this.isOpen) return
     this.#recordClose(reason)
-    if (!this.open) return
+    if (!this.isOpen) return
     this.#stop(reason.reason)
     this.flow.finish(() => { this.#ws.close(reason.code, reason.reason) })
     this.#host.closing.add(this)
     this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
   }
 
-  /** Records the close once, while it is known whose connection it is. */
+  /** Records the close once, while the session is still known. */
   #recordClose (reason: CloseReason): void {
-    if (this.#isEnding) return
-    this.#isEnding = true
-    this.#host.audit?.closed(this, reason)
+    if (this.#isCloseRecorded) return
+    this.#isCloseRecorded = true
+    this.#audit?.closed(reason)
   }
 
   /** Ends the socket at once. */
@@ -271,40 +263,39 @@ export class Connection implements RequestClient, FlowOwner, PrincipalOwner, Pin
   }
 
   #stop (cause: string | number): void {
-    this.open = false
+    this.isOpen = false
     const { isLoggedIn } = this.principal
-    this.#conduct?.end()
+    this.#connectionAudit?.end()
     this.flow.clear()
     this.principal.close()
     this.#host.onStopped(this, cause, isLoggedIn)
   }
 
-  received (data: RawData, isBinary: boolean): void {
-    if (!this.open) return
+  onMessage (data: RawData, isBinary: boolean): void {
+    if (!this.isOpen) return
     this.isAlive = true
     if (isBinary) this.close(closeReasons.binaryNotSupported)
-    // A text of its own: the buffer is a view of a whole TCP chunk and would keep that alive.
+    // Copied into a string: the buffer is a view of a whole TCP chunk and would keep that in memory.
     else this.flow.receive((data as Buffer).toString(), (data as Buffer).length)
   }
 
-  failed (error: Error): void {
+  onError (error: Error): void {
     const isTooLong = (error as NodeJS.ErrnoException).code === FRAME_TOO_LONG
     const limit = isTooLong && {
       option: this.#isUnauthenticated ? 'connectionLimits.maxUnauthenticatedPayloadBytes' : 'maxPayloadBytes'
     }
     this.#host.logOf(this).info({ err: error, ...limit }, 'connection failed')
-    if (!this.open) return
-    this.#isEnding = true
-    this.#host.audit?.failed(this, error)
-    if (!this.open) return
-    // A violation of RFC 6455: ws has sent its close frame and would wait for the answer much longer than we
-    // do.
+    if (!this.isOpen) return
+    this.#isCloseRecorded = true
+    this.#audit?.failed(error)
+    if (!this.isOpen) return
+    // A violation of RFC 6455: ws has sent its close frame and would wait longer for the answer.
     this.#stop('failed')
     this.#host.closing.add(this)
   }
 
-  ended (code: number): void {
-    if (this.open) this.#stop(code)
+  onClose (code: number): void {
+    if (this.isOpen) this.#stop(code)
     this.#host.onClosed(this, code)
   }
 }

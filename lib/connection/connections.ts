@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import type { ConnectionAudit } from '../audit/connection-audit.js'
+import type { AuditTrail } from '../audit/trail.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Session } from '../protocol/session.js'
 import type { Authenticator } from '../auth/authenticator.js'
@@ -22,16 +22,15 @@ import type { OutboxLimits } from './outbox.js'
 
 let lastId = 0
 
-/** What decides about the clients of a service, and what records them. */
+/** The parts that admit, identify and record the clients of a service. */
 export interface ConnectionsParts {
   readonly log: Log
   readonly clock: Clock
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   readonly requiresAuth: boolean
   readonly authorizer: Authorizer
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
-  /** Counts connections. */
   readonly connectionQuota: ConnectionQuota
   readonly rejections: Rejections
 }
@@ -48,16 +47,16 @@ export class Connections implements ConnectionHost {
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly requiresAuth: boolean
-  readonly audit: ConnectionAudit | undefined
+  readonly trail: AuditTrail | undefined
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
   dispatch: ConnectionHost['dispatch'] = () => undefined
   readonly closeCounters = new CloseCounters()
   readonly #connectionQuota: ConnectionQuota
   readonly #rejections: Rejections
-  /** Those whose socket is there although they have been sent away before anybody has logged in. */
+  /** Unauthenticated connections that have been closed and whose socket has not ended. */
   readonly #closingUnauthenticated = new Set<Connection>()
-  /** Connections on which somebody has yet to log in. */
+  /** Connections whose client must log in before the deadline. */
   readonly #unauthenticated: DeadlineQueue<Connection>
   readonly #log: Log
   readonly #maxPerAddress: number
@@ -68,7 +67,7 @@ export class Connections implements ConnectionHost {
   #emptied: Array<() => void> = []
 
   constructor (options: ResolvedOptions, parts: ConnectionsParts) {
-    const { log, clock, audit, requiresAuth, authorizer, authenticator, isRevoked } = parts
+    const { log, clock, trail, requiresAuth, authorizer, authenticator, isRevoked } = parts
     const { connectionQuota, rejections } = parts
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
@@ -87,7 +86,7 @@ export class Connections implements ConnectionHost {
     )
     this.closing = new DeadlineQueue(closeTimeoutMs, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
-    this.audit = audit
+    this.trail = trail
     this.authorizer = authorizer
     this.authenticator = authenticator
     this.isRevoked = isRevoked
@@ -103,19 +102,17 @@ export class Connections implements ConnectionHost {
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
   }
 
-  /**
-   * Handles the frames of connections by `dispatch` from now on. To be called before the first is accepted.
-   */
+  /** Sets the handler of frames. To be called before the first connection is accepted. */
   start (dispatch: ConnectionHost['dispatch']): void {
     this.dispatch = dispatch
   }
 
-  /** Connections that were let in and whose socket is open or closing. */
+  /** The number of accepted connections whose socket is open or closing. */
   get size (): number {
     return this.#connections.size
   }
 
-  /** Connections on which somebody is logged in. */
+  /** The number of connections with a session. */
   get authenticated (): number {
     return this.#authenticated
   }
@@ -124,7 +121,7 @@ export class Connections implements ConnectionHost {
     return [...this.#connections]
   }
 
-  /** Bytes that wait for clients: for all, and for the one for whom most of them do. */
+  /** Bytes that wait to be sent: of all connections together, and the most of a single one. */
   get queued (): { allBytes: number, largestBytes: number } {
     let [allBytes, largestBytes] = [0, 0]
     for (const { flow: { queuedBytes } } of this.#connections) {
@@ -139,11 +136,11 @@ export class Connections implements ConnectionHost {
   }
 
   /**
-   * Takes over a WebSocket in the tick in which it opens, and the place that `ConnectionQuota.enter` has kept
-   * for it. Returns its connection.
+   * Takes over a WebSocket in the tick in which it opens, with the slot that `ConnectionQuota.acquire` has
+   * reserved for it. Returns its connection, which is closing where the address has too many.
    */
   accept (ws: WebSocket, upgrade: Upgrade): Connection {
-    // Who it is counts from now on as it changes.
+    // From now on the quota follows the session of the connection.
     this.#connectionQuota.change(upgrade.session?.userId, undefined)
     const connection = new Connection(ws, `conn-${++lastId}`, upgrade, this)
     const fromAddress = this.#perAddress.get(connection.addressKey) ?? 0
@@ -155,7 +152,7 @@ export class Connections implements ConnectionHost {
       this.#connectionQuota.release()
       return connection
     }
-    // Only who is let in counts: what is refused may not keep others out while its socket closes.
+    // A refused connection is not counted: it must not keep others out while its socket closes.
     this.#connections.add(connection)
     this.#perAddress.set(connection.addressKey, fromAddress + 1)
     this.#heartbeat.add(connection)
@@ -175,9 +172,9 @@ export class Connections implements ConnectionHost {
   }
 
   /**
-   * What a user may do has changed, or with `undefined` what all may: their clients follow at once. Resolves
-   * when the writes that were being executed for them are through, so that nothing is written afterwards on
-   * the strength of what held before.
+   * Applies a change of the rights of a user, or with `undefined` of all users, to their connections at once.
+   * Resolves when the writes that were under way for them have ended, so that nothing is written afterwards
+   * under the former rights.
    */
   async onPermissionsChanged (userId: string | undefined): Promise<void> {
     const writing: Array<Promise<unknown>> = []
@@ -190,8 +187,8 @@ export class Connections implements ConnectionHost {
   }
 
   /**
-   * Revokes the sessions that match and closes their connections. Returns the users, and how many connections
-   * there were.
+   * Revokes the sessions that match and closes their connections. Returns the users and the number of
+   * connections.
    */
   revoke (
     matches: (session: Session) => boolean,
@@ -218,7 +215,7 @@ export class Connections implements ConnectionHost {
     for (const connection of this.#connections) connection.close(reason)
   }
 
-  /** Stops all timers. Connections that are left are no longer looked after. */
+  /** Stops all timers: no deadline of a connection that is left is enforced any more. */
   stop (): void {
     this.#heartbeat.stop()
     this.#unauthenticated.clear()
@@ -226,13 +223,13 @@ export class Connections implements ConnectionHost {
     this.closing.clear()
   }
 
-  onStopped (connection: Connection, ending: string | number, wasLoggedIn: boolean): void {
-    this.closeCounters.count(ending)
+  onStopped (connection: Connection, cause: string | number, wasLoggedIn: boolean): void {
+    this.closeCounters.count(cause)
     this.#heartbeat.delete(connection)
     this.#unauthenticated.delete(connection)
     this.stalled.delete(connection)
-    // A user may come back at once. A stranger counts as one as long as the socket is there: it is only kept
-    // by not answering.
+    // A user may connect again at once. An unauthenticated client counts until its socket has ended, since
+    // only the client delays that.
     if (wasLoggedIn) this.#connectionQuota.stop(undefined)
     else this.#closingUnauthenticated.add(connection)
   }

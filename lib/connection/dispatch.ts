@@ -2,9 +2,8 @@ import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.j
 import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
-import {
-  incompleteBucket, NoexServerError, NothingNamedError, toReplyError, type NoexErrorCode
-} from '../protocol/errors.js'
+import { NoexServerError, NothingNamedError, type NoexErrorCode } from '../protocol/errors.js'
+import { incompleteBucket, toReplyError } from '../store/store-errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
 import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { OperationRegistry } from '../operations/registry.js'
@@ -28,27 +27,27 @@ export interface RequestClient extends Client, AuditSubject {
   /** Limits count an anonymous client by this key. */
   readonly addressKey: string
   readonly flow: Pick<MessageFlow, 'reply' | 'holdPushes'>
-  /** A frame was no request. */
-  malformed: (problem: string) => void
-  /** A frame was refused by the rate limit; `operation` is `undefined` when it asks for none that exists. */
-  limited: (operation: string | undefined) => void
-  /** The operation failed for a reason that the client must not learn; `resource` as the audit names it. */
+  /** Called for a frame that is no request. */
+  onMalformed: (problem: string) => void
+  /** Called for a frame that the rate limit refuses; `operation` is `undefined` when it names none. */
+  onRateLimited: (operation: string | undefined) => void
+  /** Logs a failure whose cause the client must not learn; `resource` as the audit names it. */
   logFailure: (error: unknown, operation: string, resource?: string) => void
 }
 
-/** What requests are dispatched with: the same for every request of a service. */
+/** The parts of a service that dispatch requests. */
 export interface DispatchContext {
   readonly registry: OperationRegistry
   readonly authorizer: Authorizer
-  /** `undefined`: there is no limit. */
+  /** `undefined` where there is no limit. */
   readonly limiter: RequestLimiter | undefined
-  /** `undefined`: there are no metrics. */
+  /** `undefined` where there are no metrics. */
   readonly requestMetrics: RequestMetrics | undefined
   readonly server: ServerContext
   readonly exposeErrorDetails: boolean
 }
 
-/** Returns `dispatch` with the context of a service. */
+/** Returns `dispatch`, bound to the context of a service. */
 export function dispatchWith (
   context: DispatchContext
 ): (text: string, client: RequestClient) => Promise<void> | undefined {
@@ -69,7 +68,7 @@ export function dispatch (
   switch (decoded.kind) {
     case 'pong': return undefined
     case 'malformed': {
-      caller.malformed(decoded.error.message)
+      caller.onMalformed(decoded.error.message)
       refuse(decoded.id, undefined, refusalOf(undefined, undefined, caller, to) ?? decoded.error, caller, to)
       return undefined
     }
@@ -84,7 +83,7 @@ export function dispatch (
   }
 }
 
-/** Counts a frame; `request` is `undefined` when it is none. Returns the refusal when there were too many. */
+/** Counts a frame against the rate limit; `request` is `undefined` for no request. Returns the refusal. */
 function refusalOf (
   request: RequestMessage | undefined, operation: Operation | undefined, caller: RequestClient,
   { limiter }: DispatchContext
@@ -92,11 +91,11 @@ function refusalOf (
   if (limiter === undefined) return undefined
   const charges = request && (operation?.chargesOf?.(request) ?? request.type)
   const refusal = limiter.count(caller.principal.session?.userId, caller.addressKey, charges)
-  if (refusal !== undefined) caller.limited(operation?.name)
+  if (refusal !== undefined) caller.onRateLimited(operation?.name)
   return refusal
 }
 
-/** Answers what is not looked at any further. */
+/** Answers a frame that is not handled. */
 function refuse (
   id: number,
   type: string | undefined,
@@ -116,16 +115,16 @@ async function perform (
   try {
     const { trail, clock } = to.server
     const since = to.requestMetrics && clock.ticks()
-    const record = trail && RequestAudit.begin(trail, operation, request, caller, clock)
+    const audit = trail && RequestAudit.begin(trail, operation, request, caller, clock)
     let failure: NoexServerError | undefined
     let grant: Grant | undefined
     const userId = to.limiter && caller.principal.session?.userId
     try {
-      const place = record?.reserve()
-      if (place !== undefined) await place
-      // A client that cannot be confirmed may still leave, or log in anew.
+      const reserved = audit?.reserve()
+      if (reserved !== undefined) await reserved
+      // Without an answer of the issuer, a client may still log out or log in anew.
       if (operation?.accessLevel !== 'everyone' && caller.principal.isStale) await caller.principal.confirm()
-      grant = to.authorizer.authorize(caller.principal, operation, request, record?.note)
+      grant = to.authorizer.authorize(caller.principal, operation, request, audit?.note)
       if (operation === undefined) throw to.registry.unknown(request.type)
       caller.answering = operation
       operation.guard?.(caller)
@@ -139,23 +138,23 @@ async function perform (
       }
     } catch (error) {
       failure = failureOf(error, operation, request, caller)
-      noteIncomplete(failure, caller, to)
+      logIncomplete(failure, caller, to)
       if (failure instanceof NothingNamedError) {
-        failure = await suggested(failure, { operation, request }, caller, to)
+        failure = await withSuggestion(failure, { operation, request }, caller, to)
       }
       reply = { text: encodeFailure(failure, request, caller, to) }
     }
     if (grant !== undefined) to.limiter?.charge(userId, caller.addressKey, grant.work.spent)
     const made = reply
-    const settled = record?.settled()
+    const settled = audit?.settled()
     if (settled !== undefined) await settled
-    const released = record?.end(failure?.message)
+    const released = audit?.end(failure?.message)
     isAnswered = true
     if (released === undefined) caller.flow.reply(made)
     else caller.flow.reply(made, { released, instead: () => encodeUnaudited(failure, made, request, to) })
     if (since !== undefined) count(operation, failure, since, released, to)
   } catch (error) {
-    // Nothing that is foreseen: there is one reply nevertheless.
+    // A fault in this code: there is one reply nevertheless.
     caller.logFailure(error, request.type)
     if (isAnswered) return
     reply?.unsent?.()
@@ -166,19 +165,19 @@ async function perform (
   }
 }
 
-/** Makes the reply of a result that may be big. */
+/** Encodes a result that may be big, in slices. */
 async function answerBig (
   operation: Operation, request: RequestMessage, data: unknown, grant: Grant, caller: RequestClient
 ): Promise<Reply> {
   const encoding = encodeBigResult(request.id, data)
   if (operation.tier !== 'read') return await answerBehind(caller.flow.holdPushes(), encoding)
   const text = await encoding
-  // Time has passed.
+  // Rights may have changed while it was encoded.
   grant.assertStillAllowed()
   return { text }
 }
 
-/** Makes the reply to a change: the pushes which that causes wait for it. */
+/** Returns the reply to a change; the pushes that the change causes follow it. */
 async function answerBehind (releasePushes: () => void, text: Promise<MessageText>): Promise<Reply> {
   try {
     return { text: await text, answered: releasePushes }
@@ -188,9 +187,7 @@ async function answerBehind (releasePushes: () => void, text: Promise<MessageTex
   }
 }
 
-/**
- * Counts a request once its reply may leave: later than it was made when its entry must become durable first.
- */
+/** Counts a request when its reply may be sent, which an audit entry that is not durable yet delays. */
 function count (
   operation: Operation | undefined,
   failure: NoexServerError | undefined,
@@ -207,9 +204,7 @@ function count (
 
 const noFollowUp = { sent: undefined, unsent: undefined }
 
-/**
- * What is answered instead when the entry has not become durable in time. What could be taken back has been.
- */
+/** Encodes the error that is sent instead of the reply when the audit entry is not durable in time. */
 function encodeUnaudited (
   failure: NoexServerError | undefined,
   { unsent }: Reply,
@@ -220,11 +215,8 @@ function encodeUnaudited (
   return encodeError(request.id, error, to.exposeErrorDetails)
 }
 
-/**
- * Completes the answer to a name that nothing has. Never rejects: without names that could be meant, it stays
- * as it is.
- */
-async function suggested (
+/** Adds the nearest name to a failure that no such name exists. Never rejects: then nothing is added. */
+async function withSuggestion (
   failure: NothingNamedError,
   asked: Pick<Asked, 'operation' | 'request'>,
   caller: RequestClient,
@@ -244,7 +236,7 @@ async function suggested (
   }
 }
 
-/** What the client may learn of a failure; the log gets the rest. */
+/** Returns the error that the client may see; logs any other. */
 function failureOf (
   error: unknown, operation: Operation | undefined, request: RequestMessage, caller: RequestClient
 ): NoexServerError {
@@ -254,8 +246,8 @@ function failureOf (
   return failedInside()
 }
 
-/** Tells the log of a bucket that takes no writes, once: the application has to define it. */
-function noteIncomplete (failure: NoexServerError, { log }: RequestClient, { server }: DispatchContext): void {
+/** Logs, once for each bucket, that it takes no writes until the application defines it. */
+function logIncomplete (failure: NoexServerError, { log }: RequestClient, { server }: DispatchContext): void {
   const bucket = incompleteBucket(failure)
   if (bucket === undefined || server.sharedStore.incomplete.has(bucket)) return
   server.sharedStore.incomplete.add(bucket)
@@ -267,7 +259,7 @@ function failedInside (): NoexServerError {
   return new NoexServerError('INTERNAL_ERROR', 'The operation failed inside the server')
 }
 
-/** Never throws, though `details` may come from anywhere and hold what JSON cannot. */
+/** Encodes a failure. Never throws, although `details` of the application may be no JSON. */
 function encodeFailure (
   failure: NoexServerError,
   request: RequestMessage,

@@ -6,18 +6,15 @@ import { isTurnOver, nextTurn } from '../util/slice.js'
 /** Bytes that may wait in the socket while another part is written. */
 const AHEAD_BYTES = 131_072
 
-/** Who watches a message leave. */
+/** The outbox that a big message leaves from. */
 export interface FragmentedMessageOwner {
   /** Whether frames may still be sent. */
-  readonly writable: boolean
-  /** The client has taken some of it. */
-  progressed: () => void
+  readonly isWritable: boolean
+  /** Called when the client has read a part of the message. */
+  onProgress: () => void
 }
 
-/**
- * A big message on its way: its parts are written as frames that follow each other, no faster than the socket
- * takes them.
- */
+/** A big message: its parts are written as consecutive frames, no faster than the socket takes them. */
 export class FragmentedMessage {
   readonly #parts: readonly string[]
   #next = 0
@@ -34,10 +31,10 @@ export class FragmentedMessage {
     return this.#charsLeft
   }
 
-  /** Writes all parts, and resolves when the last has been handed to the socket, or no more may be. */
+  /** Writes all parts. Resolves when the last has been handed to the socket, or no more may be. */
   async write (stream: Duplex, owner: FragmentedMessageOwner): Promise<void> {
     while (this.#next < this.#parts.length) {
-      if (!owner.writable || stream.destroyed) return
+      if (!owner.isWritable || stream.destroyed) return
       const part = this.#parts[this.#next++] as string
       const frame = fragment(part, { isFirst: this.#next === 1, isLast: this.#next === this.#parts.length })
       this.#charsLeft -= part.length
@@ -45,7 +42,7 @@ export class FragmentedMessage {
         stream.write(frame)
       } else {
         await writeAndWait(stream, frame)
-        owner.progressed()
+        owner.onProgress()
       }
       if (isTurnOver()) await nextTurn()
     }

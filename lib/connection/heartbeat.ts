@@ -8,20 +8,17 @@ export interface Pingable {
    * first.
    */
   isAlive: boolean
-  /**
-   * Whether the server has stopped reading because the client has: then silence says nothing, and another
-   * deadline counts.
-   */
+  /** Whether the server does not read because the client does not: then silence is no sign of its end. */
   readonly isPaused: boolean
-  /** Sends a ping, and listens for the answer. */
+  /** Sends a ping, and makes sure that the answer is read. */
   ping: () => void
-  /** The client did not answer a ping in time. */
+  /** Called when the client has not answered a ping in time. */
   onTimeout: () => void
 }
 
 /**
  * Pings every connection once per interval and reports those that stay silent for too long. Any frame that
- * arrives after a ping counts as its answer, whatever it says: the client's clock is nothing to go by.
+ * arrives after a ping counts as its answer; the timestamp in a pong is not used.
  * PROTOCOL.md, "Heartbeat".
  */
 export class Heartbeat {
@@ -30,7 +27,7 @@ export class Heartbeat {
 
   constructor (options: { readonly intervalMs: number, readonly timeoutMs: number }, clock: Clock) {
     this.#next = new DeadlineQueue<Pingable>(options.intervalMs, clock, pingable => { this.#tick(pingable) })
-    // With no time of its own, an answer is looked for at the next ping.
+    // Without a shorter timeout, the answer is checked at the next ping.
     this.#answer =
       options.timeoutMs < options.intervalMs
         ? new DeadlineQueue<Pingable>(
@@ -41,7 +38,7 @@ export class Heartbeat {
         : undefined
   }
 
-  /** Starts to ping; the first time after one interval. */
+  /** Pings from now on, for the first time after one interval. */
   add (pingable: Pingable): void {
     this.#next.add(pingable)
   }

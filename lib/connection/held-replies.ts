@@ -1,36 +1,34 @@
 import { charsOf, type MessageText } from '../protocol/parts.js'
 
-/** Why a reply waits. */
+/** The reason for which a reply waits. */
 export interface Hold {
   /** Resolves with whether the reply may be sent as it is. */
   readonly released: Promise<boolean>
-  /** What is sent otherwise. */
+  /** Returns the text that is sent otherwise. */
   readonly instead: () => string
 }
 
-/** A reply, and who hears of its fate. */
+/** A reply, with callbacks for its outcome. */
 export interface Reply {
   readonly text: MessageText
-  /** It is in the outbox. */
+  /** Called when it is in the outbox. */
   readonly sent?: (() => void) | undefined
-  /** Something else was sent instead. */
+  /** Called when another text is sent instead. */
   readonly unsent?: (() => void) | undefined
-  /** It, or something else instead, is in the outbox. */
+  /** Called when it, or the text instead, is in the outbox. */
   readonly answered?: (() => void) | undefined
 }
 
 interface Item {
   reply: Reply
   chars: number
-  ready: boolean
+  isReady: boolean
 }
 
-/** Replies that may wait. */
+/** The number of replies that may wait. */
 const MAX_REPLIES = 256
 
-/**
- * The replies of one connection that wait until they may be sent. They leave in the order in which they came.
- */
+/** The replies of one connection that wait until they may be sent, in the order of the requests. */
 export class HeldReplies {
   readonly #maxChars: number
   readonly #deliver: (reply: Reply) => void
@@ -38,23 +36,23 @@ export class HeldReplies {
   #chars = 0
   #idle: Array<() => void> = []
 
-  /** `deliver` sends a reply; `maxChars` of them may wait. */
+  /** `maxChars` bounds the characters that wait; `deliver` sends a reply. */
   constructor (maxChars: number, deliver: (reply: Reply) => void) {
     this.#maxChars = maxChars
     this.#deliver = deliver
   }
 
-  get empty (): boolean {
+  get isEmpty (): boolean {
     return this.#items.length === 0
   }
 
-  /** Whether no more requests should be started for now. */
-  get full (): boolean {
+  /** Whether no more requests may be started. */
+  get isFull (): boolean {
     return this.#items.length >= MAX_REPLIES || this.#chars >= this.#maxChars
   }
 
   add (reply: Reply, hold: Hold | undefined): void {
-    const item: Item = { reply, chars: charsOf(reply.text), ready: hold === undefined }
+    const item: Item = { reply, chars: charsOf(reply.text), isReady: hold === undefined }
     this.#items.push(item)
     this.#chars += item.chars
     hold?.released.then(maySend => {
@@ -65,30 +63,30 @@ export class HeldReplies {
         item.chars = charsOf(item.reply.text)
         this.#chars += item.chars
       }
-      item.ready = true
+      item.isReady = true
       this.#release()
     })
   }
 
-  /** Drops everything. */
+  /** Drops the replies that wait; their callbacks are not called. */
   clear (): void {
     this.#items = []
     this.#chars = 0
     this.#settle()
   }
 
-  /** Resolves when nothing waits. */
+  /** Resolves when no reply waits. */
   async idle (): Promise<void> {
-    if (!this.empty) await new Promise<void>(resolve => { this.#idle.push(resolve) })
+    if (!this.isEmpty) await new Promise<void>(resolve => { this.#idle.push(resolve) })
   }
 
   #release (): void {
-    while (this.#items[0]?.ready === true) {
+    while (this.#items[0]?.isReady === true) {
       const { reply, chars } = this.#items.shift() as Item
       this.#chars -= chars
       this.#deliver(reply)
     }
-    if (this.empty) this.#settle()
+    if (this.isEmpty) this.#settle()
   }
 
   #settle (): void {

@@ -1,41 +1,35 @@
 import { isBurstOver, nextTurn, noteWork } from '../util/slice.js'
 
-/** How much may wait in an inbox. One TCP chunk of small frames may arrive on top of each. */
+/** Bounds of an inbox. One TCP chunk of small frames may arrive on top of each. */
 export interface InboxLimits {
   readonly maxFrames: number
-  /** Of the texts that wait, in memory: see `sizeOf`. */
+  /** Bytes of the waiting texts in memory, as `sizeOf` counts them. */
   readonly maxBytes: number
 }
 
-/** As much may wait for a client that has logged in, or need not. */
+/** The bounds for a client that has logged in, or need not. */
 const usualLimits: InboxLimits = { maxFrames: 256, maxBytes: 1_048_576 }
 
-/** Bytes that may wait for all clients together that have yet to log in. */
+/** Bytes that may wait in the inboxes of all unauthenticated clients together. */
 const MAX_UNAUTHENTICATED_BYTES = 67_108_864
 
-/**
- * Memory that a text takes beside its characters, in bytes; it counts for all together, where frames may
- * be many and small.
- */
+/** Bytes of memory that a text takes beside its characters; counted where small frames may be many. */
 const FRAME_OVERHEAD_BYTES = 64
 
-/**
- * The inboxes of all clients that have yet to log in: how much waits in them, and how much of it may be one
- * client's.
- */
+/** Counts the bytes in the inboxes of all unauthenticated clients, and bounds each inbox. */
 export class UnauthenticatedInboxes {
   readonly limits: InboxLimits
   #bytes = 0
 
   /**
-   * `maxFrameBytes` is the largest frame that such a client may send. One frame may wait behind the one that
-   * is being handled.
+   * `maxFrameBytes` is the largest frame that an unauthenticated client may send. One frame may wait behind
+   * the one that is being handled.
    */
   constructor (maxFrameBytes: number) {
     this.limits = { maxFrames: 1, maxBytes: maxFrameBytes }
   }
 
-  /** Whether more waits than all of them may have together. */
+  /** Whether more waits than all inboxes may hold together. */
   get isOverfull (): boolean {
     return this.#bytes > MAX_UNAUTHENTICATED_BYTES
   }
@@ -49,12 +43,12 @@ export class UnauthenticatedInboxes {
   }
 }
 
-/** Bytes that are read in about the time of a small request. */
+/** Bytes that are decoded in about the time of a small request. */
 const BYTES_OF_SMALL = 2_048
 
 /** The handler of the frames of an inbox. */
 export interface FrameHandler {
-  /** Handles one frame. Returns a promise, which never rejects, when that takes time. */
+  /** Handles one frame. Returns a promise, which never rejects, where that takes time. */
   handle: (text: string) => Promise<void> | undefined
 }
 
@@ -63,13 +57,13 @@ export interface InboxOwner {
   /** Called when the inbox has become full, or has room again. */
   regulate: () => void
   /** Called when the inboxes of all unauthenticated clients are overfull, and this one has just grown. */
-  overload: () => void
+  onOverload: () => void
 }
 
 /**
- * The frames of one connection that wait for their turn: one is handled at a time, so replies keep the order
- * of the requests. When full, its owner stops reading the socket, so that TCP slows the client down. Of a
- * burst, others have their turn every few milliseconds.
+ * The frames of one connection that wait to be handled, one at a time, so that replies keep the order of the
+ * requests. While it is full, its owner does not read the socket, so that TCP slows the client down. A burst
+ * gives way to other connections every few milliseconds.
  */
 export class Inbox {
   readonly #handler: FrameHandler
@@ -77,11 +71,11 @@ export class Inbox {
   /** `undefined` once the client has logged in, or where it need not. */
   #unauthenticated: UnauthenticatedInboxes | undefined
   #waiting: string[] = []
-  /** Of each text that waits. */
+  /** The bytes of each waiting text. */
   #sizes: number[] = []
   #bytes = 0
-  #busy = false
-  #held = false
+  #isBusy = false
+  #isHeld = false
   #idle: Array<() => void> | undefined
   #done: (() => void) | undefined
 
@@ -91,14 +85,14 @@ export class Inbox {
     this.#unauthenticated = unauthenticated
   }
 
-  /** Whether no more frames should be read for now. */
-  get full (): boolean {
+  /** Whether reading must stop. */
+  get isFull (): boolean {
     const { maxFrames, maxBytes } = this.#limits
     return this.#waiting.length >= maxFrames || this.#bytes >= maxBytes
   }
 
-  /** Whether so much has come on top, one chunk after the other, that not even one more should be read. */
-  get overfull (): boolean {
+  /** Whether so much has arrived on top of the bounds that not a single chunk more may be read. */
+  get isOverfull (): boolean {
     const { maxFrames, maxBytes } = this.#limits
     return this.#waiting.length >= 16 * maxFrames || this.#bytes >= 2 * maxBytes
   }
@@ -107,19 +101,19 @@ export class Inbox {
     return this.#unauthenticated?.limits ?? usualLimits
   }
 
-  /** Takes a frame; `bytes` is its length as it was sent. */
+  /** Adds a frame; `bytes` is its length as it was sent. */
   push (text: string, bytes = Buffer.byteLength(text)): void {
     const size = sizeOf(text, bytes)
     this.#waiting.push(text)
     this.#sizes.push(size)
     this.#bytes += size
     this.#unauthenticated?.add(1, size)
-    if (!this.#busy && !this.#held) this.#next()
-    else if (this.#unauthenticated?.isOverfull === true) this.#owner.overload()
-    else if (this.full) this.#owner.regulate()
+    if (!this.#isBusy && !this.#isHeld) this.#next()
+    else if (this.#unauthenticated?.isOverfull === true) this.#owner.onOverload()
+    else if (this.isFull) this.#owner.regulate()
   }
 
-  /** The client has logged in for the first time: from now on as much may wait as for any other. */
+  /** Lifts the bounds of an unauthenticated client, after its first login. */
   authenticate (): void {
     this.#unauthenticated?.remove(this.#waiting.length, this.#bytes)
     this.#unauthenticated = undefined
@@ -127,48 +121,45 @@ export class Inbox {
 
   /** Starts no more frames until `release`. */
   hold (): void {
-    this.#held = true
+    this.#isHeld = true
   }
 
   release (): void {
-    if (!this.#held) return
-    this.#held = false
-    if (!this.#busy) this.#next()
+    if (!this.#isHeld) return
+    this.#isHeld = false
+    if (!this.#isBusy) this.#next()
   }
 
-  /** Drops what has not been started. */
+  /** Drops the frames that have not been started. */
   clear (): void {
     this.#unauthenticated?.remove(this.#waiting.length, this.#bytes)
     this.#bytes = 0
     this.#waiting = []
     this.#sizes = []
-    if (!this.#busy) this.#settle()
+    if (!this.#isBusy) this.#settle()
   }
 
-  /** Resolves when nothing is being handled or waiting. */
+  /** Resolves when no frame is being handled or waiting. */
   async idle (): Promise<void> {
-    if (!this.#busy && this.#waiting.length === 0) return
+    if (!this.#isBusy && this.#waiting.length === 0) return
     await new Promise<void>(resolve => { (this.#idle ??= []).push(resolve) })
   }
 
-  /**
-   * Handles what waits behind a frame that has taken its time, or, when bursts have taken too much of this
-   * turn, in a later one.
-   */
+  /** Handles the next frames, in a later turn when bursts have taken too much of this one. */
   #goOn (): void {
     if (this.#waiting.length > 0 && isBurstOver()) nextTurn().then(() => { this.#next() })
     else this.#next()
   }
 
-  /** Handles waiting frames. Those that need no time are handled in this loop, not by recursion. */
+  /** Handles waiting frames; those that are done at once in this loop, without recursion. */
   #next (): void {
-    const wasFull = this.full
+    const wasFull = this.isFull
     let taken = 0
     let bytes = 0
     let work: Promise<void> | undefined
-    this.#busy = true
+    this.#isBusy = true
     const waiting = this.#waiting
-    while (work === undefined && !this.#held && taken < waiting.length && waiting === this.#waiting) {
+    while (work === undefined && !this.#isHeld && taken < waiting.length && waiting === this.#waiting) {
       if (taken > 0 && isBurstOver()) {
         work = nextTurn()
         break
@@ -178,17 +169,17 @@ export class Inbox {
       bytes += size
       work = this.#handler.handle(waiting[taken++] as string)
     }
-    // Unless all of it has been dropped meanwhile.
+    // Unless `clear` has dropped them meanwhile.
     if (waiting === this.#waiting) this.#remove(taken, bytes)
     if (work === undefined) {
-      this.#busy = false
+      this.#isBusy = false
       if (this.#waiting.length === 0) this.#settle()
     } else {
-      // Made when it is first needed, so that an idle client does not pay for it.
+      // Created on first use, so that an idle client does not pay for it.
       this.#done ??= () => { this.#goOn() }
       work.then(this.#done, this.#done)
     }
-    if (wasFull && !this.full) this.#owner.regulate()
+    if (wasFull && !this.isFull) this.#owner.regulate()
   }
 
   /** Removes frames from the front. */
@@ -206,10 +197,7 @@ export class Inbox {
   }
 }
 
-/**
- * The bytes that a text takes: as it was sent, or in memory, where one character beyond Latin-1 makes two
- * bytes of each.
- */
+/** Returns the bytes of a text: as sent, or two for each character where one is beyond Latin-1. */
 function sizeOf (text: string, bytes: number): number {
   return text.length === bytes ? bytes : Math.max(bytes, 2 * text.length)
 }

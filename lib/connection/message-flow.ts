@@ -9,23 +9,23 @@ import { Outbox, type OutboxLimits, type OutboxOwner } from './outbox.js'
 /** The connection of a message flow. */
 export interface FlowOwner extends FrameHandler {
   /** Whether requests are accepted: not once a close has begun, from either side. */
-  readonly open: boolean
-  /** Set when reading begins again: the answer to a ping may be among the frames that have not been read. */
+  readonly isOpen: boolean
+  /** Set when reading begins again: the answer to a ping may be among the unread frames. */
   isAlive: boolean
   /**
    * Called when the inboxes of all unauthenticated clients together are overfull, and this client's has just
    * grown.
    */
   onOverload: () => void
-  /** Called when the client has stopped reading, and again for each part of a long message that it takes. */
+  /** Called when the client does not keep up, and again for each part of a big message that it reads. */
   onCongested: () => void
   /** Called when pushes may be sent again. */
   onDrained: () => void
 }
 
 /**
- * The messages of one connection, in both directions: reads no faster than requests are handled and replies
- * are read. PROTOCOL.md, "Flow control".
+ * The messages of one connection, in both directions: frames are read no faster than requests are handled and
+ * replies are read. PROTOCOL.md, "Flow control".
  */
 export class MessageFlow implements InboxOwner, OutboxOwner {
   readonly #owner: FlowOwner
@@ -33,7 +33,7 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
   readonly #inbox: Inbox
   readonly #outbox: Outbox
   readonly #maxHeldChars: number
-  /** Made when the first reply waits. */
+  /** Created when the first reply must wait. */
   #held: HeldReplies | undefined
   /** Whether requests wait in the inbox until replies have left. */
   #isHolding = false
@@ -51,7 +51,6 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     this.#maxHeldChars = limits.maxBufferedBytes
   }
 
-  /** Where pushes are sent to. */
   get pushTarget (): PushTarget {
     return this.#outbox
   }
@@ -62,16 +61,13 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
   }
 
   /** Whether frames may still be sent: not once a close frame is on its way. */
-  get writable (): boolean {
+  get isWritable (): boolean {
     return this.#ws.readyState === this.#ws.OPEN
   }
 
-  /**
-   * Whether reading has stopped because the client does not read: then another deadline counts than its
-   * silence.
-   */
+  /** Whether reading has stopped because the client does not read: a deadline ends that, no heartbeat. */
   get isPaused (): boolean {
-    return this.#ws.isPaused && this.#outbox.full
+    return this.#ws.isPaused && this.#outbox.isFull
   }
 
   /** Takes a frame; `bytes` is its length as it was sent. */
@@ -84,43 +80,43 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     this.#outbox.send(text)
   }
 
-  /** Answers the request that is being handled; with `hold`, when that is over. */
+  /** Answers the request that is being handled; with `hold`, once that is released. */
   reply (reply: Reply, hold?: Hold): void {
-    if (!this.#owner.open) return
+    if (!this.#owner.isOpen) return
     if (hold === undefined && this.#areRepliesSent) {
       this.#deliver(reply)
       return
     }
     this.#held ??= new HeldReplies(this.#maxHeldChars, held => { this.#deliver(held) })
     this.#held.add(reply, hold)
-    if (this.#held.full) this.regulate()
+    if (this.#held.isFull) this.regulate()
   }
 
-  /** Calls `work` when the replies that wait, and the one that is being made, have been sent. */
+  /** Calls `work` when the waiting replies and that of the request under way have been sent. */
   afterReplies (work: () => void): void {
     this.#afterReplies = work
   }
 
   #deliver ({ text, sent, answered }: Reply): void {
-    if (!this.#owner.open) return
+    if (!this.#owner.isOpen) return
     this.#outbox.send(text)
     sent?.()
     answered?.()
     if (this.#afterReplies !== undefined && this.#areRepliesSent) this.#afterReplies()
-    else if (this.#outbox.full) this.regulate()
+    else if (this.#outbox.isFull) this.regulate()
     else if (this.#isHolding) this.#release()
   }
 
   get #areRepliesSent (): boolean {
-    return this.#held?.empty !== false
+    return this.#held?.isEmpty !== false
   }
 
-  /** Whether the client must not be served for now: it does not read, or too many replies wait. */
+  /** Whether no more requests may be started: the client does not read, or too many replies wait. */
   get #isFull (): boolean {
-    return this.#outbox.full || this.#held?.full === true
+    return this.#outbox.isFull || this.#held?.isFull === true
   }
 
-  /** Starts requests that waited behind replies, when these have left. */
+  /** Starts the requests that have waited for replies to leave. */
   #release (): void {
     if (this.#isFull) return
     this.#isHolding = false
@@ -129,13 +125,13 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
   }
 
   regulate (): void {
-    if (!this.#owner.open) return
+    if (!this.#owner.isOpen) return
     const isFull = this.#isFull
     if (isFull && !this.#isHolding) {
       this.#isHolding = true
       this.#inbox.hold()
     }
-    if (isFull || this.#inbox.full) this.#ws.pause()
+    if (isFull || this.#inbox.isFull) this.#ws.pause()
     else this.#resume()
   }
 
@@ -145,36 +141,36 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     this.#ws.resume()
   }
 
-  /** Reads although requests wait, to tell a busy client from one that is gone. */
+  /** Reads although requests wait, to distinguish a busy client from one that is gone. */
   listen (): void {
-    if (this.#ws.isPaused && !this.#outbox.full && !this.#inbox.overfull) this.#ws.resume()
+    if (this.#ws.isPaused && !this.#outbox.isFull && !this.#inbox.isOverfull) this.#ws.resume()
   }
 
-  /** Lets pushes wait until the returned function is called, once. */
+  /** Makes pushes wait until the returned function is called, once. */
   holdPushes (): () => void {
     return this.#outbox.holdPushes()
   }
 
-  /** Allows as much as for any other client, once it has logged in. */
+  /** Lifts the bounds of an unauthenticated client, after its first login. */
   authenticate (): void {
     this.#inbox.authenticate()
     this.regulate()
   }
 
-  overload (): void {
+  onOverload (): void {
     this.#owner.onOverload()
   }
 
-  congested (): void {
+  onCongested (): void {
     this.#owner.onCongested()
-    if (this.#outbox.full) this.regulate()
+    if (this.#outbox.isFull) this.regulate()
   }
 
-  progressed (): void {
+  onProgress (): void {
     this.#owner.onCongested()
   }
 
-  drained (): void {
+  onDrained (): void {
     this.#owner.onDrained()
     if (this.#isHolding) this.#release()
   }
@@ -185,20 +181,20 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     await this.#held?.idle()
   }
 
-  /** Drops everything that has not been started, and replies that wait. */
+  /** Drops the requests that have not been started, and the replies that wait. */
   clear (): void {
     this.#inbox.clear()
     this.#held?.clear()
   }
 
   /**
-   * Hands everything to the socket, reads on for the answer to the close frame, and calls `close` when it may
-   * be sent.
+   * Hands everything to the socket, resumes reading for the answer to the close frame, and calls `close` when
+   * the close frame may be sent.
    */
   finish (close: () => void): void {
     this.#outbox.flush()
     if (this.#ws.isPaused) this.#ws.resume()
-    if (this.#outbox.busy) this.#outbox.idle().then(close)
+    if (this.#outbox.isBusy) this.#outbox.idle().then(close)
     else close()
   }
 }

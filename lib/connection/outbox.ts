@@ -9,34 +9,33 @@ import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-mes
 /** Characters that are encoded in about the time of a small request. */
 const CHARS_OF_SMALL = 2_048
 
-/** A message of so many characters leaves in several frames. */
+/** Messages of at least this many characters are sent in several frames. */
 const BIG_CHARS = 262_144
 
-/** What may wait for one client. */
+/** Bounds of the bytes that wait for one client. */
 export interface OutboxLimits {
-  /** Above this many bytes nothing more is read from the client. */
+  /** From this many bytes on, nothing more is read from the client. */
   readonly maxBufferedBytes: number
-  /** Above this many bytes pushes wait. */
+  /** From this many bytes on, pushes wait. */
   readonly markBytes: number
 }
 
 /** The connection that an outbox belongs to. */
 export interface OutboxOwner {
   /** Whether frames may still be sent: not once a close frame is on its way. */
-  readonly writable: boolean
-  /** More than `markBytes` wait for the client. */
-  congested: () => void
-  /** The client has read some of a message that is larger than `markBytes`. */
-  progressed: () => void
-  /** Less than `markBytes` wait again. */
-  drained: () => void
+  readonly isWritable: boolean
+  /** Called when `markBytes` or more wait for the client. */
+  onCongested: () => void
+  /** Called while congested, when the client has read a part of a big message. */
+  onProgress: () => void
+  /** Called when less than `markBytes` wait again, or pushes are held no longer. */
+  onDrained: () => void
 }
 
 /**
- * The only place that writes messages to a socket. What is sent in one tick leaves in one write, in order. A
- * big message leaves in
- * several frames, as fast as the client reads, and what is sent after it waits until the last one.
- * It drops nothing: replies are always written, and whoever pushes asks `congested` first.
+ * Writes the messages of one connection to its socket, which nothing else does. Messages of one tick leave
+ * in one write, in order. A big message leaves in several frames, as fast as the client reads, and later
+ * messages wait for its last frame. Nothing is dropped: a caller that pushes checks `isCongested` first.
  */
 export class Outbox implements PushTarget, FragmentedMessageOwner {
   readonly #owner: OutboxOwner
@@ -45,9 +44,9 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
   #pending: Item[] = []
   #pendingBytes = 0
   #big: FragmentedMessage | undefined
-  /** Big messages among what is pending. */
+  /** The number of big messages in `#pending`. */
   #bigPending = 0
-  #congested = false
+  #isAboveMark = false
   #holds = 0
   #idle: Array<() => void> | undefined
   #written: (() => void) | undefined
@@ -59,25 +58,24 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
   }
 
   /** Whether pushes must wait until the client has read more. */
-  get congested (): boolean {
-    return this.#holds > 0 || this.#congested || this.bufferedBytes >= this.#limits.markBytes
+  get isCongested (): boolean {
+    return this.#holds > 0 || this.#isAboveMark || this.bufferedBytes >= this.#limits.markBytes
   }
 
-  /** Whether nothing more should be read from the client. */
-  get full (): boolean {
+  /** Whether reading from the client must stop. */
+  get isFull (): boolean {
     return this.bufferedBytes >= this.#limits.maxBufferedBytes
   }
 
-  /** Bytes that wait for the client, in this process. */
+  /** Bytes that wait for the client in this process. */
   get bufferedBytes (): number {
     return this.#stream.writableLength + this.#pendingBytes + (this.#big?.charsLeft ?? 0)
   }
 
-  get writable (): boolean {
-    return this.#owner.writable
+  get isWritable (): boolean {
+    return this.#owner.isWritable
   }
 
-  /** Sends a message. */
   send (text: MessageText): void {
     const chars = charsOf(text)
     if (chars > CHARS_OF_SMALL) noteWork(chars / CHARS_OF_SMALL)
@@ -89,7 +87,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     }
   }
 
-  /** Sends a frame that is encoded already. */
+  /** Sends an encoded frame. */
   sendFrame (frame: Buffer): void {
     this.#add(frame, frame.length)
   }
@@ -99,13 +97,13 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     if (this.#pending.push(item) === 1 && this.#big === undefined) runInNextTick(flush, this)
   }
 
-  /** Hands everything to the socket now, but for a big message and what comes after it. */
+  /** Hands everything to the socket now, up to the first big message and including its first frames. */
   flush (): void {
     const pending = this.#pending
     if (pending.length === 0 || this.#big !== undefined) return
     this.#pending = []
     this.#pendingBytes = 0
-    if (!this.#owner.writable) {
+    if (!this.#owner.isWritable) {
       this.#bigPending = 0
       this.#settle()
       return
@@ -122,18 +120,18 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     this.#writeBig(pending[at] as FragmentedMessage)
   }
 
-  /** Lets pushes wait until what is returned is called, once: as they do while more than `markBytes` wait. */
+  /** Makes pushes wait, as while congested, until the returned function is called, once. */
   holdPushes (): () => void {
     this.#holds++
     return () => {
       this.#holds--
-      // Otherwise they go on waiting until that is over.
-      if (!this.congested) this.#owner.drained()
+      // Otherwise pushes wait until the congestion is over.
+      if (!this.isCongested) this.#owner.onDrained()
     }
   }
 
   /** Whether a big message is on its way. */
-  get busy (): boolean {
+  get isBusy (): boolean {
     return this.#big !== undefined
   }
 
@@ -148,7 +146,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     message.write(this.#stream, this).then(() => {
       this.#big = undefined
       this.flush()
-      if (this.#congested) this.#drained()
+      if (this.#isAboveMark) this.#endCongestion()
       if (this.#big === undefined) this.#settle()
     })
   }
@@ -159,11 +157,10 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     idle?.forEach(resolve => { resolve() })
   }
 
-  /** Some of a big message has left. */
-  progressed (): void {
-    if (!this.#congested) return
-    this.#owner.progressed()
-    this.#drained()
+  onProgress (): void {
+    if (!this.#isAboveMark) return
+    this.#owner.onProgress()
+    this.#endCongestion()
   }
 
   #write (items: ReadonlyArray<string | Buffer>): void {
@@ -175,7 +172,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     if (stream.writableLength + last.length < this.#limits.markBytes) {
       stream.write(last)
     } else {
-      this.#written ??= () => { this.#drained() }
+      this.#written ??= () => { this.#endCongestion() }
       stream.write(last, this.#written)
     }
     if (chunks.length > 1) stream.uncork()
@@ -183,19 +180,19 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
   }
 
   #checkCongestion (): void {
-    if (this.#congested || this.bufferedBytes - this.#pendingBytes < this.#limits.markBytes) return
-    this.#congested = true
-    this.#owner.congested()
+    if (this.#isAboveMark || this.bufferedBytes - this.#pendingBytes < this.#limits.markBytes) return
+    this.#isAboveMark = true
+    this.#owner.onCongested()
   }
 
   /**
-   * What brought the buffer above the mark has left: also when it left at once, because somebody may wait
-   * since.
+   * Ends the congestion when less than `markBytes` wait. Also called after a write that the socket took at
+   * once: pushes of that tick may wait.
    */
-  #drained (): void {
+  #endCongestion (): void {
     if (this.#stream.destroyed || this.bufferedBytes >= this.#limits.markBytes) return
-    this.#congested = false
-    this.#owner.drained()
+    this.#isAboveMark = false
+    this.#owner.onDrained()
   }
 }
 
@@ -209,10 +206,7 @@ function flush (outbox: Outbox): void {
   outbox.flush()
 }
 
-/**
- * Texts that follow each other become one buffer; prepared frames are shared with other clients and stay as
- * they are.
- */
+/** Encodes adjacent texts into one buffer; encoded frames are shared with other clients and stay apart. */
 function toChunks (items: ReadonlyArray<string | Buffer>): Buffer[] {
   if (items.length === 1) {
     const item = items[0] as string | Buffer

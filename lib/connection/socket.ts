@@ -5,8 +5,8 @@ import { runInNextTurn } from '../util/clock.js'
 import { closeTimeoutMs } from '../deadlines.js'
 
 /**
- * What this module knows of the inside of `ws` and of Node's upgrade: members that have no public name.
- * Each is looked for before it is used, and a test pins the versions that have them.
+ * The private members of a WebSocket of `ws` that this module uses. Each is checked for before it is used,
+ * and a test pins the versions that have them.
  */
 interface WebSocketInside {
   _closeTimeout?: number
@@ -20,7 +20,7 @@ interface ReceiverInside {
   _maxFragments?: number
   _maxBufferedChunks?: number
   _skipUTF8Validation?: boolean
-  /** By name; those that were negotiated. */
+  /** The negotiated extensions, by name. */
   readonly _extensions?: Readonly<Record<string, { _maxPayload?: number } | undefined>>
 }
 
@@ -28,21 +28,20 @@ interface UpgradedSocket extends Duplex {
   readonly _httpMessage?: ServerResponse | null
 }
 
-/** The stream below a WebSocket. */
+/** Returns the stream below a WebSocket; `undefined` when it has ended. */
 export function streamOf (ws: WebSocket): Duplex | undefined {
   return (ws as unknown as WebSocketInside)._socket ?? undefined
 }
 
-/** The HTTP response that an upgraded socket still belongs to, if any. */
+/** Returns the HTTP response that an upgraded socket still belongs to, if any. */
 export function responseOf (stream: Duplex): ServerResponse | undefined {
   return (stream as UpgradedSocket)._httpMessage ?? undefined
 }
 
 /**
- * In how many fragments a message of `maxPayload` bytes may come, and in how many pieces TCP may deliver it.
- * A fragment or a piece costs memory beside its bytes, so without these limits a client could take far more
- * than it sends. They let a message pass in fragments of 4 KiB, and in pieces of 256 bytes: the smallest that
- * a network makes has 536.
+ * Returns the number of fragments in which a message of `maxPayload` bytes may come, and of pieces in which
+ * TCP may deliver it. Each costs memory beside its bytes, so without these limits a client could take far
+ * more than it sends. They allow fragments of 4 KiB and pieces of 256 bytes; a network's smallest have 536.
  */
 export function frameLimits (maxPayload: number): {
   readonly maxPayload: number
@@ -57,11 +56,11 @@ export function frameLimits (maxPayload: number): {
 }
 
 /**
- * Sets the largest message that this WebSocket accepts, compressed or not, in how many parts, that its text
- * must be UTF-8, and how long it closes, in place of what its server was told.
+ * Overrides the server's options for one WebSocket: the largest message, compressed or not, its parts, the
+ * check of UTF-8, and the time for the answer to a close frame.
  */
 export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
-  // Who says that it closes and does not must not be waited for any longer than others.
+  // A client that begins a close and does not end it gets no more time than others.
   ;(ws as unknown as WebSocketInside)._closeTimeout = closeTimeoutMs
   const receiver = (ws as unknown as WebSocketInside)._receiver
   if (receiver == null) return
@@ -70,7 +69,7 @@ export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
   receiver._maxFragments = maxFragments
   receiver._maxBufferedChunks = maxBufferedChunks
   receiver._skipUTF8Validation = false
-  // Otherwise a frame is inflated as far as its server was told, before its length is looked at.
+  // Otherwise a frame is inflated up to the server's limit before its length is checked.
   const deflate = receiver._extensions?.['permessage-deflate']
   if (deflate !== undefined) deflate._maxPayload = maxPayload
 }
@@ -95,8 +94,8 @@ export function canSetLimits (server: WebSocketServer): boolean {
 }
 
 /**
- * Lets go of what would otherwise stay in memory as long as the connection: the HTTP exchange behind the
- * upgrade, held by the socket and by an error listener that `@fastify/websocket` has just added.
+ * Releases the HTTP request and response of the upgrade, which would otherwise stay in memory as long as the
+ * connection: the socket and an error listener of `@fastify/websocket` refer to them.
  */
 export function forgetUpgrade (ws: WebSocket): void {
   ws.removeAllListeners('error')
@@ -109,36 +108,36 @@ function detachResponse (stream: Duplex): void {
   if (response !== undefined && !stream.destroyed) response.detachSocket(stream as never)
 }
 
-/** Who hears what happens on a WebSocket. */
+/** Receives the events of a WebSocket. */
 export interface SocketListener {
-  received: (data: RawData, isBinary: boolean) => void
-  /** The client broke RFC 6455, or the network has failed; `ended` follows. */
-  failed: (error: Error) => void
-  ended: (code: number) => void
+  onMessage: (data: RawData, isBinary: boolean) => void
+  /** Called when the client broke RFC 6455 or the network has failed; `onClose` follows. */
+  onError: (error: Error) => void
+  onClose: (code: number) => void
 }
 
 const kListener = Symbol('noex.listener')
 
-interface HeardWebSocket extends WebSocket {
+interface ListenedWebSocket extends WebSocket {
   [kListener]: SocketListener
 }
 
-/** Listens. The functions are the same for all WebSockets: an idle one has none of its own. */
+/** Adds the listener of a WebSocket. The functions are shared: an idle connection has none of its own. */
 export function listen (ws: WebSocket, listener: SocketListener): void {
-  (ws as HeardWebSocket)[kListener] = listener
+  (ws as ListenedWebSocket)[kListener] = listener
   ws.on('message', onMessage)
   ws.on('error', onError)
   ws.on('close', onClose)
 }
 
 function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
-  (this as HeardWebSocket)[kListener].received(data, isBinary)
+  (this as ListenedWebSocket)[kListener].onMessage(data, isBinary)
 }
 
 function onError (this: WebSocket, error: Error): void {
-  (this as HeardWebSocket)[kListener].failed(error)
+  (this as ListenedWebSocket)[kListener].onError(error)
 }
 
 function onClose (this: WebSocket, code: number): void {
-  (this as HeardWebSocket)[kListener].ended(code)
+  (this as ListenedWebSocket)[kListener].onClose(code)
 }

@@ -3,8 +3,8 @@ import { messageOf } from '../application/thrown.js'
 import type { Log } from '../util/log.js'
 
 /**
- * The log of a service whose application has none: a warning or an error at boot becomes a warning of the
- * process, which Node writes to standard error. Later lines go nowhere, as the application has it.
+ * Logs for an application without a logger: a warning or an error at boot becomes a warning of the process,
+ * which Node writes to standard error. Later lines are dropped.
  */
 export class BootLog implements Log {
   readonly #log: Log
@@ -14,7 +14,7 @@ export class BootLog implements Log {
     this.#log = log
   }
 
-  /** Returns `log`, made safe by `guard`, where it writes anything. */
+  /** Returns `log`, made safe by `guard`, or a `BootLog` where `log` writes nothing. */
   static of (log: Log, guard: LogGuard): Log {
     return isNoOp(log) ? new BootLog(log) : guard.wrap(log)
   }
@@ -24,7 +24,7 @@ export class BootLog implements Log {
     if (log instanceof BootLog) log.#isBooting = false
   }
 
-  /** Logs a warning about the boot to `log`, also when it has ended. */
+  /** Logs a warning about the boot to `log`, also after its end. */
   static warn (log: Log, details: object, message: string): void {
     if (log instanceof BootLog) warnProcess(details, message)
     else log.warn(details, message)
@@ -50,8 +50,8 @@ export class BootLog implements Log {
 }
 
 /**
- * Whether a logger has no level and one function for all, as that of Fastify without the option `logger`. One
- * that is silenced has a level: its application wants no warnings.
+ * Returns whether a logger has no level and the same function for all, like that of Fastify without the
+ * option `logger`. A silent logger has a level: its application wants no warnings.
  */
 function isNoOp (log: Log): boolean {
   const { debug, info, warn, error } = log

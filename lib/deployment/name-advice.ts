@@ -8,11 +8,11 @@ import type { Log } from '../util/log.js'
 import { didYouMean, nearestNames, quoted } from '../util/nearest.js'
 import type { ResolvedOptions } from '../options/options.js'
 
-/** Names of which the log is told; of the rest it is told how many there are. */
+/** Number of names that are logged; of the others, their number is logged. */
 const MAX_ADVICE = 50
 
-/** The places where names stand, and the names that there are. */
-export interface NameSources {
+/** The parts of the service that use names, and the existing names. */
+interface NameSources {
   readonly options: ResolvedOptions
   readonly identity: Identity | undefined
   readonly operations: Iterable<string>
@@ -24,8 +24,8 @@ export interface NameSources {
 }
 
 /**
- * Warns of names that mean nothing so far in permissions, in roles and in the procedures of the application:
- * each is a line with `advice: 'unknown-name'` and the place as `option`.
+ * Warns of names in permissions, in roles and in procedures of the application that do not exist: a log line
+ * each, with `advice: 'unknown-name'` and the path as `option`.
  */
 export function adviseOnNames (sources: NameSources, log: Log): void {
   const { options: { auth, procedures, store }, identity } = sources
@@ -45,7 +45,10 @@ export function adviseOnNames (sources: NameSources, log: Log): void {
   logAdvice([...ofRules.flat(), ...identity?.adviceOnRoles(known) ?? [], ...ofProcedures.flat()], log)
 }
 
-/** Roles are those of tokens and gateways; only the one that this server gives to clients is known. */
+/**
+ * Returns advice on a name like `anonymous`: all other roles come from tokens and gateways, and are not
+ * known.
+ */
 function adviceOnRole (at: string, role: string): NameAdvice[] {
   const [near] = nearestNames(role, [ANONYMOUS])
   if (near === undefined) return []

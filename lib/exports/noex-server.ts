@@ -1,7 +1,7 @@
-// The exports of `@hamicek/noex-server` beside its server, under the names that they have there.
+// The exports of `@hamicek/noex-server` beside its server, under the same names.
 import type { AuthOptions, BuiltInAuth } from '../auth/auth-options.js'
 import type { Tier } from '../permissions/policy.js'
-import { isBuiltInRole, reaches, tierOf } from '../permissions/tiers.js'
+import { isBuiltInRole, includesTier, tierOf } from '../permissions/tiers.js'
 import type { AuditOptions } from '../audit/audit-options.js'
 import type { AuditFilter } from '../audit/ring.js'
 import type { ConnectionInfo, ServerStats } from '../operations/server-info.js'
@@ -47,7 +47,7 @@ export type ProceduresConfig = ProcedureOptions
 export type ConnectionsStats = ServerStats['connections']
 /** One connection, as `getConnections()` returns it. */
 export type ConnectionMetadata = ConnectionInfo
-/** How far an operation reaches; PROTOCOL.md, "Tiers". */
+/** The tier of an operation. PROTOCOL.md, "Tiers". */
 export type OperationTier = Tier
 
 /** A message of a client that asks for a reply. */
@@ -61,7 +61,7 @@ export type ClientMessage = RequestMessage | PongMessage
 /** Every message that the server sends. */
 export type ServerMessage = NoticeMessage | ReplyMessage | PushMessage
 
-/** Tells whether the option `auth` is the one with accounts in the store. */
+/** Whether the option `auth` is the one with accounts in the store. */
 export function isBuiltInAuth (auth: AuthOptions): auth is BuiltInAuth {
   return (auth as { builtIn?: unknown }).builtIn === true
 }
@@ -75,15 +75,15 @@ export function getOperationTier (type: string): OperationTier | undefined {
 }
 
 /**
- * Tells whether the built-in roles among `roles` reach as far as an operation of this tier asks. Roles of the
- * application's own have no tier: without a built-in role the answer is `true`, and `permissions` decide.
+ * Whether the built-in roles among `roles` allow operations of a tier. Roles of the application have no tier:
+ * without a built-in role the result is `true`, and `permissions` decide.
  */
 export function hasAccessForTier (roles: readonly string[], tier: OperationTier): boolean {
   const own = tierOf(roles)
-  return own === undefined || reaches(own, tier)
+  return own === undefined || includesTier(own, tier)
 }
 
-/** Tells whether a role is `reader`, `writer` or `admin`, whose names say how far they reach. */
+/** Whether a role is one of `reader`, `writer` and `admin`, which have a tier. */
 export function isBuiltinRole (role: string): boolean {
   return isBuiltInRole(role)
 }

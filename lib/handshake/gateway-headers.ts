@@ -3,7 +3,7 @@ import { checkGroup, isPlainObject, NoexOptionsError, type Checks } from '../uti
 import { checkHeaderName, headerReader, reducedName, type HeaderRefusal } from './raw-headers.js'
 import { trustedProxyMatcher } from './trusted-proxies.js'
 
-/** The option `auth.gateway`: a proxy in front knows the user and says so in headers. */
+/** The option `auth.gateway`: a proxy authenticates users and names them in headers. */
 export interface GatewayOptions {
   /** The header that names the user, for instance `X-Forwarded-User`. */
   userHeader: string
@@ -12,27 +12,27 @@ export interface GatewayOptions {
    * @default none: users have no roles
    */
   rolesHeader?: string | undefined
-  /** Addresses and networks (CIDR notation) of the proxies. The headers count from there only. */
+  /** Addresses and networks (CIDR notation) of the proxies. The headers count only from these. */
   trustedProxies: readonly string[]
   /**
-   * A header by which the proxy proves that it is the proxy, and not another program at its address.
+   * A header with which the proxy proves its identity, against other programs at its address.
    * @default none
    */
   secretHeader?: string | undefined
-  /** What `secretHeader` must say: 1 to 1,024 visible ASCII characters without blanks. */
+  /** The value of `secretHeader`: 1 to 1,024 visible ASCII characters without blanks. */
   secret?: string | undefined
 }
 
-/** Who a request comes from, as the gateway says. */
-export interface GatewayIdentity {
+/** The user of a request, as the gateway names it. */
+interface GatewayIdentity {
   readonly userId: string
   /** Each once, in the order of the header. */
   readonly roles: readonly string[]
 }
 
 /**
- * Tells who a request comes from by its peer and its headers as they came, name and value by turns, or
- * refuses it.
+ * Returns the user of a request, or its refusal, by its peer and its raw headers (alternating names and
+ * values).
  */
 export type Gateway = (
   peer: string | undefined,
@@ -43,22 +43,17 @@ const PATH = 'auth.gateway'
 const MAX_ROLES = 64
 const MAX_ROLES_CHARS = 4_096
 
-/**
- * A proxy joins repeated headers with commas, and some parse quotes and parameters: none of it can be part of
- * a name.
- */
+/** A character of a name. Proxies join repeated headers with commas, and some parse quotes and parameters. */
 const CHAR = '(?:(?![,;"\'])[!-~])'
 const USER = new RegExp(`^${CHAR}{1,256}$`)
 const ROLE = new RegExp(`^[ \\t]*(${CHAR}{1,64})[ \\t]*$`)
 const SECRET = /^[!-~]{1,1024}$/
 
-/**
- * Headers by which proxies tell where a request comes from, which clients choose or everybody shares. By
- * reduced name.
- */
+/** Reduced names of headers that proxies fill with other data, or whose value clients can choose. */
 const aboutRequests = new Set([
-  'x-client-ip', 'x-forwarded-by', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-method', 'x-forwarded-port',
-  'x-forwarded-prefix', 'x-forwarded-proto', 'x-forwarded-server', 'x-forwarded-uri', 'x-real-ip', 'x-request-id'
+  'x-client-ip', 'x-forwarded-by', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-method',
+  'x-forwarded-port', 'x-forwarded-prefix', 'x-forwarded-proto', 'x-forwarded-server', 'x-forwarded-uri',
+  'x-real-ip', 'x-request-id'
 ].map(reducedName))
 
 const checks: Checks = {
@@ -70,12 +65,12 @@ const checks: Checks = {
 }
 
 /**
- * Builds what takes identities from a gateway's headers. Only a peer inside `trustedProxies` can name
- * somebody, with `userHeader` exactly once, and nobody is anonymous: every other request is refused. The
- * headers from another peer, repeated, in another spelling or with bad characters are an attack or a bad
- * proxy (400); nobody named is 401, and that includes a header which a proxy removed because the client
- * listed it in `Connection`.
- * @throws {NoexOptionsError} for a bad option, with its path below `auth.gateway`.
+ * Builds the function that reads users from the headers of a gateway. Only a peer within `trustedProxies` can
+ * name a user, with `userHeader` exactly once; every other request is refused, also one without a user.
+ * Headers from another peer, repeated, in another spelling or with bad characters are an attack or the fault
+ * of a proxy (400). A request without a user is answered 401, also where a proxy removed the header because
+ * the client listed it in `Connection`.
+ * @throws {NoexOptionsError} for a bad option, with its path below `auth.gateway`
  */
 export function gatewayHeaders (options: GatewayOptions): Gateway {
   checkOptions(options)
@@ -87,7 +82,7 @@ export function gatewayHeaders (options: GatewayOptions): Gateway {
   return (peer, rawHeaders) => {
     const found = read(rawHeaders)
     if ('refused' in found) return found
-    if (!isTrusted(peer)) return refusalOfStranger(found)
+    if (!isTrusted(peer)) return refusalOfUntrusted(found)
     if (
       secretHeader !== undefined &&
       secretHash !== undefined &&
@@ -97,7 +92,7 @@ export function gatewayHeaders (options: GatewayOptions): Gateway {
     }
     const userId = found.get(userHeader)
     if (userId === undefined || userId.trim() === '') {
-      return { refused: 401, reason: `header "${userHeader}" names nobody` }
+      return { refused: 401, reason: `header "${userHeader}" names no user` }
     }
     if (!USER.test(userId)) return { refused: 400, reason: `header "${userHeader}" is not one user id` }
     const roles = rolesHeader === undefined ? [] : rolesOf(found.get(rolesHeader) ?? '')
@@ -108,14 +103,14 @@ export function gatewayHeaders (options: GatewayOptions): Gateway {
   }
 }
 
-function refusalOfStranger (found: ReadonlyMap<string, string>): HeaderRefusal {
+function refusalOfUntrusted (found: ReadonlyMap<string, string>): HeaderRefusal {
   const [name] = found.keys()
   return name === undefined
     ? { refused: 401, reason: 'the peer is not one of trustedProxies' }
     : { refused: 400, reason: `header "${name}" comes from a peer that is not one of trustedProxies` }
 }
 
-/** `undefined` where the value is no list of roles. */
+/** Returns the roles in a header, each once; `undefined` where the value is no list of roles. */
 function rolesOf (value: string): string[] | undefined {
   if (value.trim() === '') return []
   if (value.length > MAX_ROLES_CHARS) return undefined
@@ -125,7 +120,7 @@ function rolesOf (value: string): string[] | undefined {
     : undefined
 }
 
-/** Hashes are of equal length, so comparing them takes a time that tells nothing. */
+/** Hashes a secret. Hashes have equal length, so that the time of a comparison reveals nothing. */
 function hash (text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
@@ -159,7 +154,7 @@ function checkSecret (secret: unknown, path: string): void {
   }
 }
 
-/** A request must not be able to say two things with one header, nor one thing with two. */
+/** Refuses options that name the same header. */
 function checkDistinct (options: GatewayOptions): void {
   const taken = new Map<string, string>()
   for (const member of ['userHeader', 'rolesHeader', 'secretHeader'] as const) {
@@ -167,8 +162,7 @@ function checkDistinct (options: GatewayOptions): void {
     const other = taken.get(reduced)
     if (other !== undefined) {
       throw new NoexOptionsError(
-  `${PATH}.${member}`,
-  `must not be the same header as ${other}, in no other spelling either`
+        `${PATH}.${member}`, `must not be the same header as ${other}, in no other spelling either`
       )
     }
     if (reduced !== '') taken.set(reduced, member)

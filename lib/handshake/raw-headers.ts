@@ -1,44 +1,42 @@
 import { NoexOptionsError } from '../util/option-schema.js'
 
 /**
- * Requests with so many headers are refused. By default Node keeps 1,000, and many of its releases drop the
- * others without a word: a header that a proxy adds last would be missing.
+ * Number of headers from which on a request is refused. Node keeps 1,000 by default, and many releases drop
+ * the others silently: a header that a proxy adds last would be missing.
  */
 const TOO_MANY_HEADERS = 1_000
 
-/** RFC 9110, section 5.6.2. */
+/** The name of a header (RFC 9110, section 5.6.2). */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i
 
-/**
- * Headers with a meaning of their own: a client sends them, or they belong to one connection. By reduced
- * name.
- */
+/** Reduced names of standard headers, which clients send or which belong to one connection. */
 const standard = new Set([
-  'accept', 'accept-charset', 'accept-encoding', 'accept-language', 'authorization', 'cache-control', 'connection',
-  'content-encoding', 'content-length', 'content-type', 'cookie', 'date', 'expect', 'forwarded', 'host', 'http2-settings',
-  'keep-alive', 'max-forwards', 'origin', 'pragma', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection',
-  'range', 'referer', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'user-agent', 'via'
+  'accept', 'accept-charset', 'accept-encoding', 'accept-language', 'authorization', 'cache-control',
+  'connection', 'content-encoding', 'content-length', 'content-type', 'cookie', 'date', 'expect', 'forwarded',
+  'host', 'http2-settings', 'keep-alive', 'max-forwards', 'origin', 'pragma', 'proxy-authenticate',
+  'proxy-authorization', 'proxy-connection', 'range', 'referer', 'te', 'trailer', 'transfer-encoding',
+  'upgrade', 'user-agent', 'via'
 ].map(reducedName))
 
-/** Why a request is answered with an HTTP status before it becomes a connection. */
+/** The refusal of a request before it becomes a connection. */
 export interface HeaderRefusal {
-  /** 400: nobody honest sends this. 401: nobody is named, or not in a way that counts. */
+  /** The HTTP status. 400: the headers are an attack or a fault. 401: no user is named by a trusted proxy. */
   readonly refused: 400 | 401
-  /** For the log: names headers as they are configured, never a value. */
+  /** For the log: may name headers as they are configured, never a value. */
   readonly reason: string
 }
 
 /**
- * The letters and digits of a header's name, in lower case. Names that are equal here are one header to some
- * program on the way: CGI and WSGI turn `-` into `_`, others `.` too.
+ * Returns the letters and digits of the name of a header, in lower case. Some programs take names for the
+ * same that are equal here: CGI and WSGI turn `-` into `_`, others also `.`.
  */
 export function reducedName (name: string): string {
   return name.replace(/[^0-9a-z]/gi, '').toLowerCase()
 }
 
 /**
- * Sees to it that `name`, the value of an option, can be the name of a header that a proxy sets.
- * @throws {NoexOptionsError} for `path` otherwise.
+ * Checks that `name`, the value of the option at `path`, can be the name of a header that a proxy sets.
+ * @throws {NoexOptionsError}
  */
 export function checkHeaderName (name: unknown, path: string): void {
   const reduced = typeof name === 'string' && TOKEN.test(name) ? reducedName(name) : ''
@@ -48,16 +46,16 @@ export function checkHeaderName (name: unknown, path: string): void {
   }
 }
 
-/** Refuses a request that may have lost headers on its way into the process. */
+/** Refuses a request that may have lost headers in Node; returns `undefined` for others. */
 export function refuseTooMany (rawHeaders: readonly string[]): HeaderRefusal | undefined {
   if (rawHeaders.length < 2 * TOO_MANY_HEADERS) return undefined
   return { refused: 400, reason: `the request has ${TOO_MANY_HEADERS} headers or more` }
 }
 
 /**
- * Builds what reads the headers `names` from the headers of a request as they came, name and value by turns.
- * It answers with the values by name, without those that are missing, and refuses a request in which one of
- * the headers is repeated, is there in another spelling (`X_User` for `X-User`), or may have been lost.
+ * Builds the function that reads the headers `names` from the raw headers of a request (alternating names and
+ * values). It returns the values by name, without missing ones, and refuses a request in which one of the
+ * headers is repeated, has another spelling (`X_User` for `X-User`), or may have been lost.
  */
 export function headerReader (
   names: readonly string[]

@@ -1,43 +1,47 @@
 import { clientAddress, plainAddress, readAddress, type ClientAddress } from './client-address.js'
-import { gatewayHeaders, type Gateway } from './gateway-headers.js'
-import type { ResolvedAuth } from '../auth/auth-options.js'
+import { gatewayHeaders, type Gateway, type GatewayOptions } from './gateway-headers.js'
 import { refuseTooMany, type HeaderRefusal } from './raw-headers.js'
 import type { RequestHeaders, Session } from '../protocol/session.js'
 import { trustedProxyMatcher } from './trusted-proxies.js'
 
-/** An HTTP request, as far as it tells who sends it. */
+/** The part of an HTTP request that shows where it comes from. */
 export interface IncomingRequest {
-  /** `request.ip`: what Fastify's `trustProxy` makes of the peer and its headers. */
+  /** `request.ip`: the address that Fastify finds, with or without `trustProxy`. */
   readonly ip: string | undefined
-  /** Whether `trustProxy` has `ip` read from `X-Forwarded-For`, as far as Fastify trusts the peer. */
+  /** Whether Fastify reads `ip` from `X-Forwarded-For`, for trusted peers. */
   readonly readsForwarded?: boolean
   /** The address at the other end of the socket; `undefined` for a Unix socket. */
   readonly peer: string | undefined
-  /** Names and values by turns, as they came. */
+  /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[]
   readonly headers: RequestHeaders
 }
 
-/** Where a request comes from, and from whom if a gateway says so. */
+/** The address of a client, and its session where a gateway names the user. */
 export interface RequestOrigin {
   readonly remoteAddress: string
   readonly session: Session | undefined
 }
 
-/** Why a request is refused. 403: its user is known, and revoked. */
+/** The refusal of a request. 403: its user is revoked. */
 export interface RequestOriginRefusal extends Omit<HeaderRefusal, 'refused'> {
   readonly refused: HeaderRefusal['refused'] | 403
 }
 
-/** What arrivals are told by. */
-export interface RequestOriginOptions {
-  readonly auth: ResolvedAuth | undefined
+/** The mode of authentication, as far as the handshake depends on it. */
+export type HandshakeAuth =
+  | { readonly mode: 'gateway', readonly gateway: GatewayOptions }
+  | { readonly mode: 'external' | 'builtIn' }
+
+/** The options and state on which the origin of a request depends. */
+interface RequestOriginOptions {
+  readonly auth: HandshakeAuth | undefined
   readonly realIpHeader: string | undefined
   readonly trustedProxies: readonly string[] | undefined
   readonly isRevoked: (userId: string) => boolean
 }
 
-/** Finds out where requests come from, before they become connections. */
+/** Finds the origin of requests, before they become connections. */
 export class RequestOriginResolver {
   readonly #clientAddress: ClientAddress | undefined
   readonly #gateway: Gateway | undefined
@@ -52,7 +56,7 @@ export class RequestOriginResolver {
     this.#isRevoked = isRevoked
   }
 
-  /** Tells where a request comes from, or why it is refused. */
+  /** Returns the origin of a request, or its refusal. */
   resolve (request: IncomingRequest): RequestOrigin | RequestOriginRefusal {
     const { peer, rawHeaders } = request
     const found = this.#find(request)
@@ -66,8 +70,7 @@ export class RequestOriginResolver {
   }
 
   /**
-   * The address of whoever sends a request, also of one that is refused: the peer's, where it does not say
-   * its client's.
+   * Returns the address of the client, also of a refused request: the peer's, where headers name no client.
    */
   addressOf (request: IncomingRequest): string {
     const found = this.#find(request)
@@ -82,9 +85,9 @@ export class RequestOriginResolver {
 }
 
 /**
- * Returns the address that Fastify finds: the peer's, or with `trustProxy` one of `X-Forwarded-For`. For a
- * header without any address it finds the peer's, which is the proxy's: that is refused, from any peer, since
- * Fastify does not tell which it trusts.
+ * Returns the address that Fastify finds: the peer's, or with `trustProxy` one of `X-Forwarded-For`. Where
+ * that header has no address, Fastify returns that of the proxy: such a request is refused, from any peer,
+ * since Fastify does not show which ones it trusts.
  */
 function addressFromFastify (
   { ip, peer, readsForwarded = false, headers }: IncomingRequest

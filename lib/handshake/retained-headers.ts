@@ -1,18 +1,18 @@
-import type { ResolvedAuth } from '../auth/auth-options.js'
 import type { RequestHeaders } from '../protocol/session.js'
+import type { HandshakeAuth } from './request-origin.js'
 
 const noHeaders: RequestHeaders = {}
 
 /**
- * What of the headers of a request whoever checks a login may see, and so what is kept as long as a
+ * Returns the headers of an upgrade that an authenticator may read at a login. They are kept as long as the
  * connection.
  */
 export function retainedHeaders (
   headers: RequestHeaders,
-  {
-    auth,
-    allowedOrigins
-  }: { readonly auth: ResolvedAuth | undefined, readonly allowedOrigins: readonly string[] | undefined }
+  { auth, allowedOrigins }: {
+    readonly auth: Pick<HandshakeAuth, 'mode'> | undefined
+    readonly allowedOrigins: readonly string[] | undefined
+  }
 ): RequestHeaders {
   switch (auth?.mode) {
     case 'external': return allowedOrigins === undefined ? withoutAmbient(headers) : { ...headers }
@@ -21,11 +21,9 @@ export function retainedHeaders (
   }
 }
 
-/** Headers without what a browser adds by itself, whichever page opens the WebSocket. */
-function withoutAmbient ({
-  cookie: _cookie,
-  authorization: _authorization,
-  ...headers
-}: RequestHeaders): RequestHeaders {
+/** Removes the headers that a browser adds by itself, whichever page opens the WebSocket. */
+function withoutAmbient (
+  { cookie: _cookie, authorization: _authorization, ...headers }: RequestHeaders
+): RequestHeaders {
   return headers
 }

@@ -5,32 +5,28 @@ import { isPlainObject } from '../util/option-schema.js'
 /** The subprotocol of PROTOCOL.md. */
 const SUBPROTOCOL = 'noex.v1'
 
-/**
- * A word that announces a secret, before anything that may be one: `bearer.…`, `access_token-…`, `x.jwt.…`.
- */
-const ANNOUNCES_SECRET = /(?:^|[^a-z0-9])(?:bearer|token|jwt|secret|password)[^a-z0-9]+[a-z0-9]/i
+/** A word before a value that may be a secret: `bearer.…`, `access_token-…`, `x.jwt.…`. */
+const SECRET_WORD = /(?:^|[^a-z0-9])(?:bearer|token|jwt|secret|password)[^a-z0-9]+[a-z0-9]/i
 
-/**
- * How the header of a JSON Web Token begins in base64url: it is an object, and blanks may follow the brace.
- */
+/** The beginning of the header of a JSON Web Token in base64url: an object, whose brace blanks may follow. */
 const HEADER_BEGINS = /(?:^|[^a-z0-9])e[yw]/i
 
 const BASE64URL = /^[\w-]+$/
 
 /**
- * Whether an offer carries what looks like a token, because a page cannot set the header `Authorization` of
- * its WebSocket: a secret that a word announces, or a JSON Web Token, also behind a prefix. A secret of
- * another form cannot be told from a name.
+ * Returns whether an offered subprotocol looks like a token, which pages send because they cannot set the
+ * header `Authorization` of a WebSocket: a value after a word such as `bearer`, or a JSON Web Token, also
+ * after a prefix. A secret of another form cannot be distinguished from a name.
  */
 function carriesToken (offer: string): boolean {
-  if (ANNOUNCES_SECRET.test(offer)) return true
+  if (SECRET_WORD.test(offer)) return true
   const parts = offer.split('.')
   // The signature, the third part, may be empty.
   return parts.some((part, i) =>
     i + 2 < parts.length && BASE64URL.test(parts[i + 1] ?? '') && endsWithHeader(part))
 }
 
-/** Whether a text ends with the header of a JSON Web Token. */
+/** Returns whether a text ends with the header of a JSON Web Token. */
 function endsWithHeader (text: string): boolean {
   const at = text.search(HEADER_BEGINS)
   if (at === -1) return false
@@ -38,7 +34,7 @@ function endsWithHeader (text: string): boolean {
   return BASE64URL.test(header) && isJsonObject(header)
 }
 
-/** Whether a text is an object of JSON in base64url, as the header of a JSON Web Token is. */
+/** Returns whether a text is a JSON object in base64url. */
 function isJsonObject (base64url: string): boolean {
   try {
     return isPlainObject(JSON.parse(Buffer.from(base64url, 'base64url').toString()))
@@ -48,18 +44,18 @@ function isJsonObject (base64url: string): boolean {
 }
 
 /**
- * Returns the subprotocol that an upgrade is answered with: `noex.v1` when it is offered, otherwise the first
- * that is, since browsers and `ws` give up a connection on which none of their offers is named. An offer that
- * looks like a token is never returned, so that it does not come back in a header; `false` when all do.
+ * Returns the subprotocol of the reply to an upgrade: `noex.v1` when it is offered, otherwise the first
+ * offer, since browsers and `ws` close a connection without one of their offers. An offer that looks like a
+ * token is never returned, so that it does not appear in a response header; `false` when all do.
  */
 function chooseSubprotocol (offers: Iterable<string>): string | false {
-  const speakable = [...offers].filter(offer => !carriesToken(offer))
-  return speakable.includes(SUBPROTOCOL) ? SUBPROTOCOL : speakable[0] ?? false
+  const names = [...offers].filter(offer => !carriesToken(offer))
+  return names.includes(SUBPROTOCOL) ? SUBPROTOCOL : names[0] ?? false
 }
 
 /**
- * Has a WebSocket server answer the upgrades for which `isOurs` holds by `chooseSubprotocol`. All others keep
- * the answer that the server's own options give them.
+ * Makes a WebSocket server choose the subprotocol by `chooseSubprotocol` for upgrades for which `isOurs`
+ * returns `true`. All others are answered by the server's own options.
  */
 export function answerSubprotocols (
   server: WebSocketServer, isOurs: (request: IncomingMessage) => boolean

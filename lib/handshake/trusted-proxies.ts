@@ -7,7 +7,7 @@ const ENTRY = /^([0-9a-f.:]+)(?:\/(0|[1-9]\d{0,2}))?$/i
 interface Family {
   readonly name: string
   readonly bits: number
-  /** The shortest prefix that is let pass: a shorter one would trust a good part of the internet. */
+  /** The shortest accepted prefix: a shorter one would trust a large part of the internet. */
   readonly shortest: number
 }
 
@@ -15,11 +15,10 @@ const ipv4: Family = { name: 'IPv4', bits: 32, shortest: 8 }
 const ipv6: Family = { name: 'IPv6', bits: 128, shortest: 7 }
 
 /**
- * Builds the question whether a peer is among `list`: addresses and networks in CIDR notation, IPv4 or IPv6.
- * An IPv4 peer is found among IPv4 entries only, also where a dual-stack socket reports it in IPv6 notation;
- * the zone of a peer does not count. `undefined`, the peer of a Unix socket, is never trusted.
- * @throws {NoexOptionsError} when the list at `path` is empty, or an entry is something else or trusts too
- * much.
+ * Builds the function that returns whether a peer is in `list`: addresses and networks in CIDR notation, IPv4
+ * or IPv6. An IPv4 peer matches IPv4 entries only, also where a dual-stack socket reports it in IPv6
+ * notation; the zone of a peer is ignored. `undefined`, the peer of a Unix socket, is never trusted.
+ * @throws {NoexOptionsError} when the list at `path` is empty, or an entry is invalid or too large a network
  */
 export function trustedProxyMatcher (
   list: readonly string[],
@@ -35,7 +34,7 @@ export function trustedProxyMatcher (
   }
 }
 
-/** The bits that the addresses of an entry start with. */
+/** Returns the family and bits with which the addresses of an entry begin. */
 function prefixOf (entry: unknown, path: string): string {
   const [, address = '', length] = typeof entry === 'string' ? ENTRY.exec(entry) ?? [] : []
   const plain = plainAddress(address)
@@ -54,7 +53,7 @@ function prefixOf (entry: unknown, path: string): string {
       `has a bad prefix: ${family.name} networks are /${family.shortest} to /${family.bits}`
     )
   }
-  // Behind the letter of the family.
+  // After the letter of the family.
   const end = 1 + prefix
   if (bits.includes('1', end)) {
     throw new NoexOptionsError(path, 'is no network: the bits behind its prefix must be zero')
@@ -62,10 +61,7 @@ function prefixOf (entry: unknown, path: string): string {
   return bits.slice(0, end)
 }
 
-/**
- * An address as a letter for its family, so that no prefix fits both, and its bits. `undefined` for other
- * text.
- */
+/** Returns the bits of an address after a letter for its family; `undefined` for other text. */
 function bitsOf (plain: string): string | undefined {
   if (isIPv4(plain)) return `4${plain.split('.').map(byte => binary(Number(byte), 8)).join('')}`
   if (isIPv6(plain)) {

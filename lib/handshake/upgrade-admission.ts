@@ -1,38 +1,35 @@
-import type {
-  RequestOrigin,
-  RequestOriginRefusal,
-  RequestOriginResolver,
-  IncomingRequest
-} from './request-origin.js'
 import type { ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
+import type {
+  IncomingRequest, RequestOrigin, RequestOriginRefusal, RequestOriginResolver
+} from './request-origin.js'
 
-/** An upgrade that is let in: a place is kept for its connection. */
+/** An accepted upgrade, which counts in the connection quota. */
 export interface AcceptedUpgrade extends RequestOrigin {
-  /** Gives the place back when the socket closes before it is a WebSocket. */
+  /** Takes the count back when the socket closes before it is a WebSocket. */
   readonly release: () => void
 }
 
 /**
- * Why an upgrade is refused. 403: its user is revoked, or its origin not allowed. 429: its user has too many
- * connections. 503: the server has, or it stops.
+ * The refusal of an upgrade. 403: its user is revoked, or its origin not allowed. 429: its user has too many
+ * connections. 503: the server has too many, or is shutting down.
  */
 export interface UpgradeRefusal extends Omit<RequestOriginRefusal, 'refused'> {
   readonly refused: RequestOriginRefusal['refused'] | 429 | 503
 }
 
-/** What upgrades are let in by. */
-export interface UpgradeAdmissionOptions {
+/** The checks of an upgrade. */
+interface UpgradeAdmissionOptions {
   readonly originResolver: RequestOriginResolver
   readonly connectionQuota: ConnectionQuota
   readonly rejections: Rejections
   /** `undefined`: every origin. */
   readonly allowedOrigins: readonly string[] | undefined
-  /** Whether a browser logs in without knowing it: then the page must say where it comes from. */
+  /** Whether an upgrade needs the header `Origin`, because browsers are authenticated without a token. */
   readonly requiresOrigin: boolean
 }
 
-/** Decides about upgrades before they become connections. PROTOCOL.md, "Connection". */
+/** Accepts or refuses upgrades, before they become connections. PROTOCOL.md, "Connection". */
 export class UpgradeAdmission {
   readonly #options: UpgradeAdmissionOptions
   #isClosed = false
@@ -41,7 +38,7 @@ export class UpgradeAdmission {
     this.#options = options
   }
 
-  /** Lets nobody in from now on. */
+  /** Refuses all upgrades from now on. */
   close (): void {
     this.#isClosed = true
   }
@@ -50,7 +47,7 @@ export class UpgradeAdmission {
     return this.#isClosed
   }
 
-  /** Lets an upgrade in, or tells why not. */
+  /** Accepts an upgrade, or returns its refusal. */
   admit (request: IncomingRequest): AcceptedUpgrade | UpgradeRefusal {
     const { originResolver, connectionQuota, rejections } = this.#options
     if (this.#isClosed) return { refused: 503, reason: 'the server is shutting down' }
@@ -58,13 +55,13 @@ export class UpgradeAdmission {
       rejections.count('origin')
       return { refused: 403, reason: 'the origin is not allowed' }
     }
-    const arrival = originResolver.resolve(request)
-    if ('refused' in arrival) return arrival
-    const place = connectionQuota.acquire(arrival.session?.userId)
-    return typeof place === 'function' ? { ...arrival, release: place } : place
+    const origin = originResolver.resolve(request)
+    if ('refused' in origin) return origin
+    const release = connectionQuota.acquire(origin.session?.userId)
+    return typeof release === 'function' ? { ...origin, release } : release
   }
 
-  /** A client that sends no origin is no browser. One that sends several is nobody honest. */
+  /** Returns whether the origin is allowed. A browser sends exactly one; other clients may send none. */
   #isAllowedOrigin ({ rawHeaders }: IncomingRequest): boolean {
     const { allowedOrigins, requiresOrigin } = this.#options
     if (allowedOrigins === undefined) return true

@@ -1,12 +1,12 @@
 import type { RequestHeaders, Session } from '../protocol/session.js'
 
-/** The upgrade request that a connection comes from. */
+/** The upgrade request of a connection. */
 export interface Upgrade {
   readonly remoteAddress: string
   /** The `reqId` under which Fastify logs the upgrade. */
   readonly requestId: string
-  /** As far as a login may need them. */
+  /** The headers that an authenticator may read: see `retainedHeaders`. */
   readonly headers: RequestHeaders
-  /** Who the client is from the start, where a gateway has said so. */
+  /** The session that a gateway has given the client; `undefined` otherwise. */
   readonly session: Session | undefined
 }

@@ -5,29 +5,29 @@ import { catchRejection, ignoreRejection, isThenable } from '../application/then
 
 const { isAsyncFunction, isGeneratorFunction } = types
 
-/** The option `verifyClient` of a WebSocket server, as ws calls it. */
+/** The option `verifyClient` of a WebSocket server. */
 type VerifyClient = (this: unknown, ...args: readonly unknown[]) => unknown
 
-/** Parameters with which ws waits for the second one, a function, to be called; else the result counts. */
-const WAITING_PARAMETERS = 2
+/** Number of parameters with which ws waits for a call of the second one; otherwise the result counts. */
+const CALLBACK_PARAMETERS = 2
 
 /**
- * Says what is wrong with a `verifyClient`; `undefined` when nothing is. ws takes its result for the answer,
- * and a promise or a generator is as true as an object can be: each client would be let in.
+ * Returns the problem of a `verifyClient`; `undefined` for a valid one. ws uses its result, and a promise or
+ * a generator is truthy: every client would be accepted.
  */
 export function verifyClientProblem (verifyClient: unknown): string | undefined {
   if (verifyClient === undefined || verifyClient === null) return undefined
   if (typeof verifyClient !== 'function') return 'must be a function'
   if (isGeneratorFunction(verifyClient)) return 'must not be a generator function: called, it does nothing'
-  if (!isAsyncFunction(verifyClient) || verifyClient.length === WAITING_PARAMETERS) return undefined
+  if (!isAsyncFunction(verifyClient) || verifyClient.length === CALLBACK_PARAMETERS) return undefined
   return 'must not be an async function: ws takes its promise for true and lets each client in. ' +
     'Take two parameters, (info, done), and call done(false) or done(true)'
 }
 
 /**
- * Has the `verifyClient` of a WebSocket server refuse what it cannot decide, among the upgrades for which
- * `isOurs` holds: with a promise in place of the answer, or when it rejects before it has called its second
- * parameter. `onFault` gets a text that says which. All other upgrades keep their answers.
+ * Makes the `verifyClient` of a WebSocket server refuse, among the upgrades for which `isOurs` returns
+ * `true`, those for which it returns a promise instead of a boolean, or rejects before it has called its
+ * callback. `onFault` is called with the problem. All other upgrades keep their answers.
  */
 export function guardVerifyClient (
   server: WebSocketServer,
@@ -58,10 +58,10 @@ export function guardVerifyClient (
     })
   }
   // ws counts the parameters.
-  options.verifyClient = verify.length === WAITING_PARAMETERS ? decideLater : decide
+  options.verifyClient = verify.length === CALLBACK_PARAMETERS ? decideLater : decide
 }
 
-/** Whether an answer may be a promise; one that cannot be looked at is none that lets a client in either. */
+/** Returns whether an answer may be a promise; `true` for one that cannot be read. */
 function isPromise (answer: unknown): boolean {
   try {
     return isThenable(answer)

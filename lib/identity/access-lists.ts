@@ -1,59 +1,40 @@
-import type { Session } from '../protocol/session.js'
 import { invalid, NoexServerError, NothingNamedError } from '../protocol/errors.js'
-import { causeOf, isAdmin, isSuperadmin, requireUser, sessionOf, type Actor } from './authority.js'
+import type { Session } from '../protocol/session.js'
 import type { NoteOf } from '../store/row-scope.js'
+import { checkClasses, checkResource, type NamedResource, type Subject } from './access-input.js'
+import { causeOf, isAdmin, isSuperadmin, requireUser, sessionOf, type Actor } from './authority.js'
 import type { Directory } from './directory.js'
 import type { IdentityPolicy } from './identity-policy.js'
-import {
-  accessClasses,
-  resourceTypes,
-  type AccessClass,
-  type Resource,
-  type ResourceType
-} from './records.js'
+import { accessClasses, type AccessClass, type Resource } from './records.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
-const MAX_NAME_CHARS = 256
-
-/** Entries of one access list. */
+/** Number of entries that one access list can have. */
 const MAX_ENTRIES = 1_000
 
-/** Whom access is given to or taken from. */
-export interface Subject {
-  readonly subjectType: string
-  readonly subjectId: string
-}
-
-/** A resource as a client names it. */
-export interface NamedResource {
-  readonly resourceType: string
-  readonly resourceName: string
-}
-
-/** One line of an access list, as clients see it. */
-export interface AccessLine extends Subject {
+/** An entry of an access list, as clients see it. */
+interface AccessLine extends Subject {
   readonly subjectName: string
   readonly operations: readonly AccessClass[]
   readonly isOwner: boolean
 }
 
-/** A resource that somebody can reach. */
-export interface AccessibleResource extends Resource {
+/** A resource that a user has access to. */
+interface AccessibleResource extends Resource {
   readonly operations: readonly AccessClass[]
   readonly isOwner: boolean
 }
 
-/** Who may do what to a single resource, and whose it is. */
+/** Grants and revokes access to single resources, and keeps their owners. */
 export class AccessLists {
   readonly #directory: Directory
-  readonly #policy: Pick<IdentityPolicy, 'reaches'>
+  readonly #policy: Pick<IdentityPolicy, 'allows'>
 
-  constructor (directory: Directory, policy: Pick<IdentityPolicy, 'reaches'>) {
+  constructor (directory: Directory, policy: Pick<IdentityPolicy, 'allows'>) {
     this.#directory = directory
     this.#policy = policy
   }
 
-  /** Adds to what a subject may do. @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN` */
+  /** Adds access classes to an entry, or makes one. @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN` */
   async grant (actor: Actor, subject: Subject, named: NamedResource, operations: unknown): Promise<void> {
     const classes = checkClasses(operations)
     if (classes.length === 0) throw invalid('operations', 'must name at least one of read, write, admin')
@@ -71,7 +52,8 @@ export class AccessLists {
         return
       }
       if (this.#directory.acl(resource).length >= MAX_ENTRIES) {
-        throw invalid('resourceName', `has ${MAX_ENTRIES} entries already: give a role to those users instead`)
+        const problem = `has ${MAX_ENTRIES} entries already: give a role to those users instead`
+        throw invalid('resourceName', problem)
       }
       const { subjectType, subjectId } = subject
       const { userId } = session
@@ -81,8 +63,8 @@ export class AccessLists {
   }
 
   /**
-   * Takes away what a subject may do: these operations, or all. @throws `VALIDATION_ERROR`, `NOT_FOUND`,
-   * `FORBIDDEN`
+   * Removes these access classes of a subject, or all where none is given.
+   * @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN`
    */
   async revoke (actor: Actor, subject: Subject, named: NamedResource, operations: unknown): Promise<void> {
     const classes = checkClasses(operations ?? [])
@@ -101,12 +83,12 @@ export class AccessLists {
   }
 
   /**
-   * The access list of a resource; an owner without an entry comes first. @throws `VALIDATION_ERROR`,
-   * `FORBIDDEN`
+   * Returns the access list of a resource; an owner without an entry comes first.
+   * @throws `VALIDATION_ERROR`, `FORBIDDEN`
    */
   list (session: Session, named: NamedResource): AccessLine[] {
     const resource = checkResource(named)
-    this.#requireSight(session, resource)
+    this.#requireReadable(session, resource)
     const owner = this.#directory.owner(resource)?.userId
     const lines = this.#directory.acl(resource).map(({ subjectType, subjectId, operations }) => ({
       subjectType,
@@ -128,7 +110,7 @@ export class AccessLists {
     ]
   }
 
-  /** What somebody can reach by access lists and ownership. */
+  /** Returns the resources to which a user has access by access lists or as their owner. */
   accessOf (userId: string): AccessibleResource[] {
     const found = new Map<
       string,
@@ -152,20 +134,20 @@ export class AccessLists {
       ({ resourceType, resourceName, operations: [...operations].sort(), isOwner }))
   }
 
-  /** @throws `VALIDATION_ERROR`, `FORBIDDEN` */
+  /** Returns the owner of a resource; `null` where it has none. @throws `VALIDATION_ERROR`, `FORBIDDEN` */
   owner (
     session: Session,
     named: NamedResource
   ): ({ readonly userId: string, readonly username: string } & Resource) | null {
     const resource = checkResource(named)
-    this.#requireSight(session, resource)
+    this.#requireReadable(session, resource)
     const owner = this.#directory.owner(resource)
     return owner === undefined
       ? null
       : { userId: owner.userId, username: this.#nameOf('user', owner.userId), ...resource }
   }
 
-  /** @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN` */
+  /** Gives a resource to another owner. @throws `VALIDATION_ERROR`, `NOT_FOUND`, `FORBIDDEN` */
   async transfer (actor: Actor, named: NamedResource, newOwnerId: string): Promise<void> {
     const resource = checkResource(named)
     await this.#directory.exclusive(async () => {
@@ -182,7 +164,7 @@ export class AccessLists {
     })
   }
 
-  /** Whoever makes something owns it; what has an owner keeps it. */
+  /** Makes the user the owner of a resource that it has defined, unless the resource has an owner. */
   async recordOwner (resource: Resource, userId: string, note?: NoteOf): Promise<void> {
     await this.#directory.retryLater(async () => {
       if (this.#directory.owner(resource) !== undefined) return
@@ -198,23 +180,25 @@ export class AccessLists {
   }
 
   #requireControl (session: Session, resource: Resource): void {
-    // What the server keeps for itself is nobody's to give.
+    // Access to system buckets cannot be given.
     if (resource.resourceName.startsWith('_')) {
       throw new NoexServerError('FORBIDDEN', 'This is the name of a system bucket')
     }
-    if (!isAdmin(session) && !this.#isMaster(session, resource)) {
-      throw new NoexServerError('FORBIDDEN', 'Only administrators, the owner and who has admin access may do this')
+    if (!isAdmin(session) && !this.#hasFullControl(session, resource)) {
+      throw new NoexServerError(
+        'FORBIDDEN', 'Only administrators, the owner and who has admin access may do this'
+      )
     }
   }
 
-  /** Nobody gives more than they have: the owner and who has admin access to the resource have all of it. */
+  /** Refuses to give access that the session itself does not have; full control includes every class. */
   #requireLevel (session: Session, resource: Resource, classes: readonly AccessClass[]): void {
-    if (this.#isMaster(session, resource)) return
-    if (classes.every(accessClass => this.#policy.reaches(session, resource, accessClass))) return
+    if (this.#hasFullControl(session, resource)) return
+    if (classes.every(accessClass => this.#policy.allows(session, resource, accessClass))) return
     throw new NoexServerError('FORBIDDEN', 'Only access that one has oneself can be given')
   }
 
-  #isMaster (session: Session, resource: Resource): boolean {
+  #hasFullControl (session: Session, resource: Resource): boolean {
     return (
       isSuperadmin(session) ||
       this.#directory.owner(resource)?.userId === session.userId ||
@@ -222,7 +206,7 @@ export class AccessLists {
     )
   }
 
-  #requireSight (session: Session, resource: Resource): void {
+  #requireReadable (session: Session, resource: Resource): void {
     const maySee =
       isAdmin(session) ||
       this.#directory.owner(resource)?.userId === session.userId ||
@@ -244,29 +228,4 @@ export class AccessLists {
       ? SUPERADMIN_ID
       : (this.#directory.user(subjectId)?.username ?? subjectId)
   }
-}
-
-function checkResource ({ resourceType, resourceName }: NamedResource): Resource {
-  if (!isResourceType(resourceType)) {
-    throw invalid('resourceType', `must be one of ${resourceTypes.join(', ')}`)
-  }
-  if (resourceName.length > MAX_NAME_CHARS) {
-    throw invalid('resourceName', `must not be longer than ${MAX_NAME_CHARS} characters`)
-  }
-  return { resourceType, resourceName }
-}
-
-function isResourceType (text: string): text is ResourceType {
-  return (resourceTypes as readonly string[]).includes(text)
-}
-
-function checkClasses (operations: unknown): AccessClass[] {
-  if (!Array.isArray(operations) || !operations.every(isAccessClass)) {
-    throw invalid('operations', 'must be an array of read, write, admin')
-  }
-  return [...new Set(operations)]
-}
-
-function isAccessClass (value: unknown): value is AccessClass {
-  return (accessClasses as readonly unknown[]).includes(value)
 }

@@ -6,14 +6,14 @@ import type { Directory } from './directory.js'
 import type { Role, User } from './records.js'
 import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 
-/** Who makes a change: asked again when its turn comes, since the right may be gone by then. */
+/** The client that asks for a change. Its rights are checked again when the change is made. */
 export type Actor = Pick<Grant, 'assertStillAllowed' | 'note'> & {
   readonly principal: { readonly session: Session | undefined }
 }
 
 /**
- * The session of an actor, who may still do what was asked for. Throws `UNAUTHORIZED` or `FORBIDDEN`
- * otherwise.
+ * Returns the session of an actor that is still allowed to make the change.
+ * @throws `UNAUTHORIZED`, `FORBIDDEN`
  */
 export function sessionOf (actor: Actor): Session {
   actor.assertStillAllowed()
@@ -22,7 +22,7 @@ export function sessionOf (actor: Actor): Session {
   return session
 }
 
-/** Returns the cause of the commits of a change that an actor makes in this session. */
+/** Returns the cause to record with the commits of a change that an actor makes in this session. */
 export function causeOf ({ note }: Actor, { userId }: Pick<Session, 'userId'>): Cause {
   return { user: userId, note }
 }
@@ -49,7 +49,8 @@ export function requireRole (role: Role | undefined, asked: string): Role {
 }
 
 /**
- * Keeps administrators away from superadmins: what they could do to such an account would make them one.
+ * Allows only a superadmin to change the account of a superadmin: an administrator who could do so would
+ * become one.
  * @throws `FORBIDDEN`
  */
 export function requireAuthorityOver (directory: Directory, session: Session, userId: string): void {
@@ -59,8 +60,8 @@ export function requireAuthorityOver (directory: Directory, session: Session, us
 }
 
 /**
- * Keeps the last account with the role `superadmin`, unless the virtual superadmin itself ends it: then there
- * is still the admin secret.
+ * Refuses to end the last enabled account with the role `superadmin`. The virtual superadmin may end it: the
+ * admin secret remains.
  * @throws `FORBIDDEN`
  */
 export function keepLastSuperadmin (directory: Directory, session: Session, userId: string): void {

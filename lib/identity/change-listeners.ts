@@ -1,19 +1,18 @@
 import type { Log } from '../util/log.js'
 import type { SystemBucket, SystemRecords, User } from './records.js'
 
-/**
- * What has changed. `userId`: for this user only. `rights`: who may do what, and not just whose session there
- * is.
- */
+/** A change of users, sessions or rights. */
 export interface DirectoryChange {
+  /** The only user that the change concerns; `undefined`: any. */
   readonly userId: string | undefined
+  /** Whether permissions may have changed, and not only which sessions exist. */
   readonly rights: boolean
 }
 
-/** Acts on a change at once; what it returns is waited for before whoever made the change hears of it. */
+/** Acts on a change at once; the change is reported as made when the promise that it returns has settled. */
 export type DirectoryListener = (change: DirectoryChange) => void | Promise<void>
 
-/** Whoever acts on changes of a directory. */
+/** Calls listeners at changes of a directory. */
 export class ChangeListeners {
   readonly #listeners = new Set<DirectoryListener>()
   readonly #acting = new Set<Promise<void>>()
@@ -23,17 +22,17 @@ export class ChangeListeners {
     this.#log = log
   }
 
-  /** Returns what takes the listener away again. */
+  /** Adds a listener. Returns a function that removes it. */
   add (listener: DirectoryListener): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
   }
 
   /**
-   * Tells everybody of changes that were made in one step, as one. One that fails keeps nobody else from
-   * being told.
+   * Calls every listener once for changes that were made in one step. The failure of a listener is logged,
+   * and the others are still called.
    */
-  tell (changes: readonly DirectoryChange[]): void {
+  notify (changes: readonly DirectoryChange[]): void {
     const [first] = changes
     if (first === undefined) return
     const change: DirectoryChange = {
@@ -41,30 +40,30 @@ export class ChangeListeners {
       rights: changes.some(({ rights }) => rights)
     }
     for (const listener of this.#listeners) {
-      const acting: Promise<void> = act(listener, change)
-        .catch(
-          (error: unknown) => { this.#log.error({ err: error }, 'a change of accounts was not followed') }
-        )
+      const acting: Promise<void> = call(listener, change)
+        .catch((error: unknown) => {
+          this.#log.error({ err: error }, 'a change of accounts could not be applied to connections')
+        })
         .finally(() => { this.#acting.delete(acting) })
       this.#acting.add(acting)
     }
   }
 
-  /** Resolves when everybody has acted on what they were told so far. */
+  /** Resolves when all listeners that were called so far are done. */
   async settled (): Promise<void> {
     await Promise.all(this.#acting)
   }
 }
 
-/** Acts before it returns, as far as the listener does. */
-async function act (listener: DirectoryListener, change: DirectoryChange): Promise<void> {
+/** Runs the synchronous part of the listener before it returns, and makes its throw a rejection. */
+async function call (listener: DirectoryListener, change: DirectoryChange): Promise<void> {
   await listener(change)
 }
 
-/** That of records which may be any. */
+/** A change that may concern any user and any right. */
 export const everything: DirectoryChange = { userId: undefined, rights: true }
 
-/** Whom a new or changed record concerns; `undefined`: nobody who is connected. */
+/** Returns the change that a new or changed record means; `undefined`: none for open connections. */
 export function changeBy (
   bucket: SystemBucket,
   record: SystemRecords[SystemBucket],
@@ -72,13 +71,13 @@ export function changeBy (
 ): DirectoryChange | undefined {
   if (bucket === '_sessions') return undefined
   if (bucket !== '_users') return { userId: undefined, rights: true }
-  // A new account has no connections, and a new password is for the sessions to tell.
+  // A new account has no connections, and a new password ends sessions, which are records of their own.
   const isSame = earlier === undefined || (earlier as User).enabled === (record as User).enabled
   return isSame ? undefined : { userId: record.id, rights: true }
 }
 
-/** Whom it concerns that a record is gone. */
-export function endOf (bucket: SystemBucket, record: SystemRecords[SystemBucket]): DirectoryChange {
+/** Returns the change that the removal of a record means. */
+export function removalOf (bucket: SystemBucket, record: SystemRecords[SystemBucket]): DirectoryChange {
   if (bucket === '_sessions') return { userId: (record as SystemRecords['_sessions']).userId, rights: false }
   return { userId: bucket === '_users' ? record.id : undefined, rights: true }
 }

@@ -1,20 +1,17 @@
 /**
- * Runs changes one after the other, in the order in which they come, so that what a change has looked at
- * still holds when it writes.
+ * Runs changes one after the other, in the order of the calls, so that what a change has read still holds
+ * when it writes.
  */
 export class ChangeQueue {
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
 
-  /** Changes that are not done, the one that runs included. */
+  /** Number of changes that have not settled, including the one that runs. */
   get size (): number {
     return this.#waiting
   }
 
-  /**
-   * Runs `change` when its turn comes, and settles as it does. What it rejects with is no concern of the
-   * next.
-   */
+  /** Runs `change` when all earlier ones have settled, and settles as it does. */
   async run<T> (change: () => Promise<T>): Promise<T> {
     this.#waiting++
     const result = this.#last.then(change)
@@ -22,7 +19,7 @@ export class ChangeQueue {
     return await result
   }
 
-  /** Resolves when everything that has come so far is done. */
+  /** Resolves when all changes so far have settled. */
   async idle (): Promise<void> {
     await this.#last
   }

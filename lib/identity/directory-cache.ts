@@ -1,99 +1,16 @@
-import type { Collisions } from './name-collisions.js'
-import { nameKey } from './names.js'
-import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
-import type {
-  AclEntry,
-  Ownership,
-  Resource,
-  Role,
-  RoleAssignment,
-  SessionRecord,
-  StoredRecord,
-  SystemBucket,
-  SystemRecords,
-  User
+import type { BucketChange } from '../store/follow-buckets.js'
+import type { Log } from '../util/log.js'
+import { changeBy, everything, removalOf, type DirectoryChange } from './change-listeners.js'
+import { HashSettings } from './hash-settings.js'
+import { nameKey, type Collisions } from './names.js'
+import { Index, Table } from './record-table.js'
+import {
+  isSystemRecord, type AclEntry, type Ownership, type Resource, type Role, type RoleAssignment,
+  type SessionRecord, type SystemBucket, type SystemRecords, type User
 } from './records.js'
+import { SUPERADMIN, SUPERADMIN_ID } from './system-roles.js'
 
-/** Records by what they have in common, in the order in which they came. */
-class Index<T extends StoredRecord> {
-  readonly #keyOf: (record: T) => string
-  readonly #groups = new Map<string, Map<string, T>>()
-
-  constructor (keyOf: (record: T) => string) {
-    this.#keyOf = keyOf
-  }
-
-  /** Adds a record, in the place of what it was before. */
-  put (record: T, earlier: T | undefined): void {
-    const key = this.#keyOf(record)
-    if (earlier !== undefined && this.#keyOf(earlier) !== key) this.remove(earlier)
-    const group = this.#groups.get(key)
-    if (group === undefined) this.#groups.set(key, new Map([[record.id, record]]))
-    else group.set(record.id, record)
-  }
-
-  remove (record: T): void {
-    const key = this.#keyOf(record)
-    const group = this.#groups.get(key)
-    group?.delete(record.id)
-    if (group?.size === 0) this.#groups.delete(key)
-  }
-
-  get (key: string): T[] {
-    return [...this.#groups.get(key)?.values() ?? []]
-  }
-
-  first (key: string): T | undefined {
-    return this.#groups.get(key)?.values().next().value
-  }
-
-  keys (): Iterable<string> {
-    return this.#groups.keys()
-  }
-
-  /** Those that have something in common with another. */
-  shared (): T[][] {
-    return [...this.#groups.values()].filter(({ size }) => size > 1).map(group => [...group.values()])
-  }
-}
-
-/** One system bucket in memory. */
-class Table<T extends StoredRecord> {
-  readonly #records = new Map<string, T>()
-  readonly #indexes: ReadonlyArray<Index<T>>
-
-  constructor (...indexes: ReadonlyArray<Index<T>>) {
-    this.#indexes = indexes
-  }
-
-  get (id: string): T | undefined {
-    return this.#records.get(id)
-  }
-
-  all (): T[] {
-    return [...this.#records.values()]
-  }
-
-  set (record: T): void {
-    const earlier = this.#records.get(record.id)
-    this.#records.set(record.id, record)
-    for (const index of this.#indexes) index.put(record, earlier)
-  }
-
-  delete (id: string): T | undefined {
-    const record = this.#records.get(id)
-    if (record === undefined) return undefined
-    this.#records.delete(id)
-    for (const index of this.#indexes) index.remove(record)
-    return record
-  }
-
-  clear (): void {
-    for (const { id } of this.all()) this.delete(id)
-  }
-}
-
-/** The system buckets in memory, so that every question about users and their rights is answered at once. */
+/** Holds the system buckets in memory, so that users and their rights are read synchronously. */
 export class DirectoryCache {
   readonly #usersByName = new Index<User>(user => user.username)
   readonly #usersByKey = new Index<User>(user => nameKey(user.username))
@@ -115,26 +32,37 @@ export class DirectoryCache {
     _resource_owners: new Table(this.#ownersByResource, this.#ownedByUser)
   }
 
+  /** Settings of the password hashes of all users. */
+  readonly hashSettings = new HashSettings()
+  /** Ids of sessions that have ended although the store may still have them. */
+  protected readonly endedSessions = new Set<string>()
+  readonly #log: Log
+  #hasWarned = false
+
+  protected constructor (log: Log) {
+    this.#log = log
+  }
+
   user (id: string): User | undefined {
     return this.tables._users.get(id)
   }
 
-  /** By the exact spelling. */
+  /** Finds a user by the exact spelling of its name. */
   userByName (username: string): User | undefined {
     return this.#usersByName.first(username)
   }
 
-  /** By the exact spelling, or by any that only one account has: see `nameKey`. */
+  /** Finds a user by the exact spelling, or by a similar one that fits only one account: see `nameKey`. */
   findUser (username: string): User | undefined {
     return this.userByName(username) ?? only(this.#usersByKey.get(nameKey(username)))
   }
 
-  /** Whether a new account cannot have this name, since people would take it for that of another. */
+  /** Returns whether an account has this name, or one that looks like it. */
   isUserNameTaken (username: string): boolean {
     return this.#usersByKey.first(nameKey(username)) !== undefined
   }
 
-  /** In the order in which they were created. */
+  /** Returns all users, in the order of their creation. */
   users (): User[] {
     return this.tables._users.all()
   }
@@ -143,24 +71,22 @@ export class DirectoryCache {
     return this.tables._roles.get(id)
   }
 
-  /** By the exact spelling. */
+  /** Finds a role by the exact spelling of its name. */
   roleByName (name: string): Role | undefined {
     return this.#rolesByName.first(name)
   }
 
-  /** By the exact spelling, or by any that only one role has: see `nameKey`. */
+  /** Finds a role by the exact spelling, or by a similar one that fits only one role: see `nameKey`. */
   findRole (name: string): Role | undefined {
     return this.roleByName(name) ?? only(this.#rolesByKey.get(nameKey(name)))
   }
 
-  /** Whether a new role cannot have this name, since people would take it for that of another. */
+  /** Returns whether a role has this name, or one that looks like it. */
   isRoleNameTaken (name: string): boolean {
     return this.#rolesByKey.first(nameKey(name)) !== undefined
   }
 
-  /**
-   * Names of accounts, and of roles, that people take for the same; each is known by its exact spelling only.
-   */
+  /** Names of accounts and of roles that look alike. */
   get collisions (): Collisions {
     return {
       accounts: this.#usersByKey.shared().map(users => users.map(({ username }) => username)),
@@ -172,7 +98,7 @@ export class DirectoryCache {
     return this.tables._roles.all()
   }
 
-  /** That a user has a role: one record, unless the application has made more. */
+  /** Returns the assignments of a role to a user: at most one, unless the application has made more. */
   assignments (userId: string, roleId: string): RoleAssignment[] {
     return this.assignmentsOf(userId).filter(assignment => assignment.roleId === roleId)
   }
@@ -181,7 +107,7 @@ export class DirectoryCache {
     return this.#rolesByUser.get(userId)
   }
 
-  /** Who has a role. */
+  /** Returns the assignments of a role to users. */
   holdersOf (roleId: string): RoleAssignment[] {
     return this.#usersByRole.get(roleId)
   }
@@ -196,7 +122,7 @@ export class DirectoryCache {
       .filter(role => role !== undefined)
   }
 
-  /** The virtual superadmin is one whatever has become of the role's record. */
+  /** Returns the names of a user's roles; the virtual superadmin needs no record of its role. */
   roleNamesOf (userId: string): string[] {
     return userId === SUPERADMIN_ID ? [SUPERADMIN] : this.rolesOf(userId).map(({ name }) => name)
   }
@@ -205,7 +131,7 @@ export class DirectoryCache {
     return this.roleNamesOf(userId).includes(SUPERADMIN)
   }
 
-  /** The access list of a resource, in the order in which it was granted. */
+  /** Returns the access list of a resource, in the order in which entries were made. */
   acl (resource: Resource): AclEntry[] {
     return this.#aclByResource.get(resourceKey(resource))
   }
@@ -216,12 +142,12 @@ export class DirectoryCache {
     )
   }
 
-  /** Entries for a user or a role itself. */
+  /** Returns the entries for a user or a role itself. */
   aclOfSubject (subjectType: 'user' | 'role', subjectId: string): AclEntry[] {
     return this.#aclBySubject.get(subjectKey(subjectType, subjectId))
   }
 
-  /** Entries for a user and for its roles. */
+  /** Returns the entries for a user and for its roles. */
   aclOf (userId: string): AclEntry[] {
     return [
       ...this.aclOfSubject('user', userId),
@@ -253,13 +179,57 @@ export class DirectoryCache {
     return this.#sessionsByUser.get(userId)
   }
 
-  /** Users who have a session, whether or not it has expired. */
+  /** Returns the users who have a session, expired or not. */
   usersWithSessions (): string[] {
     return [...this.#sessionsByUser.keys()]
   }
+
+  /** Ends a session at once, before the store has deleted it. Returns it, unless it was not there. */
+  protected endSession (id: string): SessionRecord | undefined {
+    const session = this.tables._sessions.delete(id)
+    if (session !== undefined) this.endedSessions.add(id)
+    return session
+  }
+
+  /** Applies the change of a commit. Returns the change to notify listeners of. */
+  protected applyChange (change: BucketChange<SystemBucket>): DirectoryChange | undefined {
+    const { bucket } = change
+    switch (change.type) {
+      case 'set': return this.#set(bucket, change.record)
+      case 'delete':
+        if (bucket === '_sessions') this.endedSessions.delete(String(change.key))
+        return this.#remove(bucket, String(change.key))
+      case 'clear':
+        this.tables[bucket].clear()
+        if (bucket === '_users') this.hashSettings.clear()
+        return everything
+    }
+  }
+
+  #remove (bucket: SystemBucket, id: string): DirectoryChange | undefined {
+    if (bucket === '_users') this.hashSettings.delete(id)
+    const record = this.tables[bucket].delete(id)
+    return record === undefined ? undefined : removalOf(bucket, record)
+  }
+
+  #set<Bucket extends SystemBucket> (bucket: Bucket, record: unknown): DirectoryChange | undefined {
+    if (!isSystemRecord(bucket, record)) {
+      if (!this.#hasWarned) {
+        this.#log.warn({ bucket }, 'a record of a system bucket is not what it should be, and does not count')
+      }
+      this.#hasWarned = true
+      return this.#remove(bucket, String((record as { readonly id?: unknown } | null)?.id))
+    }
+    if (bucket === '_sessions' && this.endedSessions.has(record.id)) return undefined
+    const table = this.tables[bucket]
+    const earlier = table.get(record.id)
+    table.set(record)
+    if (bucket === '_users') this.hashSettings.set(record.id, (record as User).passwordHash)
+    return changeBy(bucket, record, earlier)
+  }
 }
 
-/** The only one there is; `undefined` where there are more, or none. */
+/** Returns the only element; `undefined` where there are more, or none. */
 function only<T> (found: readonly T[]): T | undefined {
   return found.length === 1 ? found[0] : undefined
 }

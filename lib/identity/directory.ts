@@ -1,33 +1,26 @@
 import { randomUUID } from 'node:crypto'
 import type { Change, StoreRecord, WriteOptions } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
-import type { Log } from '../util/log.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
-import { defineOwnBucket } from '../store/own-buckets.js'
-import { causedBy, type Cause } from '../store/row-scope.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
+import { causedBy, type Cause } from '../store/row-scope.js'
 import { SharedStore } from '../store/shared-store.js'
+import { defineSystemBucket } from '../store/system-buckets.js'
+import type { Log } from '../util/log.js'
 import { ChangeQueue } from './change-queue.js'
-import {
-  changeBy,
-  endOf,
-  everything,
-  ChangeListeners,
-  type DirectoryChange,
-  type DirectoryListener
-} from './change-listeners.js'
-import { HashSettings } from './hash-settings.js'
+import { ChangeListeners, type DirectoryListener } from './change-listeners.js'
+import { ClientQueries } from './client-queries.js'
 import { DirectoryCache } from './directory-cache.js'
-import { warnOfCollisions } from './name-collisions.js'
-import { isSystemRecord, type Resource, type SystemBucket, type User } from './records.js'
+import { warnOfCollisions } from './names.js'
+import type { Resource, SystemBucket } from './records.js'
 import { systemBuckets } from './system-buckets.js'
 import { SUPERADMIN_ID, systemRoles, type NamedOperation } from './system-roles.js'
 
-/** Changes that may wait for their turn; each waits for a few short writes at most. */
+/** Number of changes that can wait; each waits for a few short writes at most. */
 const MAX_WAITING = 1_000
 
-/** What a refused change is told to wait, in milliseconds. */
+/** Time after which the client of a refused change can retry, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
 
 /** One write to a system bucket. */
@@ -39,44 +32,33 @@ export type DirectoryWrite = { readonly bucket: SystemBucket } & (
 const bucketNames = Object.keys(systemBuckets) as SystemBucket[]
 
 /**
- * Queries that clients have defined, by store. They outlast the directory: the next one on the store has to
- * know them.
- */
-const clientQueriesOf = new WeakMap<NoexStore, Set<string>>()
-
-/**
- * The accounts, roles, access lists and sessions of a store. What is in memory follows the store's commits
- * and nothing else, so that it also knows what the application itself writes; every plugin instance on the
- * store shares it.
+ * Keeps the accounts, roles, access lists and sessions of a store. The cache is updated from the store's
+ * commits only, so that it includes the writes of the application itself. All plugin instances on the store
+ * share one directory.
  */
 export class Directory extends DirectoryCache {
-  readonly hashSettings = new HashSettings()
   readonly #sharedStore: SharedStore
   readonly #log: Log
   readonly #listeners: ChangeListeners
-  readonly #clientQueries: Set<string>
+  readonly #clientQueries: ClientQueries
   readonly #changes = new ChangeQueue()
-  /** Sessions that are over although the store may still say otherwise. */
-  readonly #ended = new Set<string>()
   #ready: Promise<void> | undefined
   #stopListening: Array<() => void> = []
   #users = 0
-  #hasComplained = false
 
   private constructor (sharedStore: SharedStore, log: Log) {
-    super()
+    super(log)
     this.#sharedStore = sharedStore
     this.#log = log
     this.#listeners = new ChangeListeners(log)
-    this.#clientQueries = clientQueriesOf.get(sharedStore.store) ?? new Set()
-    clientQueriesOf.set(sharedStore.store, this.#clientQueries)
+    this.#clientQueries = new ClientQueries(sharedStore.store)
   }
 
   static readonly #shared = new WeakMap<NoexStore, Directory>()
 
   /**
-   * The directory of the store, set up and loaded; each user calls `close` once when done. Rejects when the
-   * store does not take its buckets.
+   * Returns the directory of the store, set up and loaded; each user of it calls `close` once. Rejects when
+   * the store refuses the system buckets.
    */
   static async open (
     sharedStore: SharedStore,
@@ -101,7 +83,7 @@ export class Directory extends DirectoryCache {
   async #setUp (operations: Iterable<NamedOperation>): Promise<void> {
     const { store } = this.#sharedStore
     this.#sharedStore.hasSystemBuckets = true
-    for (const name of bucketNames) await defineOwnBucket(store, name, systemBuckets[name])
+    for (const name of bucketNames) await defineSystemBucket(store, name, systemBuckets[name])
     this.#stopListening.push(
       await followBuckets(store, bucketNames, changes => { this.#apply(changes) }),
       store.onDurable(({ changes, user }) => { for (const change of changes) this.#onChange(change, user) })
@@ -114,7 +96,7 @@ export class Directory extends DirectoryCache {
     warnOfCollisions(this.collisions, this.#log)
   }
 
-  /** Gives the directory back; the last one ends it. */
+  /** Ends the use of the directory; the last user closes it. */
   async close (): Promise<void> {
     if (--this.#users > 0) return
     if (Directory.#shared.get(this.#sharedStore.store) === this) {
@@ -124,26 +106,22 @@ export class Directory extends DirectoryCache {
     for (const stop of this.#stopListening.splice(0)) stop()
   }
 
-  /** Calls `listener` at each change. Returns what stops that. */
+  /** Calls `listener` at each change. Returns a function that stops it. */
   onChange (listener: DirectoryListener): () => void {
     return this.#listeners.add(listener)
   }
 
-  /** Whether a user is revoked; whoever runs the directory says so. */
+  /** Returns whether a user is revoked. Set by `Identity`. */
   isRevoked: (userId: string) => boolean = () => false
 
-  /** Whether a user may have sessions: exists, is enabled and not revoked. */
+  /** Returns whether a user can have sessions: it exists, is enabled and not revoked. */
   isActive (userId: string): boolean {
     return (userId === SUPERADMIN_ID || this.user(userId)?.enabled === true) && !this.isRevoked(userId)
   }
 
-  /**
-   * Whether a query was defined by a client, and not by the application. One of the store's log that the
-   * application of this process has not defined is a client's: none gets the application's rights by a
-   * restart.
-   */
+  /** Returns whether a query was defined by a client, and not by the application: see `ClientQueries`. */
   isClientQuery (name: string): boolean {
-    return this.#clientQueries.has(name) || this.#sharedStore.store.getQueryInfo(name)?.isRecovered === true
+    return this.#clientQueries.has(name)
   }
 
   noteClientQuery (name: string): void {
@@ -151,24 +129,25 @@ export class Directory extends DirectoryCache {
   }
 
   /**
-   * Runs one change after the other, so that what a change has looked at still holds when it writes.
-   * @throws `RATE_LIMITED` when too many wait
+   * Runs a change when all earlier ones have settled, so that what it has read still holds when it writes.
+   * @throws `RATE_LIMITED` when too many changes wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
     if (this.#changes.size >= MAX_WAITING) {
-      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', { retryAfterMs: RETRY_AFTER_MS })
+      const details = { retryAfterMs: RETRY_AFTER_MS }
+      throw new NoexServerError('RATE_LIMITED', 'Too many changes are under way', details)
     }
     return await this.#changes.run(change)
   }
 
-  /** Does `exclusive` without refusing: for what follows from something that has happened already. */
+  /** Runs a change like `exclusive`, without a limit: for the consequences of changes already made. */
   async retryLater<T> (change: () => Promise<T>): Promise<T> {
     return await this.#changes.run(change)
   }
 
   /**
-   * Makes all changes or none, and resolves with the new records when all who follow the directory have acted
-   * on them: on all of them at once. To be called inside `exclusive` or `eventually`.
+   * Makes all changes or none. Resolves with the new records when all listeners have acted on the changes,
+   * which they receive as one. To be called inside `exclusive` or `retryLater`.
    */
   async write (writes: readonly DirectoryWrite[], cause: Cause = {}): Promise<StoreRecord[]> {
     return await repeatConflicts(this.#sharedStore, async committing =>
@@ -191,21 +170,18 @@ export class Directory extends DirectoryCache {
   }
 
   /**
-   * Ends sessions at once. Resolves when the store has been told; what fails there is logged, and tried again
-   * by `endAgain`.
+   * Ends sessions at once, then deletes them in the store. A failure there is logged, and `retryDeletions`
+   * tries again.
    */
   async endSessions (sessions: readonly string[], cause: Cause = {}): Promise<void> {
-    const ended = sessions
-      .map(id => this.tables._sessions.delete(id))
-      .filter(session => session !== undefined)
-    for (const { id } of ended) this.#ended.add(id)
-    this.#listeners.tell(ended.map(({ userId }) => ({ userId, rights: false })))
+    const ended = sessions.map(id => this.endSession(id)).filter(session => session !== undefined)
+    this.#listeners.notify(ended.map(({ userId }) => ({ userId, rights: false })))
     await this.#deleteSessions(ended.map(({ id }) => id), cause)
   }
 
-  /** Tells the store once more of sessions that have ended. */
-  async endAgain (): Promise<void> {
-    await this.#deleteSessions([...this.#ended])
+  /** Deletes the sessions that have ended and are still in the store. */
+  async retryDeletions (): Promise<void> {
+    await this.#deleteSessions([...this.endedSessions])
   }
 
   async #deleteSessions (ids: readonly string[], cause: Cause = {}): Promise<void> {
@@ -216,47 +192,10 @@ export class Directory extends DirectoryCache {
     }
   }
 
-  /** Takes in the changes of one commit, and tells followers of them as one. */
+  /** Applies the changes of one commit, and notifies the listeners once. */
   #apply (changes: ReadonlyArray<BucketChange<SystemBucket>>): void {
-    const told = changes.map(change => this.#applyChange(change)).filter(change => change !== undefined)
-    this.#listeners.tell(told)
-  }
-
-  /** Returns what followers have to know. */
-  #applyChange (change: BucketChange<SystemBucket>): DirectoryChange | undefined {
-    const { bucket } = change
-    switch (change.type) {
-      case 'set': return this.#set(bucket, change.record)
-      case 'delete':
-        if (bucket === '_sessions') this.#ended.delete(String(change.key))
-        return this.#remove(bucket, String(change.key))
-      case 'clear':
-        this.tables[bucket].clear()
-        if (bucket === '_users') this.hashSettings.clear()
-        return everything
-    }
-  }
-
-  #remove (bucket: SystemBucket, id: string): DirectoryChange | undefined {
-    if (bucket === '_users') this.hashSettings.delete(id)
-    const record = this.tables[bucket].delete(id)
-    return record === undefined ? undefined : endOf(bucket, record)
-  }
-
-  #set<Bucket extends SystemBucket> (bucket: Bucket, record: unknown): DirectoryChange | undefined {
-    if (!isSystemRecord(bucket, record)) {
-      if (!this.#hasComplained) {
-        this.#log.warn({ bucket }, 'a record of a system bucket is not what it should be, and does not count')
-      }
-      this.#hasComplained = true
-      return this.#remove(bucket, String((record as { readonly id?: unknown } | null)?.id))
-    }
-    if (bucket === '_sessions' && this.#ended.has(record.id)) return undefined
-    const table = this.tables[bucket]
-    const earlier = table.get(record.id)
-    table.set(record)
-    if (bucket === '_users') this.hashSettings.set(record.id, (record as User).passwordHash)
-    return changeBy(bucket, record, earlier)
+    const applied = changes.map(change => this.applyChange(change)).filter(change => change !== undefined)
+    this.#listeners.notify(applied)
   }
 
   #onChange (change: Change, user: string | undefined): void {
@@ -268,7 +207,7 @@ export class Directory extends DirectoryCache {
     }
   }
 
-  /** A resource is gone: its next owner does not inherit who could reach it. */
+  /** Deletes the access to a resource that is gone, so that a later one of its name does not inherit it. */
   #forget (resource: Resource, user: string | undefined): void {
     this.retryLater(async () => {
       await this.forgetResource(resource, { user })
@@ -277,13 +216,13 @@ export class Directory extends DirectoryCache {
     })
   }
 
-  /** Deletes owner and access list of a resource; to be called inside `exclusive` or `eventually`. */
+  /** Deletes owner and access list of a resource. To be called inside `exclusive` or `retryLater`. */
   async forgetResource (resource: Resource, cause?: Cause): Promise<void> {
-    const writes = this.#forgetting(resource)
+    const writes = this.#deletionsFor(resource)
     if (writes.length > 0) await this.write(writes, cause)
   }
 
-  #forgetting (resource: Resource): DirectoryWrite[] {
+  #deletionsFor (resource: Resource): DirectoryWrite[] {
     return [
       ...this.acl(resource).map(({ id }) => ({ bucket: '_acl' as const, delete: id })),
       ...this.ownershipsOf(resource).map(({ id }) => ({ bucket: '_resource_owners' as const, delete: id }))
@@ -291,14 +230,11 @@ export class Directory extends DirectoryCache {
   }
 
   /**
-   * A query that is not here any more is none of its owner's: with a store in memory none outlives the
-   * process, and one of that name may be the application's now.
+   * Deletes the access to clients' queries that the store does not have any more: in memory, no query
+   * outlives the process, and one of the same name may be the application's now.
    */
   async #forgetLostQueries (): Promise<void> {
-    const { store } = this.#sharedStore
-    for (const name of this.#clientQueries) {
-      if (store.getQueryInfo(name) === undefined) this.#clientQueries.delete(name)
-    }
+    this.#clientQueries.prune()
     const owned = new Set(
       this.tables._resource_owners
         .all()
@@ -306,7 +242,7 @@ export class Directory extends DirectoryCache {
         .map(({ resourceName }) => resourceName)
     )
     const lost = [...owned].filter(name => !this.isClientQuery(name))
-    const writes = lost.flatMap(resourceName => this.#forgetting({ resourceType: 'query', resourceName }))
+    const writes = lost.flatMap(resourceName => this.#deletionsFor({ resourceType: 'query', resourceName }))
     if (writes.length > 0) await this.write(writes)
   }
 }

@@ -1,16 +1,16 @@
-/** The settings of password hashes: which are in use, however many users there are. */
+/** Keeps which settings the password hashes of all users have. */
 export class HashSettings {
-  /** Tells the setting of a hash; `undefined` for one that cannot be checked. */
+  /** Returns the setting of a hash; `undefined` for a hash that cannot be checked. */
   #settingOf: (hash: string) => string | undefined = () => undefined
   readonly #byUser = new Map<string, string>()
   readonly #counts = new Map<string, number>()
 
-  /** The settings of the hashes of all users, each once. */
+  /** Settings of the hashes of all users, each once. */
   get inUse (): Iterable<string> {
     return this.#counts.keys()
   }
 
-  /** Takes what tells settings, and the hashes that there are. */
+  /** Sets the function that returns the setting of a hash, and adds the hashes of `users`. */
   start (
     settingOf: (hash: string) => string | undefined,
     users: Iterable<{ readonly id: string, readonly passwordHash: string }>

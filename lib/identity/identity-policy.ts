@@ -4,7 +4,6 @@ import type { Policy, QueryFacts, Scope, ResourceAccess } from '../permissions/p
 import { Permission, ruleProblem } from '../permissions/permission.js'
 import type { Session } from '../protocol/session.js'
 import type { Directory } from './directory.js'
-import type { Identity } from './identity.js'
 import type { AccessClass, AclEntry, Resource, ResourceType, Role } from './records.js'
 import type { RowAccess } from '../store/row-scope.js'
 
@@ -16,7 +15,7 @@ const operationsOf: Readonly<Record<ResourceType, Readonly<Record<AccessClass, s
   procedure: { read: 'procedures.get', write: 'procedures.call', admin: 'procedures.update' }
 }
 
-/** What somebody may do, as it is at one moment. */
+/** The rights of a user at one moment. */
 interface Rights {
   readonly isSuperadmin: boolean
   readonly session: Pick<Session, 'userId' | 'roles'>
@@ -29,31 +28,27 @@ interface Rights {
 }
 
 /**
- * The policy of the built-in identity: access lists, ownership, then the permissions of roles; the first that
- * says yes wins. PROTOCOL.md, "Permissions of users".
+ * Decides for the built-in identity: by access lists, by ownership, then by the permissions of roles; the
+ * first that allows a request decides. PROTOCOL.md, "Permissions of users".
  */
 export class IdentityPolicy implements Policy {
   readonly isVolatile = false
-  readonly #identity: Pick<Identity, 'directory' | 'isClientQuery'>
+  readonly #directory: Directory
   readonly #factsOf: (query: string) => QueryFacts
   readonly #rights = new Map<string, Rights>()
   readonly #compiled = new WeakMap<Role, readonly Permission[]>()
 
-  /** `factsOf` knows the queries. */
-  constructor (
-    identity: Pick<Identity, 'directory' | 'isClientQuery' | 'onChange'>,
-    factsOf: (query: string) => QueryFacts
-  ) {
-    this.#identity = identity
+  /** Stops listening to changes of the directory. */
+  readonly close: () => void
+
+  /** `factsOf` returns the bucket that a query reads. */
+  constructor (directory: Directory, factsOf: (query: string) => QueryFacts) {
+    this.#directory = directory
     this.#factsOf = factsOf
-    identity.onChange(({ rights }) => { if (rights) this.#rights.clear() })
+    this.close = directory.onChange(({ rights }) => { if (rights) this.#rights.clear() })
   }
 
-  get #directory (): Directory {
-    return this.#identity.directory
-  }
-
-  /** Roles are permissions here and have no tier of their own. */
+  /** Returns `true`: roles have permissions here, and no tier of their own. */
   admits (): boolean {
     return true
   }
@@ -75,7 +70,7 @@ export class IdentityPolicy implements Policy {
       : scopeOfBucket(query.bucket, rows(query.bucket))
   }
 
-  /** Whether somebody may do all that a role would allow. */
+  /** Returns whether a session may do everything that a role allows. */
   covers ({ userId }: Session, role: Role): boolean {
     const { isSuperadmin, permissions } = this.#rightsOf(userId)
     return (
@@ -86,8 +81,8 @@ export class IdentityPolicy implements Policy {
     )
   }
 
-  /** Whether somebody may do what access of a class to a resource would allow. */
-  reaches (session: Session, { resourceType, resourceName }: Resource, accessClass: AccessClass): boolean {
+  /** Returns whether a session has access of this class to a resource. */
+  allows (session: Session, { resourceType, resourceName }: Resource, accessClass: AccessClass): boolean {
     const operation = operationsOf[resourceType][accessClass]
     return (
       this.decide(session, {
@@ -105,7 +100,7 @@ export class IdentityPolicy implements Policy {
     const source =
       resource.type === 'query' ? (resource.source ?? this.#factsOf(resource.name).bucket) : undefined
     if (isListed(rights, resource.type, resource.name, resource.tier)) return true
-    // Whoever may read the bucket of a declarative query may watch it.
+    // Access to the bucket of a declarative query includes the query.
     if (
       resource.type === 'query' &&
       resource.records &&
@@ -119,13 +114,13 @@ export class IdentityPolicy implements Policy {
   }
 
   /**
-   * What somebody may read because the query itself was granted: as much as the application lets it read, or
-   * as its owner may.
+   * Returns the records that a user may read because it has access to the query itself: those that the
+   * application's query reads, or those that the owner of a client's query may read.
    */
   #grantedBy (rights: Rights, query: string): Scope {
     if (!isListed(rights, 'query', query, 'read')) return { key: '', rows: () => false }
-    // The application's own queries read what they are written to read.
-    if (!this.#identity.isClientQuery(query)) return { key: 'application', rows: () => true }
+    // Queries of the application are trusted.
+    if (!this.#directory.isClientQuery(query)) return { key: 'application', rows: () => true }
     const owner = this.#directory.owner({ resourceType: 'query', resourceName: query })
     if (owner === undefined) return { key: '', rows: () => false }
     const ownerRights = this.#rightsOf(owner.userId)
@@ -171,7 +166,9 @@ export class IdentityPolicy implements Policy {
     }
   }
 
-  /** What is no permission in a role that somebody has stored allows nothing. */
+  /**
+   * Returns the permissions of a role. Invalid entries, which the application may have stored, allow nothing.
+   */
   #permissionsOf (role: Role): readonly Permission[] {
     let permissions = this.#compiled.get(role)
     if (permissions === undefined) {
@@ -186,7 +183,7 @@ export class IdentityPolicy implements Policy {
   }
 }
 
-/** What somebody may read of a bucket through a query, by rights to the bucket. */
+/** Returns the records of a bucket that a user may read through a query by rights to the bucket. */
 function readable (rights: Rights, operation: string, query: string, bucket: string): RowAccess {
   if (isListed(rights, 'bucket', bucket, 'read')) return true
   const ofBucket = rights.permissions.filter(permission => permission.allowsReading(operation, bucket))
@@ -194,7 +191,9 @@ function readable (rights: Rights, operation: string, query: string, bucket: str
   return union(rights.permissions.filter(permission => permission.names(operation, query)), rights)
 }
 
-/** By access list or as its owner. Access classes do not include each other. */
+/**
+ * Returns whether an access list or ownership allows the operation. Access classes do not include each other.
+ */
 function isListed (rights: Rights, type: string, name: string, operation: string | undefined): boolean {
   if (name === '*' || operation === undefined) return false
   const key = resource(type, name)
@@ -214,7 +213,7 @@ function combined (entries: readonly AclEntry[]): ReadonlyMap<string, ReadonlySe
   return acl
 }
 
-/** Roles add up: the records of all permissions together. */
+/** Returns the records that any of the permissions allows: roles add up. */
 function union (permissions: readonly Permission[], { session }: Rights): RowAccess {
   return permissions
     .map(permission => (permission.where === undefined ? true : permission.where.for(session)))

@@ -23,20 +23,20 @@ import { SessionService } from './session-service.js'
 import type { NamedOperation } from './system-roles.js'
 import { UserService } from './user-service.js'
 
-/** What the built-in identity runs in. */
+/** The parts of the service that the built-in identity uses. */
 export interface IdentityEnvironment {
   readonly log: Log
   readonly clock: Clock
   readonly isRevoked: (userId: string) => boolean
   readonly rejections: Rejections
-  /** All operations, from which the roles that are there from the start are made. */
+  /** All operations, from which the system roles are made. */
   readonly operations: readonly NamedOperation[]
   /** See `PasswordsOptions`. */
   readonly argon2?: boolean
 }
 
 /**
- * Accounts in the store: who there is, who is logged in, and who may do what. PROTOCOL.md, "Users and roles".
+ * Serves accounts from the store: users, roles, sessions and access lists. PROTOCOL.md, "Users and roles".
  */
 export class Identity {
   readonly directory: Directory
@@ -70,7 +70,7 @@ export class Identity {
     })
     this.directory = directory
     directory.isRevoked = isRevoked
-    const policy = new IdentityPolicy(this, name => sharedStore.queryFacts(name))
+    const policy = new IdentityPolicy(directory, name => sharedStore.queryFacts(name))
     this.policy = policy
     this.sessions = sessions
     this.logins = logins
@@ -80,20 +80,17 @@ export class Identity {
       passwords,
       limiter,
       logins,
-      policy,
       passwordMinLength: options.passwordMinLength
     })
-    this.roles = new RoleService(
-      directory,
-      new OperationNames(environment.operations.map(({ name }) => name))
-    )
+    const operationNames = new OperationNames(environment.operations.map(({ name }) => name))
+    this.roles = new RoleService(directory, policy, operationNames)
     this.accessLists = new AccessLists(directory, policy)
     this.#passwords = passwords
   }
 
   /**
-   * Sets up what is missing in the store and loads the rest. Rejects when that fails, and leaves nothing
-   * behind.
+   * Creates the system buckets that are missing in the store, and loads the others. Rejects when that fails,
+   * and then leaves nothing running.
    */
   static async start (
     sharedStore: SharedStore,
@@ -105,7 +102,7 @@ export class Identity {
     if (problem !== undefined) {
       log.warn(
         { advice: 'weak-secret', option: 'auth.adminSecret' },
-  `the admin secret ${problem} and can be guessed`
+        `the admin secret ${problem} and can be guessed`
       )
     }
     return new Identity(await Directory.open(sharedStore, operations, log), sharedStore, options, environment)
@@ -121,8 +118,7 @@ export class Identity {
   }
 
   /**
-   * Tells of names in the roles of the application that mean nothing so far, and of operations that do not
-   * exist.
+   * Returns advice on names in roles that nothing has so far, and on operations that do not exist.
    */
   adviceOnRoles (known: KnownNames): NameAdvice[] {
     return this.directory.roles().flatMap(role =>
@@ -138,24 +134,24 @@ export class Identity {
     )
   }
 
-  /** Users with a session that match. */
+  /** Returns the users with a session that match. */
   usersWithSessions (matches: (user: Pick<Session, 'userId' | 'roles'>) => boolean): string[] {
     return this.directory
       .usersWithSessions()
       .filter(userId => matches({ userId, roles: this.directory.roleNamesOf(userId) }))
   }
 
-  /** Ends all sessions of a user at once; the store is told afterwards. */
+  /** Ends all sessions of a user at once, and deletes them in the store afterwards. */
   endSessionsOf (userId: string): void {
     this.directory.endSessions(this.directory.sessionsOf(userId).map(({ id }) => id)).catch(() => {})
   }
 
-  /** Whether a query was defined by a client of this process, and not by the application. */
+  /** Returns whether a query was defined by a client, and not by the application. */
   isClientQuery (name: string): boolean {
     return this.directory.isClientQuery(name)
   }
 
-  /** A client has defined a bucket or a query. */
+  /** Records the session's user as the owner of a bucket or a query that a client has defined. */
   async recordOwner (
     resourceType: ResourceType, resourceName: string, session: Session | undefined, note?: NoteOf
   ): Promise<void> {
@@ -164,16 +160,17 @@ export class Identity {
     await this.accessLists.recordOwner({ resourceType, resourceName }, session.userId, note)
   }
 
-  /** A client has removed a bucket or a query. */
+  /** Deletes owner and access list of a bucket or a query that a client has removed. */
   async forgetResource (resourceType: ResourceType, resourceName: string, cause?: Cause): Promise<void> {
     await this.directory.retryLater(async () => {
       await this.directory.forgetResource({ resourceType, resourceName }, cause)
     })
   }
 
-  /** Ends what runs; accounts and sessions stay in the store. */
+  /** Stops timers, threads and listeners; accounts and sessions stay in the store. */
   async close (): Promise<void> {
     for (const stop of this.#stops) stop()
+    this.policy.close()
     this.sessions.close()
     await this.#passwords.close()
     await this.directory.close()

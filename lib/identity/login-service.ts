@@ -11,11 +11,11 @@ import type { User } from './records.js'
 import type { NewSession, SessionService } from './session-service.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
-/** Tries that a login has when the hash of its password is being renewed. */
+/** Number of tries of a login while another one renews the hash of its password. */
 const MAX_TRIES = 3
 
-/** What logins need. */
-export interface LoginServiceParts {
+/** The parts of the identity that `LoginService` uses. */
+interface LoginServiceParts {
   readonly directory: Directory
   readonly sessions: SessionService
   readonly passwords: Passwords
@@ -24,7 +24,7 @@ export interface LoginServiceParts {
   readonly isRevoked: (userId: string) => boolean
 }
 
-/** Lets users in: by password or by the admin secret. */
+/** Logs users in by password or by the admin secret. */
 export class LoginService {
   readonly #parts: LoginServiceParts
   readonly #secretHash: Buffer
@@ -35,16 +35,16 @@ export class LoginService {
   }
 
   /**
-   * Begins a session for whoever knows the password. `isHere` says whether the client still is.
+   * Begins a session when the password is right. `isConnected` tells whether the client is still connected.
    * @throws `RATE_LIMITED`, `UNAUTHORIZED`, `SESSION_REVOKED`
    */
   async withPassword (
-    username: string, password: string, origin: Origin, isHere: () => boolean, note?: NoteOf
+    username: string, password: string, origin: Origin, isConnected: () => boolean, note?: NoteOf
   ): Promise<NewSession> {
     const { directory, sessions, limiter } = this.#parts
     const account = attemptKey(directory.findUser(username), username)
     const attempt = limiter.attemptLogin(account, addressKey(origin.remoteAddress))
-    return await settled(attempt, async () => {
+    return await settleAttempt(attempt, async () => {
       for (let tries = 1; ; tries++) {
         const { user, writes } = await this.checkPassword(
           directory.findUser(username),
@@ -53,14 +53,14 @@ export class LoginService {
         )
         const begun = await directory.exclusive(async () => {
           const current = directory.user(user.id)
-          // Another login may have renewed the hash meanwhile: then the password is still the same, and is
-          // checked again.
+          // Another login may have renewed the hash meanwhile: the password is the same, and is checked
+          // again.
           if (current?.passwordHash !== user.passwordHash) return undefined
-          // Only who knows the password is told.
+          // Only a client that knows the password learns this.
           if (!current.enabled) throw new NoexServerError('UNAUTHORIZED', 'Account disabled')
           attempt.succeeded()
           this.#refuseRevoked(current.id)
-          requirePresence(isHere)
+          requireConnected(isConnected)
           return await sessions.begin(current.id, origin, { writes, note })
         })
         if (begun !== undefined) return begun
@@ -70,30 +70,30 @@ export class LoginService {
   }
 
   /**
-   * Begins a session of the superadmin.
+   * Begins a session of the superadmin when the secret is right. `isConnected` as above.
    * @throws `RATE_LIMITED`, `UNAUTHORIZED`, `SESSION_REVOKED`
    */
   async withSecret (
-    secret: string, origin: Origin, isHere: () => boolean, note?: NoteOf
+    secret: string, origin: Origin, isConnected: () => boolean, note?: NoteOf
   ): Promise<NewSession> {
     const { directory, sessions, limiter } = this.#parts
     const attempt = limiter.attemptSecret(addressKey(origin.remoteAddress))
-    // Hashes are of equal length, so comparing them takes a time that tells nothing.
+    // Hashes have equal length, so that the time of the comparison reveals nothing.
     if (!timingSafeEqual(sha256(secret), this.#secretHash)) {
       throw new NoexServerError('UNAUTHORIZED', 'Invalid credentials')
     }
     attempt.succeeded()
     this.#refuseRevoked(SUPERADMIN_ID)
     return await directory.exclusive(async () => {
-      requirePresence(isHere)
+      requireConnected(isConnected)
       return await sessions.begin(SUPERADMIN_ID, origin, { note })
     })
   }
 
   /**
-   * Checks a password, doing the same work for a user that does not exist. Returns the user, and the write
-   * that renews a hash which is weaker than those of today.
-   * @throws `UNAUTHORIZED` with `refusal`
+   * Checks a password, with the same work for a user that does not exist. Returns the user, and the write
+   * that replaces a hash with other settings than new ones have.
+   * @throws `UNAUTHORIZED` with the message `refusal`
    */
   async checkPassword (
     user: User | undefined,
@@ -117,15 +117,14 @@ export class LoginService {
 }
 
 /**
- * Returns the account on which attempts count: the same for every spelling of its name, whether or not there
- * is such an account.
+ * Returns the key on which attempts are counted: the same for every spelling of a name, also of no account.
  */
 export function attemptKey (user: User | undefined, name: string): string {
   return user === undefined ? `name ${nameKey(name)}` : `user ${user.id}`
 }
 
-/** Gives an attempt back that has found nothing out, because something else has failed. */
-export async function settled<T> (attempt: Attempt, work: () => Promise<T>): Promise<T> {
+/** Runs `work`, and cancels the attempt where it fails for another reason than wrong credentials. */
+export async function settleAttempt<T> (attempt: Attempt, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -134,9 +133,9 @@ export async function settled<T> (attempt: Attempt, work: () => Promise<T>): Pro
   }
 }
 
-/** A session that nobody has been told of would be a loose end. */
-function requirePresence (isHere: () => boolean): void {
-  if (!isHere()) throw new NoexServerError('UNAUTHORIZED', 'The connection has ended')
+/** Refuses to begin a session whose token no client would receive. */
+function requireConnected (isConnected: () => boolean): void {
+  if (!isConnected()) throw new NoexServerError('UNAUTHORIZED', 'The connection has ended')
 }
 
 function sha256 (text: string): Buffer {

@@ -1,4 +1,4 @@
-/** What computing a key costs. Two passwords with the same setting take the same time. */
+/** The cost of computing a key. Two passwords with the same setting take the same time. */
 export type PasswordSetting = ScryptSetting | Argon2Setting
 
 /** scrypt; the names are those of RFC 7914. */
@@ -18,20 +18,17 @@ export interface Argon2Setting {
   readonly lanes: number
 }
 
-/** What is kept of a password. */
+/** A stored password: its setting, salt and key. */
 export interface PasswordHash {
   readonly setting: PasswordSetting
   readonly salt: Uint8Array
   readonly key: Uint8Array
 }
 
-/** The longest text that can be a hash, in characters. The longest that this server ever writes has 97. */
+/** Length limit of a hash, in characters. The longest that this server writes has 97. */
 const MAX_CHARS = 256
 
-/**
- * Bounds of what is computed for a hash that somebody has stored: 256 MiB (128 * N * r bytes), and a second
- * or so.
- */
+/** Bounds of the work for a stored hash: 256 MiB (128 * N * r bytes), and about a second. */
 const MAX_SCRYPT_WORK = 2 ** 21
 const MAX_ARGON2_MEMORY_KIB = 262_144
 const MAX_ARGON2_WORK_KIB = 524_288
@@ -47,8 +44,7 @@ const argon2Form = /^\$argon2id\$v=19\$m=([1-9]\d{0,5}),t=([1-9]\d?),p=([1-9]\d?
 
 /**
  * Reads a stored hash: a PHC string of scrypt or Argon2id, or the form `$scrypt$N$r$p$salt$hash`, which older
- * servers of this protocol wrote. Returns `undefined` for any other text, and where computing it would go
- * beyond the bounds.
+ * servers of this protocol wrote. Returns `undefined` for any other text and for a setting beyond the bounds.
  */
 export function parseHash (text: string): PasswordHash | undefined {
   if (text.length > MAX_CHARS) return undefined
@@ -64,7 +60,7 @@ export function formatHash ({ setting, salt, key }: PasswordHash): string {
   return `${formatSetting(setting)}$${encode(salt)}$${encode(key)}`
 }
 
-/** Reads the part of a hash that stands before the salt, as `parseHash` does. */
+/** Reads the part of a hash before the salt, as `parseHash` does. */
 export function parseSetting (text: string): PasswordSetting | undefined {
   const scrypt = numbersIn(scryptForm, text)
   if (scrypt !== undefined) return scryptSetting(2 ** scrypt[0], scrypt[1], scrypt[2])
@@ -111,10 +107,9 @@ function encode (bytes: Uint8Array): string {
 
 function decode (text: string | undefined, minBytes: number): Uint8Array | undefined {
   if (text === undefined) return undefined
-  // A copy of its own: a small Buffer is a window on memory that others share, and all of that would go to
-  // the worker.
+  // A copy: a small Buffer is a view on shared memory, which would be sent to the worker as a whole.
   const bytes = new Uint8Array(Buffer.from(text, 'base64'))
   if (bytes.length < minBytes || bytes.length > MAX_BYTES) return undefined
-  // Node skips what is no base64.
+  // Node skips characters that are not base64.
   return encode(bytes) === text.replace(/={1,2}$/, '') ? bytes : undefined
 }

@@ -1,17 +1,17 @@
 import { scryptSync } from 'node:crypto'
-// By another name, since many a bundle begins with an import of this one.
+// By another name, since many bundles define createRequire at their top.
 import { createRequire as requireFrom } from 'node:module'
 import type * as Argon2 from '@node-rs/argon2'
 import type { Argon2Setting, PasswordSetting, ScryptSetting } from './password-hash.js'
 
-/** A key that is to be computed. */
+/** A key to compute. */
 export interface KeyRequest {
   readonly setting: PasswordSetting
   readonly salt: Uint8Array
   readonly keyBytes: number
 }
 
-/** Whether Argon2 can be computed: `@node-rs/argon2` is installed, and works on this machine. */
+/** Returns whether `@node-rs/argon2` is installed and works on this machine. */
 export function hasArgon2 (): boolean {
   try {
     loadArgon2()
@@ -22,10 +22,9 @@ export function hasArgon2 (): boolean {
 }
 
 /**
- * Computes the key of a password, which is taken as UTF-8 and as it is. It takes up to a second and blocks
- * the thread that calls it. The functions that do not block work in libuv's pool, where `fs` would wait for
- * them.
- * @throws when the memory is not to be had
+ * Computes the key of a password as UTF-8. Blocks the calling thread for up to a second: asynchronous
+ * functions would occupy libuv's pool, where `fs` would wait for them.
+ * @throws when there is not enough memory
  */
 export function deriveKey (password: string, { setting, salt, keyBytes }: KeyRequest): Uint8Array {
   const bytes = Buffer.from(password, 'utf8')
@@ -40,7 +39,7 @@ function scryptKey (
   keyBytes: number,
   { N, r, p }: ScryptSetting
 ): Uint8Array {
-  // What OpenSSL asks for. The default is less than the settings in use need.
+  // The memory that OpenSSL requires. Its default limit is lower than the settings in use need.
   const maxmem = 128 * r * (N + p + 2)
   return scryptSync(password, salt, keyBytes, { N, r, p, maxmem })
 }

@@ -1,4 +1,4 @@
-// The thread that computes keys, one job after the other. See password-workers.ts.
+// Entry of the worker thread that computes keys, one job after the other. See password-workers.ts.
 import { parentPort } from 'node:worker_threads'
 import { deriveKey } from './password-key.js'
 import type { KeyJob } from './password-workers.js'

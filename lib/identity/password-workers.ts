@@ -4,7 +4,7 @@ import { NoexServerError } from '../protocol/errors.js'
 import { threadFile } from '@hamicek/noex-journal'
 import type { KeyRequest } from './password-key.js'
 
-/** Keys of one password, all computed by one worker. */
+/** Keys of one password, computed by one worker. */
 export interface KeyJob {
   readonly password: string
   readonly requests: readonly KeyRequest[]
@@ -22,23 +22,21 @@ interface WaitingJob {
   readonly reject: (error: unknown) => void
 }
 
-/** Jobs that wait for a worker; one more is refused. */
+/** Number of jobs that can wait for a worker; one more is refused. */
 export const MAX_WAITING_JOBS = 64
 
-/**
- * What a refused client is told to wait, in milliseconds: in this time some places of the queue become free.
- */
+/** Time after which a refused client can retry, in milliseconds: by then some jobs of the queue are done. */
 const RETRY_AFTER_MS = 5_000
 
 /**
- * One core is left to the requests of everybody else; each worker takes 32 MiB, and more for foreign hashes,
- * while it computes.
+ * Number of threads: one core remains for all other work. A worker takes 32 MiB while it computes, and more
+ * for hashes of other settings.
  */
 const DEFAULT_SIZE = Math.min(8, Math.max(1, availableParallelism() - 1))
 
 /**
- * The threads in which passwords are hashed, at most `size`, each started when it is first needed. They keep
- * the process alive only while they compute something that was asked for.
+ * Runs the threads in which passwords are hashed: at most `size`, each started when it is first needed. They
+ * keep the process alive only while they compute.
  */
 export class PasswordWorkers implements KeySource {
   readonly #size: number
@@ -54,9 +52,9 @@ export class PasswordWorkers implements KeySource {
   }
 
   /**
-   * Computes keys, in the order in which they were asked for.
-   * @throws `RATE_LIMITED` at once, when as many jobs wait as may; another error when the worker dies, or by
-   * `close`.
+   * Computes keys, in the order of the calls.
+   * @throws `RATE_LIMITED` when `MAX_WAITING_JOBS` jobs wait; another error when the worker dies or `close`
+   * is called
    */
   async derive (job: KeyJob): Promise<Uint8Array[]> {
     if (this.#closed) throw closed()
@@ -71,14 +69,14 @@ export class PasswordWorkers implements KeySource {
     })
   }
 
-  /** Ends the threads, each after the key at which it is. What has no result by then is rejected at once. */
+  /** Ends the threads, each after its current key. Jobs without a result are rejected at once. */
   async close (): Promise<void> {
     this.#closed = true
     for (const { reject } of [...this.#running.values(), ...this.#waiting.splice(0)]) reject(closed())
     await Promise.all([...this.#running.keys(), ...this.#idle].map(async worker => await worker.terminate()))
   }
 
-  /** Gives waiting jobs to workers as long as there are both. */
+  /** Assigns waiting jobs to free workers. */
   #assign (): void {
     while (this.#idle.size > 0 || this.#running.size < this.#size) {
       const next = this.#waiting.shift()

@@ -11,20 +11,19 @@ import {
 import { hasArgon2, type KeyRequest } from './password-key.js'
 import { PasswordWorkers, type KeySource } from './password-workers.js'
 
-/** What becomes of a password that was checked. */
-export interface PasswordCheck {
+/** The result of checking a password. */
+interface PasswordCheck {
   readonly valid: boolean
   /**
-   * The hash to store instead of the one that was checked, when the password is right and that one has
-   * another setting than new ones.
+   * The hash to store instead of the one that was checked; `undefined` where the password is wrong, or the
+   * hash has the current setting.
    */
   readonly renewed: string | undefined
 }
 
 export interface PasswordsOptions {
   /**
-   * Whether hashes are those of Argon2id. `false` is as if the package for it was not installed: its hashes
-   * verify as false.
+   * Whether Argon2id is used. With `false`, as without its package, hashes of Argon2id verify as false.
    * @default whether `@node-rs/argon2` is installed
    */
   readonly argon2?: boolean
@@ -33,7 +32,7 @@ export interface PasswordsOptions {
 /** The longest password, in UTF-16 units. */
 const MAX_PASSWORD_CHARS = 1_024
 
-/** Settings of stored hashes, beside the current one, that each check computes. */
+/** Number of settings of stored hashes, beside the current one, for which each check computes a key. */
 const MAX_OTHER_SETTINGS = 4
 
 const SALT_BYTES = 16
@@ -44,9 +43,9 @@ const scrypt: PasswordSetting = { algorithm: 'scrypt', N: 32_768, r: 8, p: 3 }
 const argon2: PasswordSetting = { algorithm: 'argon2id', memoryKiB: 19_456, passes: 2, lanes: 1 }
 
 /**
- * Hashes passwords and checks them, in threads of its own. They are hashed in UTF-8 as `normalPassword`
- * writes them, so that each keyboard's spelling of a character is the same; hashes of other spellings, which
- * earlier versions have made, are still good.
+ * Hashes and checks passwords in worker threads, which it owns. Passwords are hashed as UTF-8 in the form of
+ * `normalPassword`, so that the spelling of a character by different keyboards is the same. Hashes of other
+ * forms, made by earlier versions, still verify.
  */
 export class Passwords {
   readonly #hasArgon2: boolean
@@ -61,8 +60,7 @@ export class Passwords {
 
   /**
    * Hashes a new password with a salt of its own, as a PHC string.
-   * @throws `VALIDATION_ERROR` when it has more than 1,024 characters; `RATE_LIMITED` when too many wait to
-   * be hashed.
+   * @throws `VALIDATION_ERROR` for more than 1,024 characters; `RATE_LIMITED` when too many passwords wait.
    */
   async hash (password: string): Promise<string> {
     if (password.length > MAX_PASSWORD_CHARS) {
@@ -74,14 +72,14 @@ export class Passwords {
   }
 
   /**
-   * Tells whether this is the password of a stored hash. A hash that cannot be read verifies as false, and so
-   * does `undefined`, which stands for an account that does not exist.
+   * Checks a password against a stored hash. A hash that cannot be read verifies as false, and so does
+   * `undefined`, which stands for an account that does not exist.
    *
-   * Whatever the account and the password, the same is computed and takes the same time: a key for each
-   * setting that stored hashes have (`settingsInUse`, from `settingOf`) and for the current one. Of more than
-   * four others only some are computed; then time does tell something. A password that can be spelled in
-   * another way is computed in both.
-   * @throws `RATE_LIMITED` when too many wait to be checked
+   * The time does not depend on the account: one key is computed for each setting of stored hashes
+   * (`settingsInUse`, from `settingOf`) and for the current one. Of more than four other settings only some
+   * are computed; then the time does depend on the account. A password whose `normalPassword` differs from it
+   * is checked in both forms.
+   * @throws `RATE_LIMITED` when too many passwords wait
    */
   async check (
     password: string,
@@ -101,7 +99,7 @@ export class Passwords {
     return asGiven.valid ? { valid: true, renewed: await this.#renewed(password) } : wrong
   }
 
-  /** A new hash, unless too many passwords wait: then the next login makes one. */
+  /** Returns a new hash; `undefined` where too many passwords wait: then the next login makes it. */
   async #renewed (password: string): Promise<string | undefined> {
     try {
       return await this.hash(password)
@@ -111,7 +109,7 @@ export class Passwords {
     }
   }
 
-  /** Computes a key for each setting, and compares the one that is stored. */
+  /** Computes a key for each setting, and compares the one of the stored hash. */
   async #compare (
     password: string,
     stored: PasswordHash | undefined,
@@ -134,16 +132,13 @@ export class Passwords {
     return { valid, renewed }
   }
 
-  /**
-   * The setting of a stored hash, for `settingsInUse`; `undefined` when the hash cannot be read, and so never
-   * checked.
-   */
+  /** Returns the setting of a stored hash, for `settingsInUse`; `undefined` when the hash cannot be read. */
   settingOf (hash: string): string | undefined {
     const stored = this.#read(hash)
     return stored === undefined ? undefined : formatSetting(stored.setting)
   }
 
-  /** Ends the threads. Whoever waits for a password is refused. */
+  /** Ends the threads. Waiting calls reject. */
   async close (): Promise<void> {
     await this.#keys.close()
   }
@@ -157,7 +152,7 @@ export class Passwords {
     return algorithm === 'scrypt' || this.#hasArgon2
   }
 
-  /** The settings to compute, each once, the current one first. */
+  /** Returns the settings to compute, each once, the current one first. */
   #settings (stored: PasswordHash | undefined, inUse: Iterable<string>): PasswordSetting[] {
     const settings = new Map([[formatSetting(this.#current), this.#current]])
     if (stored !== undefined) settings.set(formatSetting(stored.setting), stored.setting)
@@ -170,14 +165,14 @@ export class Passwords {
   }
 }
 
-/** Returns a password in the one spelling (NFKC) in which it is hashed. */
+/** Returns a password in the Unicode form (NFKC) in which it is hashed. */
 export function normalPassword (password: string): string {
   return password.normalize('NFKC')
 }
 
 const wrong: PasswordCheck = { valid: false, renewed: undefined }
 
-/** A key with a new salt: to be stored, or to take the time that another would take. */
+/** Returns a request for a key with a new salt, to be stored or only to take the same time. */
 function keyRequest (setting: PasswordSetting): KeyRequest {
   return { setting, salt: new Uint8Array(randomBytes(SALT_BYTES)), keyBytes: KEY_BYTES }
 }

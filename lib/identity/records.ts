@@ -1,7 +1,7 @@
 import type { PermissionEntry } from '../permissions/permission.js'
 import { SUPERADMIN_ID } from './system-roles.js'
 
-/** What every record of the store has. Timestamps are epoch milliseconds. */
+/** The properties of every record of the store. Timestamps are epoch milliseconds. */
 export interface StoredRecord {
   readonly id: string
   readonly _version: number
@@ -21,7 +21,7 @@ export interface User extends StoredRecord {
 export interface Role extends StoredRecord {
   readonly name: string
   readonly description?: string | null
-  /** One that is there from the start and cannot be deleted. */
+  /** Whether the server has created it; such a role cannot be deleted. */
   readonly system: boolean
   readonly permissions: readonly PermissionEntry[]
 }
@@ -31,7 +31,7 @@ export interface RoleAssignment extends StoredRecord {
   readonly roleId: string
 }
 
-/** What access can be granted to, and owned. */
+/** The kinds of resources that have access lists and owners. */
 export const resourceTypes = ['bucket', 'topic', 'procedure', 'query'] as const
 export type ResourceType = typeof resourceTypes[number]
 
@@ -40,7 +40,7 @@ export interface Resource {
   readonly resourceName: string
 }
 
-/** What can be granted. None includes another. */
+/** The classes of access. None includes another. */
 export const accessClasses = ['read', 'write', 'admin'] as const
 export type AccessClass = typeof accessClasses[number]
 
@@ -60,7 +60,7 @@ export interface Ownership extends StoredRecord, Resource {
   readonly userId: string
 }
 
-/** The system buckets and what is in them. */
+/** The system buckets and their records. */
 export interface SystemRecords {
   readonly _users: User
   readonly _roles: Role
@@ -96,8 +96,8 @@ function isResource (record: Readonly<Record<string, unknown>>): boolean {
 }
 
 /**
- * Whether a record of a system bucket is what it should be: the application, or an earlier program, may have
- * written anything.
+ * Returns whether a record of a system bucket has the expected form: the application, or an earlier version,
+ * may have written others.
  */
 export function isSystemRecord<Bucket extends SystemBucket> (
   bucket: Bucket,

@@ -6,7 +6,7 @@ import type { Clock } from '../util/clock.js'
 import type { NoteOf } from '../store/row-scope.js'
 import type { Directory, DirectoryWrite } from './directory.js'
 
-/** 256 bits, so that guessing is hopeless and a fast hash of it tells nothing. */
+/** 256 bits: too many to guess, and enough for a fast hash to be stored. */
 const TOKEN_BYTES = 32
 
 /** A longer text is no token. */
@@ -14,10 +14,10 @@ const MAX_TOKEN_CHARS = 200
 
 const MAX_USER_AGENT_CHARS = 256
 
-/** Time between two looks for expired sessions, in milliseconds. */
+/** Time between two removals of expired sessions, in milliseconds. */
 const SWEEP_MS = 60_000
 
-/** A session of the built-in identity: what holds for its user and its record holds for it, at any moment. */
+/** A session of the built-in identity. Its roles and state are read from the directory at each access. */
 export class IdentitySession implements Session {
   readonly id: string
   readonly userId: string
@@ -44,21 +44,21 @@ export class IdentitySession implements Session {
 
 /** A session that has just begun. */
 export interface NewSession {
-  /** What the client logs in with later. It is kept nowhere else. */
+  /** The token with which the client logs in again. It is not stored. */
   readonly token: string
   readonly session: IdentitySession
 }
 
 /** Options of a session that begins. */
-export interface BeginOptions {
-  /** They take effect in the same step. */
+interface BeginOptions {
+  /** Writes to make in the same step. */
   readonly writes?: readonly DirectoryWrite[]
-  /** The id of a session that is about to end, and takes no other's place. */
+  /** The id of a session that is about to end, and does not count for `maxSessionsPerUser`. */
   readonly replaced?: string
   readonly note?: NoteOf | undefined
 }
 
-/** The sessions of the built-in identity: records that know a token by its hash. */
+/** Keeps the sessions of the built-in identity: records with the hash of a token as id. */
 export class SessionService implements Authenticator {
   readonly #directory: Directory
   readonly #clock: Clock
@@ -89,13 +89,14 @@ export class SessionService implements Authenticator {
       : new IdentitySession(record.id, record.userId, record.expiresAt, this.#directory)
   }
 
-  /** The directory tells of everything that happens to a session. */
+  /** Returns `false`: a session reads its state from the directory. */
   isStale = (): boolean => false
 
   confirm = async (session: Session): Promise<Session> => session
 
   /**
-   * Begins a session; the oldest of the user's end when there would be too many. Inside `exclusive`.
+   * Begins a session. The oldest ones of the user end where it would have more than `maxSessionsPerUser`. To
+   * be called inside `exclusive`.
    */
   async begin (
     userId: string, { remoteAddress, headers }: Origin, { writes = [], replaced, note }: BeginOptions = {}
@@ -129,19 +130,19 @@ export class SessionService implements Authenticator {
     return { token, session: new IdentitySession(id, userId, expiresAt, this.#directory) }
   }
 
-  /** What deletes every session of a user. */
-  endAll (userId: string): DirectoryWrite[] {
+  /** Returns the writes that delete all sessions of a user. */
+  deletionsFor (userId: string): DirectoryWrite[] {
     return this.#directory.sessionsOf(userId).map(({ id }) => ({ bucket: '_sessions', delete: id }))
   }
 
-  /** Ends one session, wherever it is used. */
+  /** Ends one session on all connections that use it. */
   async end ({ id, userId }: IdentitySession, note?: NoteOf): Promise<void> {
     await this.#directory.endSessions([id], { user: userId, note })
   }
 
   #sweep (): void {
     const now = this.#clock.now()
-    this.#directory.endAgain().catch(() => {})
+    this.#directory.retryDeletions().catch(() => {})
     this.#directory
       .endSessions(
         this.#directory

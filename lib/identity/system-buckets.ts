@@ -7,9 +7,9 @@ const timestamp: FieldDefinition = { type: 'number', generated: 'timestamp' }
 const resourceType: FieldDefinition = { type: 'string', required: true, enum: [...resourceTypes] }
 
 /**
- * The buckets in which the built-in identity keeps its records. No field refers to another bucket: the
- * virtual superadmin has no record, so the store would refuse what it does. Sessions have no time to live in
- * the store, whose bucket would end long ones early: expired ones are deleted by a sweep.
+ * Definitions of the buckets of the built-in identity. No field refers to another bucket: the store would
+ * refuse references to the virtual superadmin, which has no record. Sessions have no TTL in the store, which
+ * would end long ones early: `SessionService` deletes expired ones.
  */
 export const systemBuckets: Readonly<Record<SystemBucket, BucketDefinition>> = {
   _users: {

@@ -1,24 +1,27 @@
 import type { Tier } from '../permissions/policy.js'
 import type { PermissionEntry } from '../permissions/permission.js'
 
-/** The role that may do everything, and its virtual holder, who has no account. */
+/** The role that may do everything, and the id of the virtual user that has it without an account. */
 export const SUPERADMIN = 'superadmin'
 export const SUPERADMIN_ID = '__superadmin__'
 
-/** A role that is there from the start. */
-export interface SystemRole {
+/** A role that the server creates in every store with accounts. */
+interface SystemRole {
   readonly name: string
   readonly description: string
   readonly permissions: readonly PermissionEntry[]
 }
 
-/** An operation as the roles know it. */
+/** The part of an operation on which the permissions of system roles depend. */
 export interface NamedOperation {
   readonly name: string
   readonly tier: Tier | undefined
 }
 
-/** The roles that are there from the start. What a reader and a writer may do is listed, so that it shows. */
+/**
+ * Returns the system roles. The operations of readers and writers are listed by name, so that clients see
+ * them.
+ */
 export function systemRoles (operations: Iterable<NamedOperation>): SystemRole[] {
   const data = [...operations].filter(({ name }) => /^(?:store|rules|procedures)\./.test(name))
   const named = (...tiers: Tier[]): string[] =>

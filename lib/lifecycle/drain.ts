@@ -5,38 +5,35 @@ import { inFlightTimeoutMs } from '../deadlines.js'
 import { withTimeout } from '../util/with-timeout.js'
 
 /**
- * Few clients need not wait for each other: each takes no more than this of the time over which they are
- * spread.
+ * Limit of the time between the reconnections of two clients, in milliseconds: a few need not be spread far.
  */
 const MAX_PACE_MS = 20
 
-/** How long a drain takes, in milliseconds. */
+/** The durations of a drain, in milliseconds. */
 export interface DrainTimes {
-  /**
-   * Before anything happens to the clients: load balancers get to know that they must send nobody any more.
-   */
+  /** Time until clients are affected, in which load balancers learn to send no more clients. */
   readonly drainDelayMs: number
-  /** That clients have to leave by themselves. */
+  /** Time that clients have to disconnect by themselves. */
   readonly gracePeriodMs: number
-  /** Over which the clients come back. */
+  /** Time over which the reconnections of the clients are spread. */
   readonly reconnectWindowMs: number
 }
 
-/** What a drain brings to its end. */
-export interface DrainHost {
+/** The connections to drain, and the function that refuses new ones. */
+interface DrainHost {
   readonly connections: Connections
   readonly clock: Clock
-  /** Nobody is let in from now on. */
+  /** Refuses new connections from now on. */
   stopAccepting: () => void
 }
 
 /**
- * Brings every connection to its end. First everything goes on for `drainDelayMs`, except that somebody
- * outside says that it will not. Then nobody is let in any more; the clients are told, and have the grace
- * period to leave; requests in flight are answered, and who is left is closed. So that not all come back at
- * the same moment, each is told how long to wait before it does, and those who are left are closed one by one
- * over the last part of the grace period. Takes at most the delay, the grace period and the two deadlines of
- * deadlines.ts, whatever the clients do. PROTOCOL.md, "Shutdown".
+ * Ends every connection. The service continues for `drainDelayMs`, while its health check fails. Then new
+ * connections are refused, and the clients are notified and have the grace period to disconnect; requests in
+ * flight are answered, and remaining connections are closed. So that not all clients reconnect at the same
+ * moment, each is sent a time to wait, and remaining connections are closed one by one over the last part of
+ * the grace period. A drain takes at most the delay, the grace period, `inFlightTimeoutMs` and
+ * `closeTimeoutMs`. PROTOCOL.md, "Shutdown".
  */
 export class Drain {
   readonly #host: DrainHost
@@ -53,7 +50,7 @@ export class Drain {
     this.ended = this.#run()
   }
 
-  /** Ends the delay at once: the server that would have served meanwhile is closing. */
+  /** Ends the delay at once, because the server itself is closing. */
   skipDelay (): void {
     this.#endDelay()
   }
@@ -66,7 +63,7 @@ export class Drain {
     if (gracePeriodMs > 0 && connections.size > 0) await this.#waitForClients()
     await withTimeout(inFlightTimeoutMs, connections.settled(), clock)
     connections.closeAll(closeReasons.serverShutdown)
-    // Those that do not answer the close frame are cut off by their closing deadline.
+    // Clients that do not answer the close frame are disconnected after `closeTimeoutMs`.
     await connections.empty()
   }
 
@@ -87,9 +84,9 @@ export class Drain {
     const pacedMs = Math.min(windowMs, gracePeriodMs / 2)
     const left = connections.empty()
     await withTimeout(gracePeriodMs - pacedMs, left, clock)
-    const rest = all.filter(({ open }) => open)
+    const rest = all.filter(({ isOpen }) => isOpen)
     for (const [i, connection] of rest.entries()) {
-      // The last has all of the grace period.
+      // The last client has the whole grace period.
       const leftMs = endsAt - clock.ticks() - pacedMs * (rest.length - 1 - i) / rest.length
       if (leftMs >= 1) await withTimeout(leftMs, left, clock)
       this.#close(connection).catch(() => {})
@@ -103,7 +100,7 @@ export class Drain {
   }
 }
 
-/** In random order: who came first is not who has to leave first. */
+/** Returns the items in random order, so that the oldest connections are not always closed first. */
 function shuffled<T> (items: readonly T[]): T[] {
   return items.map(item => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ item }) => item)
 }

@@ -8,19 +8,19 @@ import { closeTimeoutMs, inFlightTimeoutMs } from '../deadlines.js'
 const kGuard = Symbol('noex.upgradeGuard')
 const kUnanswered = Symbol('noex.unansweredUpgrade')
 
-/** Every open connection has one: a shared listener and a property cost less than a listener of its own. */
+/** A socket with its guard as a property: with a shared listener, that takes less memory than a closure. */
 interface GuardedSocket extends Duplex {
-  /** A socket that a test injects does not count. */
+  /** `undefined` for the socket of `inject`. */
   readonly bytesWritten?: number
   [kGuard]?: UpgradeGuard
   [kUnanswered]?: UnansweredUpgrade | undefined
 }
 
-/** An upgrade request to a path that is watched, until it is answered. */
+/** An upgrade request to a watched path, until it is answered. */
 interface UnansweredUpgrade {
   readonly request: IncomingMessage
   readonly socket: GuardedSocket
-  /** Bytes that were written for earlier requests of the socket. */
+  /** Number of bytes that were written for earlier requests of the socket. */
   readonly bytesBefore: number | undefined
   readonly queue: DeadlineQueue<UnansweredUpgrade>
 }
@@ -28,9 +28,9 @@ interface UnansweredUpgrade {
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
 /**
- * Sees to it that no upgraded socket outlives its server. Node gives up a socket when it asks for an upgrade,
- * and Fastify answers some of them (while it closes, for instance) without ending the socket, which then
- * holds `server.close()` for as long as the client likes. One guard serves all plugin instances of a server.
+ * Ends all upgraded sockets of a closing server. Node does not manage a socket after an upgrade request, and
+ * Fastify answers some of them, for instance while it closes, without ending the socket, which then blocks
+ * `server.close()` as long as the client keeps it open. All plugin instances of a server share one guard.
  */
 export class UpgradeGuard {
   readonly #server: Server
@@ -45,7 +45,7 @@ export class UpgradeGuard {
 
   static readonly #guards = new WeakMap<Server, UpgradeGuard>()
 
-  /** The guard of a server, listening from the first call on. */
+  /** Returns the guard of a server, which listens from the first call on. Each user calls `release` once. */
   static of (server: Server): UpgradeGuard {
     let guard = UpgradeGuard.#guards.get(server)
     if (guard === undefined) {
@@ -57,15 +57,15 @@ export class UpgradeGuard {
     return guard
   }
 
-  /** Whether an upgrade listener of `server` is its guard's. */
+  /** Returns whether an upgrade listener of `server` is that of its guard. */
   static isGuard (server: Server, listener: unknown): boolean {
     const guard = UpgradeGuard.#guards.get(server)
     return guard !== undefined && guard.#onUpgrade === listener
   }
 
   /**
-   * Cuts off upgrades to `path` to which nothing has been answered for `timeoutMs`: hooks of the application
-   * stand before the route, and may never come to an end. `onTimeout` is told of each.
+   * Ends the sockets of upgrades to `path` that are not answered within `timeoutMs`: hooks of the application
+   * run before the route, and may never settle. `onTimeout` is called for each.
    */
   watch (path: string, timeoutMs: number, onTimeout: (request: IncomingMessage) => void): void {
     this.#watched.set(path, new DeadlineQueue(timeoutMs, systemClock, ({ request, socket, bytesBefore }) => {
@@ -76,14 +76,14 @@ export class UpgradeGuard {
     }))
   }
 
-  /** One plugin instance begins to close, and so does the server: the time of its sockets is limited now. */
+  /** Begins to limit the time of sockets, because a plugin instance and its server begin to close. */
   drain (): void {
     this.#drainingSince ??= systemClock.ticks()
   }
 
   /**
-   * One plugin instance has closed its connections. When all have, every socket that is left is cut off, but
-   * not before sockets that belong to the application have had the same time to close.
+   * Ends the use of the guard by a plugin instance that has closed its connections. After the last one, all
+   * remaining sockets are destroyed, when those of the application have had the same time to close.
    */
   release (): void {
     if (--this.#users > 0) return
@@ -98,7 +98,7 @@ export class UpgradeGuard {
 
   readonly #cutOff = (): void => {
     if (this.#server.listening) {
-      // Somebody's preClose takes its time, perhaps to say goodbye to sockets of its own.
+      // A preClose hook of the application has not settled; it may be closing its own sockets.
       this.#cutOffAfter(closeTimeoutMs)
       return
     }
@@ -112,8 +112,8 @@ export class UpgradeGuard {
     socket.on('close', onClose)
     const earlier = responseOf(socket)
     if (earlier !== undefined && earlier.req !== request) {
-      // It has come behind a request that is still being answered: nobody can answer this one, and nobody
-      // looks after the socket.
+      // The upgrade follows a request that is still being answered: no code can answer it, or ends the
+      // socket.
       endAfter(earlier, socket)
       return
     }
@@ -123,11 +123,13 @@ export class UpgradeGuard {
       socket[kUnanswered] = unanswered
       queue.add(unanswered)
     }
-    // Listeners that were added later have their turn first.
-    runInNextTick(look, socket)
+    // After the listeners that were added later.
+    runInNextTick(checkAnswer, socket)
   }
 
-  /** Whether the guard answers an upgrade that nothing else does: at the path of a service, or at the end. */
+  /**
+   * Returns whether the guard answers an upgrade that no listener does: at a watched path, or while closing.
+   */
   #isOurs (socket: GuardedSocket): boolean {
     return this.#drainingSince !== undefined || socket[kUnanswered] !== undefined
   }
@@ -136,20 +138,20 @@ export class UpgradeGuard {
     this.#sockets.delete(socket)
   }
 
-  /** Sees what has become of an upgrade request. */
-  look (socket: GuardedSocket): void {
+  /** Ends the socket of an upgrade that was answered without a WebSocket, or to which no listener replied. */
+  checkAnswer (socket: GuardedSocket): void {
     const response = responseOf(socket)
     if (response !== undefined) {
       if (response.writableFinished) socket.destroy()
       else response.once('finish', endSocket)
     } else if (!socket.destroyed && this.#isOurs(socket) && this.#server.listenerCount('upgrade') === 1) {
-      // No other listener has seen it.
+      // There is no other listener.
       refuse(socket)
     }
   }
 }
 
-/** An upgrade has become a WebSocket, or its socket has closed. */
+/** Stops the timeout of an upgrade that has become a WebSocket, or whose socket has closed. */
 export function settleUpgrade (socket: GuardedSocket): void {
   const unanswered = socket[kUnanswered]
   socket[kUnanswered] = undefined
@@ -165,17 +167,17 @@ function pathOf ({ url = '' }: IncomingMessage): string {
   return url.split('?', 1)[0] as string
 }
 
-/** Answers an upgrade that gets no other answer, and ends its socket. */
+/** Answers an upgrade with 503, and ends its socket. */
 function refuse (socket: Duplex): void {
   socket.on('error', () => { socket.destroy() })
   socket.end(UNAVAILABLE, () => { socket.destroy() })
 }
 
-function look (socket: GuardedSocket): void {
-  socket[kGuard]?.look(socket)
+function checkAnswer (socket: GuardedSocket): void {
+  socket[kGuard]?.checkAnswer(socket)
 }
 
-/** Ends a socket when what it still has to answer has been answered. */
+/** Ends a socket when all its earlier requests have been answered. */
 function endAfter (response: ServerResponse, socket: GuardedSocket): void {
   response.once('finish', () => {
     const next = responseOf(socket)
@@ -184,15 +186,25 @@ function endAfter (response: ServerResponse, socket: GuardedSocket): void {
   })
 }
 
-/** An answer to an upgrade request has been sent: the socket has no further use. */
+/** Ends the socket of an upgrade request whose answer has been sent. */
 function endSocket (this: ServerResponse): void {
   if (this.socket !== null) endAll(this.socket)
 }
 
 /**
- * Ends both directions, when all that was written has left. A socket that a test injects is a stream, and no
- * more.
+ * Ends both directions of a socket, after all data has been sent. The socket of `inject` is a plain stream.
  */
 function endAll (socket: Duplex): void {
   socket.end(() => { socket.destroy() })
+}
+
+/** Returns whether an upgrade listener is that of `@fastify/websocket`, which only its source text shows. */
+export function isFastifyUpgrade (listener: { readonly name: string }): boolean {
+  return listener.name === 'onUpgrade' && String(listener).includes('.routing(')
+}
+
+/** Returns whether a server has upgrade listeners besides those of `@fastify/websocket` and the guard. */
+export function hasForeignUpgradeListener (server: Server): boolean {
+  const others = server.listeners('upgrade').filter(listener => !isFastifyUpgrade(listener))
+  return others.some(listener => !UpgradeGuard.isGuard(server, listener))
 }

@@ -1,25 +1,25 @@
 import { NoexServerError } from '../protocol/errors.js'
 import type { RejectionReason, Rejections } from './rejections.js'
 
-/** How many connections there may be at a time. */
+/** Limits of concurrent connections. */
 export interface ConnectionLimits {
   readonly maxConnections: number
   readonly maxConnectionsPerUser: number
-  /** Of those that must log in and have not. */
+  /** Limit of connections that must log in and have not. */
   readonly maxUnauthenticatedConnections: number
 }
 
-/** An upgrade that is refused, as HTTP says it. */
-export interface QuotaRefusal {
-  /** 429: this client has too many. 503: the server has. */
+/** The refusal of an upgrade. */
+interface QuotaRefusal {
+  /** The HTTP status. 429: the user has too many connections. 503: the server has. */
   readonly refused: 429 | 503
   readonly reason: string
 }
 
 /**
- * Counts connections from the moment in which their upgrade is let in, so that those that come at the same
- * time cannot be more than the limits allow. A connection counts as its user's as long as it takes requests,
- * and as a connection, and as one on which nobody has logged in, until its socket has ended.
+ * Counts connections from the acceptance of their upgrade, so that concurrent upgrades cannot exceed the
+ * limits. A connection counts for its user as long as it accepts requests, and for the server until its
+ * socket has closed.
  */
 export class ConnectionQuota {
   readonly #limits: ConnectionLimits
@@ -29,7 +29,7 @@ export class ConnectionQuota {
   #connections = 0
   #unauthenticated = 0
 
-  /** `requiresAuth`: whether whoever is not logged in has yet to do so. */
+  /** `requiresAuth`: whether clients have to log in. */
   constructor (limits: ConnectionLimits, requiresAuth: boolean, rejections: Rejections) {
     this.#limits = limits
     this.#requiresAuth = requiresAuth
@@ -37,8 +37,8 @@ export class ConnectionQuota {
   }
 
   /**
-   * Counts an upgrade; `userId` is whom a gateway names. Returns what takes the count back when no connection
-   * comes of it: once, and without effect afterwards. Or why it is refused.
+   * Counts an upgrade; `userId` is the user that a gateway names. Returns a function that takes the count
+   * back where no connection results, at most once; or the refusal.
    */
   acquire (userId: string | undefined): (() => void) | QuotaRefusal {
     if (this.#connections >= this.#limits.maxConnections) {
@@ -66,8 +66,8 @@ export class ConnectionQuota {
   }
 
   /**
-   * Somebody logs in on a connection, or out.
-   * @throws `RATE_LIMITED` when the user has too many connections besides; then nothing is changed
+   * Counts a connection for another user, at a login or a logout; `undefined`: not logged in.
+   * @throws `RATE_LIMITED` when the new user has too many other connections; then nothing is changed
    */
   change (from: string | undefined, to: string | undefined): void {
     if (from === to) return
@@ -79,12 +79,12 @@ export class ConnectionQuota {
     this.#add(to, 1)
   }
 
-  /** A connection takes no more requests. */
+  /** Ends the count of a connection for its user, when it accepts no more requests. */
   stop (userId: string | undefined): void {
     this.#add(userId, -1)
   }
 
-  /** The socket of a connection has ended. */
+  /** Ends the count of a connection, when its socket has closed. */
   release (): void {
     this.#connections--
   }

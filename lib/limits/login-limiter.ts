@@ -3,56 +3,57 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
-/** Unsuccessful attempts that one address has, in those of one account: many people may share it. */
+/** Unsuccessful attempts of one address, as a multiple of those of one account: many users may share it. */
 const ACCOUNTS_PER_ADDRESS = 10
 
-/** Unsuccessful attempts of all addresses together before each has no more than one account has. */
+/** Unsuccessful attempts of all addresses, as a multiple, before each has only as many as one account. */
 const ACCOUNTS_IN_ALL = 40
 
-/** The one key of what is counted for everybody. */
-const EVERYBODY = ''
+/** The only key of the limiter of all addresses together. */
+const ALL = ''
 
-/** How often a password may be guessed. */
+/** Limits of attempts to guess a password. */
 export interface LoginLimits {
-  /** Unsuccessful attempts per account and window. The other limits are multiples of it. */
+  /** Unsuccessful attempts per account and window. The other limits are multiples. */
   readonly maxAttempts: number
   readonly windowMs: number
 }
 
-/** An attempt that is counted as unsuccessful until one of these is called. */
+/** An attempt, which counts as unsuccessful until one of these functions is called. */
 export interface Attempt {
   /**
-   * The password was right: forgets the unsuccessful attempts on this account, and this one everywhere else.
+   * Clears the unsuccessful attempts of the account, and takes back this one elsewhere: the password was
+   * right.
    */
   readonly succeeded: () => void
-  /** Nothing was evaluated, for instance because too much is to be hashed: forgets this attempt. */
+  /** Takes back this attempt: no password was checked, for instance because too many wait. */
   readonly cancelled: () => void
 }
 
 /**
- * Limits how often passwords and the admin secret can be guessed. An attempt is counted before the password
- * is looked at, so guesses sent at the same time are limited like those sent one after the other. Whoever is
- * locked out is refused with the right password too. What one limit refuses is counted by none.
+ * Limits guesses of passwords and of the admin secret. An attempt is counted before the password is checked,
+ * so that concurrent guesses are limited like consecutive ones. A locked client is refused with the right
+ * password, too. An attempt that one limit refuses is not counted by the others.
  *
- * - An account has `maxAttempts`. Whoever uses them up locks that account, and no other.
- * - An address has ten times as many for logins, and `maxAttempts` of its own for the secret. Successful
- *   logins do not count, so an address shared by many people stays open to them.
- * - All addresses together have forty times as many. When these are used up nobody is locked out by it: until
- *   their window ends, each address has `maxAttempts` instead of ten times as many. Thus somebody with many
- *   addresses gets fewer guesses from each, and an address that has not failed still logs in.
+ * - An account has `maxAttempts`. When they are used up, this account is locked, and no other.
+ * - An address has ten times as many for logins, and `maxAttempts` for the secret. Successful logins do not
+ *   count, so that an address shared by many users stays open to them.
+ * - All addresses together have forty times as many. When these are used up, each address has `maxAttempts`
+ *   instead of ten times as many until the window ends. Thus an attacker with many addresses gets fewer
+ *   guesses from each, and an address without failures can still log in.
  *
- * User names, addresses and the secret are counted apart, so a user named like an address shares nothing with
- * it. Memory is bounded (`WindowLimiter`). To have a locked account forgotten takes 65,536 evaluated attempts
- * on others within one window, and thousands of addresses to make them from, for `maxAttempts` more guesses.
+ * User names, addresses and the secret are counted separately, so that a user named like an address does not
+ * share its limit. Memory is bounded (`WindowLimiter`). To make the limiter drop a locked account takes
+ * 65,536 attempts on others within one window, from thousands of addresses, and frees only `maxAttempts`
+ * guesses.
  */
 export class LoginLimiter {
   readonly #accounts: WindowLimiter
   readonly #addresses: WindowLimiter
   readonly #secrets: WindowLimiter
-  readonly #everybody: WindowLimiter
-  /** Attempts that an address must keep unused while those of everybody are used up. */
+  readonly #allAddresses: WindowLimiter
+  /** Attempts that an address must have left while those of all addresses are used up. */
   readonly #reserve: number
-
   readonly #rejections: Rejections
 
   constructor ({ maxAttempts, windowMs }: LoginLimits, clock: Clock, rejections: Rejections) {
@@ -60,22 +61,21 @@ export class LoginLimiter {
     this.#accounts = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
     this.#addresses = new WindowLimiter({ max: ACCOUNTS_PER_ADDRESS * maxAttempts, windowMs }, clock)
     this.#secrets = new WindowLimiter({ max: maxAttempts, windowMs }, clock)
-    this.#everybody = new WindowLimiter({ max: ACCOUNTS_IN_ALL * maxAttempts, windowMs }, clock)
+    this.#allAddresses = new WindowLimiter({ max: ACCOUNTS_IN_ALL * maxAttempts, windowMs }, clock)
     this.#reserve = (ACCOUNTS_PER_ADDRESS - 1) * maxAttempts
   }
 
-  /** User names and addresses in memory. */
+  /** Number of user names and addresses in memory. */
   get size (): number {
     return this.#accounts.size + this.#addresses.size + this.#secrets.size
   }
 
   /**
-   * Counts an attempt to log in with a password. `addressKey` is what `addressKey()` makes of the client's
-   * address.
+   * Counts an attempt to log in with a password. `addressKey` is the result of `addressKey()`.
    * @throws `RATE_LIMITED` with `retryAfterMs`, the same whether the account or the address is locked
    */
   attemptLogin (username: string, addressKey: string): Attempt {
-    const needed = this.#everybody.retryAfterMs(EVERYBODY) === 0 ? 1 : this.#reserve + 1
+    const needed = this.#allAddresses.retryAfterMs(ALL) === 0 ? 1 : this.#reserve + 1
     const retryAfterMs = Math.max(
       this.#accounts.retryAfterMs(username),
       this.#addresses.retryAfterMs(addressKey, needed)
@@ -83,7 +83,7 @@ export class LoginLimiter {
     if (retryAfterMs > 0) throw this.#refusal(retryAfterMs)
     return this.#attempt(this.#accounts, username, [
       this.#addresses.take(addressKey),
-      this.#everybody.take(EVERYBODY)
+      this.#allAddresses.take(ALL)
     ])
   }
 
@@ -96,8 +96,7 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts an attempt of somebody who is logged in to prove the own password; on the account, like one to log
-   * in.
+   * Counts an attempt of a logged-in user to confirm its password; on the account, like a login.
    * @throws `RATE_LIMITED` with `retryAfterMs`
    */
   attemptPassword (username: string): Attempt {
@@ -105,25 +104,25 @@ export class LoginLimiter {
   }
 
   /**
-   * Counts on the key that a success clears, beside what was taken elsewhere: each to be given back, if it
-   * was counted.
+   * Counts an attempt on the key that a success clears. `elsewhere`: functions that take back its other
+   * counts.
    */
   #attempt (
     limiter: WindowLimiter,
     key: string,
     elsewhere: ReadonlyArray<(() => void) | undefined> = []
   ): Attempt {
-    const giveBack = limiter.take(key)
-    if (giveBack === undefined) throw this.#refusal(limiter.retryAfterMs(key))
-    const giveBackElsewhere = (): void => { for (const each of elsewhere) each?.() }
+    const takeBack = limiter.take(key)
+    if (takeBack === undefined) throw this.#refusal(limiter.retryAfterMs(key))
+    const takeBackElsewhere = (): void => { for (const each of elsewhere) each?.() }
     return {
       succeeded () {
         limiter.clear(key)
-        giveBackElsewhere()
+        takeBackElsewhere()
       },
       cancelled () {
-        giveBack()
-        giveBackElsewhere()
+        takeBack()
+        takeBackElsewhere()
       }
     }
   }

@@ -4,18 +4,17 @@ import type { ResolvedRateLimit } from './rate-limit-options.js'
 import type { Rejections } from './rejections.js'
 import { WindowLimiter } from './window-limiter.js'
 
-/** What a request is counted as: so many of an operation. */
+/** The cost of a request: that of an operation, so many times. */
 export interface Charge {
   readonly operation: string
   readonly times: number
 }
 
 /**
- * Limits requests: those of a user on all connections together, and those of an address for everybody there
- * who is not logged in, as whoever logs in is until then. Users and addresses are counted apart, so a user
- * named like an address shares nothing with it. Everything that a client sends is counted but pongs: also
- * what is malformed, unknown, or refused by the gate afterwards. What is refused here is not. PROTOCOL.md,
- * "Rate limit".
+ * Limits requests: those of a user on all connections together, and those of an address for all clients there
+ * that are not logged in. Users and addresses are counted separately, so that a user named like an address
+ * does not share its limit. All messages but pongs count, also malformed and unknown ones, and those that the
+ * Authorizer refuses. Requests that are refused here do not count. PROTOCOL.md, "Rate limit".
  */
 export class RequestLimiter {
   readonly #costs: ReadonlyMap<string, number>
@@ -37,9 +36,9 @@ export class RequestLimiter {
   }
 
   /**
-   * Counts a request of a user, or of an address on which nobody is logged in; `addressKey` is what
-   * `addressKey()` makes of it, and `charges` is `undefined` for what is no request. Returns its refusal when
-   * there were too many: `RATE_LIMITED` with `retryAfterMs`. No request costs more than a whole window.
+   * Counts a message of a user, or of an address where the client is not logged in. `addressKey` is the
+   * result of `addressKey()`; `charges` is `undefined` for a message that is no request. Returns the refusal,
+   * `RATE_LIMITED` with `retryAfterMs`, when the limit is reached. No request costs more than a whole window.
    */
   count (
     userId: string | undefined, addressKey: string, charges: string | readonly Charge[] | undefined
@@ -56,7 +55,7 @@ export class RequestLimiter {
     )
   }
 
-  /** Counts the work that a request has taken. */
+  /** Counts the work of a request, in units of `Work`. */
   charge (userId: string | undefined, addressKey: string, units: number): void {
     const cost = Math.floor(units / this.#unitsPerRequest)
     if (cost === 0) return

@@ -1,18 +1,17 @@
 import { NoexServerError } from '../protocol/errors.js'
 import type { Rejections } from './rejections.js'
 
-/** What is subscribed to: live queries, or rule events. */
+/** The kinds of subscriptions: live queries (`store`) and rule events (`rules`). */
 export type SubscriptionKind = 'store' | 'rules'
 
 /**
- * Counts the subscriptions of all connections, so that the limits cost the same however many there are, and
- * what is pushed to them.
+ * Counts the subscriptions of all connections and the pushes to them. Checking a limit takes constant time.
  */
 export class SubscriptionQuota {
   readonly #perConnection: number
   readonly #total: number
   readonly #taken: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
-  /** Pushes since the start, one for each client that was sent it. */
+  /** Number of pushes since the start, one for each receiver. */
   readonly pushes: Record<SubscriptionKind, number> = { store: 0, rules: 0 }
   readonly #rejections: Rejections
 
@@ -25,12 +24,12 @@ export class SubscriptionQuota {
     this.#total = limits.maxTotalSubscriptions
   }
 
-  /** Subscriptions of all connections. */
+  /** Number of subscriptions of all connections. */
   get taken (): Readonly<Record<SubscriptionKind, number>> {
     return this.#taken
   }
 
-  /** Throws `RATE_LIMITED` when a connection that has `count` subscriptions may not have another. */
+  /** @throws `RATE_LIMITED` when a connection with `count` subscriptions cannot have another */
   check (count: number): void {
     if (count >= this.#perConnection) {
       this.#rejections.count('subscriptions')

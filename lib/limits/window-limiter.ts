@@ -1,37 +1,32 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../util/clock.js'
 
-/**
- * Longer keys are kept as a digest. It has one character more than this, so it is never equal to a key kept
- * as it is.
- */
+/** Length limit of a key, in characters. Longer ones are kept as a digest, which has one character more. */
 const MAX_KEY_CHARS = 64
 
-/** The limits that hold for each key of a `WindowLimiter`, and for their number. */
+/** The limits of each key of a `WindowLimiter`, and of the number of keys. */
 export interface WindowLimits {
-  /** What a key may use up within one window; an integer of at least 1. */
+  /** Sum of costs of a key within one window; an integer of at least 1. */
   readonly max: number
   readonly windowMs: number
   /**
-   * Keys that are remembered at a time, each in at most about 350 bytes.
+   * Number of keys in memory, each of at most about 350 bytes.
    * @default 65536
    */
   readonly maxKeys?: number
 }
 
 /**
- * Counts what each key uses up, and refuses what is above the limit. A window starts with the first count of
- * a key and ends `windowMs` later, whatever is counted meanwhile. Nothing waits, and every call takes the
- * same time however many keys there are.
+ * Counts costs by key, and refuses costs above the limit. A window begins with the first count of a key and
+ * ends `windowMs` later. No call waits, and each takes constant time.
  *
- * Memory is bounded: when `maxKeys` windows are open, the next key takes the place of the one that ends
- * first. So a key can be unlocked before its time, but only by `maxKeys` counts on as many other keys within
- * one window. Where each count is worth something (a guess of a password), they are worth far more than the
- * `max` that they free.
+ * Memory is bounded: when `maxKeys` windows are open, a new key replaces the one whose window ends first. So
+ * a key can be unlocked early, but only by `maxKeys` counts on as many other keys within one window, which an
+ * attacker could rather use as guesses.
  *
- * The memory limiter of rate-limiter-flexible 11 does not do here: it has no bound on keys, a timer for each
- * (one above 24.8 days fires at once and forgets the key), its own clock, and it counts what it refuses. It
- * also answers by promise, and what two limits must agree on has to be asked and counted in one step.
+ * The memory limiter of rate-limiter-flexible 11 is not used: it has no bound on keys, a timer for each (one
+ * above 24.8 days fires at once), its own clock, and it counts what it refuses. It also answers by promise,
+ * whereas two limits have to be checked and counted in one step.
  */
 export class WindowLimiter {
   readonly #max: number
@@ -40,9 +35,8 @@ export class WindowLimiter {
   readonly #clock: Clock
   readonly #windows = new Map<string, Window>()
   /**
-   * Where the ring of windows begins and ends; never over. All are of one length, so they end in the order of
-   * their start. The map has that order too, but finding its first entry takes longer with each one that has
-   * been deleted.
+   * The sentinel of the ring of windows, which end in the order of their start. The map has that order too,
+   * but finding its first entry takes longer with each deleted one.
    */
   readonly #ring = new Window('', Infinity)
 
@@ -53,15 +47,15 @@ export class WindowLimiter {
     this.#clock = clock
   }
 
-  /** Windows in memory; of those that are over, each new one removes up to two. */
+  /** Number of windows in memory; each new one removes up to two that are over. */
   get size (): number {
     return this.#windows.size
   }
 
   /**
-   * Counts `cost`, an integer from 1 to `max`, and returns what gives it back: once, and without effect when
-   * the window is over or cleared by then. Returns `undefined`, and counts nothing, when that would be above
-   * the limit.
+   * Counts `cost`, an integer from 1 to `max`, and returns a function that takes it back: once, and without
+   * effect when the window is over or cleared. Returns `undefined`, and counts nothing, when the limit would
+   * be exceeded.
    */
   take (key: string, cost = 1): (() => void) | undefined {
     const name = storedKey(key)
@@ -75,13 +69,13 @@ export class WindowLimiter {
     return () => {
       counted.used -= owed
       owed = 0
-      // A window starts with its first count, so one without any has not started.
+      // A window begins with its first count, so one without any has not begun.
       if (counted.used === 0) this.#forget(counted)
     }
   }
 
   /**
-   * Counts what has been used up already, above the limit too: then nothing more is allowed until the window
+   * Counts a cost that has already arisen, also above the limit: then `take` is refused until the window
    * ends.
    */
   charge (key: string, cost: number): void {
@@ -93,7 +87,7 @@ export class WindowLimiter {
   }
 
   /**
-   * Milliseconds, rounded up, after which `cost` is sure to be allowed if nothing is counted meanwhile; 0
+   * Returns the time after which `cost` is allowed if nothing is counted meanwhile, in whole milliseconds; 0
    * when it is allowed now.
    */
   retryAfterMs (key: string, cost = 1): number {
@@ -102,7 +96,7 @@ export class WindowLimiter {
     return Math.max(0, Math.ceil(this.#windowMs - (this.#clock.ticks() - window.startedAt)))
   }
 
-  /** Forgets all counts of a key. */
+  /** Clears the counts of a key. */
   clear (key: string): void {
     const window = this.#windows.get(storedKey(key))
     if (window !== undefined) this.#forget(window)
@@ -110,7 +104,7 @@ export class WindowLimiter {
 
   #open (name: string, now: number, former: Window | undefined): Window {
     if (former !== undefined) this.#forget(former)
-    // Two for one: what is over goes away by and by, and no call has to wait for much of it.
+    // Two for each new one: old windows are removed gradually, and no call takes long.
     for (let i = 0; i < 2 && this.#isOver(this.#ring.newer, now); i++) this.#forget(this.#ring.newer)
     if (this.#windows.size >= this.#maxKeys) this.#forget(this.#ring.newer)
     const window = new Window(name, now)
@@ -130,7 +124,7 @@ export class WindowLimiter {
   }
 }
 
-/** One key's counts, linked to the windows that started just before and after it. */
+/** The counts of one key, linked to the windows that began before and after it. */
 class Window {
   readonly key: string
   /** In ticks of the clock. */
@@ -144,7 +138,7 @@ class Window {
     this.startedAt = startedAt
   }
 
-  /** Becomes the newest of the ring. */
+  /** Makes this window the newest of the ring. */
   link (ring: Window): void {
     this.older = ring.older
     this.newer = ring
@@ -155,7 +149,7 @@ class Window {
   unlink (): void {
     this.older.newer = this.newer
     this.newer.older = this.older
-    // Whoever may still give back holds this window, and shall not hold all that came after it.
+    // A function that takes a cost back may keep this window, but must not keep later ones in memory.
     this.older = this.newer = this
   }
 }

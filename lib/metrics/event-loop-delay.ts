@@ -1,15 +1,13 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
 import type { Clock } from '../util/clock.js'
 
-/**
- * How often the event loop is looked at, in milliseconds. What Node measures is the time between two looks.
- */
+/** Milliseconds between two samples of the event loop. Node measures the time between samples. */
 const RESOLUTION_MS = 20
 
-/** A reading tells of one to two times this, in milliseconds. */
+/** Length of a window in milliseconds. A reading covers one to two windows. */
 const WINDOW_MS = 60_000
 
-/** By how much the event loop was late, in seconds. */
+/** Delays of the event loop in seconds. */
 export interface EventLoopReading {
   readonly p50: number
   readonly p99: number
@@ -17,9 +15,8 @@ export interface EventLoopReading {
 }
 
 /**
- * Measures how late the event loop is. A reading tells of the last one or two minutes, and takes nothing from
- * the next one: several may read, at any time, and all see the same peaks. It keeps no process alive; `stop`
- * ends it.
+ * Measures the delay of the event loop, until `stop`. A reading covers the last one or two minutes and resets
+ * nothing: several readers see the same peaks. It does not keep the process alive.
  */
 export class EventLoopDelay {
   readonly #clock: Clock
@@ -29,13 +26,13 @@ export class EventLoopDelay {
 
   constructor (clock: Clock) {
     this.#clock = clock
-    this.#awaitTurn()
+    this.#startWindow()
   }
 
-  /** What was measured since the older of the two windows began. */
+  /** Returns the delays since the older of the two windows began. */
   read (): EventLoopReading {
     const histogram = this.#older
-    // Nothing measured yet.
+    // There is no sample yet.
     if (histogram.count === 0) return { p50: 0, p99: 0, max: 0 }
     return {
       p50: lateness(histogram.percentile(50)),
@@ -49,13 +46,13 @@ export class EventLoopDelay {
     for (const histogram of [this.#older, this.#newer]) histogram.disable()
   }
 
-  #awaitTurn (): void {
+  #startWindow (): void {
     this.#cancel = this.#clock.after(WINDOW_MS, () => {
       const over = this.#older
       over.reset()
       this.#older = this.#newer
       this.#newer = over
-      this.#awaitTurn()
+      this.#startWindow()
     })
   }
 }
@@ -66,7 +63,7 @@ function started (): IntervalHistogram {
   return histogram
 }
 
-/** Seconds by which a look came too late; `intervalNs` is the time since the one before. */
+/** Returns the seconds by which a sample was late; `intervalNs` is the time since the sample before. */
 function lateness (intervalNs: number): number {
   return Math.max(0, intervalNs / 1e9 - RESOLUTION_MS / 1_000)
 }

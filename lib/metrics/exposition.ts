@@ -1,20 +1,36 @@
 import type { Registry } from 'prom-client'
+import { NoexOptionsError } from '../util/option-schema.js'
 import type { EventLoopReading } from './event-loop-delay.js'
-import type { PromClient } from './load-prom-client.js'
 import type { MetricsSnapshot } from './metrics-snapshot.js'
 import { RequestDurations } from './request-durations.js'
 import type { OperationMetrics } from './request-metrics.js'
 
-/** Sets the value of a metric that has no label. */
+/** The part of `prom-client` that is used. */
+export type PromClient = Pick<typeof import('prom-client'), 'Counter' | 'Gauge' | 'Registry'>
+
+/**
+ * Loads `prom-client`, an optional package.
+ * @throws {NoexOptionsError} when it is missing or cannot be loaded
+ */
+export async function loadPromClient (): Promise<PromClient> {
+  try {
+    return (await import('prom-client')).default
+  } catch (error) {
+    throw new NoexOptionsError('routes.metrics', 'needs the package prom-client: npm install prom-client', {
+      cause: error
+    })
+  }
+}
+
+/** Sets the value of a metric without labels. */
 type SetOne = (value: number) => void
 
 /**
- * Sets the values of a metric that has labels: those of the labels in their order, and the value. What is not
- * named is gone.
+ * Sets all samples of a metric with labels: the labels in order, then the value. Other samples are removed.
  */
 type SetAll = (samples: Iterable<readonly [...labels: string[], value: number]>) => void
 
-/** All metrics in a registry of their own: each `text` sets them anew and writes them. docs/metrics.md. */
+/** Writes all metrics of a snapshot in the Prometheus text format, from a registry of its own. docs/metrics.md. */
 export class Exposition {
   readonly #registry: Registry
   readonly #durations = new RequestDurations()
@@ -31,45 +47,46 @@ export class Exposition {
   }
 
   /**
-   * The text format of Prometheus. What two calls at a time write does not mix: the values are taken before
-   * the first wait.
+   * Returns the metrics as text. Concurrent calls do not mix: all values are set before the first `await`.
    */
   async text (
-    readings: MetricsSnapshot,
+    snapshot: MetricsSnapshot,
     operations: readonly OperationMetrics[],
     eventLoop: EventLoopReading
   ): Promise<string> {
     const set = this.#set
-    set.uptime(readings.uptimeMs / 1_000)
-    set.ready(Number(readings.ready))
-    set.draining(Number(readings.draining))
-    set.connections(readings.connections)
-    set.authenticated(readings.authenticated)
-    set.subscriptions(Object.entries(readings.subscriptions))
-    set.feeds(Object.entries(readings.distinctSubscriptions))
-    set.evaluations(readings.evaluations)
-    set.pushes(Object.entries(readings.pushes))
-    set.queued(readings.queued.allBytes)
-    set.largestQueue(readings.queued.largestBytes)
-    set.refusals(Object.entries(readings.rejections))
-    set.closes(Object.entries(readings.closes))
+    set.uptime(snapshot.uptimeMs / 1_000)
+    set.ready(Number(snapshot.ready))
+    set.draining(Number(snapshot.draining))
+    set.connections(snapshot.connections)
+    set.authenticated(snapshot.authenticated)
+    set.subscriptions(Object.entries(snapshot.subscriptions))
+    set.liveQueries(Object.entries(snapshot.distinctSubscriptions))
+    set.evaluations(snapshot.evaluations)
+    set.pushes(Object.entries(snapshot.pushes))
+    set.queued(snapshot.queued.allBytes)
+    set.largestQueue(snapshot.queued.largestBytes)
+    set.rejections(Object.entries(snapshot.rejections))
+    set.closes(Object.entries(snapshot.closes))
     set.requests(
       operations.flatMap(({ operation, codes }) =>
         [...codes].map(([code, count]) => [operation, code, count] as const)
       )
     )
     this.#durations.set(operations)
-    set.storeUnavailable(Number(readings.store.isUnavailable))
-    set.storeLag(readings.store.lagMs / 1_000)
-    set.storeDisk(readings.store.diskBytes)
-    this.#setSinks(readings)
+    set.storeUnavailable(Number(snapshot.store.isUnavailable))
+    set.storeLag(snapshot.store.lagMs / 1_000)
+    set.storeDisk(snapshot.store.diskBytes)
+    this.#setSinks(snapshot)
     set.delayP50(eventLoop.p50)
     set.delayP99(eventLoop.p99)
     set.delayMax(eventLoop.max)
     return await this.#registry.metrics()
   }
 
-  /** Nothing keeps an application from giving two sinks one name: then the second has its place behind it. */
+  /**
+   * Sets the metrics of the sinks. When two have the same name, the label of the second ends with its number.
+   */
   #setSinks ({ sinks }: MetricsSnapshot): void {
     const named = sinks.map((sink, i) => {
       const isFirst = sinks.findIndex(({ name }) => name === sink.name) === i
@@ -82,7 +99,7 @@ export class Exposition {
   }
 }
 
-/** Registers every metric but the durations, and returns what sets each. */
+/** Registers every metric but the durations, and returns a function for each that sets it. */
 function define (prom: PromClient, registry: Registry) {
   const registers = [registry]
 
@@ -99,7 +116,9 @@ function define (prom: PromClient, registry: Registry) {
     }
   }
 
-  /** What counts knows its count already; a counter of prom-client can only be added to. */
+  /**
+   * A counter of prom-client can only be incremented, but the snapshot has totals: it starts again from 0.
+   */
   function counter (name: string, help: string): SetOne {
     const metric = new prom.Counter({ name, help, registers })
     return value => {
@@ -127,14 +146,14 @@ function define (prom: PromClient, registry: Registry) {
     connections: gauge('noex_connections', 'WebSocket connections.'),
     authenticated: gauge(
       'noex_authenticated_connections',
-      'WebSocket connections on which somebody is logged in.'
+      'WebSocket connections that have a session.'
     ),
     subscriptions: gauges(
       'noex_subscriptions',
       'Subscriptions to live queries (store) and to rule events (rules).',
       'kind'
     ),
-    feeds: gauges(
+    liveQueries: gauges(
       'noex_feeds',
       'Distinct live queries (store) and event patterns (rules) that are watched.',
       'kind'
@@ -146,7 +165,7 @@ function define (prom: PromClient, registry: Registry) {
       'noex_largest_queue_bytes',
       'Bytes that wait for the client that has most of them waiting.'
     ),
-    refusals: counters(
+    rejections: counters(
       'noex_refusals_total',
       'Upgrades, connections and requests that were refused, by the limit that was reached.',
       'limit'
@@ -196,7 +215,7 @@ function define (prom: PromClient, registry: Registry) {
   }
 }
 
-/** Samples with their labels by name, as prom-client takes them. */
+/** Yields samples with their labels by name, as prom-client expects them. */
 function * labelled (
   names: readonly string[],
   samples: Iterable<readonly [...labels: string[], value: number]>

@@ -1,10 +1,10 @@
-import type { SinkStats } from '../audit/sink-queue.js'
+import type { SinkStats } from '../audit/sink.js'
 import type { SubscriptionKind } from '../limits/subscription-quota.js'
 
-/** A figure for each kind of subscription. */
-export type ByKind = Readonly<Record<SubscriptionKind, number>>
+/** A number for each kind of subscription. */
+type ByKind = Readonly<Record<SubscriptionKind, number>>
 
-/** What the parts of a service know at the moment of a scrape, beside the requests. */
+/** The state of a service at the time of a scrape, without the requests. */
 export interface MetricsSnapshot {
   readonly uptimeMs: number
   /** Whether clients should be sent here. */
@@ -13,27 +13,27 @@ export interface MetricsSnapshot {
   readonly connections: number
   readonly authenticated: number
   readonly subscriptions: ByKind
-  /** What is watched, each once however many watch it. */
+  /** Distinct live queries and event patterns that have subscribers. */
   readonly distinctSubscriptions: ByKind
   /** Evaluations of live queries since the start. */
   readonly evaluations: number
-  /** Pushes since the start, one for each client that was sent it. */
+  /** Pushes since the start, counted for each client that gets them. */
   readonly pushes: ByKind
-  /** Bytes that wait for clients. */
+  /** Bytes that wait to be sent to clients: of all connections, and of the connection with most. */
   readonly queued: { readonly allBytes: number, readonly largestBytes: number }
-  /** What was refused since the start, by the limit that was reached. */
+  /** Rejected upgrades, connections and requests since the start, by limit. */
   readonly rejections: Readonly<Record<string, number>>
-  /** Connections that have ended since the start, by reason. */
+  /** Closed connections since the start, by reason. */
   readonly closes: Readonly<Record<string, number>>
   /**
-   * Whether the store refuses writes because its log takes none, the age of its oldest commit that is not
-   * durable, and the room that its log takes and has.
+   * Whether the store refuses writes because its log fails, the age of its oldest commit that is not durable,
+   * and the bytes that its log uses and that are free.
    */
   readonly store: {
     readonly isUnavailable: boolean
     readonly lagMs: number
     readonly diskBytes: ReadonlyArray<readonly [kind: string, bytes: number]>
   }
-  /** The sinks of the audit trail; none where there is no trail. */
+  /** The sinks of the audit trail; empty where there is no trail. */
   readonly sinks: readonly SinkStats[]
 }

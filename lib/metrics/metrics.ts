@@ -1,13 +1,12 @@
 import type { Clock } from '../util/clock.js'
 import { EventLoopDelay } from './event-loop-delay.js'
-import { Exposition } from './exposition.js'
-import { loadPromClient, type PromClient } from './load-prom-client.js'
+import { Exposition, loadPromClient, type PromClient } from './exposition.js'
 import type { MetricsSnapshot } from './metrics-snapshot.js'
 import { RequestMetrics } from './request-metrics.js'
 
 /**
- * The metrics of one service, in a registry of its own: services in one process do not meet, and what the
- * application has registered with prom-client stays untouched. A service without metrics has none of this.
+ * The metrics of one service, in a registry of its own: they are separate from those of other services in the
+ * process and of the application. Exists only where metrics are enabled.
  */
 export class Metrics {
   readonly requests = new RequestMetrics()
@@ -20,21 +19,21 @@ export class Metrics {
   }
 
   /**
-   * Starts to measure; `close` ends it.
+   * Starts to measure, until `close`.
    * @throws {NoexOptionsError} when `prom-client` is missing
    */
   static async open (clock: Clock): Promise<Metrics> {
     return new Metrics(await loadPromClient(), clock)
   }
 
-  /** The media type of `scrape`. */
+  /** The media type of the text of `scrape`. */
   get contentType (): string {
     return this.#exposition.contentType
   }
 
-  /** Everything in the text format of Prometheus. */
-  async scrape (readings: MetricsSnapshot): Promise<string> {
-    return await this.#exposition.text(readings, this.requests.operations, this.#eventLoop.read())
+  /** Returns all metrics in the text format of Prometheus. */
+  async scrape (snapshot: MetricsSnapshot): Promise<string> {
+    return await this.#exposition.text(snapshot, this.requests.operations, this.#eventLoop.read())
   }
 
   /** Stops measuring. */

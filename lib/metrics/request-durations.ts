@@ -10,8 +10,7 @@ interface Sample {
 const NAME = 'noex_request_duration_seconds'
 
 /**
- * What the last `set` was given, as a histogram of prom-client, whose own can only be fed one observation at
- * a time.
+ * A histogram for a registry of prom-client that is set as a whole: its own takes single observations only.
  */
 export class RequestDurations {
   readonly name = NAME
@@ -24,32 +23,32 @@ export class RequestDurations {
     this.#samples = operations.flatMap(samplesOf)
   }
 
-  /** What a registry calls at a scrape. */
+  /** Returns the metric; called by the registry at a scrape. */
   async get (): Promise<object> {
     const { name, help, type, aggregator } = this
     return { name, help, type, aggregator, values: this.#samples }
   }
 
-  /** What a registry calls to forget everything. */
+  /** Removes all samples; called by the registry. */
   reset (): void {
     this.#samples = []
   }
 
-  /** The same, as the type of prom-client: its registry asks for no more than what is here. */
+  /** This object as a metric of prom-client: its registry uses no other members. */
   get asMetric (): Metric {
     return this as unknown as Metric
   }
 }
 
-/** The buckets of Prometheus count what those before them have counted too. */
+/** Returns the samples of one operation. The buckets of Prometheus are cumulative. */
 function samplesOf ({ operation, buckets, totalMs }: OperationMetrics): Sample[] {
   let count = 0
-  const cumulated = [...DURATION_BOUNDS.map(String), '+Inf'].map((le, i) => {
+  const cumulative = [...DURATION_BOUNDS.map(String), '+Inf'].map((le, i) => {
     count += buckets[i] ?? 0
     return { metricName: `${NAME}_bucket`, labels: { operation, le }, value: count }
   })
   return [
-    ...cumulated,
+    ...cumulative,
     { metricName: `${NAME}_sum`, labels: { operation }, value: totalMs / 1_000 },
     { metricName: `${NAME}_count`, labels: { operation }, value: count }
   ]

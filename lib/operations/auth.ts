@@ -6,7 +6,7 @@ import { IdentitySession } from '../identity/session-service.js'
 import type { Client } from './context.js'
 import { defineOperation, type Operation } from './operation.js'
 
-/** A client's token is kept as long as its session. */
+/** A token, which is kept as long as the session. */
 const Token = Type.String({ minLength: 1, maxLength: 16_384 })
 
 /** The operations of the `auth` namespace. PROTOCOL.md, "Authentication". */
@@ -39,7 +39,7 @@ export const auth: readonly Operation[] = [
     async run ({ server: { identity }, client, grant }) {
       const { session } = grant.principal
       client.logOut()
-      // A token that could log in again would be no logout.
+      // Otherwise the token could log in again.
       if (session instanceof IdentitySession) await identity?.sessions.end(session)
       return { loggedOut: true }
     }
@@ -62,10 +62,7 @@ export const auth: readonly Operation[] = [
   })
 ]
 
-/**
- * Builds the refusal of a token. The log is told why; the client is not, since an attacker who tries tokens
- * would learn from it.
- */
+/** Builds the refusal of a token. The reason is logged and not sent: an attacker could learn from it. */
 function refused (client: Client, reason: string, message = 'Invalid token'): NoexServerError {
   client.log.info({ reason }, 'token refused')
   return new NoexServerError('UNAUTHORIZED', message)

@@ -22,11 +22,11 @@ export interface ServerContext {
   readonly authorizer: Authorizer
   readonly procedures: ProcedureService
   readonly liveQueries: LiveQueries
-  /** Runs queries, no longer than they may take. */
+  /** Runs queries, no longer than `queryTimeoutMs`. */
   readonly queries: QueryRunner
   /** The rule engine and the subscriptions to its events; `undefined` where `rules` is not configured. */
   readonly rules: RuleService | undefined
-  /** Checks tokens; `undefined` where `auth` is not configured or there are none. */
+  /** Checks tokens; `undefined` where no tokens are used. */
   readonly authenticator: Authenticator | undefined
   /** The built-in accounts; `undefined` in every other mode. */
   readonly identity: Identity | undefined
@@ -50,24 +50,22 @@ export interface Client {
   readonly subscriptions: QuerySubscriptions
   /** Its subscriptions to rule events. */
   readonly eventSubscriptions: EventSubscriptions
-  /** The write that runs for the client: it is waited for before rights are taken away from the client. */
+  /** The write that is under way for the client: a change of its rights waits for it. */
   writing: Promise<unknown> | undefined
-  /**
-   * Replaces the client's session; its subscriptions are checked anew. Does nothing once the client has gone.
-   */
+  /** Replaces the client's session; its subscriptions are checked anew. Does nothing once it is closed. */
   logIn: (session: Session) => void
   /** Makes the client anonymous; its subscriptions are suspended unless an anonymous client may have them. */
   logOut: () => void
 }
 
-/** Everything that one request is run with. */
+/** The context in which an operation runs one request. */
 export interface OperationContext {
   readonly server: ServerContext
   readonly client: Client
   readonly grant: Grant
 }
 
-/** Stored procedures, as the operations of their namespace use them. PROTOCOL.md, "Procedures". */
+/** Stored procedures. PROTOCOL.md, "Procedures". */
 export interface ProcedureService {
   /**
    * Registers a procedure; the user of the request owns it. Returns its name.
@@ -97,6 +95,6 @@ export interface ProcedureService {
 export interface ListedProcedure {
   readonly name: string
   readonly description?: string
-  /** Steps at the top level. */
+  /** The number of steps at the top level. */
   readonly stepsCount: number
 }

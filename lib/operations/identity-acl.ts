@@ -77,7 +77,7 @@ export const identityAcl: readonly Operation[] = [
   })
 ]
 
-/** A resource as the audit names it. */
+/** Names the resource of a request as the audit does. */
 function accessedResource ({ resourceType, resourceName }: RequestMessage): string {
   return nameIn(resourceType) === '*' && nameIn(resourceName) === '*'
     ? '*'

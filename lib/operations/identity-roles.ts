@@ -52,19 +52,19 @@ export const identityRoles: readonly Operation[] = [
   })
 ]
 
-/** What a request says of a role; `null` counts as absent. */
+/** Returns the changes that a request makes to a role; `null` counts as absent. */
 function given (description: string | null | undefined, permissions: unknown): RoleInput {
   return { description: description ?? undefined, permissions: permissions ?? undefined }
 }
 
-/** A role as clients see it. */
-/** The permissions that a request gives to a role, unless one of them is none. */
+/** Returns the permissions of a request for the audit; `undefined` when one of them is not valid. */
 function permissionsIn ({ permissions }: RequestMessage): { readonly permissions: unknown } | undefined {
   return Array.isArray(permissions) && permissions.every(entry => ruleProblem(entry) === undefined)
     ? { permissions }
     : undefined
 }
 
+/** Returns a role as clients see it. */
 export function shownRole ({ _version, ...shown }: Role): object {
   return shown
 }

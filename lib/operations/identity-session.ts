@@ -7,7 +7,7 @@ import { Name } from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { accounts, defineOperation, userIn, type Operation } from './operation.js'
 
-/** A name, password or secret to log in with: longer than any that is in use, and bounded. */
+/** A user name, password or secret: the bound is above every accepted one. */
 const Credential = Type.String({ minLength: 1, maxLength: 4_096 })
 
 /**
@@ -77,7 +77,7 @@ export const identitySession: readonly Operation[] = [
         grant.assertStillAllowed()
         const options = { replaced: session.id, note }
         const renewed = await identity.sessions.begin(session.userId, client.origin, options)
-        // Before the old one ends, so that the client is logged in all the time.
+        // Before the old session ends, so that the client is always logged in.
         const result = logIn(context, renewed)
         const ending = { bucket: '_sessions', delete: session.id } as const
         await identity.directory.write([ending], { user: session.userId, note })
@@ -109,8 +109,8 @@ function sessionOf ({ session }: Principal): IdentitySession {
 }
 
 /**
- * Makes a new session the client's, unless it may not be by now: the user may be revoked or the client gone
- * while the session is written.
+ * Logs the client in under a new session and returns the reply.
+ * @throws `SESSION_REVOKED` when the user was revoked or the client has gone while the session was written
  */
 function logIn (
   { server, client, grant }: OperationContext, { token, session }: NewSession

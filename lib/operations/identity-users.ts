@@ -8,7 +8,7 @@ const OfUser = Type.Object({ userId: Name })
 const UserRole = Type.Object({ userId: Name, roleName: Name })
 const Maybe = Type.Optional(Type.Unknown())
 
-/** Longer than any password that is accepted. */
+/** A new password; the bound is above every accepted one. */
 const NewPassword = Type.String({ minLength: 1, maxLength: 4_096 })
 
 /** The operations of the `identity` namespace that concern accounts. PROTOCOL.md, "Users and roles". */
@@ -98,7 +98,7 @@ export const identityUsers: readonly Operation[] = [
     accessLevel: 'admin',
     request: UserRole,
     async run ({ server, grant }, r) {
-      await accounts(server).users.assignRole(grant, r.userId, r.roleName)
+      await accounts(server).roles.assign(grant, r.userId, r.roleName)
       return { assigned: true }
     }
   }),
@@ -110,7 +110,7 @@ export const identityUsers: readonly Operation[] = [
     accessLevel: 'admin',
     request: UserRole,
     async run ({ server, grant }, r) {
-      await accounts(server).users.removeRole(grant, r.userId, r.roleName)
+      await accounts(server).roles.unassign(grant, r.userId, r.roleName)
       return { removed: true }
     }
   }),
@@ -118,7 +118,7 @@ export const identityUsers: readonly Operation[] = [
     name: 'identity.getUserRoles',
     accessLevel: 'admin',
     request: OfUser,
-    run: async ({ server }, r) => ({ roles: accounts(server).users.rolesOf(r.userId).map(shownRole) })
+    run: async ({ server }, r) => ({ roles: accounts(server).roles.rolesOf(r.userId).map(shownRole) })
   })
 ]
 
@@ -134,7 +134,7 @@ function setEnabled (name: string, enabled: boolean): Operation {
   })
 }
 
-/** An account without what nobody may see. */
+/** Returns an account as clients see it. */
 function shownUser ({ passwordHash: _passwordHash, _version, ...shown }: User): object {
   return shown
 }

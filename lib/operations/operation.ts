@@ -14,18 +14,25 @@ import { requireFields, type NamedField } from '../store/named-fields.js'
 export interface Operation extends OperationAccess, AuditedOperation {
   /** The request's fields; unknown members are ignored. */
   readonly request: TObject
-  /**
-   * Whether all that it does is done in the store; what it writes is waited for when rights are taken away.
-   */
+  /** Whether it works on the store alone; then a change of rights waits for its writes. */
   readonly usesStore: boolean
-  /** What a request costs the rate limit, where that is not one of its own; works on unchecked input. */
+  /** Returns the charges of a request, where they are not one of its own; works on unchecked input. */
   readonly chargesOf: ((request: RequestMessage) => readonly Charge[]) | undefined
-  /** Refuses before the fields are looked at; PROTOCOL.md, "Request pipeline". */
+  /** Refuses a request before its fields are checked. PROTOCOL.md, "Request pipeline". */
   readonly guard: ((client: Client) => void) | undefined
-  /** Checks the fields. Throws `VALIDATION_ERROR` naming the first wrong one. */
+  /** Checks the fields. @throws `VALIDATION_ERROR` naming the first wrong one */
   readonly validate: (request: RequestMessage) => void
-  /** Does the work; the resolved value is the reply's `data`, `undefined` is sent as `null`. */
+  /** Executes a request; resolves with the reply's `data`, in which `undefined` is sent as `null`. */
   readonly run: (context: OperationContext, request: RequestMessage) => Promise<unknown>
+}
+
+/**
+ * Ends a subscription of the client and returns the reply.
+ * @throws `NOT_FOUND` when it is not one of this connection
+ */
+export function unsubscribe (subscriptions: { remove: (id: string) => boolean }, id: string): object {
+  if (subscriptions.remove(id)) return { unsubscribed: true }
+  throw new NoexServerError('NOT_FOUND', `Subscription "${id}" is not one of this connection`)
 }
 
 /** Names a user as the audit does: by the field that holds the id or the user name. */
@@ -33,15 +40,15 @@ export function userIn (field: 'userId' | 'username'): (request: RequestMessage)
   return request => prefixed('user', request[field])
 }
 
-/** Names something in the audit by its kind and its name or id; `*` when the request has none. */
+/** Names a resource in the audit by its kind and its name or id; `*` when the request has none. */
 export function prefixed (kind: string, name: unknown): string {
   return nameIn(name) === '*' ? '*' : `${kind}:${nameIn(name)}`
 }
 
-/** An operation as a touch names it. */
+/** An operation as a resource access names it. */
 type Self = Pick<ResourceAccess, 'operation' | 'tier'>
 
-/** Tells what a request of the operation `self` touches. */
+/** Returns the resources that a request of the operation `self` uses. */
 export type ResourcesOf = (request: RequestMessage, self: Self) => readonly ResourceAccess[]
 
 interface OperationDefinition<Fields extends TProperties> {
@@ -50,27 +57,24 @@ interface OperationDefinition<Fields extends TProperties> {
   /** @default 'permission' */
   readonly accessLevel?: AccessLevel
   readonly request: TObject<Fields>
-  /** `self` is the operation itself, as a touch names it. @default the server as a whole */
+  /** @default the server as a whole */
   readonly resources?: ResourcesOf
-  /** What the audit calls the resource. @default the first that `touches` names */
+  /** Returns the name of the resource for the audit. @default the name of the first of `resources` */
   readonly resource?: (request: RequestMessage) => string
-  /**
-   * The members of the request that the audit records, as far as they are texts or lists of texts: nothing
-   * that is secret, and no record data.
-   */
+  /** The members of the request that the audit records where they are texts or lists of texts: no secrets. */
   readonly details?:
     readonly string[] | ((request: RequestMessage) => Readonly<Record<string, unknown>> | undefined)
-  /** What a request costs the rate limit. Works on unchecked input. @default one of its own */
+  /** Returns the charges of a request; works on unchecked input. @default one of its own */
   readonly charges?: (request: RequestMessage) => readonly Charge[]
   readonly guard?: (client: Client) => void
-  /** Checks what a schema cannot say. */
+  /** Checks constraints that the schema cannot express. */
   readonly check?: (request: Static<TObject<Fields>>) => void
-  /** The fields of records that the request names: those that no record of its `bucket` has are refused. */
+  /** Returns the record fields that the request names; one that no record of its `bucket` has is refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
   readonly run: (context: OperationContext, request: Static<TObject<Fields>>) => Promise<unknown>
 }
 
-/** The accounts, for operations that exist with them only. */
+/** Returns the accounts. @throws `UNKNOWN_OPERATION` where there are none */
 export function accounts ({ identity }: ServerContext): Identity {
   if (identity === undefined) {
     throw new NoexServerError('UNKNOWN_OPERATION', 'Identity management is not configured')
@@ -78,7 +82,7 @@ export function accounts ({ identity }: ServerContext): Identity {
   return identity
 }
 
-/** Makes one entry of the operation table. The schema is compiled once; the request's type comes from it. */
+/** Defines one operation. The schema is compiled once, and the type of the request is derived from it. */
 export function defineOperation<Fields extends TProperties> (
   definition: OperationDefinition<Fields>
 ): Operation {
@@ -121,15 +125,14 @@ function withKnownFields (operation: string, fieldsIn: FieldsIn, run: Operation[
   }
 }
 
-/** Picks what may be recorded; most operations have nothing. */
+/** Returns the function that picks the details of a request for the audit. */
 function detailsFrom (details: OperationDefinition<TProperties>['details']): Operation['detailsOf'] {
   if (details === undefined) return () => undefined
   return typeof details === 'function' ? details : request => pick(request, details)
 }
 
 /**
- * The texts, and lists of texts, of these names that the request has: whatever else a client puts there is
- * nobody's to record.
+ * Returns the members of these names that are texts or lists of texts; values of other types are left out.
  */
 function pick (
   request: RequestMessage,
@@ -148,59 +151,59 @@ function recordable (value: unknown): string | readonly string[] | undefined {
 }
 
 /**
- * Touches records of the bucket that the field `bucket` names. Written out: to spread `self` costs more than
- * the whole check of a permission.
+ * Names records of the bucket in the field `bucket`. Each member is written out: to spread `self` costs more
+ * than the whole check of a permission.
  */
 export const recordsOfBucket: ResourcesOf = (request, { operation, tier }) => [
   { operation, tier, type: 'bucket', name: nameIn(request['bucket']), records: true }
 ]
 
-/** Touches the query that the field names. */
+/** Names the query in the field. */
 export function namedQuery (field: 'query' | 'name'): ResourcesOf {
   return (request, { operation, tier }) => [
     { operation, tier, type: 'query', name: nameIn(request[field]), records: field === 'query' }
   ]
 }
 
-/** Touches the bucket that the field names as a whole. */
+/** Names the bucket in the field, as a whole. */
 export function wholeBucket (field: 'bucket' | 'name'): ResourcesOf {
   return (request, { operation, tier }) => [
     { operation, tier, type: 'bucket', name: nameIn(request[field]), records: false }
   ]
 }
 
-/** Touches the topic, fact, pattern or rule that the request names: permissions treat them alike. */
+/** Names the topic, fact, pattern or rule of the request: permissions treat them alike. */
 export function namedTopic (named: (request: RequestMessage) => unknown): ResourcesOf {
   return (request, { operation, tier }) => [
     { operation, tier, type: 'topic', name: nameIn(named(request)), records: false }
   ]
 }
 
-/** Counts the elements of a list; 0 where there is none. */
+/** Returns the number of elements of a list; 0 where there is none. */
 export function lengthOf (list: unknown): number {
   return Array.isArray(list) ? list.length : 0
 }
 
-/** A request that names one thing of each kind that operations touch. */
+/** A request that names one resource of each kind. */
 const sample = {
   bucket: 'name', name: 'name', query: 'name', operations: [{ op: 'get', bucket: 'name', key: 'key' }]
 }
 
 /** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
 export function accessesRecords ({ name, resources }: Operation): boolean {
-  const touched = resources({ id: 0, type: name, ...sample })
-  return touched.some(({ operation, records }) => operation === name && records)
+  const used = resources({ id: 0, type: name, ...sample })
+  return used.some(({ operation, records }) => operation === name && records)
 }
 
-/** Touches nothing in particular. */
+/** Names no resource but the server. */
 const wholeServer: ResourcesOf = (_request, self) => [{ ...self, type: 'server', name: '*', records: false }]
 
-/** The name of a resource as a request gives it, or `*`. */
+/** Returns the name of a resource in a request; `*` where it has none. */
 export function nameIn (value: unknown): string {
   return typeof value === 'string' && value !== '' ? value : '*'
 }
 
-/** A member of a value that may be anything; `undefined` where it has none of that name. */
+/** Returns an own member of a value of any type; `undefined` where there is none. */
 export function memberIn (value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
     ? (value as Readonly<Record<string, unknown>>)[name]

@@ -72,7 +72,7 @@ export const procedures: readonly Operation[] = [
   })
 ]
 
-/** Whose rights a definition asks for: what an auditor looks for first. */
+/** Returns the `runAs` of a definition for the audit. */
 function runAsIn (definition: unknown): Readonly<Record<string, unknown>> | undefined {
   const runAs = memberIn(definition, 'runAs')
   return runAs === 'owner' || runAs === 'caller' ? { runAs } : undefined

@@ -32,13 +32,10 @@ const identity: readonly Operation[] = [
   ...identityAcl
 ]
 
-/** What a gateway has decided cannot be changed by the client. */
+/** The `auth` operations of gateway mode, in which the gateway decides about the session. */
 const underGateway = auth.filter(({ name }) => name === 'auth.whoami')
 
-/**
- * The table of operations: dispatch, validation, permissions, audit and the protocol reference read it and
- * nothing else.
- */
+/** All operations of the protocol, by name: the single source for dispatch, permissions, audit and docs. */
 export const operations: ReadonlyMap<string, Operation> = tableOf([
   ...always,
   ...auth,
@@ -54,7 +51,7 @@ const ofMode: Readonly<Record<ResolvedAuth['mode'], readonly Operation[]>> = {
   builtIn: [...auth, ...identity]
 }
 
-/** What is answered to operations of a namespace whose feature is absent. */
+/** The refusals of operations of a namespace whose feature is not configured. */
 const absent: ReadonlyMap<string, NoexServerError> = new Map([
   ['auth', new NoexServerError('UNKNOWN_OPERATION', 'Authentication is not configured')],
   ['audit', new NoexServerError('UNKNOWN_OPERATION', 'The audit trail is not configured')],
@@ -62,14 +59,14 @@ const absent: ReadonlyMap<string, NoexServerError> = new Map([
   ['rules', new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')]
 ])
 
-/** What is configured, as far as operations depend on it. */
+/** The configured features on which operations depend. */
 export interface Features {
   readonly mode: ResolvedAuth['mode'] | undefined
   readonly hasAudit: boolean
   readonly hasRules: boolean
 }
 
-/** The operations that a service has, and what it answers to all others. */
+/** The operations of a service, and its refusals of all others. */
 export class OperationRegistry {
   readonly #table: ReadonlyMap<string, Operation>
   readonly #namespaces: ReadonlySet<string>
@@ -94,7 +91,7 @@ export class OperationRegistry {
     return this.#table.values()
   }
 
-  /** Why there is no such operation: `UNKNOWN_OPERATION`, or `RULES_NOT_AVAILABLE`. */
+  /** Returns the refusal of an operation that is not there: `UNKNOWN_OPERATION` or `RULES_NOT_AVAILABLE`. */
   unknown (type: string): NoexServerError {
     const namespace = namespaceOf(type)
     const refusal = this.#namespaces.has(namespace) ? undefined : absent.get(namespace)

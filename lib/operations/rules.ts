@@ -1,16 +1,18 @@
 import { Type } from 'typebox'
 import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
-import { EncodedJson, encodeEvent } from '../protocol/encode.js'
+import { EncodedJson } from '../protocol/encode.js'
 import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import { queryFacts } from '../rules/facts.js'
 import type { EngineCalls } from '../rules/engine-calls.js'
-import type { RuleSummary } from '../rules/rule-engine.js'
+import { encodeEvent, type RuleSummary } from '../rules/rule-engine.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
 import type { OperationContext, ServerContext } from './context.js'
-import { defineOperation, memberIn, namedTopic, type Operation, type ResourcesOf } from './operation.js'
+import {
+  defineOperation, memberIn, namedTopic, unsubscribe, type Operation, type ResourcesOf
+} from './operation.js'
 
-/** A topic, a key or a pattern of either. */
+/** A topic, a key, or a pattern of either. */
 const RuleName = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH })
 const MaybeName = Type.Optional(Type.Union([Type.Null(), RuleName]))
 const RuleId = Type.Object({ ruleId: Name })
@@ -19,13 +21,12 @@ const ruleOf = namedTopic(request => request['ruleId'])
 const givenRule = namedTopic(request => memberIn(request['rule'], 'id'))
 const factOf = namedTopic(request => request['key'])
 const allTopics = namedTopic(() => '*')
-/**
- * Adds the right to all topics: the author of a rule decides which events, facts and services it uses.
- */
+const patternOf = namedTopic(request => request['pattern'])
+
+/** Adds the right to all topics: the author of a rule decides which events, facts and services it uses. */
 function withAllTopics (resources: ResourcesOf): ResourcesOf {
   return (request, self) => [...resources(request, self), ...allTopics(request, self)]
 }
-const patternOf = namedTopic(request => request['pattern'])
 
 /** The operations of the `rules` namespace. PROTOCOL.md, "Rules". */
 export const rules: readonly Operation[] = [
@@ -87,7 +88,7 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
     resources: patternOf,
-    guard: client => { client.eventSubscriptions.checkRoom() },
+    guard: client => { client.eventSubscriptions.checkQuota() },
     run: async ({ server, client }, { pattern }) =>
       client.eventSubscriptions.add(serviceOf(server).channels, pattern)
   }),
@@ -96,10 +97,7 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
     accessLevel: 'session',
-    async run ({ client }, { subscriptionId }) {
-      if (client.eventSubscriptions.remove(subscriptionId)) return { unsubscribed: true }
-      throw new NoexServerError('NOT_FOUND', `Subscription "${subscriptionId}" is not one of this connection`)
-    }
+    run: async ({ client }, { subscriptionId }) => unsubscribe(client.eventSubscriptions, subscriptionId)
   }),
   defineOperation({
     name: 'rules.stats',
@@ -191,20 +189,20 @@ export const rules: readonly Operation[] = [
   })
 ]
 
-/** What the validation of an engine takes as given and its evaluation needs. */
+/** Members that the engine's validation does not require and its evaluation needs. */
 const ruleDefaults = { enabled: true, priority: 0, tags: [], conditions: [], actions: [] }
 
-/** Runs on an engine that is not stopped. */
-function onEngine<Request> (work: Work<Request>): Run<Request> {
+/** Runs a call on an engine that is not stopped. */
+function onEngine<Request> (work: EngineWork<Request>): Run<Request> {
   return async ({ server }, request) => await work(serviceOf(server).calls, request)
 }
 
 /** Runs a read, which a stopped engine answers too. */
-function reading<Request> (work: Work<Request>): Run<Request> {
+function reading<Request> (work: EngineWork<Request>): Run<Request> {
   return async ({ server }, request) => await work(serviceOf(server).reads, request)
 }
 
-type Work<Request> = (calls: EngineCalls, request: Request) => Promise<unknown>
+type EngineWork<Request> = (calls: EngineCalls, request: Request) => Promise<unknown>
 type Run<Request> = (context: OperationContext, request: Request) => Promise<unknown>
 
 async function hasRule (calls: EngineCalls, id: string): Promise<boolean> {

@@ -4,13 +4,13 @@ import { isTakenBack } from '../store/noex-store.js'
 import type { Client, OperationContext } from './context.js'
 import type { Operation } from './operation.js'
 
-/** Times that a read is made whose state was taken back before it could be shown. */
+/** The number of times that a read runs whose state is taken back before it is durable. */
 const MAX_READS = 3
 
 /**
- * Runs the operation of a request, and settles when everything that its outcome shows is durable. A read of a
- * state that was taken back is made again; any other operation rejects.
- * @throws what the operation throws, and `StoreUnavailableError`
+ * Runs the operation of a request, and settles when the state that its outcome shows is durable. A read of a
+ * state that was taken back runs again; any other operation rejects.
+ * @throws the error of the operation, or `StoreUnavailableError`
  */
 export async function runDurably (
   operation: Operation, request: RequestMessage, context: OperationContext
@@ -24,7 +24,7 @@ export async function runDurably (
       if (waitsByItself(operation, data)) return data
       outcome = { data }
     } catch (error) {
-      // A refusal shows the state that it is for.
+      // A refusal reveals the state that it is for, as a result does.
       outcome = { error }
     }
     try {
@@ -39,17 +39,14 @@ export async function runDurably (
   }
 }
 
-/**
- * Whether an operation has waited itself for what it shows: a write for its commit, a live query for its
- * result.
- */
+/** Whether the operation itself has waited until the state is durable: a write, or a new live query. */
 function waitsByItself ({ tier, usesStore }: Operation, data: unknown): boolean {
   return (tier === 'write' && usesStore) || (data instanceof EncodedJson && data.sent !== undefined)
 }
 
 /**
  * Runs an operation that has been granted: for a request, or for a step of a procedure. While it writes,
- * `client.writing` is the promise that is waited for before rights are taken away from the client.
+ * `client.writing` is the promise that a change of the client's rights waits for.
  */
 export async function runOperation (
   operation: Operation, request: RequestMessage, context: OperationContext
@@ -59,12 +56,12 @@ export async function runOperation (
   }
   const data = await operation.run(context, request)
   if (operation.tier !== 'read') return data
-  // A result that the client may not see any more is not sent; a subscription has asked by itself.
+  // The client must still be allowed to see the result; a subscription has checked that itself.
   if (!(data instanceof EncodedJson) || data.sent === undefined) context.grant.assertStillAllowed()
   return data
 }
 
-/** Runs `work`, which writes, and keeps it as the write of the client until it is done. */
+/** Runs `work`, which writes, as the write of the client. */
 export async function writeFor<T> (client: Pick<Client, 'writing'>, work: () => Promise<T>): Promise<T> {
   return await written(client, work())
 }
@@ -74,7 +71,7 @@ async function written<T> (client: Pick<Client, 'writing'>, writing: Promise<T>)
   try {
     return await writing
   } finally {
-    // A later write may have begun; this one is waited for no more.
+    // A later write may have replaced this one.
     if (client.writing === writing) client.writing = undefined
   }
 }

@@ -1,7 +1,7 @@
 import type { AuditStats } from '../audit/trail.js'
 import type { StoreStats } from '@hamicek/noex-store'
 
-/** What `server.connections` and `app.noex.getConnections()` tell of one connection. */
+/** One connection, as `server.connections` and `app.noex.getConnections()` list it. */
 export interface ConnectionInfo {
   readonly connectionId: string
   readonly remoteAddress: string
@@ -14,7 +14,7 @@ export interface ConnectionInfo {
   readonly rulesSubscriptionCount: number
 }
 
-/** What `/stats` and `app.noex.getStats()` tell. */
+/** The statistics of a service: the answer of `/stats` and `app.noex.getStats()`. */
 export interface ServerStats {
   readonly name: string
   /** `null` while the server does not listen on a TCP port. */
@@ -31,9 +31,9 @@ export interface ServerStats {
     readonly totalStoreSubscriptions: number
     readonly totalRulesSubscriptions: number
   }
-  /** `null` when the store could not tell; the log says why. */
+  /** `null` when the store has failed to answer; the error is logged. */
   readonly store: StoreStats | null
-  /** The engine's own; `null` where none is configured, or it could not tell. */
+  /** The statistics of the rule engine; `null` where none is configured, or it has failed to answer. */
   readonly rules: object | null
   /** Absent where `audit` is not configured. */
   readonly audit?: AuditStats

@@ -8,7 +8,7 @@ export const server: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({}),
     async run ({ server: { getStats }, grant }) {
-      // Where the server listens is for its operators.
+      // The address of the server is for its operators alone.
       const { port: _port, host: _host, ...stats } = await getStats(grant.principal.session)
       return stats
     }

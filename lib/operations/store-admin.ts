@@ -13,8 +13,8 @@ const Named = Type.Object({ name: Name })
 const bucket = wholeBucket('name')
 
 /**
- * A reference tells whether a record exists, and can keep it from being deleted: that takes the right to read
- * it.
+ * Names the buckets that a definition refers to: a reference reveals whether a record exists and can prevent
+ * its deletion, which takes the right to read it.
  */
 function references (definition: unknown, member: 'schema' | 'addFields'): ResourceAccess[] {
   return referencedBuckets(definition, member).map(name => ({
@@ -78,7 +78,7 @@ export const storeAdmin: readonly Operation[] = [
       const source = nameIn((request['config'] as { bucket?: unknown } | null | undefined)?.bucket)
       return [
         { ...self, type: 'query', name: nameIn(request['name']), records: false, source },
-        // Whoever runs the query later sees what they may see themselves.
+        // A user who runs the query later sees only records that the user may read.
         { operation: 'store.where', tier: 'read', type: 'bucket', name: source, records: true }
       ]
     },

@@ -1,8 +1,7 @@
 import { Type } from 'typebox'
-import { NoexServerError } from '../protocol/errors.js'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
-import { defineOperation, namedQuery, type Operation } from './operation.js'
+import { defineOperation, namedQuery, unsubscribe, type Operation } from './operation.js'
 
 const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })
 
@@ -25,7 +24,7 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Query,
     resources: namedQuery('query'),
-    guard: client => { client.subscriptions.checkRoom() },
+    guard: client => { client.subscriptions.checkQuota() },
     async run ({ server: { sharedStore, liveQueries }, client, grant }, r) {
       const params = r.params ?? undefined
       checkQueryParams(sharedStore.store, r.query, params)
@@ -37,14 +36,6 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
     accessLevel: 'session',
-    async run ({ client }, r) {
-      if (!client.subscriptions.remove(r.subscriptionId)) {
-        throw new NoexServerError(
-          'NOT_FOUND',
-          `Subscription "${r.subscriptionId}" is not one of this connection`
-        )
-      }
-      return { unsubscribed: true }
-    }
+    run: async ({ client }, { subscriptionId }) => unsubscribe(client.subscriptions, subscriptionId)
   })
 ]

@@ -19,7 +19,7 @@ interface MaybeFilter {
   readonly filter?: Record<string, unknown> | null
 }
 
-/** The filter of a request whose `filter` may be absent or null. */
+/** Returns the filter of a request; `undefined` for null. */
 const filterOf = (request: MaybeFilter) => request.filter ?? undefined
 
 const checkFilterOf = (request: MaybeFilter) => {
@@ -45,8 +45,7 @@ function fieldAggregate (method: FieldAggregate): Operation {
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
-    run: (context, r) =>
-      bucketOf(`store.${method}`, context, r)[method](r.field, filterOf(r))
+    run: (context, r) => bucketOf(`store.${method}`, context, r)[method](r.field, filterOf(r))
   })
 }
 
@@ -122,7 +121,7 @@ export const storeRead: readonly Operation[] = [
     check: checkFilterOf,
     fields: fieldsOf,
     async run (context, r) {
-      // A client that sends its empty cursor as null asks for the first page.
+      // An empty cursor may be sent as null: it asks for the first page.
       const page = { limit: r.limit, after: r.after ?? undefined, filter: filterOf(r) }
       return await bucketOf('store.paginate', context, r).paginate(page)
     }
@@ -138,8 +137,7 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: r => fieldsOfGroups(r),
-    run: (context, r) =>
-      bucketOf('store.groupBy', context, r).groupBy(r.field, r.aggregate, filterOf(r))
+    run: (context, r) => bucketOf('store.groupBy', context, r).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',

@@ -13,7 +13,7 @@ import {
 import type { Tier, ResourceAccess } from '../permissions/policy.js'
 import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type ResourcesOf } from './operation.js'
 
-/** As many as one `insertMany` of its own may have. */
+/** Records that all `insertMany` entries may insert together: as many as one such request. */
 const MAX_RECORDS = 10_000
 
 /** The fields of each kind of entry, beside `op`. PROTOCOL.md, "Transactions". */
@@ -85,7 +85,7 @@ function checkEntry (entry: unknown, index: number): void {
   if (filter != null) checkFilter(filter, `${path}.filter`)
 }
 
-/** What an entry needs the right to, beside the transaction: the operation that it stands for. */
+/** The tier of the operation that an entry stands for, which it needs the right to. */
 const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
   get: 'read',
   where: 'read',
@@ -103,8 +103,8 @@ const entryTiers: Readonly<Record<TransactionEntry['op'], Tier>> = {
 }
 
 /**
- * The right to a transaction on each bucket, and for each entry the right to the operation that it stands
- * for. What is no entry is left to validation.
+ * Names each bucket for the transaction itself, and for each entry the operation that it stands for. Invalid
+ * entries are left to validation.
  */
 function resourcesOfEntries (...[request, self]: Parameters<ResourcesOf>): readonly ResourceAccess[] {
   const operations: unknown = request['operations']
@@ -122,12 +122,9 @@ function resourcesOfEntries (...[request, self]: Parameters<ResourcesOf>): reado
   ]
 }
 
-/**
- * The buckets that the entries name, each once; `*` for an entry that names none, and where there are no
- * entries.
- */
+/** Returns the buckets of the entries, each once; `*` for an entry without one, and where there are none. */
 function bucketsIn ({ operations }: RequestMessage): string[] {
-  // A step of a procedure.
+  // The usual case of a step of a procedure, without a set.
   if (Array.isArray(operations) && operations.length === 1) return [nameIn(memberIn(operations[0], 'bucket'))]
   const buckets = new Set(
     Array.isArray(operations)
@@ -137,7 +134,7 @@ function bucketsIn ({ operations }: RequestMessage): string[] {
   return buckets.size === 0 ? ['*'] : [...buckets]
 }
 
-/** The records of all `insertMany` entries. */
+/** Returns the number of records of all `insertMany` entries. */
 function insertedIn ({ operations }: RequestMessage): number {
   if (!Array.isArray(operations)) return 0
   const batches = (operations as unknown[]).filter(entry => memberIn(entry, 'op') === 'insertMany')

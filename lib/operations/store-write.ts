@@ -33,16 +33,14 @@ export const storeWrite: readonly Operation[] = [
     tier: 'write',
     request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
-    run: (context, r) =>
-      writes(context).upsert(r.bucket, r.data, r.expectedVersion)
+    run: (context, r) => writes(context).upsert(r.bucket, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.update',
     tier: 'write',
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
-    run: (context, r) =>
-      writes(context).update(r.bucket, r.key, r.data, r.expectedVersion)
+    run: (context, r) => writes(context).update(r.bucket, r.key, r.data, r.expectedVersion)
   }),
   defineOperation({
     name: 'store.increment',

@@ -8,13 +8,13 @@ import type { OperationRegistry } from './registry.js'
 import type { ServerContext } from './context.js'
 import type { Operation } from './operation.js'
 
-/** Likely names for which the client's rights are asked. */
+/** The number of near names for which the client's rights are checked. */
 const MAX_ASKED = 5
 
-/** The request that was answered, and where its names are looked for. */
+/** The request that named something unknown, and the sources of names. */
 export interface Asked {
   readonly request: RequestMessage
-  /** `undefined` where the request names none that exists. */
+  /** `undefined` for an unknown operation. */
   readonly operation: Operation | undefined
   readonly principal: Principal
   readonly authorizer: Authorizer
@@ -23,8 +23,8 @@ export interface Asked {
 }
 
 /**
- * Completes the answer to a name that nothing has: adds the nearest name that exists and that the client may
- * use in its place. A bucket that the client has not named, and may not know of, is not named either.
+ * Completes an error about an unknown name with the nearest name that the client may use in its place. A
+ * bucket that the request does not name and the client may not read is removed from the message.
  */
 export async function completeAnswer (error: NothingNamedError, asked: Asked): Promise<NoexServerError> {
   const resources = resourcesNamed(error, asked)
@@ -34,7 +34,7 @@ export async function completeAnswer (error: NothingNamedError, asked: Asked): P
   const mayUse = (name: string): boolean => {
     switch (error.kind) {
       case 'operation': return mayAsk(name, asked)
-      // Those who get so far may list them.
+      // The operations that name a role are for administrators, who may list all roles.
       case 'role': return true
       default: return resources.length === 0
         ? error.kind === 'bucket' && mayKnowBucket(name, asked)
@@ -57,7 +57,7 @@ function resourcesNamed (
   )
 }
 
-/** Whether the client might learn of the bucket by reading it. */
+/** Whether the client may know that the bucket exists: it may read it. */
 function mayKnowBucket (name: string, { principal, authorizer }: Asked): boolean {
   const reading = { operation: 'store.where', tier: 'read', type: 'bucket', name, records: true } as const
   return authorizer.mayAccess(principal, reading)
@@ -76,7 +76,7 @@ async function namesOf (kind: Named, { registry, server }: Asked): Promise<reado
     case 'procedure': return server.procedures.list().map(({ name }) => name)
     case 'rule': return (await server.rules?.reads.call('getRules'))?.map(({ id }) => id) ?? []
     case 'role': return server.identity?.directory.tables._roles.all().map(({ name }) => name) ?? []
-    // Ids are random, so none is nearer than another.
+    // Ids are random, so a near one means nothing.
     case 'user': return []
   }
 }

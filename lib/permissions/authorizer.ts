@@ -11,17 +11,17 @@ import {
 } from './policy.js'
 import type { Principal } from './principal.js'
 
-/** The facts that decide about requests. */
+/** The parts and bounds with which requests are authorized. */
 export interface AuthorizerOptions {
   /** Whether a client must log in before it may do anything. */
   readonly required: boolean
   readonly policy: Policy
   readonly factsOf: (query: string) => QueryFacts
-  /** Tells the system buckets, which no client may use. */
+  /** Knows the system buckets, which no client may use. */
   readonly store: SystemBuckets
-  /** `store.subscribe`: the operation that a live query goes on needing the right to. */
+  /** `store.subscribe`, to which a live query needs the right as long as it exists. */
   readonly subscribe: OperationAccess
-  /** `rules.subscribe`: the operation that receiving events goes on needing the right to. */
+  /** `rules.subscribe`, to which an event subscription needs the right as long as it exists. */
   readonly subscribeToEvents: OperationAccess
   /** Units of work that one request may take. */
   readonly workBudget: number
@@ -29,23 +29,17 @@ export interface AuthorizerOptions {
   readonly maxCommitChanges: number
 }
 
-/** Namespaces whose operations no permission allows or forbids, even those that do not exist. */
+/** Namespaces whose operations permissions do not decide about, unknown ones included. */
 const WITHOUT_PERMISSION = /^(?:auth|identity)\./
 
-/**
- * Types that are answered as unknown without a login; operations that exist say for themselves if they need
- * one.
- */
+/** Unknown types that are answered as unknown without a login. */
 const UNKNOWN_TO_ALL = /^(?:auth\..*|ping|identity\.login|identity\.loginWithSecret)$/s
 
-/**
- * Decides about every request: on whose behalf it is made, and whether it is allowed. PROTOCOL.md, "Request
- * pipeline".
- */
+/** Decides for every request whether it is allowed. PROTOCOL.md, "Request pipeline". */
 export class Authorizer implements RequestRights {
   readonly workBudget: number
   readonly maxCommitChanges: number
-  /** Whether the right to a live query must be asked for before each push. */
+  /** Whether the right to a subscription must be checked before each push. */
   readonly isVolatile: boolean
   readonly #options: AuthorizerOptions
 
@@ -57,8 +51,8 @@ export class Authorizer implements RequestRights {
   }
 
   /**
-   * Grants a request; `operation` is `undefined` when the request names none that exists. `note` is that of
-   * its commits.
+   * Grants a request; `operation` is `undefined` for an unknown one. `note` is that of the commits of the
+   * request.
    * @throws `UNAUTHORIZED`, `FORBIDDEN`, or a CallbackError of `permissions.check`
    */
   authorize (
@@ -68,7 +62,7 @@ export class Authorizer implements RequestRights {
     const { session } = principal
     let rows = this.rowAccess(principal, operation, request)
     if (!principal.isOpen || principal.session !== session) {
-      // A function of the application that was asked has ended the session: its answer was about another user.
+      // `permissions.check` has ended the session: its answer was about another user.
       this.requireLogin(principal, operation, request.type)
       rows = this.rowAccess(principal, operation, request)
     }

@@ -7,33 +7,31 @@ import type { OperationAccess, Scope } from './policy.js'
 import type { Principal } from './principal.js'
 
 /**
- * Permission for one request: on whose behalf it is made, which records it may read or change, and the cause
- * that its commits name. `user` was logged in when it was granted.
+ * The permission for one request: its principal, the records that it may read or change, and the cause of its
+ * commits. `user` was logged in when it was granted.
  */
 export interface Grant extends Cause {
   readonly principal: Principal
-  /**
-   * The records of `bucket` that the request may read or change under `operation`; `undefined`: all of them.
-   */
+  /** Returns the records of `bucket` that the request may use under `operation`; `undefined`: all of them. */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
-  /** The records that a query may read for the principal, under the request's operation. */
+  /** Returns the records that a query may read for the principal, under the request's operation. */
   readonly scope: (query: string) => Scope
   /**
-   * To be called after a wait, before anything is changed or told.
+   * To be called after each wait, before anything is changed or sent.
    * @throws `UNAUTHORIZED` or `FORBIDDEN` unless the principal may still do what it asked for
    */
   readonly assertStillAllowed: () => void
   /** Counts the work that the request causes, in units. */
   readonly work: Work
-  /** Records that it may change at once. */
+  /** Records that the request may change in one commit. */
   readonly maxChanges: number
 }
 
-/** The questions that a grant puts to the authorizer, when it is made and each time that it is asserted. */
+/** The checks that a grant repeats when it is asserted after a change of the principal. */
 export interface RequestRights {
   /** Units of work that one request may take. */
   readonly workBudget: number
-  /** Records that one request may change at once. */
+  /** Records that one request may change in one commit. */
   readonly maxCommitChanges: number
   /** @throws `UNAUTHORIZED` */
   requireLogin: (principal: Principal, operation: OperationAccess | undefined, type: string) => void
@@ -47,13 +45,13 @@ export interface RequestRights {
   scope: (principal: Principal, operation: string, query: string) => Scope
 }
 
-/** The key under which the records of a bucket stand that are reached by an operation. */
+/** Returns the key of the row access to a bucket under an operation. */
 export function rowAccessKey (operation: string, bucket: string): string {
   return `${operation} ${bucket}`
 }
 
 /**
- * A grant that follows the principal: as long as its version stays the same, asserting costs a comparison.
+ * A grant of a request: as long as the version of its principal stays the same, it asserts by a comparison.
  */
 export class RequestGrant implements Grant {
   readonly principal: Principal
@@ -95,7 +93,7 @@ export class RequestGrant implements Grant {
     return scope
   }
 
-  /** Made when it is first asked for: most requests take none. */
+  /** Created on first use: most requests count no work. */
   get work (): Work {
     this.#work ??= new Work(this.#rights.workBudget)
     return this.#work
@@ -106,7 +104,7 @@ export class RequestGrant implements Grant {
     if (principal.isOpen && principal.version === this.#version) return
     this.#rights.requireLogin(principal, this.#operation, this.#request.type)
     const rows = this.#rights.rowAccess(principal, this.#operation, this.#request)
-    // The work so far was prepared for other records.
+    // The work so far was done for other records.
     if (!hasSameRows(rows, this.#rows) || !this.#hasSameScope()) {
       throw new NoexServerError(
         'FORBIDDEN', 'Permissions have changed while the request waited; send it again'

@@ -2,42 +2,36 @@ import { didYouMean, nearestNames, quoted } from '../util/nearest.js'
 import type { OperationNames } from './operation-names.js'
 import type { PermissionEntry } from './permission.js'
 
-/**
- * The names that there are at the moment. Others may come later, so one that is missing is worth a warning
- * and no more.
- */
+/** The names that exist at present. Others may follow, so an unknown name is worth no more than a warning. */
 export interface KnownNames {
   readonly operations: OperationNames
-  /** Those of the operations that a permission with `where` can allow: they read or change records. */
+  /** The operations that a permission with `where` can allow: they read or change records. */
   readonly recordOperations: OperationNames
   readonly buckets: ReadonlySet<string>
   readonly queries: ReadonlySet<string>
   /**
-   * The topics, facts and timers that trigger rules. Clients may use any other topic, so only one that is
-   * nearly such a name is told of.
+   * The topics, facts and timers that trigger rules. Clients may use any other topic, so advice concerns only
+   * names that are near to one of these.
    */
   readonly topics: ReadonlySet<string>
 }
 
 /** A name that is probably misspelt, or a member without effect. */
 export interface NameAdvice {
-  /** Where it stands, for instance `auth.permissions.rules[0].buckets`. */
+  /** Its place, for instance `auth.permissions.rules[0].buckets`. */
   readonly at: string
-  /** In lower case like a line of the log. */
+  /** The text for the log, in lower case. */
   readonly message: string
 }
 
-/**
- * Tells which names of a permission mean nothing so far, and which members restrict nothing. `at` is where it
- * stands.
- */
+/** Returns advice on unknown names in the permission at `at`, and on members that have no effect. */
 export function adviceOnPermission (
   at: string,
   { allow, buckets, topics, where }: PermissionEntry,
   known: KnownNames
 ): NameAdvice[] {
   const patterns = typeof allow === 'string' ? [allow] : allow
-  const reaches = (prefix: string): boolean =>
+  const allowsAny = (prefix: string): boolean =>
     patterns.some(pattern => known.operations.fits(pattern, prefix))
   const advice: NameAdvice[] = []
   if (where !== undefined) {
@@ -51,10 +45,10 @@ export function adviceOnPermission (
     }
   }
   if (buckets !== undefined) {
-    if (buckets.length === 0 && reaches('store.')) {
+    if (buckets.length === 0 && allowsAny('store.')) {
       advice.push(adviceOnEmpty(`${at}.buckets`, 'store operation', 'bucket'))
     }
-    if (!reaches('store.')) {
+    if (!allowsAny('store.')) {
       advice.push({ at: `${at}.buckets`, message: 'restricts nothing: no store operation is allowed here' })
     }
     for (const name of buckets) {
@@ -63,10 +57,10 @@ export function adviceOnPermission (
     }
   }
   if (topics !== undefined) {
-    if (topics.length === 0 && reaches('rules.')) {
+    if (topics.length === 0 && allowsAny('rules.')) {
       advice.push(adviceOnEmpty(`${at}.topics`, 'rules operation', 'topic'))
     }
-    if (!reaches('rules.')) {
+    if (!allowsAny('rules.')) {
       advice.push({ at: `${at}.topics`, message: 'restricts nothing: no rules operation is allowed here' })
     }
     for (const name of topics) {
@@ -79,7 +73,7 @@ export function adviceOnPermission (
   return advice
 }
 
-/** Tells of a list that nothing can be in. */
+/** Builds the advice on an empty list. */
 function adviceOnEmpty (at: string, operation: string, what: string): NameAdvice {
   return {
     at,
@@ -88,7 +82,7 @@ function adviceOnEmpty (at: string, operation: string, what: string): NameAdvice
   }
 }
 
-/** Tells of a bucket that does not exist so far. */
+/** Returns advice on a bucket that does not exist. */
 export function adviceOnBucket (
   at: string,
   name: string,

@@ -2,9 +2,7 @@ import { didYouMean, nearestNames } from '../util/nearest.js'
 import { Patterns, type PermissionEntry } from './permission.js'
 import type { Problem } from './where.js'
 
-/**
- * The names of all operations, of every mode and of the application, against which permissions are checked.
- */
+/** The names of all operations, of every mode, against which permissions are checked. */
 export class OperationNames {
   readonly #names: ReadonlySet<string>
 
@@ -16,17 +14,14 @@ export class OperationNames {
     return this.#names.has(name)
   }
 
-  /** Whether a pattern fits an operation that starts with `prefix`. */
+  /** Whether a pattern matches an operation that starts with `prefix`. */
   fits (pattern: string, prefix = ''): boolean {
     const patterns = new Patterns([pattern])
     for (const name of this.#names) if (name.startsWith(prefix) && patterns.matches(name)) return true
     return false
   }
 
-  /**
-   * Returns the question that follows a name or pattern that fits none, where an operation or the pattern of
-   * a namespace is near.
-   */
+  /** Returns the "did you mean" for a pattern that matches nothing; an empty text when no name is near. */
   didYouMean (pattern: string): string {
     const namespaces = new Set(
       [...this.#names].filter(name => name.includes('.')).map(name => `${name.slice(0, name.indexOf('.'))}.*`)
@@ -37,10 +32,7 @@ export class OperationNames {
     )
   }
 
-  /**
-   * Says what is wrong with the operations of a permission: the first pattern that fits none. `undefined`
-   * when nothing is.
-   */
+  /** Returns the problem with the first pattern of a permission that matches no operation, if any. */
   problemIn ({ allow }: Pick<PermissionEntry, 'allow'>): Problem | undefined {
     const pattern = (typeof allow === 'string' ? [allow] : allow).find(each => !this.fits(each))
     return pattern === undefined

@@ -3,7 +3,7 @@ import type { ResourceAccess } from './policy.js'
 import { Where, whereProblem, type Problem } from './where.js'
 import type { RowAccess } from '../store/row-scope.js'
 
-/** A permission as it is written: in `permissions.rules`, and in the roles of the built-in identity. */
+/** A permission in `permissions.rules` or in a role of the built-in identity. */
 export interface PermissionEntry {
   /** Operations: `*` for all, `store.*` for those that start with `store.`, or a name. */
   allow: string | readonly string[]
@@ -16,19 +16,18 @@ export interface PermissionEntry {
   topics?: readonly string[] | undefined
   /**
    * Restricts the operations to records that match this filter, in which `'$userId'` and, as the list of
-   * `$in` or `$nin`, `'$roles'` stand for the user who asks. Such a permission allows what reads and changes
-   * records, and nothing else.
+   * `$in` or `$nin`, `'$roles'` stand for the user of the request. Such a permission allows operations that
+   * read or change records, and no others.
    */
   where?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** Bounds of an entry that comes over the wire. */
+/** Bounds of the lists and texts of an entry. */
 const MAX_ITEMS = 250
 const MAX_CHARS = 256
 
 /**
- * Texts of which each stands for itself, `*` for all, and one that ends with `.*` or `:*` for what starts
- * with the rest.
+ * Patterns of names: `*` matches all, a trailing `.*` or `:*` the names with that prefix, any other itself.
  */
 export class Patterns {
   readonly #all: boolean
@@ -43,7 +42,7 @@ export class Patterns {
       .map(pattern => pattern.slice(0, -1))
   }
 
-  /** Whether everything that `others` match is matched. */
+  /** Whether all names that `others` match are matched. */
   cover (others: readonly string[]): boolean {
     return others.every(pattern => this.matches(pattern))
   }
@@ -53,7 +52,7 @@ export class Patterns {
   }
 }
 
-/** A permission, ready to be asked. */
+/** A compiled permission. */
 export class Permission {
   readonly where: Where | undefined
   readonly #operations: Patterns
@@ -68,13 +67,13 @@ export class Permission {
   }
 
   /**
-   * Whether it allows what `touch` does, at least for some records. `source` is the bucket that a touched
-   * query reads, where that is known.
+   * Whether it allows the access, at least to some records. `source` is the bucket that a query reads, where
+   * that is known.
    */
   allows (resource: ResourceAccess, source: string | undefined): boolean {
     if (!this.#operations.matches(resource.operation)) return false
     if (this.where !== undefined && !resource.records) return false
-    if (resource.operation.startsWith('store.')) return this.#reaches(resource, source)
+    if (resource.operation.startsWith('store.')) return this.#coversBucket(resource, source)
     return (
       this.#topics === undefined ||
       !resource.operation.startsWith('rules.') ||
@@ -82,10 +81,10 @@ export class Permission {
     )
   }
 
-  #reaches (resource: ResourceAccess, source: string | undefined): boolean {
+  #coversBucket (resource: ResourceAccess, source: string | undefined): boolean {
     if (this.#buckets === undefined || this.#buckets.has(resource.name)) return true
     if (resource.type !== 'query') return false
-    // What a query in code reads is known when it runs: then each bucket is asked for.
+    // The buckets of a query in code are known when it runs: then each is checked.
     return source === undefined ? resource.records : this.#buckets.has(source)
   }
 
@@ -94,12 +93,12 @@ export class Permission {
     return this.#operations.matches(operation) && (this.#buckets === undefined || this.#buckets.has(bucket))
   }
 
-  /** Whether it names the query itself, which then may read whatever it reads. */
+  /** Whether it names the query itself, which may then read any bucket. */
   names (operation: string, query: string): boolean {
     return this.#buckets?.has(query) === true && this.#operations.matches(operation)
   }
 
-  /** Whether it allows all that `entry` would. */
+  /** Whether it allows everything that `entry` allows. */
   covers (entry: PermissionEntry): boolean {
     const { allow, buckets, topics } = entry
     return this.where === undefined &&
@@ -108,15 +107,13 @@ export class Permission {
       (this.#topics === undefined || (topics !== undefined && this.#topics.cover(topics)))
   }
 
-  /** The records that it allows, where it allows something. */
+  /** Returns the records that it allows for a session. */
   rows (session: Pick<Session, 'userId' | 'roles'> | undefined): RowAccess {
     return this.where === undefined ? true : this.where.for(session)
   }
 }
 
-/**
- * What is wrong with a permission that comes from outside, and in which member; `undefined` when nothing is.
- */
+/** Returns the problem with an unchecked permission and the member that has it; `undefined` when valid. */
 export function ruleProblem (entry: unknown): Problem | undefined {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
     return { path: '', problem: 'must be an object' }

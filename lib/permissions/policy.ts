@@ -2,43 +2,40 @@ import type { RowAccess } from '../store/row-scope.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Session } from '../protocol/session.js'
 
-/** How far an operation reaches: what a role must have, and what the audit filters by. */
+/** The tier of an operation, which built-in roles are compared with and the audit filters by. */
 export type Tier = 'read' | 'write' | 'admin'
 
-/** Something that an operation reads or changes, and the right that this takes. */
+/** A resource that an operation reads or changes, with the right that this takes. */
 export interface ResourceAccess {
-  /**
-   * The operation that must be allowed on the resource; a transaction needs the right to each of its entries
-   * too.
-   */
+  /** The operation that must be allowed on the resource: of a transaction, also those of its entries. */
   readonly operation: string
   /** The tier of that operation; `undefined` for one that has none or does not exist. */
   readonly tier: Tier | undefined
   readonly type: 'bucket' | 'query' | 'topic' | 'procedure' | 'server'
   /** `*` where the request names nothing. */
   readonly name: string
-  /** Records are read or changed one by one, so that a rule may confine the operation to some of them. */
+  /** Whether records are read or changed one by one, so that `where` may confine the operation to some. */
   readonly records: boolean
   /** Of a query that is being defined: the bucket that it will read. */
   readonly source?: string
 }
 
 /**
- * Who may call an operation at all. `everyone`: any client, without a login. `session`: any client that may
- * talk to the server, because the operation concerns only what is the client's own. `permission`: clients
- * whose policy allows everything that the request uses. `admin`, `superadmin`: users with that role of the
- * built-in identity.
+ * The clients that may call an operation. `everyone`: any client, without a login. `session`: any client that
+ * has logged in or need not, because the operation concerns only its own session. `permission`: clients whose
+ * policy allows all resources of the request. `admin`, `superadmin`: users with that role of the built-in
+ * identity.
  */
 export type AccessLevel = 'everyone' | 'session' | 'permission' | 'admin' | 'superadmin'
 
-/** What an operation tells about the rights that it takes. */
+/** The rights that an operation takes. */
 export interface OperationAccess {
   readonly name: string
-  /** `undefined` for an operation that concerns no data: it needs no role, and no audit names it. */
+  /** `undefined` for an operation that concerns no data: it needs no role and is not audited. */
   readonly tier: Tier | undefined
   readonly accessLevel: AccessLevel
   /**
-   * Lists everything that a request uses. Works on unchecked input: a missing or mistyped name counts as `*`.
+   * Returns the resources of a request. Works on unchecked input: a missing or mistyped name counts as `*`.
    */
   readonly resources: (request: RequestMessage) => readonly ResourceAccess[]
 }
@@ -46,11 +43,11 @@ export interface OperationAccess {
 /** The topics of a pattern that a client may receive: `below` is, of `stem.*`, all but `stem` itself. */
 export type TopicScope = 'whole' | 'below'
 
-/** Which records of each bucket a query may read for somebody. */
+/** The records of each bucket that a query may read for a session. */
 export interface Scope {
-  /** Equal for whoever may read the same, so that they share one live query. */
+  /** Equal for sessions that may read the same records, so that they share one live query. */
   readonly key: string
-  /** Depends on nothing that changes: it answers as long as it is used as it did when it was made. */
+  /** Returns the records of a bucket. Its answers do not change as long as the scope is used. */
   readonly rows: (bucket: string) => RowAccess
 }
 
@@ -61,21 +58,19 @@ export interface QueryFacts {
   readonly bucket: string | undefined
 }
 
-/** Says who may do what. Every answer is synchronous and costs about a microsecond. */
+/** Decides about the rights of sessions. Every method is synchronous and takes about a microsecond. */
 export interface Policy {
-  /** Whether its answers may change without notice, so that it must be asked before each push too. */
+  /** Whether its answers may change without notice, so that it must be asked before each push. */
   readonly isVolatile: boolean
-  /** Whether the caller's roles reach as far as an operation of this tier. */
+  /** Whether the roles of the session allow operations of this tier. */
   admits: (session: Session | undefined, tier: Tier) => boolean
-  /** Whether the caller may do this to that; `session` is `undefined` for an anonymous client. */
+  /** Returns the access to a resource; `session` is `undefined` for an anonymous client. */
   decide: (session: Session | undefined, resource: ResourceAccess) => RowAccess
-  /**
-   * What a query may read for the caller when it runs under `operation` (`store.query` or `store.subscribe`).
-   */
+  /** Returns the records that a query may read under `operation`, `store.query` or `store.subscribe`. */
   scope: (session: Session | undefined, operation: string, query: QueryFacts) => Scope
 }
 
-/** Everything, for whoever asks. */
+/** The scope of all records. */
 export const unlimitedScope: Scope = { key: '', rows: () => true }
 
 /** The policy of a service without authentication. */

@@ -1,6 +1,6 @@
 import type { Session } from '../protocol/session.js'
 
-/** The party on whose behalf requests are made, as far as its rights depend on it. */
+/** The party on whose behalf requests are made. */
 export interface Principal {
   /** The session that is logged in; `undefined` for an anonymous principal. */
   readonly session: Session | undefined
@@ -9,8 +9,8 @@ export interface Principal {
   /** Whether requests are still taken: not once the connection has begun to close. */
   readonly isOpen: boolean
   /**
-   * Ends the session if it is over. Returns whether a session has expired that the principal has not been
-   * told of, and counts this call as telling it.
+   * Ends the session if it is over. Returns whether a session has expired since the last call: the client is
+   * told that once.
    */
   checkExpiry: () => boolean
 }

@@ -11,12 +11,12 @@ import {
   type ResourceAccess
 } from './policy.js'
 import type { AuthSession, Session } from '../protocol/session.js'
-import { reaches, tierOf } from './tiers.js'
+import { includesTier, tierOf } from './tiers.js'
 import type { RowAccess } from '../store/row-scope.js'
 
-/** One of `permissions.rules`: what a role is allowed. */
+/** One of `permissions.rules`: a permission of a role. */
 export interface PermissionRule extends PermissionEntry {
-  /** The role that it is for; `anonymous` is that of clients which have not logged in. */
+  /** The role that has the permission; `anonymous` is that of clients without a session. */
   role: string
 }
 
@@ -30,22 +30,22 @@ export type PermissionCheck = (
 /** The option `auth.permissions`. PROTOCOL.md, "Permissions". */
 export interface PermissionConfig {
   /**
-   * What holds where neither `check` nor a rule decides.
+   * The decision where neither `check` nor a rule decides.
    * @default 'allow'
    */
   default?: 'allow' | 'deny' | undefined
-  /** The first one that fits decides, with its `where`. */
+  /** The first rule that allows the access decides, with its `where`. */
   rules?: readonly PermissionRule[] | undefined
   /**
-   * Asked before the rules, for everything that a request touches: `true` and `false` decide, `undefined`
-   * leaves it to the rules. `session` is `null` for an anonymous client. It is also asked before each push,
-   * so it must be quick. Not an async function; a promise, any other answer, or an error denies with
-   * `INTERNAL_ERROR`, and the log says so.
+   * Called before the rules, for each resource of a request: `true` and `false` decide, `undefined` leaves it
+   * to the rules. `session` is `null` for an anonymous client. It is also called before each push, so it must
+   * be quick. Not an async function; a promise, any other answer, or an error denies with `INTERNAL_ERROR`
+   * and is logged.
    */
   check?: PermissionCheck | undefined
 }
 
-/** The role of a client that has not logged in. */
+/** The role of a client without a session. */
 export const ANONYMOUS = 'anonymous'
 
 const anonymousRoles: readonly string[] = [ANONYMOUS]
@@ -65,7 +65,7 @@ export class PermissionPolicy implements Policy {
   readonly #sessionKeys = new WeakMap<Session, number>()
   #lastSessionKey = 0
 
-  /** `config` has been checked; `undefined` where there are no permissions. `factsOf` knows the queries. */
+  /** `config` has been checked; `undefined` without the option. `factsOf` returns the facts of a query. */
   constructor (
     config: PermissionConfig | undefined,
     factsOf: (query: string) => QueryFacts,
@@ -82,10 +82,9 @@ export class PermissionPolicy implements Policy {
 
   admits (session: Session | undefined, tier: Tier): boolean {
     const own = session && tierOf(session.roles)
-    if (own !== undefined) return reaches(own, tier)
-    // A role of the application's own means nothing without permissions, so it does not make an
-    // administrator.
-    return !this.#isOpen || reaches('write', tier)
+    if (own !== undefined) return includesTier(own, tier)
+    // Without permissions, a role of the application has no meaning and does not make an administrator.
+    return !this.#isOpen || includesTier('write', tier)
   }
 
   decide (session: Session | undefined, resource: ResourceAccess): RowAccess {
@@ -95,12 +94,12 @@ export class PermissionPolicy implements Policy {
       resource.type === 'query' ? (resource.source ?? this.#factsOf(resource.name).bucket) : undefined
     const roles = session?.roles ?? anonymousRoles
     const rule = this.#rules.find(rule => roles.includes(rule.role) && rule.allows(resource, source))
-    // What a query may read is the scope's matter.
+    // The records that a query may read are decided by its scope.
     if (rule !== undefined) return resource.type === 'query' ? true : rule.rows(session)
     return this.#byDefault(session, resource.tier)
   }
 
-  /** A default makes no administrator of whoever has not even the role for it. */
+  /** The default allows operations of the tier `admin` only to sessions with a built-in role. */
   #byDefault (session: Session | undefined, tier: Tier | undefined): boolean {
     if (this.#config.default === 'deny') return false
     return tier !== 'admin' || (session !== undefined && tierOf(session.roles) !== undefined)
@@ -123,7 +122,7 @@ export class PermissionPolicy implements Policy {
       : scopeOfBucket(query.bucket, rows(query.bucket))
   }
 
-  /** Sessions that a check cannot tell apart share it; one that is no JSON stands for itself. */
+  /** Returns a key that sessions share which `check` cannot distinguish; one that is no JSON has its own. */
   #keyOf (session: Session | undefined): string {
     try {
       return JSON.stringify(session === undefined ? null : plainAnswer('auth.validate', shown(session)))
@@ -140,7 +139,7 @@ export class PermissionPolicy implements Policy {
     return this.#callback.decide(decisionIn, asked, operation, resource)
   }
 
-  /** Of a query in code: which buckets it opens is not known yet, so it is all that the answers depend on. */
+  /** Returns the scope key for a query in code: its buckets are unknown, so all that may decide counts. */
   #scopeKey (session: Session | undefined, rules: readonly Rule[]): string {
     if (this.isVolatile) return this.#keyOf(session)
     if (this.#rules.length === 0) return ''
@@ -149,7 +148,7 @@ export class PermissionPolicy implements Policy {
   }
 }
 
-/** The scope of a query of which is known that it reads `bucket` and nothing else. */
+/** Returns the scope of a query that reads `bucket` alone. */
 export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
   return {
     key: rowAccess === true ? '' : JSON.stringify(rowAccess),
@@ -157,7 +156,7 @@ export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
   }
 }
 
-/** Anything else than these three denies: a promise, for instance, is as true as an object can be. */
+/** Returns the decision of `check`. @throws TypeError for any other value, for instance a promise */
 function decisionIn (value: unknown): boolean | undefined {
   if (typeof value === 'boolean' || value === undefined) return value
   throw new TypeError(
@@ -165,7 +164,7 @@ function decisionIn (value: unknown): boolean | undefined {
   )
 }
 
-/** A copy for the application: a change to it would otherwise change what the user may do. */
+/** Returns a copy for the application, so that a change to it does not change the rights of the user. */
 function shown ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
   return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
 }

@@ -3,15 +3,15 @@ import { NoexServerError } from '../protocol/errors.js'
 import { checkFilter } from '../store/filter.js'
 import type { Session } from '../protocol/session.js'
 
-/** Stands in a `where` for the id of the user who asks. */
+/** Stands in a `where` for the id of the user of the request. */
 const USER = '$userId'
 
-/** Stands in a `where` for the roles of the user who asks, as the list of `$in` or `$nin`. */
+/** Stands in a `where` for the roles of the user of the request, as the list of `$in` or `$nin`. */
 const ROLES = '$roles'
 
-/** A record filter of a permission, in which values may stand for the user who asks. */
+/** The record filter of a permission, in which values may stand for the user of the request. */
 export class Where {
-  /** Whether it selects other records for each user. */
+  /** Whether it depends on the user id. */
   readonly isPersonal: boolean
   readonly #filter: Readonly<Record<string, unknown>>
   readonly #isConstant: boolean
@@ -24,10 +24,7 @@ export class Where {
     this.#filter = structuredClone(filter)
   }
 
-  /**
-   * The records that it selects for somebody; `false`, none at all, where it asks for a user and there is
-   * none.
-   */
+  /** Returns the filter for a session; `false`, no records, where it needs a user and there is none. */
   for (session: Pick<Session, 'userId' | 'roles'> | undefined): WhereFilter | false {
     if (this.#isConstant) return this.#filter
     if (session === undefined && this.isPersonal) return false
@@ -43,13 +40,13 @@ function filled (value: unknown, userId: string | undefined, roles: readonly str
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, filled(item, userId, roles)]))
 }
 
-/** What is wrong with something, and in which member of it; the path is empty for the thing itself. */
+/** A problem with a value; `path` names the member that has it, and is empty for the value itself. */
 export interface Problem {
   readonly path: string
   readonly problem: string
 }
 
-/** What is wrong with the `where` of a permission; `undefined` when nothing is. */
+/** Returns the problem with the `where` of a permission; `undefined` when valid. */
 export function whereProblem (filter: unknown): Problem | undefined {
   const misplaced = misplacedRoles(filter, 'where')
   if (misplaced !== undefined) {
@@ -67,7 +64,7 @@ export function whereProblem (filter: unknown): Problem | undefined {
     : undefined
 }
 
-/** A list compares equal to nothing, so elsewhere it would select no record without a word. */
+/** Returns the path of a `$roles` that is not the list of `$in` or `$nin`: it would select no record. */
 function misplacedRoles (value: unknown, path: string): string | undefined {
   if (value === ROLES) return /\.\$n?in$/.test(path) ? undefined : path
   if (typeof value !== 'object' || value === null) return undefined

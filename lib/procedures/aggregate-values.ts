@@ -5,8 +5,8 @@ import { NoexServerError } from '../protocol/errors.js'
 const SCALE = 2 ** -64
 
 /**
- * Makes one number of the values, of which only finite numbers count; the minimum or maximum of none is
- * `undefined`.
+ * Aggregates the finite numbers among the values; `count` counts all values. The minimum or maximum of no
+ * number is `undefined`.
  * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
  */
 export function aggregateValues (fn: AggregateFunction, values: readonly unknown[]): number | undefined {

@@ -1,12 +1,12 @@
 import { aggregateValues, isFiniteNumber, mean } from './aggregate-values.js'
 
-/** What can be made of an array. */
+/** The functions of `aggregate` steps. */
 export const aggregates = ['sum', 'avg', 'min', 'max', 'count'] as const
 export type Aggregate = typeof aggregates[number]
 
 /**
- * Makes one number of the items. Of each the own member `field` counts when it is a number; an average is
- * over all items, those without a number included. Nothing to go by makes 0.
+ * Aggregates the numbers in the own member `field` of the items. An average is over all items, those without
+ * a number included. The result of no number is 0.
  * @throws `VALIDATION_ERROR` when the sum is beyond what a number holds
  */
 export function aggregate (items: readonly unknown[], op: Aggregate, field: string): number {
@@ -15,7 +15,7 @@ export function aggregate (items: readonly unknown[], op: Aggregate, field: stri
   return op === 'avg' ? mean(values.filter(isFiniteNumber), items.length) : aggregateValues(op, values) ?? 0
 }
 
-/** An own member of an object; `undefined` when there is none. */
+/** Returns an own member of a value of any type; `undefined` where there is none. */
 export function memberOf (value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
     ? (value as Record<string, unknown>)[name]

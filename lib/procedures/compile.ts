@@ -7,10 +7,10 @@ import { compileTemplate, type Place, type Template } from './template.js'
 import { transform } from './transform.js'
 import { invalid } from '../protocol/errors.js'
 
-/** About how many characters of JSON what is made for one step may have. */
+/** Approximate bound of the JSON characters that the templates of one step may produce. */
 const MAX_VALUE_CHARS = 1_048_576
 
-/** Makes the steps of a definition, which has been checked, ready to run. */
+/** Compiles the steps of a definition that has been checked. */
 export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 'steps' | 'buckets'> {
   const buckets: Array<{ path: string, bucket: string }> = []
   const compileAll = (list: readonly ProcedureStep[], path: string): Step[] =>
@@ -19,7 +19,7 @@ export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 
   function compileStep (step: ProcedureStep, path: string): Step {
     if ('bucket' in step) buckets.push({ path: `${path}.bucket`, bucket: step.bucket })
     switch (step.action) {
-      case 'aggregate': return { kind: 'compute', path, as: step.as, compute: ({ results }) => aggregate(arrayIn(results, step.source), step.op, step.field ?? '') }
+      case 'aggregate': return { kind: 'compute', path, as: step.as, compute: compileAggregate(step) }
       case 'compute': return { kind: 'compute', path, as: step.as, compute: compileComputation(step) }
       case 'transform': return { kind: 'compute', path, as: step.as, compute: compileTransform(step) }
       case 'if': return {
@@ -30,14 +30,17 @@ export function compileSteps (steps: readonly ProcedureStep[]): Pick<Procedure, 
         otherwise: step.else === undefined ? [] : compileAll(step.else, `${path}.else`)
       }
       case 'return': return { kind: 'return', path, value: compileTemplate(step.value, 'data', 'value') }
-      default: return { kind: 'request', path, operation: step.action, fields: compileFields(step), as: 'as' in step ? step.as : undefined }
+      default: {
+        const as = 'as' in step ? step.as : undefined
+        return { kind: 'request', path, operation: step.action, fields: compileFields(step), as }
+      }
     }
   }
 
   return { steps: compileAll(steps, 'steps'), buckets }
 }
 
-/** Where the members of a request stand. */
+/** The place of each member of a request that is a template. */
 const places: ReadonlyMap<string, Place> = new Map(Object.entries({
   key: 'data',
   data: 'data',
@@ -52,7 +55,9 @@ const places: ReadonlyMap<string, Place> = new Map(Object.entries({
 /** Members of a request that are no templates. */
 const literals = ['bucket', 'field'] as const
 
-/** What leads to nothing is left out, so that the request is refused as if a client had sent it without. */
+/**
+ * Compiles the fields of a request. A placeholder without a value omits its field, which validation refuses.
+ */
 function compileFields (step: ProcedureStep): Fields {
   const templates: Array<readonly [string, Template]> = []
   const members = Object.entries(step)
@@ -75,7 +80,13 @@ function compileFields (step: ProcedureStep): Fields {
 type TransformStep = Extract<ProcedureStep, { action: 'transform' }>
 type Compute = Extract<Step, { kind: 'compute' }>['compute']
 
-/** Names of members are no templates. */
+type AggregateStep = Extract<ProcedureStep, { action: 'aggregate' }>
+
+function compileAggregate ({ source, op, field = '' }: AggregateStep): Compute {
+  return ({ results }) => aggregate(arrayIn(results, source), op, field)
+}
+
+/** Compiles a `transform` step; the member names of `pick` and `pluck` are no templates. */
 function compileTransform ({ source, operation, args }: TransformStep): Compute {
   const template =
     operation === 'pick' || operation === 'pluck' ? undefined : compileTemplate(args, 'data', 'args')
@@ -90,7 +101,7 @@ function compileTransform ({ source, operation, args }: TransformStep): Compute 
 
 function compileComputation ({ op, left, right }: Extract<ProcedureStep, { action: 'compute' }>): Compute {
   const [first, second] = [compileTemplate(left, 'data', 'left'), compileTemplate(right, 'data', 'right')]
-  // A placeholder that leads to nothing is not the same as no second number at all.
+  // A placeholder without a value is refused, an absent second number is not.
   const hasSecond = right !== undefined
   const otherOf: Compute = (variables, sizeBudget) =>
     hasSecond ? (second(variables, sizeBudget) ?? null) : undefined

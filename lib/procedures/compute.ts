@@ -1,11 +1,11 @@
 import { invalid } from '../protocol/errors.js'
-import { add, checkExact, checkFinite } from '../util/arithmetic.js'
+import { add, checkExact, checkFinite } from '../store/arithmetic.js'
 
 /** The operations of `compute` steps. */
 export const computations = ['add', 'subtract', 'multiply', 'divide', 'min', 'max', 'round'] as const
 export type Computation = typeof computations[number]
 
-/** Decimal digits that `round` can keep; a number has no more. */
+/** The most decimal digits that `round` can keep: a number has no more. */
 const MAX_DIGITS = 15
 
 /**
@@ -32,11 +32,11 @@ export function compute (op: Computation, left: unknown, right: unknown): number
 /** Rounds half away from zero, by the decimal digits that JSON shows: 1.005 to two digits is 1.01. */
 function round (value: number, digits: number): number {
   const scaled = Math.round(shifted(Math.abs(value), digits))
-  // Numbers so large have no digits to lose.
+  // A larger number has no decimal digits.
   return Number.isSafeInteger(scaled) ? Math.sign(value) * shifted(scaled, -digits) + 0 : value
 }
 
-/** Moves the decimal point, without the error that a multiplication would have. */
+/** Moves the decimal point, without the rounding error of a multiplication. */
 function shifted (value: number, digits: number): number {
   const [mantissa, exponent = '0'] = String(value).split('e') as [string, string?]
   return Number(`${mantissa}e${Number(exponent) + digits}`)

@@ -3,7 +3,7 @@ import type { Condition } from './procedure.js'
 import { compileTemplate } from './template.js'
 import { SizeBudget } from './size-budget.js'
 
-/** What `if` steps can ask. */
+/** The operators of `if` steps. */
 export const operators = [
   'eq',
   'neq',
@@ -15,10 +15,7 @@ export const operators = [
   'not_exists'
 ] as const satisfies ReadonlyArray<Condition['operator']>
 
-/**
- * Makes a test of a condition that has been checked. `maxChars`: of the JSON of the value that is compared
- * with.
- */
+/** Compiles a condition that has been checked. `maxChars` bounds the JSON of the value compared with. */
 export function compileCondition (
   { ref, operator, value }: Condition,
   path: string,
@@ -31,10 +28,7 @@ export function compileCondition (
   return variables => compare(reference(variables), operator, other(variables, new SizeBudget(maxChars)))
 }
 
-/**
- * Equality is strict. What has no order of its own, objects and arrays, comes neither before nor after
- * anything.
- */
+/** Compares two values: equality is strict; objects and arrays come neither before nor after anything. */
 function compare (left: unknown, operator: Condition['operator'], right: unknown): boolean {
   if (operator === 'eq') return left === right
   if (operator === 'neq') return left !== right
@@ -47,7 +41,7 @@ function compare (left: unknown, operator: Condition['operator'], right: unknown
   }
 }
 
-/** Others are compared as JavaScript does it: a text that is a number counts as one beside a number. */
+/** Whether a value is ordered. Such values are compared as in JavaScript: `'2'` beside a number is 2. */
 function hasOrder (value: unknown): value is number {
   return typeof value !== 'object' || value === null
 }

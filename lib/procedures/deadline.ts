@@ -1,13 +1,13 @@
 import type { Clock } from '../util/clock.js'
 import { NoexServerError } from '../protocol/errors.js'
 
-/** The time that one call has. */
+/** The time limit of one call. */
 export class Deadline {
   readonly #limitMs: number
   readonly #clock: Clock
   readonly #at: number
 
-  /** Begins to count. */
+  /** Starts the time. */
   constructor (limitMs: number, clock: Clock) {
     this.#limitMs = limitMs
     this.#clock = clock
@@ -20,8 +20,8 @@ export class Deadline {
   }
 
   /**
-   * Waits for `work`, but no longer than there is time: what becomes of it afterwards does not count.
-   * @throws `INTERNAL_ERROR`, as `explain` makes it
+   * Waits for `work` until the time is over; its outcome is ignored then.
+   * @throws `INTERNAL_ERROR`, converted by `explain`
    */
   async race<T> (work: Promise<T>, explain: (error: Error) => Error = error => error): Promise<T> {
     let cancel!: () => void

@@ -15,14 +15,12 @@ const MAX_DESCRIPTION_CHARS = 4_096
 /** Longest time that a call may take, in milliseconds. */
 export const MAX_TIMEOUT_MS = 3_600_000
 
-/** What a definition turns out to be. */
+/** The result of a check: the compiled procedure, or the issues of the definition. */
 export type Checked =
   | { readonly procedure: Procedure, readonly issues?: undefined }
   | { readonly procedure?: undefined, readonly issues: readonly Issue[] }
 
-/**
- * Checks a definition, whatever it is, and makes it ready to run. PROTOCOL.md, "Procedures". Never throws.
- */
+/** Checks a value of any type as a definition, and compiles it. Never throws. PROTOCOL.md, "Procedures". */
 export function checkDefinition (value: unknown, limits: ProcedureLimits): Checked {
   const issues = new Issues()
   const definition = copyOf(value, issues)
@@ -62,7 +60,8 @@ export function checkDefinition (value: unknown, limits: ProcedureLimits): Check
 }
 
 /**
- * Does `checkDefinition`. @throws `VALIDATION_ERROR` with `{ issues }`, each a text that begins with the path
+ * Checks a definition and compiles it.
+ * @throws `VALIDATION_ERROR` with `{ issues }`, each a text that begins with the path
  */
 export function requireDefinition (value: unknown, limits: ProcedureLimits): Procedure {
   const { procedure, issues } = checkDefinition(value, limits)
@@ -76,7 +75,7 @@ export function invalidDefinition (issues: readonly Issue[]): NoexServerError {
   return new NoexServerError('VALIDATION_ERROR', `The procedure is not valid: ${texts[0]}`, { issues: texts })
 }
 
-/** A definition as JSON has it, that nobody else can change; `undefined` when it is none. */
+/** Returns a deep copy of a definition, as JSON; `undefined` when it is not a JSON object. */
 function copyOf (value: unknown, issues: Issues): Readonly<Record<string, unknown>> | undefined {
   let copy: unknown
   try {
@@ -102,7 +101,7 @@ function copyOf (value: unknown, issues: Issues): Readonly<Record<string, unknow
 
 function checkFields (input: Readonly<Record<string, unknown>>, issues: Issues): void {
   for (const [name, field] of Object.entries(input)) {
-    if (issues.full) return
+    if (issues.isFull) return
     const path = `input.${name}`
     if (name === '' || name.length > MAX_NAME_CHARS) {
       issues.add(path, `must have a name of 1 to ${MAX_NAME_CHARS} characters`)

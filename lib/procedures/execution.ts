@@ -1,5 +1,6 @@
 import { readTicks } from '../util/clock.js'
-import { NoexServerError, placedError, toReplyError } from '../protocol/errors.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { placedError, toReplyError } from '../store/store-errors.js'
 import type { Log } from '../util/log.js'
 import { runOperation } from '../operations/run-operation.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
@@ -10,16 +11,16 @@ import { SizeBudget } from './size-budget.js'
 import { contextOf, DirectRequests, type Call, type StepRequests } from './step-requests.js'
 import { inTransaction, type TransactionRequests } from './transaction-requests.js'
 
-/** About how many characters of JSON all results of one call may have together. */
+/** Approximate bound of the JSON characters of all results of one call. */
 const MAX_RESULTS_CHARS = 16_777_216
 
-/** Milliseconds that steps go on for although others wait: most procedures are done by then. */
+/** Milliseconds for which steps run without giving way to others: most procedures are done by then. */
 const SHORT_MS = 1
 
-/** A result whose name begins like this stays inside. */
+/** The first character of the names of results that are not sent to the client. */
 const INNER = '_'
 
-/** What a call answers. PROTOCOL.md, "Calling a procedure". */
+/** The answer to a call. PROTOCOL.md, "Calling a procedure". */
 export interface Outcome {
   readonly success: true
   /** The value of the `return` step that was reached. */
@@ -46,8 +47,8 @@ export async function execute (
     const running = run.start(procedure, call)
     return running === undefined ? run : running.then(() => run)
   })
-  // The rule engine is told of nothing that may be taken back.
-  if (requests.later.length > 0) await call.server.sharedStore.store.whenDurable()
+  // Nothing that may still be taken back goes to the rule engine.
+  if (requests.deferred.length > 0) await call.server.sharedStore.store.whenDurable()
   try {
     await finish(requests, call, procedure.name)
   } catch (error) {
@@ -56,10 +57,10 @@ export async function execute (
   return run.outcome
 }
 
-/** Tells the rule engine what it has to be told after the commit. */
+/** Runs the steps of the rule engine that were deferred until after the commit. */
 async function finish (requests: TransactionRequests, call: Call, name: string): Promise<void> {
   const { deadline } = call
-  for (const { path, operation, request, grant } of requests.later) {
+  for (const { path, operation, request, grant } of requests.deferred) {
     try {
       grant.assertStillAllowed()
       await deadline.race(runOperation(operation, request, contextOf(call, grant)))
@@ -73,9 +74,9 @@ async function finish (requests: TransactionRequests, call: Call, name: string):
 /** One run through the steps. */
 class Run {
   #name = ''
-  /** When the steps of this turn have begun, in milliseconds. */
+  /** The start of the present turn, in milliseconds of `readTicks`. */
   #since = readTicks()
-  /** Where the step stands that is running. */
+  /** The path of the step that is running. */
   #path = ''
   readonly #requests: StepRequests
   readonly #values: { readonly input: Variables['input'], readonly results: Map<string, unknown> }
@@ -98,10 +99,7 @@ class Run {
     }
   }
 
-  /**
-   * Runs the steps of the procedure until one returns, or the time is over. Returns `undefined` when all is
-   * done at once.
-   */
+  /** Runs the steps until one returns or the time is over. Returns `undefined` when all are done at once. */
   start (
     { name, steps }: Procedure,
     { deadline, assertStillAllowed }: Pick<Call, 'deadline' | 'assertStillAllowed'>
@@ -134,7 +132,7 @@ class Run {
   /** Returns `undefined` when the step, with those within it, is done at once. */
   #do (step: Step, assertStillAllowed: () => void): Promise<void> | undefined {
     this.#path = step.path
-    // Many steps must not hold up other clients, and the clock of the deadline with them.
+    // Many steps must not delay other clients, nor the timer of the deadline.
     if (readTicks() - this.#since < SHORT_MS || !isTurnOver()) return this.#doNow(step, assertStillAllowed)
     return nextTurn().then(() => {
       this.#since = readTicks()
@@ -191,13 +189,13 @@ class Run {
   }
 }
 
-/** Says which step has failed. What nobody may learn of keeps its cause for the log. */
+/** Returns the error with the path of the failed step; an internal error keeps its cause for the log. */
 function failureAt (path: string, error: unknown, procedure: string): Error {
   return placedError(path, error) ??
     new Error(`the step ${path} of procedure "${procedure}" has failed`, { cause: error })
 }
 
-/** Says that the transaction is committed although the call has failed. */
+/** Returns an error that says that the transaction is committed although the call has failed. */
 function appliedAlready (error: unknown, { name }: Procedure, log: Log): NoexServerError {
   const known = toReplyError(error)
   if (known === undefined) {

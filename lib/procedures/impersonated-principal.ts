@@ -1,15 +1,15 @@
 import type { Principal } from '../permissions/principal.js'
 import type { Session } from '../protocol/session.js'
 
-/** The rights that are used in place of the caller's. */
+/** The rights that replace those of the caller. */
 export interface Impersonation {
-  /** `undefined`: those of no user. */
+  /** `undefined` for the rights of no user. */
   readonly session: Session | undefined
-  /** Throws when the rights may not be used any more. */
+  /** @throws when the rights may not be used any more */
   readonly confirm: () => void
 }
 
-/** A principal with the rights of another user, as long as the client that called the procedure is there. */
+/** A principal with the rights of another user, open as long as the client that called the procedure. */
 export class ImpersonatedPrincipal implements Principal {
   readonly #caller: Principal
   readonly #impersonation: Impersonation

@@ -1,7 +1,7 @@
 import { NoexServerError } from '../protocol/errors.js'
 import type { InputField } from './procedure.js'
 
-/** Issues that are told of one input. */
+/** The number of issues that are reported for one input. */
 const MAX_ISSUES = 100
 
 /** The types that a member of the input can have. */
@@ -9,7 +9,7 @@ export const inputTypes = ['string', 'number', 'boolean', 'object', 'array'] as 
   InputField['type']
 >
 
-/** Whether a value is of that JSON type; `null` is of none. */
+/** Whether a value has that JSON type; `null` has none. */
 export function hasType (value: unknown, type: InputField['type']): boolean {
   if (Array.isArray(value)) return type === 'array'
   const kind: string = typeof value
@@ -17,8 +17,8 @@ export function hasType (value: unknown, type: InputField['type']): boolean {
 }
 
 /**
- * The input with which a procedure runs: absent members and those that are null have their defaults. Members
- * that are not declared are kept as they are.
+ * Returns the input with which a procedure runs: members that are absent or null get their defaults, members
+ * that are not declared are kept.
  * @throws `VALIDATION_ERROR` with `{ issues }`, one for each member that is wrong
  */
 export function checkInput (

@@ -1,13 +1,13 @@
-/** Issues that are collected of one definition; what is wrong beyond them shows when these are mended. */
+/** The number of issues that are collected for one definition; later ones are dropped. */
 const MAX_ISSUES = 100
 
-/** Something that is wrong with a definition; `path` is empty for the definition as a whole. */
+/** A problem of a definition; `path` is empty for the definition as a whole. */
 export interface Issue {
   readonly path: string
   readonly problem: string
 }
 
-/** What is wrong with a definition, as far as it has been looked at. */
+/** Collects the problems of a definition. */
 export class Issues {
   readonly #list: Issue[] = []
 
@@ -15,16 +15,16 @@ export class Issues {
     return this.#list
   }
 
-  get full (): boolean {
+  get isFull (): boolean {
     return this.#list.length >= MAX_ISSUES
   }
 
   add (path: string, problem: string): void {
-    if (!this.full) this.#list.push({ path, problem })
+    if (!this.isFull) this.#list.push({ path, problem })
   }
 }
 
-/** An issue in words, which begin with the path. */
+/** Returns the text of an issue, which begins with the path. */
 export function issueText ({ path, problem }: Issue): string {
   return path === '' ? problem : `${path}: ${problem}`
 }

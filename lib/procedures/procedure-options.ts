@@ -18,23 +18,23 @@ export interface ProcedureOptions {
    */
   maxSteps?: number | undefined
   /**
-   * How deep `if` steps may stand within each other.
+   * Levels of `if` steps within each other.
    * @default 5
    */
   maxConditionDepth?: number | undefined
   /**
-   * Milliseconds after which a call is given up where the procedure says nothing else.
+   * Milliseconds after which a call is stopped, unless the procedure has `timeoutMs`.
    * @default 30_000
    */
   defaultTimeoutMs?: number | undefined
   /**
-   * Procedures of the application. Clients can call them, and not change them.
+   * Procedures of the application. Clients can call them, but not change them.
    * @default []
    */
   definitions?: readonly ProcedureDefinition[] | undefined
 }
 
-/** The option `procedures`, checked; its definitions are ready to run. */
+/** The option `procedures`, checked; its definitions are compiled. */
 export interface ResolvedProcedures extends ProcedureLimits {
   readonly defaultTimeoutMs: number
   readonly definitions: readonly Procedure[]
@@ -42,7 +42,7 @@ export interface ResolvedProcedures extends ProcedureLimits {
 
 const defaults = { maxSteps: 100, maxConditionDepth: 5, defaultTimeoutMs: 30_000, definitions: [] }
 
-/** Above it, a definition would be too long or nested too deep for every other reason. */
+/** Upper bounds of the options: above them, other bounds refuse a definition first. */
 const MAX_STEPS = 10_000
 const MAX_CONDITION_DEPTH = 15
 

@@ -2,16 +2,16 @@ import type { Computation } from './compute.js'
 import type { SizeBudget } from './size-budget.js'
 import type { Variables } from './reference.js'
 
-/** What a declared member of the input must be. */
+/** The declaration of a member of the input. */
 export interface InputField {
   type: 'string' | 'number' | 'boolean' | 'object' | 'array'
   /** @default true */
   required?: boolean | undefined
-  /** What an absent member, or `null`, becomes. */
+  /** Replaces an absent member, or `null`. */
   default?: unknown
 }
 
-/** What an `if` step decides by: `ref` is a path without braces. */
+/** The condition of an `if` step; `ref` is a path without braces. */
 export interface Condition {
   ref: string
   operator: 'eq' | 'neq' | 'gt' | 'gte' | 'lt' | 'lte' | 'exists' | 'not_exists'
@@ -23,10 +23,10 @@ export type Operand = number | string
 
 type JsonObject = Readonly<Record<string, unknown>>
 
-/** The `_version` that the record must have, or a reference to it: one that leads to nothing is refused. */
+/** The `_version` that the record must have, or a reference to it; one without a value is refused. */
 type ExpectedVersion = number | string | undefined
 
-/** At most so many records, or a reference to the number. */
+/** The greatest number of records, or a reference to it. */
 type Limit = number | string | undefined
 
 /** One step of a procedure. PROTOCOL.md, "Steps". */
@@ -98,23 +98,24 @@ export interface ProcedureDefinition {
    */
   transaction?: boolean | undefined
   /**
-   * Milliseconds after which the call is given up; an hour at most.
+   * Milliseconds after which a call is stopped; an hour at most.
    * @default `procedures.defaultTimeoutMs`
    */
   timeoutMs?: number | undefined
   /**
-   * Whose rights the steps have. The owner of one from the options is the application.
+   * The rights that the steps have: of the caller, or of the owner, which for a procedure of the options is
+   * the application.
    * @default 'caller'
    */
   runAs?: 'caller' | 'owner' | undefined
 }
 
-/** The fields of a request, made from what the procedure has so far. */
+/** Returns the fields of a request, with the values of the variables so far. */
 export type Fields = (variables: Variables) => Readonly<Record<string, unknown>>
 
-/** A step, ready to run. `path` tells where it stands in the definition. */
+/** A compiled step; `path` is its place in the definition. */
 export type Step =
-  /** Does what a request of the client would; the result is kept as `as`, if at all. */
+  /** Runs an operation, as a request would; the result is kept under the name `as`, if given. */
   | {
     readonly kind: 'request'
     readonly path: string
@@ -122,7 +123,7 @@ export type Step =
     readonly fields: Fields
     readonly as: string | undefined
   }
-  /** Makes something new of the results. */
+  /** Computes a value from the variables. */
   | {
     readonly kind: 'compute'
     readonly path: string
@@ -142,16 +143,16 @@ export type Step =
     readonly value: (variables: Variables, sizeBudget: SizeBudget) => unknown
   }
 
-/** A procedure, ready to run. */
+/** A compiled procedure. */
 export interface Procedure {
-  /** As it was given; nobody changes it. */
+  /** The definition, which is never changed. */
   readonly definition: ProcedureDefinition
   readonly name: string
   readonly steps: readonly Step[]
-  /** Steps in all, those within others included. */
+  /** The number of all steps, those within others included. */
   readonly stepCount: number
-  /** How deep `if` steps stand within each other. */
+  /** Levels of `if` steps within each other. */
   readonly depth: number
-  /** The buckets that the steps name, and where. */
+  /** The buckets that the steps name, with their places. */
   readonly buckets: ReadonlyArray<{ readonly path: string, readonly bucket: string }>
 }

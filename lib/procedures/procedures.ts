@@ -17,15 +17,15 @@ import { ProcedureRegistry, type Registered } from './registry.js'
 import type { Call } from './step-requests.js'
 import { authorOfUpdate, forgetLostProcedures, rightsFor, runsAsOwner, takeOwnership } from './rights.js'
 
-/** Where procedures run. */
+/** The parts of the service that procedures work with. */
 export interface ProceduresEnvironment {
   readonly log: Log
   readonly identity: Identity | undefined
-  /** The table of operations: what steps can do. */
+  /** All operations by name, which steps run. */
   readonly operations: ReadonlyMap<string, Operation>
 }
 
-/** Stored procedures, as one service offers them. PROTOCOL.md, "Procedures". */
+/** The procedures of one service. PROTOCOL.md, "Procedures". */
 export class Procedures implements ProcedureService {
   readonly #registry: ProcedureRegistry
   readonly #sharedStore: SharedStore
@@ -45,7 +45,7 @@ export class Procedures implements ProcedureService {
   }
 
   /**
-   * Loads what the store has and adds the procedures of the options. Rejects when that fails, and leaves
+   * Loads the procedures of the store and adds those of the options. Rejects when that fails, and leaves
    * nothing behind.
    */
   static async open (
@@ -78,7 +78,7 @@ export class Procedures implements ProcedureService {
     }
   }
 
-  /** Ends what `open` has begun; what clients have registered stays in the store. */
+  /** Removes the procedures of the options; those of clients stay in the store. */
   async close (): Promise<void> {
     this.#registry.unpin(this.#options.definitions)
     await this.#registry.close()
@@ -96,11 +96,6 @@ export class Procedures implements ProcedureService {
       ({ name, ...(description !== undefined && { description }), stepsCount: steps.length }))
   }
 
-  /**
-   * Registers a procedure; whoever does so owns it. Returns its name.
-   * @throws `VALIDATION_ERROR` with `{ issues }`, `FORBIDDEN` for a step on a system bucket,
-   * `ALREADY_EXISTS`, `RATE_LIMITED`
-   */
   async register (definition: unknown, grant: Grant): Promise<string> {
     const { identity } = this.#environment
     const procedure = this.#check(definition)
@@ -123,10 +118,6 @@ export class Procedures implements ProcedureService {
     return name
   }
 
-  /**
-   * Lays `updates` over a definition; the name stays.
-   * @throws `NOT_FOUND`, `VALIDATION_ERROR` with `{ issues }`, `FORBIDDEN`
-   */
   async update (name: string, updates: Readonly<Record<string, unknown>>, grant: Grant): Promise<void> {
     await this.#registry.exclusive(async () => {
       const registered = this.#changeable(name)
@@ -141,7 +132,6 @@ export class Procedures implements ProcedureService {
     })
   }
 
-  /** @throws `NOT_FOUND`, `FORBIDDEN` */
   async unregister (name: string, grant: Grant): Promise<void> {
     await this.#registry.exclusive(async () => {
       this.#changeable(name)
@@ -151,7 +141,6 @@ export class Procedures implements ProcedureService {
     })
   }
 
-  /** Runs a procedure. @throws `NOT_FOUND`, `VALIDATION_ERROR`, `FORBIDDEN`, and what its steps fail with */
   async call (
     name: string, input: Readonly<Record<string, unknown>>, { server, client, grant }: OperationContext
   ): Promise<Outcome> {
@@ -220,7 +209,7 @@ export class Procedures implements ProcedureService {
   }
 }
 
-/** What may be absent may be `null` too: an update takes it away like that. */
+/** Removes optional members that are `null`: an update removes a member that way. */
 function withoutNulls (definition: unknown): unknown {
   if (typeof definition !== 'object' || definition === null || Array.isArray(definition)) return definition
   return Object.fromEntries(
@@ -230,7 +219,7 @@ function withoutNulls (definition: unknown): unknown {
 
 const optional: ReadonlySet<string> = new Set(['description', 'input', 'transaction', 'timeoutMs', 'runAs'])
 
-/** The application takes a name over, with everything that a client had made of it. */
+/** Deletes the procedure of a client whose name a procedure of the options has. */
 async function replaceStored (
   registry: ProcedureRegistry,
   name: string,

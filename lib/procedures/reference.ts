@@ -1,15 +1,15 @@
-/** What a procedure has so far: its input, and the results that its steps have named. */
+/** The variables of a procedure: its input, and the named results of its steps so far. */
 export interface Variables {
   readonly input: Readonly<Record<string, unknown>>
   readonly results: ReadonlyMap<string, unknown>
 }
 
-/** Follows a path; `undefined` where it leads to nothing. */
+/** Returns the value at a path; `undefined` where there is none. */
 export type Reference = (variables: Variables) => unknown
 
 /**
- * Makes a reference of a path such as `order.items.0.sku`: its first part names a result, or `input`, and the
- * others are own members of objects and arrays. What every object inherits is not there.
+ * Compiles a path such as `order.items.0.sku`: its first part names a result or `input`, the others name own
+ * members of objects and arrays; inherited members do not count.
  */
 export function compileReference (path: string): Reference {
   const [first, ...steps] = path.split('.') as [string, ...string[]]
@@ -23,10 +23,10 @@ export function compileReference (path: string): Reference {
   }
 }
 
-/** A piece of a text: a path between braces, or what stands around it. */
+/** A piece of a text: a path between braces, or the text around it. */
 export type Piece = string | { readonly path: string }
 
-/** Takes a text apart at its placeholders `{{ path }}`, in time linear in its length. */
+/** Splits a text at its placeholders `{{ path }}`, in time linear in its length. */
 export function piecesOf (text: string): Piece[] {
   const pieces: Piece[] = []
   let done = 0

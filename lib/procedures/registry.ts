@@ -7,28 +7,27 @@ import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { causedBy, type Cause } from '../store/row-scope.js'
 import { SharedStore } from '../store/shared-store.js'
-import { defineOwnBucket } from '../store/own-buckets.js'
-import { PROCEDURES_BUCKET } from '../store/system-buckets.js'
+import { defineSystemBucket, PROCEDURES_BUCKET } from '../store/system-buckets.js'
 import { checkDefinition } from './definition.js'
 import { issueText } from './issues.js'
 import type { Procedure } from './procedure.js'
 import { isProcedureRecord, proceduresBucket } from './system-bucket.js'
 
-/** Procedures that clients may register in one store. */
+/** The number of procedures that clients may register in one store. */
 const MAX_PROCEDURES = 1_000
 
-/** Changes that may wait for their turn. */
+/** The number of changes that may wait. */
 const MAX_WAITING = 1_000
 
-/** What a refused change is told to wait, in milliseconds. */
+/** The `retryAfterMs` of a refused change. */
 const RETRY_AFTER_MS = 1_000
 
-/** A procedure under its name. */
+/** A registered procedure. */
 export interface Registered {
   readonly procedure: Procedure
-  /** The user who has written the steps; `undefined` where there were no accounts. */
+  /** The user who has written the steps; `undefined` without accounts. */
   readonly author: string | undefined
-  /** Given by the application in its options: no client changes it, and it is the application's own. */
+  /** Whether it is one of the options: no client can change it, and its owner is the application. */
   readonly isFixed: boolean
 }
 
@@ -36,13 +35,12 @@ interface Pinned extends Registered {
   users: number
 }
 
-/** What has been stored was within the limits of that time; whoever calls it looks at those of today. */
+/** Stored procedures were within the limits of their time; a call checks the present ones. */
 const noLimits = { maxSteps: Infinity, maxConditionDepth: Infinity }
 
 /**
- * The procedures of a store. Those that clients register are in a system bucket, whose commits they follow,
- * so that they live as long as the store does; those of the application are here as long as it serves the
- * store.
+ * The procedures of a store, shared by its services. Those of clients are in a system bucket, whose commits
+ * the registry follows; those of the options are here until `unpin`.
  */
 export class ProcedureRegistry {
   readonly #sharedStore: SharedStore
@@ -62,8 +60,8 @@ export class ProcedureRegistry {
   static readonly #shared = new WeakMap<NoexStore, ProcedureRegistry>()
 
   /**
-   * The registry of the store, loaded; each user calls `close` once when done. Rejects when the store does
-   * not take its bucket.
+   * Returns the loaded registry of the store, which each caller must `close` once. Rejects when the store
+   * refuses the bucket.
    */
   static async open (store: NoexStore, log: Log): Promise<ProcedureRegistry> {
     let registry = ProcedureRegistry.#shared.get(store)
@@ -83,7 +81,7 @@ export class ProcedureRegistry {
 
   async #enter (): Promise<void> {
     const { store } = this.#sharedStore
-    await defineOwnBucket(store, PROCEDURES_BUCKET, proceduresBucket)
+    await defineSystemBucket(store, PROCEDURES_BUCKET, proceduresBucket)
     if (this.#sharedStore.definition(PROCEDURES_BUCKET).key !== proceduresBucket.key) {
       throw new Error(`the store has a bucket ${PROCEDURES_BUCKET}, a name that the plugin needs for itself`)
     }
@@ -92,7 +90,7 @@ export class ProcedureRegistry {
     })
   }
 
-  /** Gives the registry back; the last one ends it. */
+  /** Releases the registry; the last call ends it. */
   async close (): Promise<void> {
     if (--this.#users > 0) return
     if (ProcedureRegistry.#shared.get(this.#sharedStore.store) === this) {
@@ -106,12 +104,12 @@ export class ProcedureRegistry {
     return this.#pinned.get(name) ?? this.#stored.get(name)
   }
 
-  /** Whether a client has registered it. */
+  /** Whether a client has registered a procedure of the name. */
   hasStored (name: string): boolean {
     return this.#stored.has(name)
   }
 
-  /** All procedures, the application's first. */
+  /** Returns all procedures, those of the options first. */
   all (): Registered[] {
     return [
       ...this.#pinned.values(),
@@ -120,8 +118,8 @@ export class ProcedureRegistry {
   }
 
   /**
-   * Adds procedures of the application until `unpin`. Throws where another instance on the store has another
-   * one of the name.
+   * Adds procedures of the options until `unpin`.
+   * @throws NoexOptionsError where another service on the store has a different one of the same name
    */
   pin (procedures: readonly Procedure[]): void {
     for (const { name, definition } of procedures) {
@@ -151,7 +149,7 @@ export class ProcedureRegistry {
   }
 
   /**
-   * Runs one change after the other, so that what a change has looked at still holds when it writes.
+   * Runs one change after the other, so that the checks of a change still hold when it writes.
    * @throws `RATE_LIMITED` when too many wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
@@ -164,8 +162,8 @@ export class ProcedureRegistry {
   }
 
   /**
-   * Keeps a new procedure. To be called inside `exclusive`, as what follows. @throws `RATE_LIMITED` when
-   * there are too many
+   * Stores a new procedure. Like the next methods to be called inside `exclusive`.
+   * @throws `RATE_LIMITED` when there are too many
    */
   async insert (procedure: Procedure, author: string | undefined, cause: Cause = {}): Promise<void> {
     const { name, definition } = procedure
@@ -175,7 +173,7 @@ export class ProcedureRegistry {
     await this.#bucket.insert({ name, definition, ...(author !== undefined && { author }) }, causedBy(cause))
   }
 
-  /** Puts another definition in the place of the one of that name. */
+  /** Replaces the definition of that name. */
   async replace (procedure: Procedure, author: string | undefined, cause: Cause = {}): Promise<void> {
     const { name, definition } = procedure
     await this.#bucket.update(name, { definition, author: author ?? null }, causedBy(cause))

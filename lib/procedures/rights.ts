@@ -17,9 +17,8 @@ export function runsAsOwner ({ definition }: Registered['procedure']): boolean {
 }
 
 /**
- * Returns the principal whose rights the steps of a procedure have, and the authorizer that decides about
- * them: those of the caller, or of the owner. The owner of a procedure of the application may do everything
- * but use system buckets.
+ * Returns the principal whose rights the steps of a procedure have, the caller or the owner, and the
+ * authorizer that decides. The owner of a procedure of the options may do everything but use system buckets.
  * @throws `FORBIDDEN` when the owner is gone, disabled, or not the author of the steps
  */
 export function rightsFor (
@@ -41,7 +40,7 @@ export function rightsFor (
   return { authorizer, principal: new ImpersonatedPrincipal(caller, impersonation) }
 }
 
-/** The owner as if it were logged in: its rights are those that it has at any moment. */
+/** Returns a session of the owner, whose roles are always the present ones. */
 function sessionOfOwner (registered: Registered, identity: Identity | undefined): Session {
   const { directory } = requireOwner(registered, identity)
   const userId = registered.author as string
@@ -49,11 +48,12 @@ function sessionOfOwner (registered: Registered, identity: Identity | undefined)
 }
 
 /**
- * Requires that the owner of a procedure has written it: a user who is made the owner has not thereby agreed
- * to its steps.
+ * Requires that the owner of a procedure is its author: a user who is made the owner has not agreed to its
+ * steps thereby. Returns the identity.
  * @throws `FORBIDDEN`
  */
-function requireOwner ({ procedure: { name }, author }: Registered, identity: Identity | undefined): Identity {
+function requireOwner (registered: Registered, identity: Identity | undefined): Identity {
+  const { procedure: { name }, author } = registered
   if (identity === undefined) {
     throw new NoexServerError('FORBIDDEN', 'The procedure runs as its owner, and there are no accounts')
   }
@@ -74,9 +74,9 @@ function requireOwner ({ procedure: { name }, author }: Registered, identity: Id
 }
 
 /**
- * Who counts as the author of a changed procedure: whoever has written the steps. One that runs as its owner
- * may be changed by its owner, and by a superadmin, who speaks for the owner.
- * @throws `FORBIDDEN` for everybody else
+ * Returns the author of a changed procedure: the user who has written the steps. A procedure that runs as its
+ * owner may be changed by its owner, and by a superadmin on behalf of the owner.
+ * @throws `FORBIDDEN` for any other user
  */
 export function authorOfUpdate (
   before: Registered,
@@ -104,7 +104,7 @@ export function authorOfUpdate (
   return speaksForOwner && owner !== undefined ? owner : identity && session?.userId
 }
 
-/** Makes a user the owner of a procedure, in the place of whoever was that of one of the same name. */
+/** Makes a user the owner of a procedure, in place of the owner of an earlier one of the same name. */
 export async function takeOwnership (
   { directory }: Identity, name: string, userId: string, note: NoteOf | undefined
 ): Promise<void> {
@@ -118,7 +118,7 @@ export async function takeOwnership (
   })
 }
 
-/** Ends the ownership of procedures that are not there any more. */
+/** Deletes the ownership of procedures that no longer exist. */
 export async function forgetLostProcedures (
   { directory }: Identity,
   isThere: (name: string) => boolean

@@ -2,13 +2,11 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { Work } from '../store/work.js'
 
 /**
- * Nesting of values that procedures work with. Requests nest less; what an application stores may nest more.
+ * Levels of nesting that values of procedures may have; records that the application stores may have more.
  */
 const MAX_DEPTH = 64
 
-/**
- * About how many characters of JSON may still be made. It runs out while a value is built, not afterwards.
- */
+/** The approximate number of JSON characters that may still be produced; used up while a value is built. */
 export class SizeBudget {
   readonly #total: number
   #left: number
@@ -23,15 +21,15 @@ export class SizeBudget {
     return this.#left
   }
 
-  /** Uses up `chars`. Throws `VALIDATION_ERROR` when there are not so many left. */
+  /** Uses up `chars`. @throws `VALIDATION_ERROR` when fewer are left */
   take (chars: number): void {
     this.require(chars)
     this.#left -= chars
   }
 
   /**
-   * Uses up what the JSON of a value takes.
-   * @throws `VALIDATION_ERROR`, also for one that is nested too deep or no JSON
+   * Uses up the characters of the JSON of a value.
+   * @throws `VALIDATION_ERROR`, also for a value that is nested too deep or no JSON
    */
   takeValue (value: unknown, depth = 0): void {
     if (typeof value === 'string') {
@@ -50,7 +48,7 @@ export class SizeBudget {
     }
   }
 
-  /** Does `takeValue` in slices. */
+  /** Like `takeValue`, in slices. */
   async takeInSlices (value: unknown, work: Work): Promise<void> {
     if (!Array.isArray(value)) {
       this.takeValue(value)
@@ -63,7 +61,7 @@ export class SizeBudget {
     })
   }
 
-  /** @throws `VALIDATION_ERROR` when there are not so many left */
+  /** @throws `VALIDATION_ERROR` when fewer than `chars` are left */
   require (chars: number): void {
     if (chars > this.#left) {
       throw new NoexServerError(
@@ -88,7 +86,7 @@ export class SizeBudget {
   }
 }
 
-/** About how many characters the JSON of a value has. Throws `VALIDATION_ERROR` above `limit`. */
+/** Returns the approximate number of JSON characters of a value. @throws `VALIDATION_ERROR` above `limit` */
 export function jsonChars (value: unknown, limit: number): number {
   const sizeBudget = new SizeBudget(limit)
   sizeBudget.takeValue(value)

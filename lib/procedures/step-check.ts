@@ -7,11 +7,11 @@ import type { ProcedureStep } from './procedure.js'
 import { piecesOf } from './reference.js'
 import { transformations } from './transform.js'
 
-/** How much a procedure may be. */
+/** Bounds of a procedure. */
 export interface ProcedureLimits {
-  /** Steps in all, those within others included. */
+  /** The number of all steps, those within others included. */
   readonly maxSteps: number
-  /** How deep `if` steps may stand within each other. */
+  /** Levels of `if` steps within each other. */
   readonly maxConditionDepth: number
 }
 
@@ -20,7 +20,7 @@ const MAX_NAME_CHARS = 1_024
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Says what is wrong with a member, or `undefined`. */
+/** Returns the problem with the value of a member; `undefined` when valid. */
 type MemberCheck = (value: unknown) => string | undefined
 
 const isText: MemberCheck = value => {
@@ -40,10 +40,10 @@ const oneOf =
     value =>
       (names as readonly unknown[]).includes(value) ? undefined : `must be one of ${names.join(', ')}`
 
-/** What stands behind an optional member's name. */
+/** Marks the name of an optional member, at its end. */
 const OPTIONAL = '?'
 
-/** The members of each action, beside `action`. What holds other steps is checked apart. */
+/** The members of each action, beside `action`. Members that hold steps are checked apart. */
 const actions: ReadonlyMap<string, Readonly<Record<string, MemberCheck>>> = new Map(Object.entries({
   'store.get': { bucket: isText, key: isText, as: isText },
   'store.where': { bucket: isText, filter: isObject, 'limit?': isPositive, as: isText },
@@ -76,9 +76,9 @@ const conditionMembers = { ref: isText, operator: oneOf(operators), 'value?': is
 
 /** Checks the steps of one procedure and counts them. */
 export class StepCheck {
-  /** Steps in all. */
+  /** The number of steps so far. */
   count = 0
-  /** How deep `if` steps stand within each other. */
+  /** The deepest level of `if` steps so far. */
   depth = 0
   readonly #issues: Issues
   readonly #limits: ProcedureLimits
@@ -88,16 +88,13 @@ export class StepCheck {
     this.#limits = limits
   }
 
-  /**
-   * Looks at a list of steps and at those within them; `depth` is that of an `if` around them, 0 outside of
-   * all.
-   */
+  /** Checks a list of steps and those within them; `depth` is the level of the `if` around them, else 0. */
   steps (value: unknown, path: string, depth = 0): void {
     if (!Array.isArray(value) || value.length === 0) {
       this.#issues.add(path, 'must be a non-empty array of steps')
       return
     }
-    for (let index = 0; index < value.length && !this.#issues.full; index++) {
+    for (let index = 0; index < value.length && !this.#issues.isFull; index++) {
       this.#step(value[index], `${path}[${index}]`, depth)
     }
   }
@@ -158,10 +155,7 @@ export class StepCheck {
   }
 }
 
-/**
- * Checks that an object has the members that it must have, and no others; the name of one that may be absent
- * ends with `?`.
- */
+/** Checks that an object has these members and no others; the names of optional ones end with `?`. */
 export function checkMembers (
   value: Json,
   members: Readonly<Record<string, MemberCheck>>,
@@ -178,7 +172,7 @@ export function checkMembers (
     if (problem !== undefined) issues.add(at(name), problem)
   }
   for (const name of Object.keys(value)) {
-    if (issues.full) return
+    if (issues.isFull) return
     if (!known.has(name)) issues.add(at(name), `is unknown${didYouMean(nearestNames(name, known)[0])}`)
   }
 }
@@ -187,7 +181,7 @@ export function isJsonObject (value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Whether a value is one placeholder and nothing else, so that it can stand for an object. */
+/** Whether a value is one placeholder and nothing else. */
 function isReference (value: unknown): boolean {
   if (typeof value !== 'string') return false
   const pieces = piecesOf(value)

@@ -11,7 +11,7 @@ import type { Cause } from '../store/row-scope.js'
 import type { Work } from '../store/work.js'
 import type { Deadline } from './deadline.js'
 
-/** One call of a procedure, as its steps see it. `user` has called it; the rights may be those of another. */
+/** One call of a procedure, by `user`; the steps may have the rights of another user. */
 export interface Call extends Cause {
   readonly server: ServerContext
   readonly client: Client
@@ -20,30 +20,28 @@ export interface Call extends Cause {
   readonly authorizer: Authorizer
   readonly principal: Principal
   readonly deadline: Deadline
-  /** What all steps together take. */
+  /** Counts the work of all steps. */
   readonly work: Work
-  /** Records that one step may change, or all of a transaction. */
+  /** Records that one step may change, or all steps of a transaction together. */
   readonly maxChanges: number
-  /**
-   * @throws when the call must not go on: its time is over, or the client may not call the procedure any more
-   */
+  /** @throws when the time is over, or the client may not call the procedure any more */
   readonly assertStillAllowed: () => void
 }
 
-/** A request that a step makes, let in. */
+/** The request of a step, with its grant. */
 export interface StepRequest {
   readonly operation: Operation
   readonly request: RequestMessage
   readonly grant: Grant
 }
 
-/** Does what the steps of a procedure ask for. */
+/** Runs the requests of the steps of a procedure. */
 export interface StepRequests {
-  /** Returns the result of the operation, `undefined` as null, or resolves with it where that takes time. */
+  /** Returns the result of the operation, `undefined` as null, or a promise of it where that takes time. */
   readonly perform: (operation: string, fields: Readonly<Record<string, unknown>>, path: string) => unknown
 }
 
-/** Does each step as if the client had sent it as a request: with the same checks, one after the other. */
+/** Runs each step like a request of the client: with the same checks, one after the other. */
 export class DirectRequests implements StepRequests {
   readonly #call: Call
   readonly #read: Grant[] = []
@@ -59,20 +57,20 @@ export class DirectRequests implements StepRequests {
     return result ?? null
   }
 
-  /** @throws unless the client may still see everything that has been read for it */
+  /** @throws unless the principal may still read everything that has been read */
   ensureReadable (): void {
     for (const grant of this.#read) grant.assertStillAllowed()
   }
 }
 
-/** Returns the context in which a step runs that has been granted. */
+/** Returns the context in which a granted step runs. */
 export function contextOf ({ server, client }: Call, grant: Grant): OperationContext {
   return { server, client, grant }
 }
 
 /**
- * Authorizes a step as a request of its operation; that the call may go on was checked just before. `ask`
- * asks for another right than that to the request.
+ * Authorizes a step as a request of its operation; `ask` replaces the authorization of that request. The
+ * caller has checked that the call may go on.
  */
 export function authorizeStep (
   call: Call, name: string, fields: Readonly<Record<string, unknown>>, ask?: () => Grant
@@ -89,9 +87,7 @@ export function authorizeStep (
   return { operation, request, grant }
 }
 
-/**
- * The same grant, which asks for more before anything is written or told, and counts the work as the call's.
- */
+/** Returns a grant that also asserts that the call may go on, and counts the work of the call. */
 export function withCallChecks (grant: Grant, { assertStillAllowed, work, user, note }: Call): Grant {
   return {
     principal: grant.principal,

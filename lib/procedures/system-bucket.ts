@@ -19,7 +19,7 @@ export interface ProcedureRecord {
   readonly author?: string | null
 }
 
-/** Whether a record is what it should be: the application may have written anything. */
+/** Whether a record is valid: the application may have written any. */
 export function isProcedureRecord (record: unknown): record is ProcedureRecord {
   if (!isJsonObject(record)) return false
   const { name, definition, author } = record

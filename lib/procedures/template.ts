@@ -3,22 +3,22 @@ import { compileReference, piecesOf, type Reference, type Variables } from './re
 import type { SizeBudget } from './size-budget.js'
 
 /**
- * Fills in the placeholders of a value. What it makes uses up `room`.
- * @throws `VALIDATION_ERROR` when there is not enough, or a reference stands for what may not be there
+ * Fills in the placeholders of a value; the result uses up `sizeBudget`.
+ * @throws `VALIDATION_ERROR` when that is exceeded, or the value of a placeholder is not allowed in its place
  */
 export type Template = (variables: Variables, sizeBudget: SizeBudget) => unknown
 
 /**
- * Where a template stands. In a filter, a reference stands for a text, a number, a boolean, null or an array
- * of them: an object would change what is asked for, as would the absence of a condition, so there what leads
- * to nothing is null.
+ * The place of a template. In a filter, the value of a placeholder must be a text, a number, a boolean, null
+ * or an array of them: an object would change the meaning of the filter. One without a value is null there,
+ * since an absent condition would change it too.
  */
 export type Place = 'data' | 'filter'
 
 /**
- * Makes a template of a value of a definition: placeholders are looked for in texts, also within objects and
- * arrays. A text that is one placeholder becomes the value itself, `undefined` where it leads to nothing; in
- * an object that member is left out then. `path` names the value in errors.
+ * Compiles a value of a definition, with placeholders in its texts, also within objects and arrays. A text
+ * that is one placeholder becomes the value itself, `undefined` where there is none, and then a member of an
+ * object is left out. `path` names the value in errors.
  */
 export function compileTemplate (value: unknown, place: Place, path: string): Template {
   if (typeof value === 'string') return compileText(value, place, path)
@@ -97,7 +97,7 @@ function plain (reference: Reference, what: string): Template {
   }
 }
 
-/** What stands in a text for a value. */
+/** Returns the text of a value within a text. */
 function textOf (value: unknown, sizeBudget: SizeBudget): string {
   if (value === undefined || value === null) return ''
   if (typeof value !== 'object') return taken(String(value), sizeBudget)

@@ -1,6 +1,7 @@
 import type { TransactionContext } from '@hamicek/noex-store'
 import type { Grant } from '../permissions/grant.js'
-import { NoexServerError, placedError } from '../protocol/errors.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { placedError } from '../store/store-errors.js'
 import { EntryWriters } from '../store/entry-writers.js'
 import { commitOptions, type RowScope } from '../store/row-scope.js'
 import { EntryFields } from '../store/entry-fields.js'
@@ -19,7 +20,7 @@ import {
 } from './step-requests.js'
 import { Turns } from './turns.js'
 
-/** What runs once the transaction is committed, and the step that it belongs to. */
+/** A step of the rule engine that runs once the transaction is committed. */
 interface DeferredStep extends StepRequest {
   readonly path: string
 }
@@ -29,22 +30,22 @@ type StepFields = Readonly<Record<string, unknown>>
 const STORE = 'store.'
 
 /**
- * Does the store steps of a procedure in one transaction. Each takes the right to a transaction on its bucket
- * and the right to its operation, as an entry of `store.transaction` does. Facts are read at once; what the
- * rule engine is told waits for the commit.
+ * Runs the store steps of a procedure in one transaction. Each needs the right to a transaction on its bucket
+ * and the right to its operation, as an entry of `store.transaction` does. Facts are read at once; other
+ * steps of the rule engine are deferred until after the commit.
  */
 export class TransactionRequests implements StepRequests {
   readonly #call: Call
   readonly #run: TransactionRun
   readonly #grants: Grant[] = []
-  /** With what store steps were let in, by operation and bucket: another such step needs no other right. */
+  /** The grants of store steps, by operation and bucket: further steps use the same. */
   readonly #storeGrants = new Map<string, Grant>()
   readonly #fields: EntryFields
   readonly #writers = new EntryWriters()
-  /** Where the store steps stand, in the order in which they have run. */
+  /** The paths of the store steps, in the order in which they have run. */
   readonly #paths: string[] = []
-  readonly #later: DeferredStep[] = []
-  /** That of the entry which is running. */
+  readonly #deferred: DeferredStep[] = []
+  /** The grant of the running entry. */
   #grant: Grant | undefined
 
   constructor (call: Call, tx: TransactionContext) {
@@ -59,17 +60,17 @@ export class TransactionRequests implements StepRequests {
     this.#run = new TransactionRun(call.server.sharedStore, tx, rowScope, this.#writers)
   }
 
-  /** What runs after the commit. */
-  get later (): readonly DeferredStep[] {
-    return this.#later
+  /** The steps that run after the commit. */
+  get deferred (): readonly DeferredStep[] {
+    return this.#deferred
   }
 
   perform (name: string, fields: StepFields, path: string): unknown {
-    return name.startsWith(STORE) ? this.#apply(name, fields, path) : this.#tell(name, fields, path)
+    return name.startsWith(STORE) ? this.#apply(name, fields, path) : this.#callEngine(name, fields, path)
   }
 
-  /** Asks the rule engine, or notes what it is to be told. */
-  async #tell (name: string, fields: StepFields, path: string): Promise<unknown> {
+  /** Reads from the rule engine, or defers the step. */
+  async #callEngine (name: string, fields: StepFields, path: string): Promise<unknown> {
     const { server } = this.#call
     const step = authorizeStep(this.#call, name, fields)
     this.#grants.push(step.grant)
@@ -77,11 +78,11 @@ export class TransactionRequests implements StepRequests {
       return await runOperation(step.operation, step.request, contextOf(this.#call, step.grant)) ?? null
     }
     requireEngine(server.rules)
-    this.#later.push({ ...step, path })
+    this.#deferred.push({ ...step, path })
     return null
   }
 
-  /** Returns the result at once, where there is nothing to wait for. */
+  /** Runs a store step. Returns the result at once, or a promise where it must wait. */
   #apply (name: string, fields: StepFields, path: string): unknown {
     const entry = { ...fields, op: name.slice(STORE.length) } as unknown as TransactionEntry
     const { grant } = authorizeStep(this.#call, name, fields, () => this.#right(entry))
@@ -101,7 +102,7 @@ export class TransactionRequests implements StepRequests {
     }
   }
 
-  /** Asks for the right to a transaction with this entry, or once more for the one that was given. */
+  /** Returns the grant of a transaction with this entry; asserts an earlier one again. */
   #right (entry: TransactionEntry): Grant {
     const key = `${entry.op} ${entry.bucket}`
     const known = this.#storeGrants.get(key)
@@ -117,43 +118,43 @@ export class TransactionRequests implements StepRequests {
     return grant
   }
 
-  /** Returns an error of the commit with the place of the step that is to blame, where that is known. */
+  /** Returns an error of the commit with the path of the step that caused it, where that is known. */
   placed (error: unknown): unknown {
     const { store } = this.#call.server.sharedStore
     const index = this.#writers.entryOf(error, bucket => store.getBucketSchema(bucket)?.key)
     return index === undefined ? error : placedError(this.#paths[index] as string, error)
   }
 
-  /** @throws unless the client may still do and see all that has been done for it */
+  /** @throws unless the principal may still do and see everything that the steps have done */
   assertStillAllowed (): void {
     this.#call.assertStillAllowed()
     for (const grant of this.#grants) grant.assertStillAllowed()
   }
 }
 
-/** The outcome of steps in one transaction. */
+/** The outcome of a committed transaction. */
 interface Committed<T> {
   readonly value: T
   readonly requests: TransactionRequests
 }
 
 /**
- * Runs `steps` in one transaction and returns what they return. Where other writers change what they have
- * read, they are run again: nothing has been written then, and the rule engine not told. They are given up
- * when the time is over, and nothing is written either; once the commit has begun, it is waited for. Resolves
- * when it is made: what is shown of it has to wait until it is durable.
+ * Runs `steps` in one transaction and returns their result. They run again where other writers change records
+ * that they have read: nothing has been written then, nor sent to the rule engine. When the time is over
+ * before the commit has begun, nothing is written. Resolves when the commit is made: the caller must not show
+ * it before it is durable.
  */
 export async function inTransaction<T> (
   call: Call, steps: (requests: TransactionRequests) => T | Promise<T>
 ): Promise<Committed<T>> {
   const { server: { sharedStore }, client, assertStillAllowed } = call
   return await writeFor(client, async () => await repeatConflicts(sharedStore, async committing => {
-    const entering = Turns.of(sharedStore).enter()
-    const leave = entering instanceof Promise ? await entering : entering
+    const beginning = Turns.of(sharedStore).begin()
+    const endTurn = beginning instanceof Promise ? await beginning : beginning
     let requests: TransactionRequests | undefined
-    // The step that commits is under way then: it is done before another transaction begins.
+    // The commit is under way then, and ends before another transaction begins.
     const beforeCommit = (): void => {
-      leave()
+      endTurn()
       committing()
       requests?.assertStillAllowed()
     }
@@ -168,12 +169,12 @@ export async function inTransaction<T> (
     } catch (error) {
       throw requests?.placed(error) ?? error
     } finally {
-      leave()
+      endTurn()
     }
   }, call.work))
 }
 
-/** Nothing should be written when the engine cannot be told of it. @throws `RULES_NOT_AVAILABLE` */
+/** Requires a running engine before anything is written. @throws `RULES_NOT_AVAILABLE` */
 function requireEngine (rules: Call['server']['rules']): void {
   if (rules === undefined) throw new NoexServerError('RULES_NOT_AVAILABLE', 'No rule engine is configured')
   rules.ensureRunning()

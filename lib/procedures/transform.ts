@@ -3,18 +3,18 @@ import { isPlainObject } from '../util/option-schema.js'
 import { memberOf } from './aggregate.js'
 import { jsonChars, type SizeBudget } from './size-budget.js'
 
-/** How one result can be made into another. */
+/** The operations of `transform` steps. */
 export const transformations = ['map', 'filter', 'pick', 'pluck'] as const
 export type Transformation = typeof transformations[number]
 
-/** Comparisons that one `filter` may take, and members that one `map` may set. */
+/** The number of comparisons of one `filter`, or of members that one `map` sets. */
 const MAX_WORK = 1_000_000
 
 /**
- * Makes a new value of `source`; what `map` adds must find place in `room`. `pluck`: the member `args` of
- * each item, null where there is none. `pick`: an object with the members that `args` names. `filter`: the
- * items whose members equal those of `args`. `map`: each object among the items with the members of `args`
- * laid over it.
+ * Returns a new value made from `source`; the members that `map` adds must not exceed `sizeBudget`. `pluck`:
+ * the member `args` of each item, null where there is none. `pick`: an object with the members that `args`
+ * names. `filter`: the items whose members equal those of `args`. `map`: the items, with the members of
+ * `args` added to each object.
  * @throws `VALIDATION_ERROR` when the source or the arguments are of another type, or it is too much work
  */
 export function transform (

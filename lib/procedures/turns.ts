@@ -2,20 +2,19 @@ import { nextTurn } from '../util/slice.js'
 import type { SharedStore } from '../store/shared-store.js'
 
 /**
- * Lets transactions of procedures run one after the other, so that they do not overtake each other: a single
- * one has hardly anything to wait for before it commits. One that waits for longer than a turn of the event
- * loop lets the next ones run. There is one for each store.
+ * Runs the transactions of procedures of one store one after the other, so that they do not conflict. A
+ * transaction that takes longer than a turn of the event loop lets the next ones begin.
  */
 export class Turns {
-  /** Ends the turn that has begun. */
-  #leave: (() => void) | undefined
-  /** Begin the turns of those who wait, first come first served. */
-  readonly #waiting: Array<(leave: () => void) => void> = []
+  /** Ends the present turn. */
+  #endTurn: (() => void) | undefined
+  /** Begin the waiting turns, in the order of their calls. */
+  readonly #waiting: Array<(end: () => void) => void> = []
   #isWatched = false
 
   static readonly #shared = new WeakMap<SharedStore, Turns>()
 
-  /** The turns of a store. */
+  /** Returns the turns of a store. */
   static of (sharedStore: SharedStore): Turns {
     let turns = Turns.#shared.get(sharedStore)
     if (turns === undefined) Turns.#shared.set(sharedStore, turns = new Turns())
@@ -23,36 +22,36 @@ export class Turns {
   }
 
   /**
-   * Begins a turn: at once, when there is none. Returns the function that ends it, as often as it is called,
-   * or resolves with it.
+   * Begins a turn, at once when there is none. Returns the function that ends it, which may be called
+   * repeatedly, or a promise of it.
    */
-  enter (): (() => void) | Promise<() => void> {
-    if (this.#leave === undefined) return this.#begin()
-    const entering = new Promise<() => void>(resolve => { this.#waiting.push(resolve) })
+  begin (): (() => void) | Promise<() => void> {
+    if (this.#endTurn === undefined) return this.#start()
+    const beginning = new Promise<() => void>(resolve => { this.#waiting.push(resolve) })
     if (!this.#isWatched) {
       this.#isWatched = true
       this.#watch().catch(() => {})
     }
-    return entering
+    return beginning
   }
 
-  #begin (): () => void {
-    const leave = (): void => {
-      if (this.#leave !== leave) return
-      this.#leave = undefined
+  #start (): () => void {
+    const end = (): void => {
+      if (this.#endTurn !== end) return
+      this.#endTurn = undefined
       const next = this.#waiting.shift()
-      if (next !== undefined) next(this.#begin())
+      if (next !== undefined) next(this.#start())
     }
-    this.#leave = leave
-    return leave
+    this.#endTurn = end
+    return end
   }
 
-  /** Ends a turn that has begun before the last turn of the event loop, for as long as others wait. */
+  /** While others wait, ends each turn that has begun before the last turn of the event loop. */
   async #watch (): Promise<void> {
     let seen: (() => void) | undefined
     while (this.#waiting.length > 0) {
-      if (this.#leave === seen) seen?.()
-      seen = this.#leave
+      if (this.#endTurn === seen) seen?.()
+      seen = this.#endTurn
       await nextTurn()
     }
     this.#isWatched = false

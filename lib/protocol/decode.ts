@@ -3,7 +3,7 @@ import { checkJson, MAX_JSON_DEPTH, withoutDepths } from './json-guard.js'
 import { withoutUnsafeIntegers } from './json-text.js'
 import type { RequestMessage } from './messages.js'
 
-/** What a text frame turned out to be. */
+/** The content of a text frame. */
 export type Decoded =
   | { readonly kind: 'pong' }
   | { readonly kind: 'request', readonly request: RequestMessage }
@@ -12,9 +12,9 @@ export type Decoded =
 const PONG: Decoded = { kind: 'pong' }
 
 /**
- * Reads one text frame. Never throws: what is wrong with the frame comes back as `malformed` with the
- * reply's id, which is 0 unless the frame is a request whose content is unacceptable.
- * PROTOCOL.md, "Messages": the checks run in the order given there.
+ * Decodes one text frame. Never throws: the error of a bad frame is returned as `malformed` with the id of
+ * the reply, which is 0 unless the frame is a request with unacceptable content. The checks run in the order
+ * of PROTOCOL.md, "Messages".
  */
 export function decode (text: string): Decoded {
   const shallow = withoutDepths(text, MAX_JSON_DEPTH)
@@ -46,13 +46,12 @@ export function decode (text: string): Decoded {
 }
 
 /**
- * Looks again at a request with something wrong in it, or with a large number: which of those are integers
- * only the text tells.
+ * Checks again a request with a problem or a large number: only the text shows which numbers are integers.
  */
 function decodeSuspect (text: string, request: RequestMessage): Decoded {
   const marked = withoutUnsafeIntegers(text)
   const exact = marked === text ? request : JSON.parse(marked) as RequestMessage
-  // It cannot be echoed, however it is written: the parsed one may be another.
+  // The parsed id may differ from the text, so it cannot be echoed.
   if (!isSafe(exact.id)) {
     return malformed('INVALID_REQUEST', `id: must be a number within ±${Number.MAX_SAFE_INTEGER}`)
   }

@@ -1,14 +1,13 @@
-import { plainAnswer } from '../application/plain-answer.js'
 import type { NoexServerError } from './errors.js'
 import type { NoticeMessage } from './messages.js'
 import { encodeInSlices, type MessageText } from './parts.js'
 
-/** JSON text that is already final: an operation returns it where encoding once serves many readers. */
+/** A reply that an operation has already encoded, for instance once for many receivers. */
 export class EncodedJson {
   readonly text: string
-  /** Called when the reply has been handed to the outbox: what must not overtake the reply starts here. */
+  /** Called when the reply is in the outbox. Pushes that must not overtake the reply begin here. */
   readonly sent: (() => void) | undefined
-  /** Called when an error is sent instead: takes back what the client never learns of. */
+  /** Called when an error is sent instead. Undoes the effects of which the client does not learn. */
   readonly unsent: (() => void) | undefined
 
   constructor (text: string, sent?: () => void, unsent?: () => void) {
@@ -18,12 +17,12 @@ export class EncodedJson {
   }
 }
 
-/** Encodes the `result` reply to request `id`. `undefined` is sent as `null`. */
+/** Encodes the `result` reply to request `id`; `undefined` as `null`. */
 export function encodeResult (id: number, data: unknown): string {
   return `${resultStart(id)}${encodeJson(data)}}`
 }
 
-/** Does the same in slices, for `data` that may be big. */
+/** Encodes like `encodeResult`, and yields to other work in between: for `data` that may be big. */
 export async function encodeBigResult (id: number, data: unknown): Promise<MessageText> {
   return await encodeInSlices(resultStart(id), data, '}')
 }
@@ -32,9 +31,9 @@ function resultStart (id: number): string {
   return `{"id":${JSON.stringify(id)},"type":"result","data":`
 }
 
-/** Encodes the `error` reply to request `id`. `details` is left out when `undefined`. */
+/** Encodes the `error` reply to request `id`. `details` is omitted when `undefined`. */
 export function encodeError (id: number, error: NoexServerError, exposeDetails: boolean): string {
-  // retryAfterMs gives nothing away and clients need it, so hiding details spares it.
+  // retryAfterMs reveals no data, and clients need it.
   const details = exposeDetails || error.code === 'RATE_LIMITED' ? error.details : undefined
   return JSON.stringify({ id, type: 'error', code: error.code, message: error.message, details })
 }
@@ -46,28 +45,17 @@ export function encodeNotice (message: NoticeMessage): string {
 
 /** Encodes a push of a live query; `data` is the JSON of the complete new result. */
 export function encodePush (subscriptionId: string, data: string): string {
-  return `{"type":"push","channel":"subscription","subscriptionId":${JSON.stringify(subscriptionId)},"data":${data}}`
+  const id = JSON.stringify(subscriptionId)
+  return `{"type":"push","channel":"subscription","subscriptionId":${id},"data":${data}}`
 }
 
 /** Encodes a push of a rule event; `event` is its JSON. */
 export function encodeEventPush (subscriptionId: string, topic: string, event: string): string {
-  return `{"type":"push","channel":"event","subscriptionId":${JSON.stringify(subscriptionId)},"data":{"topic":${JSON.stringify(topic)},"event":${event}}}`
+  const data = `{"topic":${JSON.stringify(topic)},"event":${event}}`
+  return `{"type":"push","channel":"event","subscriptionId":${JSON.stringify(subscriptionId)},"data":${data}}`
 }
 
-const eventTexts = new WeakMap<object, string>()
-
-/** Encodes a rule event: once for those who hear it and its sender. Throws on what JSON cannot hold. */
-export function encodeEvent (event: object): string {
-  let text = eventTexts.get(event)
-  if (text === undefined) {
-    text = JSON.stringify(plainAnswer('the rule engine', event)) as string | undefined
-    if (text === undefined) throw new TypeError('the event is no JSON')
-    eventTexts.set(event, text)
-  }
-  return text
-}
-
-/** Encodes a value, `undefined` as `null`. Throws a TypeError on what JSON cannot hold. */
+/** Encodes a value; `undefined` as `null`. @throws {TypeError} for values that JSON cannot hold */
 export function encodeJson (data: unknown): string {
   return data instanceof EncodedJson ? data.text : JSON.stringify(data) ?? 'null'
 }
@@ -75,8 +63,8 @@ export function encodeJson (data: unknown): string {
 const recordTexts = new WeakMap<object, string>()
 
 /**
- * Encodes a query result. A record of the store is never changed, only replaced, so its text is kept
- * for as long as the record lives: a list of which one row changed costs one encoding.
+ * Encodes a query result. A record of the store is never changed, only replaced, so its text is cached as
+ * long as the record exists: when one row of a list changes, one record is encoded.
  */
 export function encodeQueryResult (result: unknown): string {
   if (!Array.isArray(result)) return isRecord(result) ? recordText(result) : encodeJson(result)
@@ -89,10 +77,7 @@ export function encodeQueryResult (result: unknown): string {
   return text + ']'
 }
 
-/**
- * Only what carries the store's own metadata is taken for a record: a query may return objects of its own and
- * change them.
- */
+/** Returns whether a value has the metadata of a record: other objects of a query's result may change. */
 function isRecord (value: unknown): value is object {
   return typeof value === 'object' && value !== null &&
     typeof (value as Record<string, unknown>)['_version'] === 'number' &&

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 
-/** A non-empty text. */
+/** A non-empty string. */
 export const Name = Type.String({ minLength: 1 })
 
 /** A JSON object. */
@@ -9,7 +9,7 @@ export const JsonObject = Type.Record(Type.String(), Type.Unknown())
 /** A JSON object; `null` counts as absent. */
 export const MaybeObject = Type.Optional(Type.Union([Type.Null(), JsonObject]))
 
-/** A primary key: anything but absent or `null`. */
+/** A primary key: any value but `null`. */
 export const Key = Type.Union([
   Type.String(),
   Type.Number(),
@@ -18,22 +18,19 @@ export const Key = Type.Union([
   Type.Array(Type.Unknown())
 ])
 
-/** The records of one `insertMany`. */
+/** The records of one `insertMany`: at most 10,000. */
 export const RecordBatch = Type.Array(JsonObject, { maxItems: 10_000 })
 
 /** An integer of at least 1. */
 export const PositiveInteger = Type.Integer({ minimum: 1 })
 
-/** At most so many records; `null` counts as absent. */
+/** The maximal number of records; `null` counts as absent. */
 export const MaybeLimit = Type.Optional(Type.Union([Type.Null(), PositiveInteger]))
 
-/**
- * The `_version` that a record must have to be changed. It may be absent, but not `null`: that would be a
- * slip.
- */
+/** The `_version` that a record must have to be changed; may be absent, but not `null`. */
 export const ExpectedVersion = Type.Optional(PositiveInteger)
 
-/** A count of something: an integer of at least 0. */
+/** An integer of at least 0. */
 export const Count = Type.Integer({ minimum: 0 })
 
 const aggregated = Type.Union([
@@ -41,11 +38,11 @@ const aggregated = Type.Union([
   Type.Object({ function: Type.Enum(['sum', 'avg', 'min', 'max']), field: Name })
 ])
 
-/** A field, or at most 16, to group by. */
+/** A field to group by, or at most 16. */
 export const GroupFields = Type.Union([Name, Type.Array(Name, { minItems: 1, maxItems: 16 })])
 
 /**
- * The fields of `store.groupBy`, also as an entry of a transaction. An aggregate other than count needs a
+ * The fields of `store.groupBy`, also as an entry of a transaction. Aggregates other than `count` need a
  * field.
  */
 export const GroupBy = Type.Object({

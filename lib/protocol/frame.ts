@@ -1,4 +1,4 @@
-/** The bits of a frame's first byte (RFC 6455, 5.2). */
+/** Bits of the first byte of a frame (RFC 6455, section 5.2). */
 const FINAL = 0x80
 const TEXT = 0x01
 const CONTINUATION = 0x00
@@ -6,15 +6,15 @@ const CONTINUATION = 0x00
 /** The first byte of an unfragmented text frame. */
 const FINAL_TEXT = FINAL | TEXT
 
-/** Bytes that the header of a frame with this payload takes: 2, 4 or 10. A server's frames carry no mask. */
+/** Returns the length of the header of a frame in bytes: 2, 4 or 10. Frames of a server have no mask. */
 export function headerBytes (payloadBytes: number): number {
   if (payloadBytes < 126) return 2
   return payloadBytes < 65_536 ? 4 : 10
 }
 
 /**
- * Writes the header of a frame at `offset`, of a whole text unless `first` says otherwise, and returns the
- * offset behind it.
+ * Writes the header of a frame at `offset`. `first` is its first byte, by default of an unfragmented text.
+ * Returns the offset after the header.
  */
 function writeHeader (target: Buffer, payloadBytes: number, offset: number, first = FINAL_TEXT): number {
   target[offset] = first
@@ -33,13 +33,13 @@ function writeHeader (target: Buffer, payloadBytes: number, offset: number, firs
   return offset + 10
 }
 
-/** Builds one text frame, ready to be written to any number of sockets. */
+/** Builds one text frame, which can be written to any number of sockets. */
 export function textFrame (text: string): Buffer {
   return frameOf(text, FINAL_TEXT)
 }
 
 /**
- * Builds the frame of one part of a text message; others come before or after it. A part ends at the end of a
+ * Builds the frame of one part of a text message that is sent in several frames. A part must not end within a
  * character.
  */
 export function fragment (
@@ -55,7 +55,7 @@ function frameOf (text: string, first: number): Buffer {
   return frame
 }
 
-/** Builds one buffer of several text frames, so that they leave in one write. */
+/** Builds one buffer of several text frames, to be sent in one write. */
 export function textFrames (texts: readonly string[]): Buffer {
   if (texts.length === 1) return textFrame(texts[0] as string)
   const sizes = texts.map(text => Buffer.byteLength(text))

@@ -1,15 +1,12 @@
 import { endOfString, QUOTE } from './json-text.js'
 
-/** Nesting that a frame may have, the message itself being level 1. */
+/** Maximal nesting of a frame; the message itself is level 1. */
 export const MAX_JSON_DEPTH = 32
 
-/** Characters of a member name that an error repeats. */
+/** Length limit of a property name in an error, in characters. */
 const MAX_NAME_CHARS = 64
 
-/**
- * Below this length even a frame of nothing but brackets is parsed in microseconds, so it is not scanned
- * first.
- */
+/** Shorter frames are not scanned first: even brackets alone are parsed in microseconds. */
 const SCAN_FROM_CHARS = 512
 
 const OPEN_BRACKET = 0x5b
@@ -18,9 +15,9 @@ const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
 /**
- * Returns JSON text without the content of what is nested deeper than `limit`, so that it can be parsed: the
- * time to parse grows with the depth, and a megabyte can hold half a million levels. Brackets at level
- * `limit` + 1 stay, empty, for `checkJson` to find. Text shorter than 512 characters is returned as it is.
+ * Returns JSON text without the content of levels deeper than `limit`, so that it can be parsed: the time to
+ * parse grows with the depth, and a megabyte can hold half a million levels. Empty brackets at level `limit`
+ * + 1 remain for `checkJson` to find. Text shorter than 512 characters is returned unchanged.
  */
 export function withoutDepths (text: string, limit: number): string {
   if (text.length < SCAN_FROM_CHARS) return text
@@ -44,15 +41,15 @@ export function withoutDepths (text: string, limit: number): string {
 }
 
 /**
- * Looks through a parsed value for what must not reach the store: keys that reach or hide a prototype,
- * numbers beyond ±`largest`, text that is no Unicode, and nesting deeper than 32 levels. Returns the first
- * problem in words that begin with its path, or `undefined`.
+ * Searches a parsed value for content that must not come into the store: keys that access or hide a
+ * prototype, numbers beyond ±`largest`, ill-formed Unicode, and nesting deeper than 32 levels. Returns the
+ * first problem as a message that begins with its path, or `undefined`.
  */
 export function checkJson (value: object, largest = Number.MAX_VALUE): string | undefined {
   return checkMembers(value, largest, 1)?.replace(/^(?:\.|: )/, '')
 }
 
-/** Returns the problem behind its path: nothing is built as long as there is none. */
+/** Returns the first problem after its path. No path is built where there is no problem. */
 function checkMembers (value: object, largest: number, depth: number): string | undefined {
   if (depth > MAX_JSON_DEPTH) return `: is nested deeper than ${MAX_JSON_DEPTH} levels`
   if (Array.isArray(value)) {
@@ -63,8 +60,7 @@ function checkMembers (value: object, largest: number, depth: number): string | 
     return undefined
   }
   for (const key in value) {
-    // An own toString makes the store throw where it turns the value into a text to compare, group or name
-    // it.
+    // An own toString would make the store throw where it converts the value to a string.
     if (key === '__proto__' || key === 'toString') return `.${key}: is not accepted as a member name`
     if (!key.isWellFormed()) return ': has a member name that is not well-formed Unicode'
     const item = (value as Record<string, unknown>)[key]
@@ -90,11 +86,9 @@ function checkValue (value: unknown, largest: number, depth: number): string | u
   return undefined
 }
 
-/** Says of a number that it is not one that arrives as it was sent. */
-export const UNSAFE_NUMBER = `must be an integer within ±${Number.MAX_SAFE_INTEGER} or another number ` +
+/** The problem of a number that parsing has changed. */
+const unsafeNumber = `: must be an integer within ±${Number.MAX_SAFE_INTEGER} or another number ` +
   'within ±1.8e308; send what is larger as a text'
-
-const unsafeNumber = `: ${UNSAFE_NUMBER}`
 
 function shown (name: string): string {
   return name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name

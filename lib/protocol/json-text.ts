@@ -4,13 +4,13 @@ const MINUS = 0x2d
 const DIGIT_0 = 0x30
 const DIGIT_9 = 0x39
 
-/** An integer of so many digits may be beyond those that a number holds exactly. */
+/** Integers of so many digits may be too large for a number to hold exactly. */
 const UNSAFE_DIGITS = /^-?\d{16,}$/
 
-/** The characters that a number of JSON is made of. */
+/** The characters of a JSON number. */
 const NUMBER = /[-+.\deE]+/y
 
-/** Returns the index of the quote that ends the string which starts at `start`, or the text's length. */
+/** Returns the index of the quote that ends the string which begins at `start`, or the length of the text. */
 export function endOfString (text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
   while (end !== -1) {
@@ -23,9 +23,8 @@ export function endOfString (text: string, start: number): number {
 }
 
 /**
- * Returns JSON text in which integers beyond ±9007199254740991 are infinite: parsing rounds them, so that
- * only the text tells them from numbers such as 1e300, which are what they seem to be. Without such integers,
- * the text is the same.
+ * Replaces integers beyond ±9007199254740991 in JSON text by infinity. Parsing would round them, and only the
+ * text distinguishes them from numbers such as 1e300, which are exact. Other text is returned unchanged.
  */
 export function withoutUnsafeIntegers (text: string): string {
   let kept = ''

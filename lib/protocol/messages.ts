@@ -3,7 +3,7 @@ import type { NoexErrorCode } from './errors.js'
 /** The protocol version that the welcome names. PROTOCOL.md, "Welcome". */
 export const PROTOCOL_VERSION = '1.0.0'
 
-/** Client → server. A request: `id` is echoed in its one reply, the rest depends on `type`. */
+/** Client → server. A request: `id` is repeated in its one reply, other properties depend on `type`. */
 export interface RequestMessage {
   readonly id: number
   readonly type: string
@@ -13,21 +13,18 @@ export interface RequestMessage {
 /** Client → server. Answers a ping; gets no reply. */
 export interface PongMessage {
   readonly type: 'pong'
-  /** That of the ping. */
+  /** The timestamp of the ping. */
   readonly timestamp: number
 }
 
-/** Server → client. The reply to a request that was carried out. */
+/** Server → client. The reply to a request that has succeeded. */
 export interface SuccessResponse {
   readonly id: number
   readonly type: 'result'
   readonly data: unknown
 }
 
-/**
- * Server → client. The reply to a request that was not, or not wholly, carried out; PROTOCOL.md, "Error
- * codes".
- */
+/** Server → client. The reply to a request that has failed, wholly or in part. PROTOCOL.md, "Error codes". */
 export interface ErrorResponse {
   readonly id: number
   readonly type: 'error'
@@ -63,14 +60,14 @@ export interface WelcomeMessage {
   readonly requiresAuth: boolean
 }
 
-/** Server → client. Asks for a pong; PROTOCOL.md, "Heartbeat". */
+/** Server → client. Asks for a pong. PROTOCOL.md, "Heartbeat". */
 export interface PingMessage {
   readonly type: 'ping'
   /** Epoch milliseconds. */
   readonly timestamp: number
 }
 
-/** Server → client. News about the connection itself; clients ignore events that they do not know. */
+/** Server → client. Informs about the connection itself; clients ignore events that they do not know. */
 export type SystemMessage =
   | {
     readonly type: 'system'
@@ -92,8 +89,8 @@ export type SystemMessage =
     readonly count: number
   }
 
-/** Why a subscription ended without being asked to. */
+/** The reason why the server has ended a subscription. */
 export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped' | 'forbidden' | 'failed'
 
-/** Server → client, sent without a request and not a push. */
+/** Server → client. A message that is neither a reply nor a push. */
 export type NoticeMessage = WelcomeMessage | PingMessage | SystemMessage

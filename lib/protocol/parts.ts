@@ -1,28 +1,28 @@
 import { constants } from 'node:buffer'
 import { isTurnOver, nextTurn } from '../util/slice.js'
 
-/** A message as it is sent: its text, or that of a big one in parts which follow each other. */
+/** The text of a message, or of a big one the consecutive parts. */
 export type MessageText = string | readonly string[]
 
-/** Characters of a part, about. */
+/** Length limit of a part in characters; the last part of a piece may be shorter. */
 export const PART_CHARS = 65_536
 
-/** A message that no text can hold is no message in parts either: its client could not read it. */
+/** Length limit of a message in parts, too: a client could not read a longer one as one text. */
 const MAX_CHARS = constants.MAX_STRING_LENGTH
 
-/** A list of so many values may be big. */
+/** Number of values from which on a list may be big. */
 const MANY = 4
 
-/** Levels of a reply that are looked through for such a list: records lie no deeper. */
+/** Number of levels of a reply that are searched for such a list: records are not deeper. */
 const MAX_DEPTH = 4
 
-/** Counts the characters of a message. */
+/** Returns the length of a message in characters. */
 export function charsOf (text: MessageText): number {
   if (typeof text === 'string') return text.length
   return text.reduce((sum, part) => sum + part.length, 0)
 }
 
-/** Cuts a text into parts, none of them within a character. */
+/** Cuts a text into parts, none of which ends within a character. */
 export function cut (text: string): string[] {
   const parts: string[] = []
   for (let start = 0; start < text.length;) {
@@ -38,10 +38,10 @@ function isHighSurrogate (code: number): boolean {
   return code >= 0xd800 && code < 0xdc00
 }
 
-/** Whether the JSON of a value may take long to make. */
+/** Returns whether the encoding of a value may take long. */
 export function mayBeBig (value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null || depth === MAX_DEPTH) return false
-  // A record of the store is made into JSON as a whole. Asked first: it is what most replies have.
+  // A record of the store is encoded as a whole. Checked first, since most replies have records.
   if ((value as Record<string, unknown>)['_version'] !== undefined) return false
   if (Array.isArray(value)) return value.length >= MANY || value.some(item => mayBeBig(item, depth + 1))
   if (!isPlain(value)) return false
@@ -49,7 +49,7 @@ export function mayBeBig (value: unknown, depth = 0): boolean {
   return false
 }
 
-/** What makes its JSON by itself is made into JSON as a whole. */
+/** Returns whether a value has no `toJSON` and no class. Other objects are encoded as a whole. */
 function isPlain (value: object): boolean {
   if ('toJSON' in value) return false
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -57,9 +57,9 @@ function isPlain (value: object): boolean {
 }
 
 /**
- * Makes the JSON of a value that may be big, between `before` and `after`, in slices: others have their turn
- * meanwhile. The text is that of `JSON.stringify`. Rejects with a TypeError for what JSON cannot hold, and
- * with a RangeError for what would be longer than a text can be.
+ * Encodes a value that may be big, between `before` and `after`, and yields to other work in between. The
+ * text is that of `JSON.stringify`. Rejects with a TypeError for values that JSON cannot hold, and with a
+ * RangeError for a text longer than a string can be.
  */
 export async function encodeInSlices (before: string, value: unknown, after: string): Promise<MessageText> {
   const encoding = new Encoding()

@@ -1,40 +1,40 @@
-/** Who presents a token. */
+/** The user of a token, as `auth.validate` returns it. */
 export interface AuthSession {
   /** 1 to 256 characters. */
   userId: string
   /** At most 100, of at most 256 characters each. */
   roles: readonly string[]
-  /** Kept for `permissions.check`, never sent. */
+  /** Passed to `permissions.check`, never sent. */
   metadata?: object | undefined
   /**
-   * Epoch milliseconds, at most ten years ahead; the session is good until then, this moment included.
-   * Absent: until the connection ends.
+   * The last moment of the session in epoch milliseconds, at most ten years ahead. Absent: until the
+   * connection ends.
    */
   expiresAt?: number | undefined
 }
 
-/** What `auth.validate` resolves with. In it `null` is as good as an absent member. */
+/** The result of `auth.validate`. `null` counts as an absent property. */
 export interface FoundSession extends Omit<AuthSession, 'metadata' | 'expiresAt'> {
   metadata?: object | null | undefined
   expiresAt?: number | null | undefined
 }
 
-/** Characters of a user id, at most. */
+/** Length limit of a user id, in characters. */
 export const MAX_USER_ID_CHARS = 256
 
-/** Roles of a session, and characters of each, at most. */
+/** Limit of the roles of a session, and of the characters of each. */
 export const MAX_ROLES = 100
 export const MAX_ROLE_CHARS = 256
 
-/** Whether a value may be the id of a user: a text of 1 to 256 characters, well-formed Unicode. */
+/** Returns whether a value can be a user id: well-formed Unicode of 1 to 256 characters. */
 export function isUserId (value: unknown): value is string {
   if (typeof value !== 'string' || value === '') return false
   return value.length <= MAX_USER_ID_CHARS && value.isWellFormed()
 }
 
-/** Whether a value may be the roles of a user: at most 100 texts of at most 256 characters, without holes. */
+/** Returns whether a value can be the roles of a user: at most 100 strings of at most 256 characters. */
 export function isRoles (value: unknown): value is string[] {
-  // A copy has `undefined` where the array has a hole, which `every` would leave out.
+  // `every` skips the holes of a sparse array; a copy has `undefined` there.
   return Array.isArray(value) && value.length <= MAX_ROLES && Array.from(value).every(isRole)
 }
 
@@ -42,56 +42,51 @@ function isRole (value: unknown): boolean {
   return typeof value === 'string' && value.length <= MAX_ROLE_CHARS && value.isWellFormed()
 }
 
-/** Somebody who is logged in, as everything behind the gate sees it. */
+/** A user that is logged in. */
 export interface Session {
   readonly userId: string
-  /** The roles that count now. */
+  /** The roles at this moment. */
   readonly roles: readonly string[]
   readonly metadata?: object | undefined
   /** Epoch milliseconds; `undefined`: until the connection ends. */
   readonly expiresAt?: number | undefined
-  /** Milliseconds for which it goes on after that, since clocks differ. */
+  /** Time for which the session continues after `expiresAt`, since clocks differ, in milliseconds. */
   readonly toleranceMs?: number
   /**
-   * `ended`: the client may log in again; `barred`: the user is gone or disabled, and the connection with it.
+   * `ended`: the client may log in again; `barred`: the user is deleted, disabled or revoked, and the
+   * connection is closed.
    */
   readonly state: 'live' | 'ended' | 'barred'
 }
 
-/** Where a client comes from, as far as whoever checks its credentials may know. */
+/** The origin of a client, as far as an authenticator may know it. */
 export interface Origin {
-  /** The client's address: what the limits, the log and the audit go by. */
+  /** The address of the client, by which limits, log and audit identify it. */
   readonly remoteAddress: string
   /** `null` for a plain HTTP request. */
   readonly connectionId: string | null
   /**
-   * Of the upgrade request. What a browser adds by itself, `cookie` and `authorization`, is among them only
-   * when `allowedOrigins` is set: else a page of any site could log in as whoever looks at it.
+   * The headers of the upgrade request. `cookie` and `authorization`, which a browser adds by itself, are
+   * included only when `allowedOrigins` is set: otherwise a page of any site could log in as its visitor.
    */
   readonly headers: RequestHeaders
 }
 
-/** The headers of a request by their lower-case names, as Node gives them. */
+/** The headers of a request by lower-case name, as Node returns them. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>
 
-/**
- * No credential is good for longer, in milliseconds: ten years. A moment further ahead is one in another
- * unit.
- */
+/** Limit of the lifetime of a session, in milliseconds: ten years. A later moment must be in another unit. */
 export const MAX_LIFETIME_MS = 3_653 * 86_400_000
 
-/**
- * The latest moment, in seconds, that is taken for one in seconds: the end of 2100. In milliseconds that is
- * February 1970.
- */
+/** The latest number that is taken for seconds: the end of 2100; in milliseconds, February 1970. */
 const MAX_SECONDS = 4_133_980_799
 
-/** The earliest: September 2001. */
+/** The earliest number that is taken for seconds: September 2001. */
 const MIN_SECONDS = 1_000_000_000
 
 /**
- * Tells what is wrong with a moment at which something ends, in epoch milliseconds; `undefined` when nothing
- * is. The past is not wrong.
+ * Returns the problem with a time of expiry in epoch milliseconds; `undefined` for a valid one, which may be
+ * in the past.
  */
 export function expiryProblem (value: unknown, now: number): string | undefined {
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a number of milliseconds'
@@ -102,14 +97,12 @@ export function expiryProblem (value: unknown, now: number): string | undefined 
   return undefined
 }
 
-/**
- * Returns the last moment at which a session counts, in epoch milliseconds; `undefined`: it does not run out.
- */
+/** Returns the last moment of a session in epoch milliseconds; `undefined` where it does not expire. */
 export function endOf ({ expiresAt, toleranceMs = 0 }: Session): number | undefined {
   return expiresAt === undefined ? undefined : expiresAt + toleranceMs
 }
 
-/** Whether a session has run out; the last moment still counts. */
+/** Returns whether a session has expired; at its last moment it has not. */
 export function isExpired (session: Session, now: number): boolean {
   const end = endOf(session)
   return end !== undefined && end < now

@@ -1,7 +1,7 @@
 import { NoexServerError, invalid } from './errors.js'
 import { didYouMean, nearestNames } from '../util/nearest.js'
 
-/** One thing that is wrong with a value, as a compiled TypeBox schema tells it. */
+/** A problem of a value, as a compiled TypeBox schema reports it. */
 interface SchemaProblem {
   readonly instancePath: string
   readonly schemaPath: string
@@ -10,7 +10,7 @@ interface SchemaProblem {
   readonly params: object
 }
 
-/** The part of a compiled TypeBox schema that tells what is wrong with a value. */
+/** The part of a compiled TypeBox schema that reports the problems of a value. */
 interface Explaining {
   /** The schema itself. */
   Type: () => object
@@ -20,8 +20,8 @@ interface Explaining {
 const MUST_BE_NULL = 'must be null'
 
 /**
- * Builds the refusal of a value that does not fit `schema`: it names the first wrong member, `path` standing
- * before it.
+ * Builds the refusal of a value that does not fit `schema`. It names the first wrong property by its path,
+ * which begins with `path`.
  */
 export function firstProblem (schema: Explaining, value: unknown, path = ''): NoexServerError {
   const problems = schema.Errors(value)
@@ -35,9 +35,9 @@ export function firstProblem (schema: Explaining, value: unknown, path = ''): No
   if (requiredProperties !== undefined) {
     return invalid(pathOf(path, [...steps, requiredProperties[0] as string]), 'is required')
   }
-  // What stands under additionalProperties: false is the schema that accepts nothing.
+  // additionalProperties: false counts as a schema that accepts no value.
   if (problem.keyword === 'boolean') {
-    const [nearest] = nearestNames(steps.at(-1) ?? '', membersAt(schema.Type(), problem.schemaPath))
+    const [nearest] = nearestNames(steps.at(-1) ?? '', propertiesAt(schema.Type(), problem.schemaPath))
     return invalid(pathOf(path, steps), `is unknown${didYouMean(nearest)}`)
   }
   return invalid(
@@ -46,7 +46,7 @@ export function firstProblem (schema: Explaining, value: unknown, path = ''): No
   )
 }
 
-/** Returns the first problem, or of what may be one thing or another, that of the thing which was meant. */
+/** Returns the first problem, or for a union the problem of the alternative that was probably meant. */
 function firstOf (problems: readonly SchemaProblem[]): SchemaProblem | undefined {
   const [first, ...others] = problems
   if (first?.message === MUST_BE_NULL) {
@@ -56,7 +56,7 @@ function firstOf (problems: readonly SchemaProblem[]): SchemaProblem | undefined
   return others.find(other => isMeant(other, first, problems)) ?? first
 }
 
-/** Whether the alternative of `other` takes the value of which `first` tells, and lacks a member. */
+/** Returns whether the alternative of `other` accepts the value of `first`, and lacks a property. */
 function isMeant (other: SchemaProblem, first: SchemaProblem, problems: readonly SchemaProblem[]): boolean {
   const { keyword, instancePath, schemaPath } = other
   return keyword === 'required' && /\/anyOf\/\d+$/.test(schemaPath) &&
@@ -64,12 +64,12 @@ function isMeant (other: SchemaProblem, first: SchemaProblem, problems: readonly
     !problems.some(problem => isChoice(problem) && problem.schemaPath.startsWith(`${schemaPath}/`))
 }
 
-/** Whether a value is none of those that are allowed. */
+/** Returns whether the problem is that a value is none of the allowed ones. */
 function isChoice ({ keyword }: SchemaProblem): boolean {
   return keyword === 'enum' || keyword === 'const'
 }
 
-/** All values that are allowed in the place of the problem, over all alternatives. */
+/** Returns all values that any alternative allows at the path of the problem. */
 function choices (problems: readonly SchemaProblem[], { instancePath }: SchemaProblem): string[] {
   const alternatives = problems.filter(problem => isChoice(problem) && problem.instancePath === instancePath)
   return alternatives.flatMap(({ params }) => {
@@ -83,8 +83,8 @@ interface Allowed {
   readonly allowedValue?: unknown
 }
 
-/** Returns the members of the object in a schema to which the keyword at `schemaPath` belongs. */
-function membersAt (schema: object, schemaPath: string): string[] {
+/** Returns the properties of the object schema to which the keyword at `schemaPath` belongs. */
+function propertiesAt (schema: object, schemaPath: string): string[] {
   let part: unknown = schema
   for (const step of schemaPath.split('/').slice(1, -1)) {
     part = (part as Readonly<Record<string, unknown>> | undefined)?.[step]

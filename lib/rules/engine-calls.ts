@@ -8,16 +8,16 @@ import { withTimeoutResult } from '../util/with-timeout.js'
 import { toRuleError } from './rule-errors.js'
 import type { RuleEngine } from './rule-engine.js'
 
-/** Bounds the calls, and logs those that have no answer. */
+/** The time limit of calls, and the log of late ones. */
 export interface EngineCallsOptions {
-  /** Milliseconds that the engine has to answer. */
+  /** Time limit of a call, in milliseconds. */
   readonly timeoutMs: number
   readonly clock: Clock
   readonly log: Log
 }
 
-/** A method that is called for clients. */
-export type EngineMethod = keyof typeof answers
+/** A method that clients can call. */
+type EngineMethod = keyof typeof answers
 
 type Arguments<Method extends EngineMethod> = Parameters<NonNullable<RuleEngine[Method]>>
 type Answer<Method extends EngineMethod> = Awaited<ReturnType<NonNullable<RuleEngine[Method]>>>
@@ -32,7 +32,7 @@ const fact: ExpectedAnswer = { is: isPlainObject, what: 'a fact' }
 const rule: ExpectedAnswer = { is: answer => isPlainObject(answer) && hasText(answer, 'id'), what: 'a rule' }
 const truth: ExpectedAnswer = { is: answer => typeof answer === 'boolean', what: 'true or false' }
 
-/** Says what each method answers: an engine of another package is not taken at its word. */
+/** The expected result of each method. An engine of another package is not trusted to return it. */
 const answers = {
   emit: event,
   emitCorrelated: event,
@@ -56,8 +56,8 @@ const answers = {
 } as const satisfies Partial<Record<keyof RuleEngine, ExpectedAnswer>>
 
 /**
- * Calls a rule engine of any origin: each call ends in time, with an answer of the right kind or with an
- * error. Methods that should answer at once may answer with a promise too.
+ * Calls a rule engine of any package: each call ends in time, with a result of the right kind or an error.
+ * Synchronous methods may return a promise, too.
  */
 export class EngineCalls {
   readonly #engine: RuleEngine
@@ -68,15 +68,15 @@ export class EngineCalls {
     this.#options = options
   }
 
-  /** Whether the engine has a method that it need not have. */
+  /** Returns whether the engine has an optional method. */
   has (method: EngineMethod): boolean {
     return typeof this.#engine[method] === 'function'
   }
 
   /**
-   * Calls a method and resolves with its answer.
-   * @throws `NoexServerError` for what clients may learn, `INTERNAL_ERROR` when there is no answer in time;
-   *   any other error names the method, for the log
+   * Calls a method and resolves with its result.
+   * @throws `NoexServerError` to reply with, `INTERNAL_ERROR` when there is no result in time; any other
+   * error names the method, and is to be logged
    */
   async call<Name extends EngineMethod> (method: Name, ...args: Arguments<Name>): Promise<Answer<Name>> {
     let answer: unknown
@@ -94,7 +94,10 @@ export class EngineCalls {
     throw new Error(`the method ${method} of the rule engine must answer with ${answers[method].what}`)
   }
 
-  /** Resolves with `OVERDUE` when the time is over: an error could not be told from those of the engine. */
+  /**
+   * Resolves with `OVERDUE` after the time limit: an error could not be distinguished from those of the
+   * engine.
+   */
   async #inTime (answering: PromiseLike<unknown>): Promise<unknown> {
     const { clock, timeoutMs } = this.#options
     return await withTimeoutResult(timeoutMs, answering, clock, () => OVERDUE)
@@ -102,12 +105,12 @@ export class EngineCalls {
 
   #overdue (method: EngineMethod): NoexServerError {
     const { timeoutMs, log } = this.#options
-    log.error({ method, timeoutMs }, 'the rule engine does not answer: a method is not waited for any more')
+    log.error({ method, timeoutMs }, 'the rule engine does not answer: a call is not waited for any more')
     return new NoexServerError('INTERNAL_ERROR', `The rule engine has not answered within ${timeoutMs} ms`)
   }
 }
 
-/** Stands for no answer in time. */
+/** The result of a call that has no answer in time. */
 const OVERDUE = Symbol('overdue')
 
 function isObjectOrNothing (value: unknown): boolean {

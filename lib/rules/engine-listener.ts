@@ -4,17 +4,16 @@ import type { RuleEngine, RuleEvent } from './rule-engine.js'
 import { toRuleError } from './rule-errors.js'
 
 /**
- * Listens to all events of a rule engine of any origin. Neither what the engine passes to its listener nor
- * how it subscribes and unsubscribes can do harm: events of a subscription that has ended, or could not be
- * begun, are dropped.
+ * Listens to all events of a rule engine of any package. Faulty events and failures to subscribe or
+ * unsubscribe are logged; events of a subscription that has ended, or could not begin, are dropped.
  */
 export class EngineListener {
   readonly #engine: RuleEngine
   readonly #log: Log
   readonly #onEvent: (event: RuleEvent) => void
-  /** Stands for the subscription whose events count. */
+  /** The current subscription; events of others are dropped. */
   #current: { readonly end: () => unknown } | undefined
-  #hasToldOfEvent = false
+  #hasLoggedEvent = false
 
   constructor (engine: RuleEngine, log: Log, onEvent: (event: RuleEvent) => void) {
     this.#engine = engine
@@ -23,27 +22,27 @@ export class EngineListener {
   }
 
   /**
-   * Subscribes, unless that is done. Throws what the engine fails with, and where it does not return what
-   * ends it.
+   * Subscribes, unless there is a subscription.
+   * @throws the error of the engine, or one that says that it has not returned a function to unsubscribe
    */
   start (): void {
     if (this.#current !== undefined) return
-    let isHeard = true
+    let isCurrent = true
     let end: unknown
     try {
-      end = this.#engine.subscribe('*', event => { if (isHeard) this.#hear(event) }, { detached: true })
+      end = this.#engine.subscribe('*', event => { if (isCurrent) this.#receive(event) }, { detached: true })
       if (typeof end !== 'function') {
         this.#endLate(end)
         throw new TypeError('it must return a function')
       }
     } catch (error) {
-      isHeard = false
+      isCurrent = false
       throw toRuleError(error, 'subscribe')
     }
     const unsubscribe = end as () => unknown
     this.#current = {
       end () {
-        isHeard = false
+        isCurrent = false
         return unsubscribe()
       }
     }
@@ -60,26 +59,26 @@ export class EngineListener {
     }
   }
 
-  #hear (event: RuleEvent): void {
+  #receive (event: RuleEvent): void {
     try {
       if (typeof event.topic !== 'string') throw new TypeError('it has no topic')
       this.#onEvent(event)
     } catch (error) {
-      if (this.#hasToldOfEvent) return
-      this.#hasToldOfEvent = true
+      if (this.#hasLoggedEvent) return
+      this.#hasLoggedEvent = true
       const err = toRuleError(error, 'subscribe')
-      this.#log.error({ err }, 'a rule event could not be passed on; further ones are not told of')
+      this.#log.error({ err }, 'a rule event could not be passed on; further such events are not logged')
     }
   }
 
-  /** Ends a subscription that is refused because the engine has answered with a promise of it. */
+  /** Ends a subscription for which the engine has returned a promise, and which is refused. */
   #endLate (subscribing: unknown): void {
     if (!isThenable(subscribing)) return
     const end = (late: unknown): unknown => typeof late === 'function' ? (late as () => unknown)() : undefined
     this.#ignoreOutcome(Promise.resolve(subscribing).then(end), 'subscribe')
   }
 
-  /** Logs the failure of what should not have returned a promise. */
+  /** Logs the rejection of a method that should not have returned a promise. */
   #ignoreOutcome (returned: unknown, method: string): void {
     catchRejection(returned, error => { this.#fail(error, method) })
   }

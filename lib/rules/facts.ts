@@ -4,10 +4,10 @@ import type { RuleFact } from './rule-engine.js'
 import { toRuleError } from './rule-errors.js'
 
 /**
- * The facts that match a pattern, in the order of the engine. They are matched here and not by the engine, in
- * time linear in their keys, because an engine may make a regular expression of the pattern, which a client
- * can write so that it never ends.
- * @throws `VALIDATION_ERROR` for a pattern that is none, and what the engine fails with
+ * Returns the facts that match a pattern, in the order of the engine. They are matched here, in time linear
+ * in the length of their keys: an engine may turn the pattern into a regular expression, and a client could
+ * choose one that takes forever.
+ * @throws `VALIDATION_ERROR` for an invalid pattern, and the errors of the engine
  */
 export async function queryFacts (calls: EngineCalls, pattern: string): Promise<readonly RuleFact[]> {
   const { exact, matches } = compileFactPattern(pattern)

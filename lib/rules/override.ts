@@ -1,6 +1,6 @@
 /**
- * Puts an own method before the one that `target` has, which no listing shows.
- * `wrap` is given the method that was there, bound. Returns what takes it back.
+ * Replaces a method of `target` by a non-enumerable one. `wrap` receives the original method, bound. Returns
+ * a function that restores it.
  */
 export function override<T extends object, K extends keyof T> (
   target: T, name: K, wrap: (original: T[K]) => T[K]
@@ -11,7 +11,7 @@ export function override<T extends object, K extends keyof T> (
   const value = wrap(original.bind(target) as T[K])
   Object.defineProperty(target, name, { configurable: true, writable: true, enumerable: false, value })
   return () => {
-    // Another one has been put before this one since: it goes on, and ours only hands on.
+    // The method has been replaced again since: ours stays below it, and only calls the original.
     if (Object.getOwnPropertyDescriptor(target, name)?.value !== value) return
     if (own === undefined) Reflect.deleteProperty(target, name)
     else Object.defineProperty(target, name, own)

@@ -1,3 +1,5 @@
+import { plainAnswer } from '../application/plain-answer.js'
+
 /** An event of a rule engine. */
 export interface RuleEvent {
   readonly id: string
@@ -28,19 +30,20 @@ export interface RuleSummary {
   readonly updatedAt: number
 }
 
-/** The methods that the plugin needs of a rule engine. */
+/** The methods that a rule engine must have. */
 export const ruleEngineMethods = [
-  'emit', 'emitCorrelated', 'setFact', 'getFact', 'deleteFact', 'getAllFacts', 'subscribe',
-  'registerRule', 'unregisterRule', 'updateRule', 'enableRule', 'disableRule', 'getRule', 'getRules', 'validateRule', 'getStats'
+  'emit', 'emitCorrelated', 'setFact', 'getFact', 'deleteFact', 'getAllFacts', 'subscribe', 'registerRule',
+  'unregisterRule', 'updateRule', 'enableRule', 'disableRule', 'getRule', 'getRules', 'validateRule',
+  'getStats'
 ] as const satisfies ReadonlyArray<keyof RuleEngine>
 
 /**
- * The part of a `RuleEngine` of `@hamicek/noex-rules` that the plugin uses; `fastify-noex/rules` has one.
- * What a stopped engine throws has a message that says "is not running".
+ * The part of a `RuleEngine` of `@hamicek/noex-rules` that the plugin uses; `fastify-noex/rules` exports one.
+ * A stopped engine throws errors whose message contains "is not running".
  */
 export interface RuleEngine {
   readonly isRunning: boolean
-  /** Resolves when everything that the event leads to has been done. */
+  /** Resolves when all effects of the event have been carried out. */
   emit (topic: string, data?: Record<string, unknown>): Promise<RuleEvent>
   emitCorrelated(
     topic: string,
@@ -68,4 +71,17 @@ export interface RuleEngine {
   getRules (): readonly RuleSummary[]
   validateRule (rule: unknown): unknown
   getStats (): object
+}
+
+const eventTexts = new WeakMap<object, string>()
+
+/** Encodes a rule event as JSON, once for all its receivers. Throws on values that JSON cannot hold. */
+export function encodeEvent (event: object): string {
+  let text = eventTexts.get(event)
+  if (text === undefined) {
+    text = JSON.stringify(plainAnswer('the rule engine', event)) as string | undefined
+    if (text === undefined) throw new TypeError('the event is no JSON')
+    eventTexts.set(event, text)
+  }
+  return text
 }

@@ -1,7 +1,7 @@
 import { readError } from '../application/thrown.js'
 import { NoexServerError } from '../protocol/errors.js'
 
-/** A failure of a rule engine whose members have been read once, so that no later reader of them can fail. */
+/** The properties of an error of a rule engine, read once: its getters may throw. */
 interface EngineFailure {
   readonly name: string
   readonly message: string
@@ -9,11 +9,12 @@ interface EngineFailure {
   readonly issues: unknown
 }
 
+/** Time after which the client of a busy engine can retry, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
 
 /**
- * How the errors of a rule engine are answered: by name, so that an engine from another copy of the package
- * is served alike.
+ * Builds the replies to errors of a rule engine. They are recognized by name, so that an engine of another
+ * copy of the package works, too.
  */
 const engineErrors: Readonly<Record<string, (failure: EngineFailure) => NoexServerError>> = {
   RuleValidationError ({ details, issues }) {
@@ -32,7 +33,7 @@ const engineErrors: Readonly<Record<string, (failure: EngineFailure) => NoexServ
   }
 }
 
-/** Says of a rule what the first of the engine's issues is, and where. The engine may hand in anything. */
+/** Returns the message for an invalid rule: the first issue with its path. The issues may be any value. */
 function invalidRule (issues: unknown): string {
   try {
     const first: unknown = Array.isArray(issues) ? issues[0] : undefined
@@ -43,14 +44,14 @@ function invalidRule (issues: unknown): string {
   return 'The rule is not valid'
 }
 
-/** Builds the answer where the engine is stopped. */
+/** Builds the reply of a stopped engine. */
 export function notAvailable (): NoexServerError {
   return new NoexServerError('RULES_NOT_AVAILABLE', 'The rule engine is stopped')
 }
 
 /**
- * Translates what a method of a rule engine threw. A failure that clients must not learn of becomes an error
- * that names the method, for the log. Never throws.
+ * Translates an error of a method of a rule engine into the one to reply with, or into an error for the log
+ * that names the method. Never throws.
  */
 export function toRuleError (thrown: unknown, method: string): Error {
   const failure = readFailure(thrown)
@@ -58,7 +59,7 @@ export function toRuleError (thrown: unknown, method: string): Error {
   if (failure === undefined) return new Error(`${subject} has thrown what is no error`)
   const translate = Object.hasOwn(engineErrors, failure.name) ? engineErrors[failure.name] : undefined
   if (translate !== undefined) return translate(failure)
-  // The engine has one message for this, and no class that all copies share.
+  // There is no error class for this that all copies of the package share.
   if (failure.message.includes('is not running')) return notAvailable()
   return new Error(`${subject} has failed: ${failure.message}`, { cause: thrown })
 }

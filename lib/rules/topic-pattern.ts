@@ -1,15 +1,15 @@
-/** Longer patterns are refused, in characters. */
+/** Length limit of a pattern, in characters. */
 export const MAX_PATTERN_LENGTH = 512
 
-/** Whether a pattern of `rules.subscribe` has wildcards; without any, it is a topic. */
+/** Returns whether a pattern of `rules.subscribe` has wildcards; without any, it is a topic. */
 export function hasWildcard (pattern: string): boolean {
   return pattern.split('.').includes('*')
 }
 
 /**
  * Compiles a pattern of `rules.subscribe` with wildcards. PROTOCOL.md, "Rules". Segments are separated by
- * `.`; `*` alone matches every topic, a segment `*` exactly one, and at the end any rest, also none.
- * Everything else stands for itself. Matching is linear in the pattern.
+ * `.`; `*` alone matches every topic, a segment `*` exactly one segment, and at the end any number, also
+ * none. All other characters match themselves. Matching takes time linear in the pattern.
  */
 export function compilePattern (pattern: string): (segments: readonly string[]) => boolean {
   const wanted = pattern.split('.')
@@ -20,8 +20,8 @@ export function compilePattern (pattern: string): (segments: readonly string[]) 
 }
 
 /**
- * The topic that `stem.*` matches besides all those that begin with `stem.`; `undefined` when there is no one
- * such topic.
+ * Returns the topic that `stem.*` matches besides those that begin with `stem.`; `undefined` where it has
+ * none.
  */
 export function stemOf (pattern: string): string | undefined {
   if (!pattern.endsWith('.*')) return undefined

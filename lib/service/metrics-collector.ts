@@ -10,7 +10,7 @@ import type { DurabilityWatch } from '../store/durability-watch.js'
 import type { ServiceStatus } from './status.js'
 import type { MetricsSnapshot } from '../metrics/metrics-snapshot.js'
 
-/** What metrics are read from. */
+/** The parts that metrics are read from. */
 export interface MetricsSources {
   readonly connections: Connections
   readonly liveQueries: LiveQueries
@@ -22,19 +22,16 @@ export interface MetricsSources {
   readonly status: ServiceStatus
 }
 
-/** A scrape as it is sent. */
+/** The body of an answer to `/metrics`. */
 export interface MetricsText {
   readonly contentType: string
   readonly text: string
 }
 
-/** Closes that are refusals, too: the client did not keep a limit. */
+/** Closes that count as rejections too: the client has exceeded a limit. */
 const refusingCloses = ['login_timeout', 'overloaded', 'slow_consumer', 'heartbeat_timeout'] as const
 
-/**
- * The metrics of a service, read at the moment in which somebody asks: between two scrapes, only the requests
- * are counted for them.
- */
+/** The metrics of a service, read when they are scraped: between two scrapes, only requests are counted. */
 export class MetricsCollector {
   readonly #metrics: Metrics
   readonly #sources: MetricsSources
@@ -44,10 +41,7 @@ export class MetricsCollector {
     this.#sources = sources
   }
 
-  /**
-   * What `/metrics` answers to a request, or the status and the reason of its refusal. Rejects when nobody
-   * can tell.
-   */
+  /** Returns the answer of `/metrics`, or a refusal. Rejects when the rights are unknown. */
   async forHttp (request: IncomingRequest): Promise<MetricsText | HttpRefusal> {
     const admitted = await this.#sources.httpAuthorizer.authorizeStats(request)
     if ('refused' in admitted) return admitted

@@ -31,7 +31,7 @@ interface DrainOptions {
   readonly drainDelayMs?: number | undefined
 }
 
-/** The running service: owns the parts, and ends them in order. `Noex` is its public face. */
+/** The running service: owns its parts and ends them in order. `Noex` is its public interface. */
 export class NoexService {
   readonly #options: ResolvedOptions
   readonly #log: Log
@@ -54,9 +54,8 @@ export class NoexService {
   }
 
   /**
-   * Warns of names in permissions and procedures that mean nothing so far. To be called when the application
-   * has defined what it defines before it serves. Resolves within a second; rejects when the store or the
-   * rule engine cannot be asked.
+   * Warns of unknown names in permissions and procedures. To be called when the application has defined its
+   * buckets, queries and rules. Resolves within a second; rejects when the store or the rule engine fails.
    */
   async adviseOnNames (): Promise<void> {
     await withTimeout(ADVICE_TIMEOUT_MS, this.#adviseOnNames(), this.#parts.clock)
@@ -90,9 +89,7 @@ export class NoexService {
     return this.#parts.status.notReady
   }
 
-  /**
-   * Accepts an upgrade, and tells where it comes from and in gateway mode from which user, or tells why not.
-   */
+  /** Accepts an upgrade, with its origin and in gateway mode its session, or returns the refusal. */
   admit (request: IncomingRequest): AcceptedUpgrade | UpgradeRefusal {
     return this.#parts.upgradeAdmission.admit(request)
   }
@@ -136,14 +133,14 @@ export class NoexService {
       throw new TypeError('revokeSession: userId must be a non-empty text')
     }
     this.#requireAuth()
-    // Also when the user is not connected at the moment.
+    // Also when the user is not connected.
     this.#parts.revocations.add(userId)
     return this.revokeSessions({ userId })
   }
 
   revokeSessions (filter: { userId?: string, role?: string }): number {
     for (const [name, value] of Object.entries(filter)) {
-      // A property that is there by mistake without a value would match every user.
+      // A property without a value would match every user.
       if (!['userId', 'role'].includes(name) || typeof value !== 'string' || value === '') {
         throw new TypeError(`revokeSessions: ${name} must be a non-empty text`)
       }
@@ -170,10 +167,7 @@ export class NoexService {
     }
   }
 
-  /**
-   * Returns the answer of `/stats`, or the status and reason of a refusal. Rejects when the rights are
-   * unknown.
-   */
+  /** Returns the answer of `/stats`, or a refusal. Rejects when the rights are unknown. */
   async statsForHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
     return await this.#parts.statistics.forHttp(request)
   }
@@ -201,7 +195,7 @@ export class NoexService {
     await this.#drain.ended
   }
 
-  /** Drains, then releases everything that the service holds. The store goes on: it is the application's. */
+  /** Drains, then releases everything that the service holds. The store goes on: the application owns it. */
   async close (): Promise<void> {
     this.#closed ??= this.#close()
     await this.#closed
@@ -209,7 +203,7 @@ export class NoexService {
 
   async #close (): Promise<void> {
     const parts = this.#parts
-    // A server that closes serves no clients any more: there is nothing to wait for before they are told.
+    // The server accepts no new clients any more, so the drain delay has no purpose.
     this.#drain?.skipDelay()
     await this.drain({ drainDelayMs: 0 })
     parts.status.state = 'closed'

@@ -10,23 +10,20 @@ import { Identity, type IdentityEnvironment } from '../identity/identity.js'
 import type { RowRule } from '../store/field-warnings.js'
 import type { SharedStore } from '../store/shared-store.js'
 
-/** What the option `auth` comes to. */
+/** The parts that the option `auth` configures. */
 export interface Authentication {
   /** Whether a client must log in before it may do anything. */
   readonly required: boolean
-  /** What the welcome says: whether to log in. */
+  /** Whether a client must log in over the connection; sent with the welcome message. */
   readonly requiresAuth: boolean
   readonly policy: Policy
-  /** `undefined` where there are no tokens. */
+  /** `undefined` where no tokens are used. */
   readonly authenticator: Authenticator | undefined
-  /** `undefined` in every mode but the built-in one. */
+  /** `undefined` in every mode but `builtIn`. */
   readonly identity: Identity | undefined
 }
 
-/**
- * Starts what the option `auth` asks for. Rejects when the built-in identity cannot be set up, and leaves
- * nothing behind.
- */
+/** Starts the parts of the option `auth`. Rejects when the built-in identity cannot be set up. */
 export async function startAuthentication (
   auth: ResolvedAuth | undefined,
   sharedStore: SharedStore,
@@ -73,7 +70,7 @@ export async function startAuthentication (
   }
 }
 
-/** The permissions that are confined to some records, as they are at the moment. */
+/** Returns the permissions with a `where`, as they are at present. */
 export function rowRulesOf (auth: ResolvedAuth | undefined, identity: Identity | undefined): RowRule[] {
   const rules = auth === undefined || auth.mode === 'builtIn'
     ? rulesOfRoles(identity)
@@ -81,7 +78,7 @@ export function rowRulesOf (auth: ResolvedAuth | undefined, identity: Identity |
   return rules.flatMap(({ role, buckets, where }) => where === undefined ? [] : [{ role, buckets, where }])
 }
 
-/** The permissions of all roles in the store; those that are not what they should be do not count. */
+/** Returns the permissions of all roles in the store; invalid ones are left out. */
 function rulesOfRoles (identity: Identity | undefined): PermissionRule[] {
   const roles = identity?.directory.tables._roles.all() ?? []
   return roles.flatMap(({ name, permissions }) =>

@@ -1,5 +1,4 @@
 import type { AddressInfo } from 'node:net'
-import { ConnectionAudit } from '../audit/connection-audit.js'
 import { AuditTrail } from '../audit/trail.js'
 import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
@@ -32,7 +31,7 @@ import { rowRulesOf, startAuthentication } from './start-auth.js'
 import { Statistics } from './stats.js'
 import { ServiceStatus } from './status.js'
 
-/** Where the service runs. */
+/** The environment of a service: its logger, the address of its server, and in tests its clock. */
 export interface NoexEnvironment {
   readonly log: Log
   /** The address that the HTTP server listens on. */
@@ -121,7 +120,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const connections = new Connections(options, {
     log,
     clock,
-    audit: trail && new ConnectionAudit(trail),
+    trail,
     requiresAuth,
     authorizer,
     authenticator,

@@ -14,8 +14,8 @@ import type { SharedStore } from '../store/shared-store.js'
 import type { ServiceStatus } from './status.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 
-/** What the statistics are of. */
-export interface StatisticsOptions {
+/** The parts that statistics are read from. */
+export interface StatisticsSources {
   readonly options: ResolvedOptions
   readonly sharedStore: SharedStore
   readonly connections: Connections
@@ -27,30 +27,30 @@ export interface StatisticsOptions {
   readonly log: Log
 }
 
-/** What a service tells of itself, and to whom. */
+/** The statistics of a service, for each session as much as it may see. */
 export class Statistics {
-  readonly #of: StatisticsOptions
+  readonly #sources: StatisticsSources
 
-  constructor (options: StatisticsOptions) {
-    this.#of = options
+  constructor (options: StatisticsSources) {
+    this.#sources = options
   }
 
   /**
-   * Everything; system buckets where there are accounts, since there is a superadmin to see them then. Costs
-   * the same however many clients there are, and never rejects because of the store.
+   * Returns all statistics, those of system buckets included. Costs the same for any number of clients, and
+   * never rejects because of the store.
    */
   async all (): Promise<ServerStats> {
-    return await this.#counting(this.#of.sharedStore.hasSystemBuckets)
+    return await this.#collect(this.#sources.sharedStore.hasSystemBuckets)
   }
 
-  /** Tells a client what it may see: system buckets are the superadmin's. */
+  /** Returns the statistics that a session may see: only a superadmin sees those of system buckets. */
   async for (session: Session | undefined): Promise<ServerStats> {
-    return session?.roles.includes('superadmin') === true ? await this.all() : await this.#counting(false)
+    return session?.roles.includes('superadmin') === true ? await this.all() : await this.#collect(false)
   }
 
-  async #counting (withSystemBuckets: boolean): Promise<ServerStats> {
-    const { options, connections, rules, trail, status } = this.#of
-    const address = this.#of.address()
+  async #collect (withSystemBuckets: boolean): Promise<ServerStats> {
+    const { options, connections, rules, trail, status } = this.#sources
+    const address = this.#sources.address()
     const { port, address: host } =
       typeof address === 'object' && address !== null ? address : { port: null, address: null }
     const active = connections.size
@@ -75,18 +75,15 @@ export class Statistics {
     }
   }
 
-  /**
-   * What `/stats` answers to a request, or the status and the reason of its refusal. Rejects when nobody can
-   * tell.
-   */
+  /** Returns the answer of `/stats`, or a refusal. Rejects when the rights are unknown. */
   async forHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
-    const admitted = await this.#of.httpAuthorizer.authorizeStats(request)
+    const admitted = await this.#sources.httpAuthorizer.authorizeStats(request)
     return 'refused' in admitted ? admitted : await this.for(admitted.session)
   }
 
-  /** The store's own, with the subscriptions that the store does not know of. */
+  /** Returns the statistics of the store, to which the subscriptions of this service are added. */
   async #storeStats (withSystemBuckets: boolean): Promise<StoreStats | null> {
-    const { options, sharedStore, connections, log } = this.#of
+    const { options, sharedStore, connections, log } = this.#sources
     try {
       const isCounted = (bucket: string): boolean => withSystemBuckets || !isSystemBucket(bucket, sharedStore)
       const stats = plainAnswer('the store', await options.store.getStats(isCounted))

@@ -5,7 +5,7 @@ import type { Clock } from '../util/clock.js'
 /** `serving` → `draining` (readiness answers 503, and connections are brought to an end) → `closed`. */
 export type NoexState = 'serving' | 'draining' | 'closed'
 
-/** Why load balancers should send clients elsewhere. */
+/** The reason for which load balancers should send clients to another instance. */
 export interface NotReadyReason {
   readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable'
   readonly reason?: string
@@ -31,7 +31,7 @@ export class ServiceStatus {
     return Math.round(this.#clock.ticks() - this.#startedAt)
   }
 
-  /** Why clients should be sent elsewhere; `undefined` when they should not. */
+  /** `undefined` while clients can be served. */
   get notReady (): NotReadyReason | undefined {
     if (this.state !== 'serving') return { status: 'draining' }
     const reason = this.#trail?.problem

@@ -1,38 +1,14 @@
 import {
-  MAX_NESTING, parseTtl, SchemaValidator,
-  type BucketDefinition, type BucketSchemaUpdate, type FieldDefinition, type SchemaDefinition
+  parseTtl, type BucketDefinition, type BucketSchemaUpdate, type SchemaDefinition
 } from '@hamicek/noex-store'
-import safeRegex from 'safe-regex2'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Count, Name } from '../protocol/fields.js'
-import { firstProblem } from '../protocol/shape.js'
 import { invalid, type NoexServerError } from '../protocol/errors.js'
+import { Name } from '../protocol/fields.js'
+import { firstProblem } from '../protocol/shape.js'
 import { didYouMean, nearestNames } from '../util/nearest.js'
-import { metadata } from './known-fields.js'
+import { checkFields, checkFilledIn } from './field-definition.js'
 import type { NoexStore } from './noex-store.js'
-
-/** The store names all values of an `enum` in each of its issues. */
-const MAX_ENUM_CHARS = 4_096
-
-const Field = Compile(Type.Object({
-  type: Type.Enum(['string', 'number', 'boolean', 'object', 'array', 'date']),
-  required: Type.Optional(Type.Boolean()),
-  default: Type.Optional(Type.Unknown()),
-  generated: Type.Optional(Type.Enum(['uuid', 'cuid', 'autoincrement', 'timestamp'])),
-  enum: Type.Optional(Type.Array(Type.Unknown(), { minItems: 1, maxItems: 250 })),
-  format: Type.Optional(Type.Enum(['email', 'url', 'iso-date'])),
-  min: Type.Optional(Type.Number()),
-  max: Type.Optional(Type.Number()),
-  minLength: Type.Optional(Count),
-  maxLength: Type.Optional(Count),
-  pattern: Type.Optional(Type.String({ maxLength: 500 })),
-  unique: Type.Optional(Type.Boolean()),
-  ref: Type.Optional(Name),
-  onDelete: Type.Optional(Type.Enum(['restrict', 'cascade', 'set_null'])),
-  properties: Type.Optional(Type.Object({})),
-  items: Type.Optional(Type.Object({}))
-}, { additionalProperties: false }))
 
 const definitionShape = Type.Object({
   key: Name,
@@ -55,20 +31,20 @@ const updateShape = Type.Object({
 const Update = Compile(updateShape)
 
 /**
- * Checks the name of a new bucket. Control characters are refused: names stand in lines of logs.
+ * Checks the name of a new bucket. Control characters are refused because names appear in logs.
  * @throws `VALIDATION_ERROR`
  */
 export function checkBucketName (name: string): void {
-  // eslint would read a literal control range as a slip.
+  // A range of control characters in a pattern would be an error for eslint.
   if (name === '__proto__' || [...name].some(char => char < ' ')) {
     throw invalid('name', 'must not be "__proto__" or hold control characters')
   }
 }
 
 /**
- * Checks a bucket definition completely, so that a client cannot make a bucket that takes no record.
+ * Checks a bucket definition completely, so that a client cannot define a bucket that refuses every record.
  * PROTOCOL.md, "Bucket definitions".
- * @throws `VALIDATION_ERROR` naming the member.
+ * @throws `VALIDATION_ERROR` naming the property
  */
 export function checkBucketDefinition (store: NoexStore, name: string, config: unknown): BucketDefinition {
   if (!Definition.Check(config)) throw firstProblem(Definition, config, 'config')
@@ -83,8 +59,8 @@ export function checkBucketDefinition (store: NoexStore, name: string, config: u
 }
 
 /**
- * Checks a schema update against the bucket it is for.
- * @throws `VALIDATION_ERROR` naming the member.
+ * Checks a schema update against the bucket that it changes.
+ * @throws `VALIDATION_ERROR` naming the property
  */
 export function checkBucketUpdate (
   store: NoexStore,
@@ -125,130 +101,8 @@ function checkTtl (ttl: number | string, path: string): void {
   throw invalid(path, 'must be a positive number of milliseconds or a text such as "30s", "5m", "1h", "7d"')
 }
 
-function checkFields (
-  store: NoexStore,
-  bucket: string,
-  schema: Record<string, unknown>,
-  path: string,
-  depth = 0
-): void {
-  for (const [name, field] of Object.entries(schema)) {
-    // A record without such a member would still seem to have one.
-    if (name in Object.prototype) throw invalid(`${path}.${name}`, 'is a name that every object has')
-    if (depth === 0 && metadata.has(name)) {
-      throw invalid(`${path}.${name}`, 'is a name that the store keeps for itself')
-    }
-    checkField(store, bucket, field, `${path}.${name}`, depth)
-  }
-}
-
-function checkField (store: NoexStore, bucket: string, field: unknown, path: string, depth: number): void {
-  if (!Field.Check(field)) throw firstProblem(Field, field, path)
-  const definition = field as unknown as FieldDefinition
-  if (definition.pattern !== undefined) checkPattern(definition.pattern, `${path}.pattern`)
-  if (definition.enum !== undefined && JSON.stringify(definition.enum).length > MAX_ENUM_CHARS) {
-    throw invalid(`${path}.enum`, `must not be longer than ${MAX_ENUM_CHARS} characters of JSON`)
-  }
-  if (definition.ref !== undefined) checkReference(store, bucket, definition, path, depth)
-  if (depth >= MAX_NESTING && (definition.properties !== undefined || definition.items !== undefined)) {
-    throw invalid(path, `is nested deeper than ${MAX_NESTING} levels`)
-  }
-  if (definition.properties !== undefined) {
-    checkFields(
-      store,
-      bucket,
-      definition.properties as Record<string, unknown>,
-      `${path}.properties`,
-      depth + 1
-    )
-  }
-  if (definition.items !== undefined) checkField(store, bucket, definition.items, `${path}.items`, depth + 1)
-  checkRange(definition, path)
-}
-
-function checkRange (field: FieldDefinition, path: string): void {
-  if (field.min !== undefined && field.max !== undefined && field.min > field.max) {
-    throw invalid(`${path}.min`, 'is greater than max')
-  }
-  if (field.minLength !== undefined && field.maxLength !== undefined && field.minLength > field.maxLength) {
-    throw invalid(`${path}.minLength`, 'is greater than maxLength')
-  }
-}
-
 /**
- * Refuses fields whose own default, or every generated value, would make the store refuse the record, or busy
- * at each insert.
- */
-function checkFilledIn (schema: SchemaDefinition, path: string): void {
-  for (const [name, field] of Object.entries(schema)) checkFilledInField(field, `${path}.${name}`)
-  if (!acceptsTogether(schema)) throw invalid(path, 'has defaults whose checking takes too long')
-}
-
-function checkFilledInField (field: FieldDefinition, path: string): void {
-  if (field.required === true && field.enum?.some(value => accepts(field, { value })) === false) {
-    throw invalid(`${path}.enum`, 'has no value that the field accepts')
-  }
-  const filledIn = field.generated !== undefined ? 'generated' : 'default'
-  if (field[filledIn] != null && !accepts(field, {})) {
-    throw invalid(`${path}.${filledIn}`, 'gives a value that the field does not accept')
-  }
-}
-
-/** Tries a field with the store's own means, as the only one of a record beside its key. */
-function accepts (field: FieldDefinition, record: Record<string, unknown>): boolean {
-  try {
-    const schema = { id: { type: 'number', default: 0 }, value: field } as const
-    new SchemaValidator('new', schema, 'id').prepareInsert(record, 1)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/**
- * Tells whether texts that fit each by itself do so in one record: the time to match all of them is bounded.
- */
-function acceptsTogether (schema: SchemaDefinition): boolean {
-  const fields = Object.entries(schema).flatMap(([name, { type, pattern, default: text }]) =>
-    pattern === undefined || text == null ? [] : [[name, { type, pattern, default: text }] as const])
-  return accepts({ type: 'object', properties: Object.fromEntries(fields) }, {
-    value: Object.fromEntries(fields.map(([name, { default: text }]) => [name, text]))
-  })
-}
-
-function checkPattern (pattern: string, path: string): void {
-  try {
-    // Compiled only when it is used.
-    RegExp(pattern).test('')
-  } catch {
-    throw invalid(path, 'is no regular expression')
-  }
-  if (!safeRegex(pattern)) throw invalid(path, 'nests repetitions, so matching it could block the server')
-}
-
-function checkReference (
-  store: NoexStore,
-  bucket: string,
-  field: FieldDefinition,
-  path: string,
-  depth: number
-): void {
-  if (depth > 0) throw invalid(`${path}.ref`, 'is possible at the top level only')
-  const target = field.ref as string
-  if (target !== bucket && !store.hasBucket(target)) {
-    throw invalid(`${path}.ref`, `names bucket "${target}", which does not exist`)
-  }
-  if (target === bucket && field.required === true) {
-    throw invalid(`${path}.ref`, 'names its own bucket and is required, so there could be no first record')
-  }
-  if (field.onDelete === 'set_null' && field.required === true) {
-    throw invalid(`${path}.onDelete`, 'cannot be "set_null" for a required field')
-  }
-}
-
-/**
- * The buckets that the fields of a bucket definition, or of an update of one, refer to. Works on unchecked
- * input.
+ * Returns the buckets to which the fields of a bucket definition or update refer. Accepts unchecked input.
  */
 export function referencedBuckets (config: unknown, member: 'schema' | 'addFields'): string[] {
   const fields: unknown = (config as Readonly<Record<string, unknown>> | null | undefined)?.[member]

@@ -2,7 +2,7 @@ import type { Log } from '../util/log.js'
 import { NoexOptionsError } from '../util/option-schema.js'
 import type { NoexStore } from './noex-store.js'
 
-/** Follows whether a store can make commits durable, and logs when that ends and begins again. */
+/** Observes whether a store can make commits durable, and logs when that changes. */
 export class DurabilityWatch {
   readonly #store: NoexStore
   readonly #log: Log
@@ -13,17 +13,17 @@ export class DurabilityWatch {
     this.#log = log
   }
 
-  /** Whether writes are refused because the log of the store does not take commits. */
+  /** Whether writes are refused because the log of the store cannot be written. */
   get isUnavailable (): boolean {
     return this.#store.durability.state === 'unavailable'
   }
 
-  /** Age of the oldest commit that is not durable, in milliseconds; 0 where there is none. */
+  /** Age of the oldest commit that is not durable yet, in milliseconds; 0 where there is none. */
   get lagMs (): number {
     return this.#store.durability.lag.ms
   }
 
-  /** Room that the log of the store takes and has, in bytes; none where it has no files. */
+  /** Disk space that the log of the store uses and has left, in bytes; empty where it has no files. */
   get diskBytes (): ReadonlyArray<readonly [kind: 'log' | 'snapshots' | 'free', bytes: number]> {
     const { files } = this.#store.durability
     if (files === undefined) return []
@@ -31,9 +31,10 @@ export class DurabilityWatch {
     return [['log', files.logBytes], ['snapshots', snapshots], ['free', files.freeBytes]]
   }
 
+  /** Begins to observe the store. Logs at once where its disk is nearly full. */
   start (): void {
     let { state: former, isDiskLow: wasLow } = this.#store.durability
-    if (wasLow) this.#tellDiskLow()
+    if (wasLow) this.#warnOfLowDisk()
     this.#stop = this.#store.onDurabilityChange(({ state, lastError, durableRevision, isDiskLow }) => {
       if (state !== former && state === 'unavailable') {
         this.#log.error({ error: lastError?.message, revision: durableRevision },
@@ -42,13 +43,13 @@ export class DurabilityWatch {
         const message = 'the store makes commits durable again: writes are accepted'
         this.#log.warn({ revision: durableRevision }, message)
       }
-      if (isDiskLow && !wasLow) this.#tellDiskLow()
+      if (isDiskLow && !wasLow) this.#warnOfLowDisk()
       former = state
       wasLow = isDiskLow
     })
   }
 
-  #tellDiskLow (): void {
+  #warnOfLowDisk (): void {
     this.#log.warn(Object.fromEntries(this.diskBytes.map(([kind, bytes]) => [`${kind}Bytes`, bytes])),
       'the disk of the store has little room left: make some before writes are refused')
   }
@@ -59,8 +60,9 @@ export class DurabilityWatch {
 }
 
 /**
- * Refuses a store with a bucket that came from its log and whose definition, or functions in it, this process
- * has not handed in: its writes would all be refused.
+ * Refuses a store with a bucket from its log for which this process has not given the definition, or
+ * functions of it: all writes to the bucket would be refused.
+ * @throws {NoexOptionsError}
  */
 export function requireCompleteBuckets (store: NoexStore): void {
   const [first] = store.incompleteBuckets

@@ -1,18 +1,15 @@
 import {
   fieldsOfFilter, fieldsOfGroups, fieldsOfIncrement, requireFields, type NamedField
 } from './named-fields.js'
-import type { RowScope } from './row-scope.js'
 import type { RecordInput } from './record-input.js'
+import type { RowScope } from './row-scope.js'
 import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'
 
-/**
- * Refuses entries of one transaction that name a field which no record has, and none that an entry before has
- * written.
- */
+/** Refuses entries of one transaction that name a field which neither a record nor an earlier entry has. */
 export class EntryFields {
   readonly #sharedStore: SharedStore
-  /** The members of what earlier entries write, by bucket. */
+  /** Fields that earlier entries write, by bucket. */
   readonly #written = new Map<string, Set<string>>()
 
   constructor (sharedStore: SharedStore) {
@@ -20,16 +17,17 @@ export class EntryFields {
   }
 
   /**
-   * Looks at the next entry, which has been checked otherwise; `path` is that of the entry, with a dot at its
-   * end. Records that `reach` hides from it make no name a field. Returns `undefined` when it has looked.
+   * Checks the fields that the next entry names; `path` is the path of the entry, with a dot at its end.
+   * Fields of records outside of `rowScope` do not count. Returns a promise where records must be read.
    * @throws `VALIDATION_ERROR` with the nearest field
    */
   check (
-    entry: TransactionEntry, reach: Pick<RowScope, 'rows' | 'work'>, path = ''
+    entry: TransactionEntry, rowScope: Pick<RowScope, 'rows' | 'work'>, path = ''
   ): Promise<void> | undefined {
     const { bucket } = entry
     const isWritten = (field: string): boolean => this.#written.get(bucket)?.has(field) === true
-    const scope = { bucket, rows: reach.rows(`store.${entry.op}`, bucket), work: reach.work, isWritten }
+    const rows = rowScope.rows(`store.${entry.op}`, bucket)
+    const scope = { bucket, rows, work: rowScope.work, isWritten }
     const checking = requireFields(this.#sharedStore, scope, fieldsOfEntry(entry, path))
     if (checking !== undefined) return checking.then(() => { this.#keepEntry(entry) })
     this.#keepEntry(entry)

@@ -2,16 +2,16 @@ import { isStoreError, type BucketDefinition } from '@hamicek/noex-store'
 import type { RecordInput } from './record-input.js'
 
 /**
- * Remembers which entry of a transaction was the last to write a key, a unique value or a reference: the
- * store looks at these at the commit only.
+ * Keeps which entry of a transaction was the last to write a key, a unique value or a reference, which the
+ * store checks only at the commit.
  */
 export class EntryWriters {
   /** Indexes of entries by bucket, field and value. */
   readonly #buckets = new Map<string, Map<string, Map<unknown, number>>>()
-  /** The last entry that has deleted by a filter, by bucket. */
+  /** Index of the last entry that has deleted by a filter, by bucket. */
   readonly #deleting = new Map<string, number>()
 
-  /** Takes note of what the entry at `index` has written of a record: of one that it has deleted, the key. */
+  /** Notes the values that the entry at `index` has written of a record: of a deleted one, its key. */
   note (index: number, bucket: string, { key, schema }: BucketDefinition, written: RecordInput): void {
     for (const field of Object.keys(written)) {
       const definition = Object.hasOwn(schema, field) ? schema[field] : undefined
@@ -20,15 +20,15 @@ export class EntryWriters {
     }
   }
 
-  /** Takes note of what it writes into all records that match, or that it deletes them. */
+  /** Notes the values that the entry at `index` writes to all matching records, or that it deletes them. */
   noteFilter (index: number, bucket: string, definition: BucketDefinition, written?: RecordInput): void {
     if (written !== undefined) this.note(index, bucket, definition, written)
     else this.#deleting.set(bucket, index)
   }
 
   /**
-   * Returns the index of the entry that has written what the store has refused to commit; `undefined` where
-   * that is not known, and where another writer was faster.
+   * Returns the index of the entry that has written the value which the store has refused to commit;
+   * `undefined` where that is not known, or the conflict is with another writer.
    */
   entryOf (error: unknown, keyOf: (bucket: string) => string | undefined): number | undefined {
     if (!isStoreError(error)) return undefined

@@ -5,12 +5,12 @@ import { fieldsIn, fieldsOfFilter, firstOf, type NamedField } from './named-fiel
 import type { SharedStore } from './shared-store.js'
 import { isSystemBucket } from './system-buckets.js'
 
-/** Warnings that are remembered, so that none comes twice. */
+/** Number of warnings that are kept, so that none is repeated. */
 const MAX_WARNINGS = 1_000
 
-/** A permission that is confined to the records which match `where`. */
+/** A permission that is limited to the records which match `where`. */
 export interface RowRule {
-  /** The role that has it. */
+  /** The role that has the permission. */
   readonly role: string
   /** The buckets to which it applies; `undefined`: all of them. */
   readonly buckets: readonly string[] | undefined
@@ -18,8 +18,8 @@ export interface RowRule {
 }
 
 /**
- * Warns of queries and row rules that name a field which no record has: they find nothing, and the records
- * that have it may yet come, so they are not refused.
+ * Warns of queries and row rules that name a field which no record has. They match nothing so far; they are
+ * not refused, because records with the field may be added.
  */
 export class FieldWarnings {
   readonly #sharedStore: SharedStore
@@ -34,7 +34,7 @@ export class FieldWarnings {
     this.#rules = rules
   }
 
-  /** Looks at all queries and row rules, and at each query that is defined later. */
+  /** Checks all queries and row rules, and each query that is defined later. */
   start (): void {
     const sharedStore = this.#sharedStore
     this.#stop = sharedStore.store.onCommit(({ changes }) => {
@@ -46,7 +46,7 @@ export class FieldWarnings {
     this.checkRules()
   }
 
-  /** Looks at the row rules again: they may have changed. */
+  /** Checks the row rules again: they may have changed. */
   checkRules (): void {
     const buckets = this.#sharedStore.bucketNames().filter(name => !isSystemBucket(name, this.#sharedStore))
     for (const rule of this.#rules()) this.#checkRule(rule, buckets)
@@ -68,7 +68,7 @@ export class FieldWarnings {
     }
   }
 
-  /** A rule for all buckets may be meant for some of them: one that has the field is enough. */
+  /** Checks a row rule. For a rule of all buckets, one bucket that has the field is enough. */
   #checkRule ({ role, buckets, where }: RowRule, all: readonly string[]): void {
     const concerned = all.filter(bucket => buckets?.includes(bucket) !== false)
     for (const item of fieldsOfFilter(where, 'where')) {
@@ -80,14 +80,14 @@ export class FieldWarnings {
     }
   }
 
-  /** Queries and row rules may name paths into fields; the members that a query keeps are whole ones. */
+  /** Returns whether a field is known. Only in `fields` of a query must a name be that of a whole field. */
   #isKnown (bucket: string, { path, field }: NamedField): boolean {
     const { fields } = this.#sharedStore
     return fields.has(bucket, field) || (!path.startsWith('fields') && fields.has(bucket, firstOf(field)))
   }
 
   #warn (found: Found, message: string): void {
-    // Names may come from clients and be of any length.
+    // Names come from clients, too, and have any length.
     const members = Object.entries(found) as Array<[string, string]>
     const shown = Object.fromEntries(members.map(([name, value]) => [name, cut(value)]))
     const key = JSON.stringify(shown)
@@ -98,7 +98,7 @@ export class FieldWarnings {
   }
 }
 
-/** A field that no record has, and what names it. */
+/** A field that no record has, and the query or role that names it. */
 interface Found extends NamedField {
   readonly bucket: string
   readonly query?: string

@@ -1,6 +1,6 @@
 import { instantOf } from '@hamicek/noex-store'
 
-/** A value that an operator compares with. */
+/** The operand of a comparison. */
 export type Bound = number | string
 
 interface Limit {
@@ -9,14 +9,14 @@ interface Limit {
   readonly isIncluded: boolean
 }
 
-/** The range in which a value must lie to fulfil all conditions on one field, as far as they give bounds. */
+/** The range of values of one field that fulfil all comparisons with it. */
 export class FilterRange {
   readonly #lower: Limit[] = []
   readonly #upper: Limit[] = []
 
   /**
-   * Narrows the range to what the operators leave, and tells whether no value can lie in it any more, as in
-   * that of `{ $gt: 5, $lt: 3 }` and `{ $between: [10, 2] }`. Bounds of different types are not compared.
+   * Narrows the range by the operators. Returns whether it is empty then, as for `{ $gt: 5, $lt: 3 }` and
+   * `{ $between: [10, 2] }`. Bounds of different types are not compared.
    */
   narrow (
     operators: Readonly<Record<string, unknown>>,
@@ -39,7 +39,7 @@ export class FilterRange {
   }
 }
 
-/** Tells whether no value lies between two bounds; of dates, neither as texts nor as points in time. */
+/** Returns whether no value lies between two bounds; for dates, neither as texts nor as points in time. */
 function isAbove (low: Limit, high: Limit): boolean {
   if (typeof low.bound !== typeof high.bound) return false
   const isOpen = !(low.isIncluded && high.isIncluded)
@@ -50,7 +50,9 @@ function isAbove (low: Limit, high: Limit): boolean {
   return from === undefined || to === undefined || isEmpty(from, to)
 }
 
-/** The time of an ISO 8601 text in epoch milliseconds: in fields of type `date` that is compared. */
+/**
+ * Returns the time of an ISO 8601 text in epoch milliseconds, by which fields of type `date` are compared.
+ */
 function timeOf (bound: Bound): number | undefined {
   const time = instantOf(bound)
   return typeof bound === 'string' && typeof time === 'number' ? time : undefined

@@ -3,19 +3,16 @@ import { didYouMean, nearestNames } from '../util/nearest.js'
 import { isPlainObject } from '../util/option-schema.js'
 import { FilterRange, type Bound } from './filter-range.js'
 
-/** Elements that all `$in` and `$nin` of a filter may have: each is compared with each record. */
+/** Number of elements of all `$in` and `$nin` of a filter: each is compared with each record. */
 const MAX_LIST = 10_000
 
-/** Characters of a text that is looked for in others; `$contains` turns it to lower case for each record. */
+/** Length limit of the operand of a text operator; `$contains` turns it to lower case for each record. */
 const MAX_TEXT = 1_000
 
-/** Members and operators that a whole filter may have: each is looked at for each record. */
+/** Number of properties and operators of a whole filter: each is evaluated for each record. */
 const MAX_CONDITIONS = 250
 
-/**
- * A value that `{{ params.NAME }}` stands for is known only when the query runs. PROTOCOL.md, "Declarative
- * queries".
- */
+/** The placeholder of a query parameter. PROTOCOL.md, "Declarative queries". */
 const PLACEHOLDER = /^\{\{\s*params\.(\w+)\s*\}\}$/
 
 type OperandCheck = (operand: unknown) => string | undefined
@@ -53,21 +50,23 @@ const operators = new Map<string, OperandCheck>([
   ]
 ])
 
-/** Tells whether a filter value is replaced by a parameter of the query. */
+/** Returns whether a filter value is replaced by a parameter of the query. */
 function isPlaceholder (value: unknown): value is string {
   return typeof value === 'string' && PLACEHOLDER.test(value)
 }
 
-/** A parameter of such a name would seem to be given always. */
+/**
+ * Refuses a parameter with the name of a property that every object has: it would always seem to be given.
+ */
 function checkPlaceholder (placeholder: string, path: string): void {
   const name = PLACEHOLDER.exec(placeholder)?.[1] as string
   if (name in Object.prototype) throw invalid(path, `refers to "${name}", a name that every object has`)
 }
 
 /**
- * Checks a filter before the store sees it, so that an error names the member, and what was likely meant;
- * `path` stands before it.
- * @throws `VALIDATION_ERROR` naming the member and the operator.
+ * Checks a filter before it goes to the store, so that errors name the property and similar names. `path` is
+ * the path of the filter in errors; `placeholders`: whether parameters can stand for values.
+ * @throws `VALIDATION_ERROR` naming the property and the operator
  */
 export function checkFilter (filter: unknown, path: string, placeholders = false): void {
   checkConditions(filter, path, placeholders, { conditions: MAX_CONDITIONS, elements: MAX_LIST }, new Map())
@@ -78,7 +77,7 @@ interface Budget {
   elements: number
 }
 
-/** The ranges of the fields, over all conditions that must hold together. */
+/** The range of each field, over all conditions that must hold together. */
 type Ranges = Map<string, FilterRange>
 
 function checkConditions (
@@ -111,7 +110,7 @@ function checkConditions (
   }
 }
 
-/** @throws `VALIDATION_ERROR` when no value can fulfil these conditions on the field and those before them */
+/** @throws `VALIDATION_ERROR` when no value fulfils these conditions on the field and the earlier ones */
 function checkRange (
   ranges: Ranges,
   field: string,
@@ -133,8 +132,7 @@ function spend (budget: Budget, path: string): void {
 }
 
 /**
- * The store takes an object for operators when all its members start with `$`; one that only partly does is a
- * slip.
+ * Returns whether an object has operators: any property that starts with `$`; mixed ones are refused later.
  */
 function isOperators (value: unknown): value is Record<string, unknown> {
   return isPlainObject(value) && Object.keys(value).some(name => name.startsWith('$'))
@@ -153,7 +151,7 @@ function checkOperators (
       const [nearest] = nearestNames(name, operators.keys())
       throw invalid(`${path}.${name}`, `is no operator${didYouMean(nearest)}`)
     }
-    // The store passes over an operator that has no operand.
+    // The store ignores an operator without operand.
     if (operand === undefined) continue
     if (placeholders && isPlaceholder(operand)) {
       checkPlaceholder(operand, `${path}.${name}`)
@@ -163,15 +161,16 @@ function checkOperators (
     if (problem !== undefined) throw invalid(`${path}.${name}`, problem)
     if (Array.isArray(operand)) budget.elements -= operand.length
     if (budget.elements < 0) {
-      throw invalid(`${path}.${name}`, `is too long: the lists of a filter may have ${MAX_LIST} elements in all`)
+      const problem = `is too long: the lists of a filter may have ${MAX_LIST} elements in all`
+      throw invalid(`${path}.${name}`, problem)
     }
   }
 }
 
 /**
- * Puts parameters in place of placeholders, as the store will.
- * @throws `VALIDATION_ERROR` naming a parameter that is not given: without it the filter would let more
- * through.
+ * Replaces placeholders by parameters, as the store does.
+ * @throws `VALIDATION_ERROR` naming a parameter that is not given: without it the filter would match more
+ * records
  */
 export function fillPlaceholders (value: unknown, params: Readonly<Record<string, unknown>>): unknown {
   if (typeof value === 'string') {

@@ -5,21 +5,21 @@ import type { NoexStore } from './noex-store.js'
 export type BucketChange<Name extends string = string> = { readonly bucket: Name } & (
   | { readonly type: 'set', readonly record: StoreRecord }
   | { readonly type: 'delete', readonly key: unknown }
-  /** All records are gone. */
+  /** All records have been removed. */
   | { readonly type: 'clear' })
 
 type Apply<Name extends string> = (changes: ReadonlyArray<BucketChange<Name>>) => void
 
 /**
- * Follows the records of some buckets: calls `apply` with those that there are, then with the changes of each
- * commit that concerns them, as soon as it is durable. Resolves, with what ends that, when the first call is
- * made; rejects as a read of the buckets does.
+ * Calls `apply` with all records of some buckets, then with the changes of each commit to them, as soon as it
+ * is durable. Resolves after the first call with a function that stops it; rejects as reading the buckets
+ * does.
  */
 export async function followBuckets<Name extends string> (
   store: NoexStore, names: readonly Name[], apply: Apply<Name>
 ): Promise<() => void> {
   const isFollowed = (name: string): name is Name => (names as readonly string[]).includes(name)
-  // The changes that come while the buckets are read happen again to what has been read.
+  // Changes that are committed while the buckets are read are applied again to the records read.
   const meanwhile: Array<BucketChange<Name>> = []
   let isLoading = true
   const stop = store.onDurable(commit => {
@@ -60,7 +60,7 @@ function * changesOf<Name extends string> (bucket: Name, change: Change): Iterab
       break
     case 'define':
     case 'redefine':
-      // Without them, the records are those of before.
+      // Without `records`, the records have not changed.
       if (change.records === undefined) break
       yield { type: 'clear', bucket }
       for (const record of change.records) yield { type: 'set', bucket, record }

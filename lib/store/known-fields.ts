@@ -1,11 +1,11 @@
 import type { NoexStore } from './noex-store.js'
 
-/** Members that the store writes itself. */
+/** Properties that the store writes itself. */
 export const metadata: ReadonlySet<string> = new Set(['_version', '_createdAt', '_updatedAt', '_expiresAt'])
 
 /**
- * Tells which fields the records of each bucket have: those of its schema, and whichever else a record has or
- * has had. Where there are too many names, every name is held to be a field.
+ * Knows the fields of each bucket: those of its schema, and others that a record has or has had. Where there
+ * are too many names, every name counts as a field.
  */
 export class KnownFields {
   readonly #store: NoexStore
@@ -14,35 +14,32 @@ export class KnownFields {
     this.#store = store
   }
 
-  /** Whether records of the bucket may have this field; of a bucket that does not exist, every one. */
+  /** Returns whether records of the bucket may have this field; `true` for a bucket that does not exist. */
   has (bucket: string, field: string): boolean {
     const fields = this.#store.fieldsOf(bucket)
     if (fields === undefined || this.isDeclared(bucket, field) || fields.has(field)) return true
-    // Only its records will tell what they are like.
+    // Its records will show which fields they have.
     return this.isSchemaless(bucket) && fields.list().length === 0
   }
 
-  /**
-   * Whether the schema of a bucket names the field, or it is metadata; of a bucket that does not exist, every
-   * one.
-   */
+  /** Returns whether a field is metadata or in the schema; `true` for a bucket that does not exist. */
   isDeclared (bucket: string, field: string): boolean {
     const definition = this.#store.getBucketSchema(bucket)
     return definition === undefined || metadata.has(field) || Object.hasOwn(definition.schema, field)
   }
 
-  /** Whether the schema of a bucket leaves all fields but the key to the records. */
+  /** Returns whether the schema of a bucket has no field but the key. */
   isSchemaless (bucket: string): boolean {
     const { key, schema = {} } = this.#store.getBucketSchema(bucket) ?? {}
     return Object.keys(schema).every(name => name === key)
   }
 
-  /** The fields that the schema of a bucket names, and the metadata. */
+  /** Returns the fields of the schema of a bucket, and the metadata. */
   declared (bucket: string): string[] {
     return [...Object.keys(this.#store.getBucketSchema(bucket)?.schema ?? {}), ...metadata]
   }
 
-  /** All fields of a bucket that are known. */
+  /** Returns all known fields of a bucket. */
   all (bucket: string): string[] {
     return [...new Set([...this.declared(bucket), ...this.#store.fieldsOf(bucket)?.list() ?? []])]
   }

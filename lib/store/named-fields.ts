@@ -4,13 +4,13 @@ import { didYouMean, nearestNames } from '../util/nearest.js'
 import type { SharedStore } from './shared-store.js'
 import type { Work } from './work.js'
 
-/** A field of records that a request names, and where it does so. */
+/** A field of records that a request names, and the path at which it does so. */
 export interface NamedField {
   readonly path: string
   readonly field: string
 }
 
-/** Tells the fields that a filter, which has been checked, names. */
+/** Returns the fields that a checked filter names. */
 export function * fieldsOfFilter (filter: object | null | undefined, path: string): Iterable<NamedField> {
   for (const [field, value] of Object.entries(filter ?? {})) {
     if (field === '$or' || field === '$and') {
@@ -23,7 +23,7 @@ export function * fieldsOfFilter (filter: object | null | undefined, path: strin
   }
 }
 
-/** Tells the fields in a member that is a name or a list of names. */
+/** Returns the fields in a property that is a name or a list of names. */
 export function fieldsIn (names: string | readonly string[] | undefined, path: string): NamedField[] {
   if (names === undefined) return []
   return typeof names === 'string'
@@ -31,7 +31,7 @@ export function fieldsIn (names: string | readonly string[] | undefined, path: s
     : names.map((field, i) => ({ path: `${path}[${i}]`, field }))
 }
 
-/** Tells the fields that a request for groups names. */
+/** Returns the fields that a request for groups names. */
 export function fieldsOfGroups (request: GroupRequest, path = ''): NamedField[] {
   const { field, aggregate, filter } = request
   return [
@@ -41,7 +41,7 @@ export function fieldsOfGroups (request: GroupRequest, path = ''): NamedField[] 
   ]
 }
 
-/** Tells the field of an increment; one that every object has is refused by the increment itself. */
+/** Returns the field of an increment; a name that every object has is refused by `checkCounter`. */
 export function fieldsOfIncrement (field: string, path: string): NamedField[] {
   return field in Object.prototype ? [] : fieldsIn(field, path)
 }
@@ -52,37 +52,37 @@ interface GroupRequest {
   readonly filter?: object | null
 }
 
-/** Where fields are looked for. */
-export interface FieldScope {
+/** The bucket and the records in which fields are looked up. */
+interface FieldScope {
   readonly bucket: string
   /**
-   * The records that the request sees; `undefined`: all of them. Those that it does not see make no name a
-   * field, so that no answer tells what they have.
+   * The records that the request may read; `undefined`: all. Fields of other records do not count, so that no
+   * reply reveals them.
    */
   readonly rows: WhereFilter | undefined
-  /** What looking at the records takes. */
+  /** Counts the work of reading records. */
   readonly work: Work
-  /** Whether what the request itself has written makes a name a field. */
+  /** Returns whether the request itself has written the field. */
   readonly isWritten?: (field: string) => boolean
 }
 
-type Access = Pick<SharedStore, 'fields' | 'bucket'>
+type FieldSource = Pick<SharedStore, 'fields' | 'bucket'>
 
-/** Tells whether a name is a field. */
+/** Returns whether a name is a field. */
 type Knows = (field: string) => boolean
 
 /**
- * Refuses fields that no record of the bucket has that the request sees. Returns nothing where all of them
- * are known, and otherwise a promise: records may have to be looked at.
+ * Refuses fields that no record of the bucket within the scope has. Returns `undefined` where all are known,
+ * and otherwise a promise, since records may have to be read.
  * @throws `VALIDATION_ERROR` with the nearest field
  */
 export function requireFields (
-  access: Access,
+  source: FieldSource,
   scope: FieldScope,
   named: Iterable<NamedField>
 ): Promise<void> | undefined {
   const { bucket, rows, isWritten } = scope
-  const { fields } = access
+  const { fields } = source
   const isDeclared: Knows = field => fields.isDeclared(bucket, field) || isWritten?.(field) === true
   const knows: Knows = field => fields.has(bucket, field) || isWritten?.(field) === true
   const isKnown = rows === undefined ? knows : isDeclared
@@ -90,35 +90,35 @@ export function requireFields (
   for (const item of named) if (!isKnown(item.field)) (unknown ??= []).push(item)
   if (unknown === undefined) return undefined
   return rows === undefined
-    ? refuseUnknown(access, scope, unknown, knows)
-    : refuseUnseen(access, scope, unknown, isDeclared, rows)
+    ? refuseUnknown(source, scope, unknown, knows)
+    : refuseUnseen(source, scope, unknown, isDeclared, rows)
 }
 
 async function refuseUnknown (
-  { fields }: Access, { bucket }: FieldScope, unknown: readonly NamedField[], knows: Knows
+  { fields }: FieldSource, { bucket }: FieldScope, unknown: readonly NamedField[], knows: Knows
 ): Promise<void> {
   refuse(bucket, unknown, knows, () => fields.all(bucket))
 }
 
-/** Looks at the records within reach only, so that nothing depends on the others. */
+/** Reads the records within the scope only, so that the result does not depend on others. */
 async function refuseUnseen (
-  access: Access,
+  source: FieldSource,
   { bucket, work }: FieldScope,
   unknown: readonly NamedField[],
   isDeclared: Knows,
   rows: WhereFilter
 ): Promise<void> {
   const names = new Set(unknown.flatMap(({ field }) => [field, firstOf(field)]))
-  const records = await access.bucket(bucket, { scope: rows, work }).all()
-  const seen = records.length === 0 ? undefined : await membersAmong(records, names, work)
-  // Only the records of such a bucket will tell what they are like.
-  if (seen === undefined && access.fields.isSchemaless(bucket)) return
+  const records = await source.bucket(bucket, { scope: rows, work }).all()
+  const seen = records.length === 0 ? undefined : await propertiesAmong(records, names, work)
+  // Only its records would show which fields they have.
+  if (seen === undefined && source.fields.isSchemaless(bucket)) return
   refuse(bucket, unknown, field => isDeclared(field) || seen?.has(field) === true,
-    () => access.fields.declared(bucket))
+    () => source.fields.declared(bucket))
 }
 
-/** Returns the names of these that are members of a record, in slices. */
-async function membersAmong (
+/** Returns those of the names that are properties of a record. Yields to other work in between. */
+async function propertiesAmong (
   records: readonly StoreRecord[], names: ReadonlySet<string>, work: Work
 ): Promise<ReadonlySet<string>> {
   const found = new Set<string>()
@@ -129,7 +129,7 @@ async function membersAmong (
   return found
 }
 
-/** Refuses the first field that is not known; `likely` tells those that may have been meant. */
+/** Refuses the first field that is not known; `likely` returns the fields to suggest. */
 function refuse (
   bucket: string, named: readonly NamedField[], isKnown: Knows, likely: () => readonly string[]
 ): void {

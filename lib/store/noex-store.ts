@@ -11,10 +11,10 @@ export type NoexStore = Pick<Store,
   'beginRead' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets'
 >
 
-/** Number of the interface between stores and what serves them. */
+/** Version of the interface between stores and this plugin. */
 const FORMAT = 1
 
-/** The methods that a store is asked for. */
+/** The methods that a store must have. */
 const METHODS = [
   'bucket', 'hasBucket', 'getBucketSchema', 'fieldsOf', 'defineBucket', 'dropBucket', 'updateBucket',
   'defineDeclarativeQuery', 'undefineQuery', 'getQueries', 'getQueryInfo', 'runQuery', 'keyOf', 'transaction',
@@ -24,8 +24,8 @@ const METHODS = [
 const IMPORT = "import { Store } from 'fastify-noex/store'"
 
 /**
- * Returns what is wrong with something that should be a store, `undefined` for a store that can be served. It
- * is known by its mark, so that one of another copy of the package is as good.
+ * Returns the problem with a value that should be a store; `undefined` for a store that can be served. A
+ * store is recognized by its mark, so that another copy of the package works, too.
  */
 export function storeProblem (value: unknown): string | undefined {
   const isObject = typeof value === 'object' && value !== null
@@ -48,14 +48,14 @@ export function storeProblem (value: unknown): string | undefined {
     : `must be a noex store, from Store.start(): ${IMPORT}`
 }
 
-/** The definition of a bucket. Throws `BUCKET_NOT_DEFINED`. */
+/** Returns the definition of a bucket. @throws `BUCKET_NOT_DEFINED` */
 export function definitionOf (store: NoexStore, bucket: string): BucketDefinition {
   const definition = store.getBucketSchema(bucket)
   if (definition === undefined) throw bucketNotDefined(bucket)
   return definition
 }
 
-/** Whether an error says that what was read or written has been taken back. */
+/** Returns whether an error means that the data which was read or written has been rolled back. */
 export function isTakenBack (error: unknown): boolean {
   return isStoreError(error) && error.code === 'STORE_UNAVAILABLE'
 }

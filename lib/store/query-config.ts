@@ -7,7 +7,7 @@ import { firstProblem } from '../protocol/shape.js'
 import { checkFilter, fillPlaceholders } from './filter.js'
 import type { NoexStore } from './noex-store.js'
 
-/** Parameters are kept as long as somebody watches the query with them. */
+/** Length limit of parameters as JSON: they are kept as long as a live query has them. */
 const MAX_PARAMS_CHARS = 16_384
 
 const Config = Compile(Type.Object({
@@ -26,7 +26,7 @@ const Config = Compile(Type.Object({
 
 /**
  * Checks the definition of a declarative query. PROTOCOL.md, "Declarative queries".
- * @throws `VALIDATION_ERROR` naming the member.
+ * @throws `VALIDATION_ERROR` naming the property
  */
 export function checkQueryConfig (config: unknown): DeclarativeQueryConfig {
   if (!Config.Check(config)) throw firstProblem(Config, config, 'config')
@@ -43,10 +43,10 @@ export function checkQueryConfig (config: unknown): DeclarativeQueryConfig {
 }
 
 /**
- * Checks the parameters of a query before it runs. A declarative query puts them into its filter, where an
- * object would widen it to other operators: texts, numbers, booleans, null and arrays of them may stand
- * there. A programmatic query takes any value.
- * @throws `VALIDATION_ERROR` naming the parameter or the operator.
+ * Checks the parameters of a query before it runs. Those of a declarative query become values of its filter:
+ * texts, numbers, booleans, null and arrays of them are accepted, since an object could add operators. A
+ * programmatic query accepts any value.
+ * @throws `VALIDATION_ERROR` naming the parameter or the operator
  */
 export function checkQueryParams (store: NoexStore, query: string, params: unknown): void {
   if (params !== undefined && JSON.stringify(params).length > MAX_PARAMS_CHARS) {

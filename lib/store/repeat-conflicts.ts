@@ -3,38 +3,40 @@ import { systemClock } from '../util/clock.js'
 import type { SharedStore } from './shared-store.js'
 import type { Work } from './work.js'
 
-/** Tries that a transaction has when other writers are faster. */
+/** Number of tries of a transaction that conflicts with other writers. */
 const MAX_TRIES = 10
 
-/** Longest pause between two tries, in milliseconds. Each may take twice as long as the one before. */
+/**
+ * Limit of the pause between two tries, in milliseconds. The limit of each is twice that of the one before.
+ */
 const MAX_PAUSE_MS = 64
 
 /**
- * Runs `work`, which is a transaction, until no other writer was faster, at most ten times. From the second
- * try on it has a turn in the queue of the store, with pauses that grow and are of random length. `work`
- * calls `committing` in the step that commits: the turn ends there, not when that is durable. A try that is
- * repeated leaves the budget of `units` as it was. Rejects as `work` does, with a `TransactionConflictError`
- * when the last try has failed, too.
+ * Runs a transaction until it does not conflict with another writer, at most ten times. From the second try
+ * on it has a turn in the queue of the store, with random pauses of growing limits. `run` calls `committing`
+ * in the step that commits: the turn ends there, not when the commit is durable. Tries that conflict do not
+ * count for the budget of `work`. Rejects as `run` does, with a `TransactionConflictError` when the last try
+ * conflicts.
  */
 export async function repeatConflicts<T> (
-  { repeats }: Pick<SharedStore, 'repeats'>, work: (committing: () => void) => Promise<T>, units?: Work
+  { repeats }: Pick<SharedStore, 'repeats'>, run: (committing: () => void) => Promise<T>, work?: Work
 ): Promise<T> {
-  let leave: (() => void) | undefined
+  let endTurn: (() => void) | undefined
   const committing = (): void => {
-    leave?.()
-    leave = undefined
+    endTurn?.()
+    endTurn = undefined
   }
   try {
     for (let tries = 1; ; tries++) {
-      const spent = units?.spent ?? 0
+      const spent = work?.spent ?? 0
       try {
-        return await work(committing)
+        return await run(committing)
       } catch (error) {
-        // What the store refuses by itself, it would refuse again.
+        // The store would refuse other errors again.
         if (tries === MAX_TRIES || !isStoreError(error) || error.code !== 'CONFLICT') throw error
       }
-      units?.forgive(units.spent - spent)
-      if (leave === undefined) leave = await repeats.enter()
+      work?.forgive(work.spent - spent)
+      if (endTurn === undefined) endTurn = await repeats.takeTurn()
       else await pause(Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS))
     }
   } finally {
@@ -43,9 +45,9 @@ export async function repeatConflicts<T> (
 }
 
 /**
- * Runs `work` in a transaction of the store. Where it fails and what it has read does not hold any more, it
- * has failed for that.
- * @throws `TransactionConflictError`, and what `work` throws
+ * Runs `work` in a transaction of the store. Where it throws after another writer has changed what it has
+ * read, the error is the conflict.
+ * @throws `TransactionConflictError`, and the errors of `work`
  */
 export async function transact<T> (
   { store }: Pick<SharedStore, 'store'>, work: (tx: TransactionContext) => T | Promise<T>,
@@ -66,7 +68,7 @@ async function refused (tx: TransactionContext, error: unknown): Promise<never> 
   throw error
 }
 
-/** Resolves after a pause, in which others go on; under fake timers, too. */
+/** Resolves after a pause. Works under the fake timers of an application's tests, too. */
 async function pause (delayMs: number): Promise<void> {
   await new Promise<void>(resolve => { systemClock.after(delayMs, resolve) })
 }

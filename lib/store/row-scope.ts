@@ -3,67 +3,67 @@ import type {
 } from '@hamicek/noex-store'
 import type { Work } from './work.js'
 
-/** Makes the note of a commit, see `WriteOptions`. */
+/** Returns the note of a commit, see `WriteOptions`. */
 export type NoteOf = NonNullable<WriteOptions['note']>
 
-/** The cause of commits: a request. */
+/** The request that causes a commit. */
 export interface Cause {
   /** `undefined` for a request without a session. */
   readonly user?: string | undefined
-  /** `undefined` where the audit needs none. */
+  /** `undefined` where the audit needs no note. */
   readonly note?: NoteOf | undefined
 }
 
-/** How far the request reaches that a write is done for. */
+/** The records to which a request has access, and its limits. */
 export interface RowScope extends Cause {
   /** The records of `bucket` that the request may read or change under `operation`; `undefined`: all. */
   readonly rows: (operation: string, bucket: string) => WhereFilter | undefined
   /**
-   * Called in the step that writes.
-   * @throws the answer to a request that may no longer do all that `rows` has told
+   * Called in the step that commits.
+   * @throws the error to reply with when the request is no longer allowed to access all of `rows`
    */
   readonly assertStillAllowed: () => void
-  /** What the request takes. */
+  /** Counts the work of the request. */
   readonly work: Work
-  /** Records that it may change at once. */
+  /** Number of records that the request may change in one commit. */
   readonly maxChanges: number
 }
 
-/**
- * Returns what the store has to ask and to heed when it commits for a request; `committing` is called in that
- * step.
- */
+/** Returns the options of a commit for a request; `committing` is called in the step that commits. */
 export function commitOptions (
-  reach: Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges'>, committing?: () => void
+  rowScope: Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges'>, committing?: () => void
 ): WriteOptions {
-  const options = { maxChanges: reach.maxChanges, ...causedBy(reach) }
-  if (committing === undefined) return { ...options, beforeCommit () { reach.assertStillAllowed() } }
+  const options = { maxChanges: rowScope.maxChanges, ...causedBy(rowScope) }
+  if (committing === undefined) return { ...options, beforeCommit () { rowScope.assertStillAllowed() } }
   return {
     ...options,
     beforeCommit () {
       committing()
-      reach.assertStillAllowed()
+      rowScope.assertStillAllowed()
     }
   }
 }
 
-/** The same for a definition. */
-export function definitionOptions (reach: Cause & Pick<RowScope, 'assertStillAllowed'>): DefinitionOptions {
-  return { ...causedBy(reach), beforeCommit () { reach.assertStillAllowed() } }
+/** The part of a `RowScope` on which a definition depends. */
+export type DefinitionScope = Cause & Pick<RowScope, 'assertStillAllowed'>
+
+/** Returns the options of the commit of a definition. */
+export function definitionOptions (rowScope: DefinitionScope): DefinitionOptions {
+  return { ...causedBy(rowScope), beforeCommit () { rowScope.assertStillAllowed() } }
 }
 
-/** Names the cause of a commit, as the store takes it. */
+/** Returns the cause of a commit in the form of the store. */
 export function causedBy ({ user, note }: Cause): CommitCause {
   return { ...(user !== undefined && { user }), ...(note !== undefined && { note }) }
 }
 
-/** Confines and counts what is done under an operation in a bucket. */
+/** Returns the options that limit access to a bucket under an operation, and count its work. */
 export function accessOf (
-  reach: Pick<RowScope, 'rows' | 'work'>, operation: string, bucket: string
+  rowScope: Pick<RowScope, 'rows' | 'work'>, operation: string, bucket: string
 ): AccessOptions {
-  const scope = reach.rows(operation, bucket)
-  return scope === undefined ? { work: reach.work } : { scope, work: reach.work }
+  const scope = rowScope.rows(operation, bucket)
+  return scope === undefined ? { work: rowScope.work } : { scope, work: rowScope.work }
 }
 
-/** Which records of a bucket may be reached: none, all, or those that match. */
+/** The records of a bucket to which a request has access: all, none, or those that match. */
 export type RowAccess = boolean | WhereFilter

@@ -1,31 +1,32 @@
 import type { AccessOptions, BucketDefinition, BucketHandle, ReadObserver } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
+import { systemClock } from '../util/clock.js'
+import { withTimeout } from '../util/with-timeout.js'
 import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
-import { RepeatQueue } from './repeat-queue.js'
 import type { RowAccess } from './row-scope.js'
 import { Work } from './work.js'
 
 /** Options of one run of a query. */
-export interface RunOptions {
-  /** Hears of each read before it happens. */
+interface RunOptions {
+  /** Called before each read. */
   readonly observer?: ReadObserver | undefined
-  /** Counts the run. A declarative query may be too much; what the application's own code reads never is. */
+  /**
+   * Counts the run, and limits it where the query is declarative: the application's own code is not limited.
+   */
   readonly work?: Work | undefined
 }
 
-/** Shares among all plugin instances that serve one store what they know about it. */
+/** Holds the state of a store that all plugin instances which serve it share. */
 export class SharedStore {
   readonly store: NoexStore
-  /** Where transactions wait that have to run again. */
+  /** The queue of transactions that run again after a conflict. */
   readonly repeats = new RepeatQueue()
-  /** The fields that the records of each bucket have. */
+  /** The fields of the records of each bucket. */
   readonly fields: KnownFields
   /** Whether the store holds the accounts of the built-in identity: see `SystemBuckets`. */
   hasSystemBuckets = false
-  /**
-   * Buckets that take no writes since the application has not completed their definition, as the log knows.
-   */
+  /** Buckets without a complete definition, of which the log has been warned. */
   readonly incomplete = new Set<string>()
 
   private constructor (store: NoexStore) {
@@ -35,7 +36,7 @@ export class SharedStore {
 
   static readonly #shared = new WeakMap<NoexStore, SharedStore>()
 
-  /** Returns the one access to `store`, which knows what earlier users did. */
+  /** Returns the one `SharedStore` of a store. */
   static of (store: NoexStore): SharedStore {
     let sharedStore = SharedStore.#shared.get(store)
     if (sharedStore === undefined) {
@@ -45,19 +46,19 @@ export class SharedStore {
     return sharedStore
   }
 
-  /** Returns a bucket, confined and counted as `options` say. @throws BucketNotDefinedError */
+  /** Returns a bucket, with the limits of `options`. @throws BucketNotDefinedError */
   bucket (name: string, options?: AccessOptions): BucketHandle {
     return this.store.bucket(name, options)
   }
 
-  /** The definition of a bucket. Throws `BUCKET_NOT_DEFINED`. */
+  /** Returns the definition of a bucket. @throws `BUCKET_NOT_DEFINED` */
   definition (bucket: string): BucketDefinition {
     return definitionOf(this.store, bucket)
   }
 
   /**
-   * A query by its name, and the bucket that it reads where it is declarative: only running another one tells
-   * what it reads.
+   * Returns the bucket that a declarative query reads; `undefined` for other queries, whose reads are known
+   * only when they run.
    */
   queryFacts (name: string): { readonly name: string, readonly bucket: string | undefined } {
     return { name, bucket: this.store.getQueryInfo(name)?.config?.bucket }
@@ -69,8 +70,8 @@ export class SharedStore {
   }
 
   /**
-   * Runs a defined query once for a client that may read of each bucket what `rows` answers.
-   * @throws what the query throws; `FORBIDDEN` where it opens a bucket that may not be read
+   * Runs a defined query once. `rows` returns the records of each bucket that it may read.
+   * @throws the errors of the query; `FORBIDDEN` where it opens a bucket that it may not read
    */
   async runQuery (
     query: string, params: unknown, rows: (bucket: string) => RowAccess, { observer, work }: RunOptions = {}
@@ -79,9 +80,9 @@ export class SharedStore {
     const counted = isDeclarative && work !== undefined ? work : new Work(Infinity)
     try {
       return await this.store.runQuery(query, params, bucket => {
-        const verdict = rows(bucket)
-        if (verdict === false) throw unreadable()
-        return verdict === true ? null : verdict
+        const access = rows(bucket)
+        if (access === false) throw unreadable()
+        return access === true ? null : access
       }, { ...observer, work: counted })
     } finally {
       if (counted !== work) work?.add(counted.spent)
@@ -89,7 +90,27 @@ export class SharedStore {
   }
 }
 
-/** Builds the refusal of a query that opens a bucket which may not be read. */
+/** Builds the refusal of a query that opens a bucket which it may not read. */
 function unreadable (): NoexServerError {
   return new NoexServerError('FORBIDDEN', 'The query reads a bucket that you may not read')
+}
+
+/** Time that a transaction waits for its turn, in milliseconds: a longer turn does not hold up the others. */
+const MAX_WAIT_MS = 500
+
+/**
+ * Runs transactions that have met a conflict one after the other, so that they cause no further conflicts.
+ */
+class RepeatQueue {
+  #last: Promise<void> = Promise.resolve()
+
+  /** Waits for a turn, at most 500 ms. Resolves with the function that ends the turn. */
+  async takeTurn (): Promise<() => void> {
+    const before = this.#last
+    let endTurn!: () => void
+    const turn = new Promise<void>(resolve => { endTurn = resolve })
+    this.#last = before.then(async () => { await turn })
+    await withTimeout(MAX_WAIT_MS, before, systemClock)
+    return endTurn
+  }
 }

@@ -1,5 +1,5 @@
 import type { Aggregate, WhereFilter } from '@hamicek/noex-store'
-import type { Increment } from './increment.js'
+import type { Increment } from './arithmetic.js'
 import type { RecordInput } from './record-input.js'
 
 interface MaybeVersion {
@@ -7,7 +7,7 @@ interface MaybeVersion {
   readonly expectedVersion?: number | undefined
 }
 
-/** One step of a transaction, as PROTOCOL.md, "Transactions", lists them; its fields are checked already. */
+/** A checked entry of a transaction. PROTOCOL.md, "Transactions". */
 export type TransactionEntry = { readonly bucket: string } & (
   | { readonly op: 'get', readonly key: unknown }
   | { readonly op: 'insert', readonly data: RecordInput }

@@ -2,20 +2,20 @@ import type {
   BucketDefinition, StoreRecord, TransactionBucketHandle, TransactionContext
 } from '@hamicek/noex-store'
 import type { EntryWriters } from './entry-writers.js'
-import { checkCounter, incremented } from './increment.js'
-import { accessOf, type RowScope } from './row-scope.js'
+import { checkCounter, incremented } from './arithmetic.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
+import { accessOf, type RowScope } from './row-scope.js'
 import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'
 
-/** One try to run the entries of a transaction. Nothing is written before the transaction is committed. */
+/** Runs the entries of one try of a transaction. Nothing is written before the transaction commits. */
 export class TransactionRun {
   readonly #sharedStore: SharedStore
   readonly #tx: TransactionContext
   readonly #rowScope: RowScope
   readonly #writers: EntryWriters | undefined
 
-  /** `writers` takes note of which entry has written a value. */
+  /** `writers` keeps which entry has written a value. */
   constructor (sharedStore: SharedStore, tx: TransactionContext, rowScope: RowScope, writers?: EntryWriters) {
     this.#sharedStore = sharedStore
     this.#tx = tx
@@ -24,7 +24,7 @@ export class TransactionRun {
   }
 
   /**
-   * Runs the entry at a place among all, and gives its result: at once where there is nothing to wait for.
+   * Runs the entry at `index`. Returns its result, or a promise of it where there is something to wait for.
    */
   apply (entry: TransactionEntry, index = 0): unknown {
     const access = accessOf(this.#rowScope, `store.${entry.op}`, entry.bucket)

@@ -1,19 +1,19 @@
 import { isStoreError } from '@hamicek/noex-store'
-import { bucketNotDefined, NoexServerError, placedError } from '../protocol/errors.js'
+import { bucketNotDefined, NoexServerError } from '../protocol/errors.js'
 import { EntryWriters } from './entry-writers.js'
 import { commitOptions, type RowScope } from './row-scope.js'
 import { repeatConflicts, transact } from './repeat-conflicts.js'
 import type { SharedStore } from './shared-store.js'
+import { placedError } from './store-errors.js'
 import type { TransactionEntry } from './transaction-entry.js'
 import { TransactionRun } from './transaction-run.js'
 
 /**
- * Runs the entries in order; all of them take effect, or none. Later entries see what earlier ones did, and
- * what any has read still holds when all take effect: where another writer is faster, they are run again.
- * Each reaches the records that `reach` allows the operation of its name, and sees no others.
- * @returns one result for each entry.
- * @throws the error of the entry that fails, behind the place of the entry, or `CONFLICT` when other writers
- * were always faster.
+ * Runs the entries in order; all of them take effect, or none. Later entries see the changes of earlier ones,
+ * and data that any has read is unchanged at the commit: otherwise all run again. An entry has access to the
+ * records that `rowScope` allows for the operation of its name. Resolves with one result for each entry.
+ * @throws the error of the entry that fails, its message after the path of the entry, or `CONFLICT` when
+ * every try conflicts with other writers
  */
 export async function runTransaction (
   sharedStore: SharedStore, entries: readonly TransactionEntry[], rowScope: RowScope
@@ -31,26 +31,28 @@ export async function runTransaction (
         return applyAll(run, entries, [])
       }, commitOptions(rowScope, committing))
     } catch (error) {
-      // The commit has failed: the entries themselves have not.
+      // The commit has failed, after all entries have succeeded.
       const index = writers.entryOf(error, bucket => sharedStore.store.getBucketSchema(bucket)?.key)
       throw index === undefined ? error : placedError(placeOf(index), error) ?? error
     }
   }, rowScope.work)
 }
 
-/** Runs the entries behind those that have `results`, all at once where there is nothing to wait for. */
+/**
+ * Runs the entries that have no result yet. Returns all results, or a promise where one has to be awaited.
+ */
 function applyAll (
   run: TransactionRun, entries: readonly TransactionEntry[], results: unknown[]
 ): unknown[] | Promise<unknown[]> {
   while (results.length < entries.length) {
     const result = applyAt(run, entries[results.length] as TransactionEntry, results.length)
-    if (result instanceof Promise) return applyBehind(result, run, entries, results)
+    if (result instanceof Promise) return applyRest(result, run, entries, results)
     results.push(result)
   }
   return results
 }
 
-async function applyBehind (
+async function applyRest (
   result: Promise<unknown>, run: TransactionRun, entries: readonly TransactionEntry[], results: unknown[]
 ): Promise<unknown[]> {
   results.push(await result)
@@ -60,7 +62,7 @@ async function applyBehind (
   return results
 }
 
-/** Returns the result at once, where there is nothing to wait for. */
+/** Runs one entry. Returns its result, or a promise where it has to be awaited. */
 function applyAt (run: TransactionRun, entry: TransactionEntry, index: number): unknown {
   const refused = (error: unknown): never => {
     const refusal = refusalOfKey(error)
@@ -74,7 +76,7 @@ function applyAt (run: TransactionRun, entry: TransactionEntry, index: number): 
   }
 }
 
-/** In a transaction, a key that is taken is a conflict with the record that has it. */
+/** Replaces the refusal of a taken key by `CONFLICT`, which it is in a transaction. */
 export function refusalOfKey (error: unknown): unknown {
   if (!isStoreError(error) || (error.code !== 'RECORD_EXISTS' && error.code !== 'DUPLICATE_KEY')) return error
   const { bucket, key } = error as unknown as { readonly bucket: string, readonly key: unknown }

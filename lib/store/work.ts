@@ -1,35 +1,31 @@
 import { NoexServerError } from '../protocol/errors.js'
 import { isTurnOver, nextTurn, noteWork } from '../util/slice.js'
 
-/** Units of work between two looks at the clock: some microseconds. */
+/** Units of work between two reads of the clock: a few microseconds. */
 const UNITS_UNWATCHED = 256
 
-/** Units that a record which is written takes: as long as so many conditions take to look at. */
-export const UNITS_PER_WRITE = 100
-
 /**
- * The work that one request takes, in units: a condition that is looked at for a record is one. It is counted
- * before it is done,
- * and refused beyond the budget. PROTOCOL.md, "Work".
+ * Counts the work of one request in units: one is the evaluation of a condition for a record. Work is counted
+ * before it is done, and refused beyond the budget. PROTOCOL.md, "Work".
  */
 export class Work {
   readonly #budget: number
   #spent = 0
   #forgiven = 0
 
-  /** `budget`: units that the request may take; `Infinity` for the server's own work. */
+  /** `budget`: limit of units; `Infinity` for the server's own work. */
   constructor (budget: number) {
     this.#budget = budget
   }
 
-  /** Units so far. */
+  /** Number of units so far. */
   get spent (): number {
     return this.#spent
   }
 
   /**
-   * Counts work that is about to be done. @throws `VALIDATION_ERROR` with `{ workBudget }` when that is more
-   * than the budget allows
+   * Counts work before it is done.
+   * @throws `VALIDATION_ERROR` with `{ workBudget }` when it would exceed the budget
    */
   take (units: number): void {
     if (this.#spent - this.#forgiven + units > this.#budget) {
@@ -42,25 +38,24 @@ export class Work {
     noteWork(units / UNITS_UNWATCHED)
   }
 
-  /** Counts work that has been done within a limit of its own. */
+  /** Counts work that has been done within another limit. */
   add (units: number): void {
     this.#spent += units
   }
 
-  /** Lets work that was for nothing not count against the budget: it must be done again. */
+  /** Excludes units from the budget: the work has to be done again. */
   forgive (units: number): void {
     this.#forgiven += units
   }
 
-  /** Lets others have their turn if this request has held them up for long enough. */
+  /** Yields to other requests when this turn of the event loop has lasted long enough. */
   async pause (): Promise<void> {
     if (isTurnOver()) await nextTurn()
   }
 
   /**
-   * Calls `visit` with each item, in slices, until it returns `false`; each takes `units`, which the caller
-   * has counted.
-   * `items` must not change meanwhile.
+   * Calls `visit` with each item until it returns `false`, and yields to other requests in between. An item
+   * takes `units`, which the caller has counted. `items` must not change meanwhile.
    */
   async each<T> (
     items: readonly T[], units: number, visit: (item: T, index: number) => unknown

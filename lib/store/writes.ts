@@ -1,12 +1,13 @@
 import type { BucketHandle, StoreRecord, UpsertOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
-import { checkCounter, incremented, type Increment } from './increment.js'
-import { accessOf, commitOptions, type RowScope } from './row-scope.js'
+import { checkCounter, incremented, type Increment } from './arithmetic.js'
 import { withoutExpiry, type RecordInput } from './record-input.js'
+import { accessOf, commitOptions, type RowScope } from './row-scope.js'
 import type { SharedStore } from './shared-store.js'
 
 /**
- * The writes of one request. Each rejects with an error of the store, which toReplyError translates: among
- * them `FORBIDDEN` for a record that is out of reach, or would be then.
+ * Writes records for one request. Each method rejects with an error of the store, which `toReplyError`
+ * translates, for instance to `FORBIDDEN` for a record that is, or would come to be, outside of the row
+ * scope.
  */
 export class Writes {
   readonly #sharedStore: SharedStore
@@ -40,7 +41,7 @@ export class Writes {
     return await handle.update(key, withoutExpiry(data), this.#options(expectedVersion))
   }
 
-  /** Adds to a number of a record, as it is in the moment of the write. */
+  /** Adds to a number of a record, in one step. */
   async increment (
     bucket: string, { key, field, by, expectedVersion }: Increment
   ): Promise<StoreRecord> {
@@ -51,23 +52,26 @@ export class Writes {
     )
   }
 
-  /** Updates all records that match and are within reach, or none. Resolves with their number. */
+  /** Updates all matching records within the row scope, or none. Resolves with their number. */
   async updateMany (bucket: string, filter: WhereFilter, data: RecordInput): Promise<number> {
     const handle = this.#open('store.updateMany', bucket)
     return await handle.updateMany(filter, withoutExpiry(data), this.#options())
   }
 
-  /** Deletes a record, and does to those that refer to it what their fields say. */
+  /** Deletes a record. Records that refer to it are treated by the `onDelete` of their fields. */
   async delete (bucket: string, key: unknown, expectedVersion?: number): Promise<void> {
     await this.#open('store.delete', bucket).delete(key, this.#options(expectedVersion))
   }
 
-  /** Deletes all records that match and are within reach, or none. Resolves with their number. */
+  /** Deletes all matching records within the row scope, or none. Resolves with their number. */
   async deleteMany (bucket: string, filter: WhereFilter): Promise<number> {
     return await this.#open('store.deleteMany', bucket).deleteMany(filter, this.#options())
   }
 
-  /** Removes every record of a bucket, whatever refers to it; refused where some are out of reach. */
+  /**
+   * Removes all records of a bucket, also those with references to them. Refused where the row scope excludes
+   * any.
+   */
   async clear (bucket: string): Promise<void> {
     await this.#open('store.clear', bucket).clear(this.#options())
   }

@@ -1,29 +1,30 @@
 import type { ReadObserver } from '@hamicek/noex-store'
 
-/** Hears that something it has read has changed, by the commit of a revision. */
+/** The reader of records that may change. */
 export interface Dependent {
+  /** Called when the commit of `revision` has changed a record or bucket that it has read. */
   invalidate: (revision: number) => void
 }
 
-interface BucketReaders {
+interface BucketDependents {
   readonly whole: Set<Dependent>
   readonly records: Map<unknown, Set<Dependent>>
 }
 
-/** Knows who has read what, so that a changed record reaches the live queries that it concerns alone. */
+/** Records the reads of dependents, so that a change invalidates only those that have read it. */
 export class DependencyIndex {
-  readonly #buckets = new Map<string, BucketReaders>()
+  readonly #buckets = new Map<string, BucketDependents>()
 
-  /** Starts to note what `reader` reads from now on. */
+  /** Returns a read set that records what `dependent` reads. */
   track (dependent: Dependent): ReadSet {
     return new ReadSet(dependent, this.#buckets)
   }
 
   /**
-   * Tells all who have read this record or its whole bucket that a commit has changed it; `key` is as the
-   * store compares it.
+   * Invalidates the dependents that have read this record or its whole bucket; `key` as the store compares
+   * it.
    */
-  changed (bucket: string, key: unknown, revision: number): void {
+  invalidate (bucket: string, key: unknown, revision: number): void {
     const readers = this.#buckets.get(bucket)
     if (readers === undefined) return
     for (const dependent of readers.whole) dependent.invalidate(revision)
@@ -31,25 +32,22 @@ export class DependencyIndex {
     if (ofRecord !== undefined) for (const dependent of ofRecord) dependent.invalidate(revision)
   }
 
-  /** All who have read anything of this bucket. */
-  readersOf (bucket: string): Set<Dependent> {
+  /** Returns the dependents that have read anything of this bucket. */
+  dependentsOf (bucket: string): Set<Dependent> {
     const readers = this.#buckets.get(bucket)
     if (readers === undefined) return new Set()
     return new Set([...readers.whole, ...[...readers.records.values()].flatMap(ofRecord => [...ofRecord])])
   }
 }
 
-/**
- * The reads of one evaluation. They are in the index from the moment of the read, so no change is missed
- * meanwhile.
- */
+/** The reads of one evaluation. Each is in the index before it happens, so that no change is missed. */
 export class ReadSet implements ReadObserver {
   readonly #dependent: Dependent
-  readonly #index: Map<string, BucketReaders>
+  readonly #index: Map<string, BucketDependents>
   readonly #whole = new Set<string>()
   readonly #records = new Map<string, Set<unknown>>()
 
-  constructor (dependent: Dependent, index: Map<string, BucketReaders>) {
+  constructor (dependent: Dependent, index: Map<string, BucketDependents>) {
     this.#dependent = dependent
     this.#index = index
   }
@@ -57,7 +55,7 @@ export class ReadSet implements ReadObserver {
   readonly onBucket = (bucket: string): void => {
     if (this.#whole.has(bucket)) return
     this.#whole.add(bucket)
-    this.#readers(bucket).whole.add(this.#dependent)
+    this.#dependentsOf(bucket).whole.add(this.#dependent)
   }
 
   readonly onRecord = (bucket: string, key: unknown): void => {
@@ -65,19 +63,19 @@ export class ReadSet implements ReadObserver {
     if (keys === undefined) this.#records.set(bucket, keys = new Set())
     if (keys.has(key)) return
     keys.add(key)
-    const { records } = this.#readers(bucket)
+    const { records } = this.#dependentsOf(bucket)
     const readers = records.get(key)
     if (readers === undefined) records.set(key, new Set([this.#dependent]))
     else readers.add(this.#dependent)
   }
 
-  /** Adds what an earlier evaluation has read: after a failure, both may matter. */
+  /** Adds the reads of an earlier evaluation: after a failure, a change to either may matter. */
   include (earlier: ReadSet): void {
     for (const bucket of earlier.#whole) this.onBucket(bucket)
     for (const [bucket, keys] of earlier.#records) for (const key of keys) this.onRecord(bucket, key)
   }
 
-  /** Takes these reads out of the index, except those that `later` has made too. */
+  /** Removes these reads from the index, except those that `later` has made too. */
   release (later?: ReadSet): void {
     for (const bucket of this.#whole) {
       if (later === undefined || !later.#whole.has(bucket)) {
@@ -97,13 +95,13 @@ export class ReadSet implements ReadObserver {
     }
   }
 
-  #readers (bucket: string): BucketReaders {
+  #dependentsOf (bucket: string): BucketDependents {
     let readers = this.#index.get(bucket)
     if (readers === undefined) this.#index.set(bucket, readers = { whole: new Set(), records: new Map() })
     return readers
   }
 
-  #remove (bucket: string, remove: (readers: BucketReaders) => void): void {
+  #remove (bucket: string, remove: (readers: BucketDependents) => void): void {
     const readers = this.#index.get(bucket)
     if (readers === undefined) return
     remove(readers)

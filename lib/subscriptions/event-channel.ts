@@ -3,30 +3,30 @@ import { encodeEventPush } from '../protocol/encode.js'
 import { textFrame } from '../protocol/frame.js'
 import { compilePattern, hasWildcard, stemOf } from '../rules/topic-pattern.js'
 
-/** Somebody who hears the events of a feed. */
+/** One subscription to an event channel. */
 export interface EventListener {
-  /** `event`: its JSON; `undefined`: there was one that cannot be sent. */
+  /** Called for each event; `event` is its JSON, `undefined` for one that cannot be encoded. */
   onEvent: (topic: string, event: string | undefined) => void
 }
 
-/** The events of one pattern, for all who subscribe to it. */
+/** The events of one pattern, for all its subscribers. */
 export class EventChannel {
   /** The subscription id that subscribers share, so that they can share the frame too. */
   readonly id = subscriptionId()
-  /** Equal for equal feeds. */
+  /** Equal for equal channels. */
   readonly key: string
   readonly pattern: string
   readonly #listeners = new Set<EventListener>()
   readonly #matches: ((segments: readonly string[]) => boolean) | undefined
-  /** The one topic that the pattern would match and the feed does not. */
-  readonly #without: string | undefined
+  /** The one topic that the pattern matches and the channel does not carry. */
+  readonly #excludedTopic: string | undefined
   #frame: Buffer | undefined
 
   constructor (key: string, pattern: string, withStem: boolean) {
     this.key = key
     this.pattern = pattern
     this.#matches = hasWildcard(pattern) ? compilePattern(pattern) : undefined
-    this.#without = withStem ? undefined : stemOf(pattern)
+    this.#excludedTopic = withStem ? undefined : stemOf(pattern)
   }
 
   get size (): number {
@@ -41,11 +41,11 @@ export class EventChannel {
     return this.#listeners.delete(listener)
   }
 
-  /** Whether it has a topic, given whole and split on `.`. */
+  /** Whether the channel carries a topic, given whole and split on `.`. */
   matches (topic: string, segments: readonly string[]): boolean {
     return this.#matches === undefined
       ? topic === this.pattern
-      : topic !== this.#without && this.#matches(segments)
+      : topic !== this.#excludedTopic && this.#matches(segments)
   }
 
   publish (topic: string, event: string | undefined): void {
@@ -54,11 +54,11 @@ export class EventChannel {
   }
 
   /**
-   * The push of the event that is being published, under a subscription id; made once for those who share the
-   * feed's id.
+   * Returns the push of the event that is being published, under a subscription id; the frame is shared by
+   * all that use the channel's id.
    */
   push (id: string, topic: string, event: string): string | Buffer {
-    // What one client gets alone, its outbox puts together with the rest.
+    // The outbox of a single client joins a text with its other messages.
     if (id !== this.id || this.size === 1) return encodeEventPush(id, topic, event)
     this.#frame ??= textFrame(encodeEventPush(id, topic, event))
     return this.#frame

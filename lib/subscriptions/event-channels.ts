@@ -1,43 +1,42 @@
 import type { Log } from '../util/log.js'
-import { encodeEvent } from '../protocol/encode.js'
 import { EngineListener } from '../rules/engine-listener.js'
 import { EventChannel, type EventListener } from './event-channel.js'
-import type { RuleEngine, RuleEvent } from '../rules/rule-engine.js'
+import { encodeEvent, type RuleEngine, type RuleEvent } from '../rules/rule-engine.js'
 import { hasWildcard } from '../rules/topic-pattern.js'
 
-/** What may be heard. */
+/** Hides events from all clients. */
 export interface EventVisibility {
-  /** Whether events that carry records of this bucket are for no client. */
+  /** Whether events that carry records of this bucket are hidden. */
   readonly isHidden: (bucket: string) => boolean
 }
 
 /**
- * All subscriptions of a service to rule events: one subscription of the engine serves them all, and an event
- * is encoded once, however many hear it. An event costs what its listeners cost, and a look at each pattern
- * with wildcards.
+ * The event channels of a service: one subscription of the engine serves them all, and an event is encoded
+ * once for all its receivers. An event is matched against each pattern with wildcards; the others are found
+ * by topic.
  */
 export class EventChannels {
   readonly #listener: EngineListener
-  readonly #rules: EventVisibility
+  readonly #visibility: EventVisibility
   readonly #log: Log
   readonly #channels = new Map<string, EventChannel>()
   /** By topic. */
-  readonly #exact = new Map<string, EventChannel>()
-  readonly #open = new Set<EventChannel>()
+  readonly #byTopic = new Map<string, EventChannel>()
+  readonly #withWildcard = new Set<EventChannel>()
 
-  constructor (engine: RuleEngine, rules: EventVisibility, log: Log) {
+  constructor (engine: RuleEngine, visibility: EventVisibility, log: Log) {
     this.#listener = new EngineListener(engine, log, event => { this.#publish(event) })
-    this.#rules = rules
+    this.#visibility = visibility
     this.#log = log
   }
 
-  /** Distinct patterns that are heard. */
+  /** The number of distinct channels. */
   get size (): number {
     return this.#channels.size
   }
 
   /**
-   * Adds a listener and returns the feed that it hears until it leaves. Throws what the engine throws.
+   * Adds a listener to the channel of a pattern, until `leave`. Throws the error of the engine.
    * @param withStem whether a pattern `stem.*` is to match the topic `stem` too
    */
   join (pattern: string, withStem: boolean, listener: EventListener): EventChannel {
@@ -47,20 +46,20 @@ export class EventChannels {
     return channel
   }
 
-  /** Logs why a subscription cannot go on. */
-  tellFailure (error: unknown, pattern: string): void {
+  /** Logs the error for which a subscription ends. */
+  logFailure (error: unknown, pattern: string): void {
     this.#log.error({ err: error, pattern }, 'a subscription to rule events has ended: the engine refused')
   }
 
   leave (channel: EventChannel, listener: EventListener): void {
     if (!channel.remove(listener) || channel.size > 0) return
     this.#channels.delete(channel.key)
-    this.#open.delete(channel)
-    if (this.#exact.get(channel.pattern) === channel) this.#exact.delete(channel.pattern)
+    this.#withWildcard.delete(channel)
+    if (this.#byTopic.get(channel.pattern) === channel) this.#byTopic.delete(channel.pattern)
     if (this.#channels.size === 0) this.stop()
   }
 
-  /** Hears nothing any more. */
+  /** Ends the subscription of the engine. */
   stop (): void {
     this.#listener.stop()
   }
@@ -71,37 +70,34 @@ export class EventChannels {
     if (channel !== undefined) return channel
     channel = new EventChannel(key, pattern, withStem)
     this.#channels.set(key, channel)
-    if (hasWildcard(pattern)) this.#open.add(channel)
-    else this.#exact.set(pattern, channel)
+    if (hasWildcard(pattern)) this.#withWildcard.add(channel)
+    else this.#byTopic.set(pattern, channel)
     return channel
   }
 
   #publish (event: RuleEvent): void {
-    const heard = this.#channelsOf(event.topic)
-    if (heard.length === 0 || hidesRecord(event.data, this.#rules)) return
+    const channels = this.#channelsOf(event.topic)
+    if (channels.length === 0 || hidesRecord(event.data, this.#visibility)) return
     let text: string | undefined
     try {
       text = encodeEvent(event)
     } catch (error) {
       this.#log.error({ err: error, topic: event.topic }, 'a rule event cannot be sent: its data is no JSON')
     }
-    for (const channel of heard) channel.publish(event.topic, text)
+    for (const channel of channels) channel.publish(event.topic, text)
   }
 
   #channelsOf (topic: string): EventChannel[] {
-    const exact = this.#exact.get(topic)
-    const heard = exact === undefined ? [] : [exact]
-    if (this.#open.size === 0) return heard
+    const exact = this.#byTopic.get(topic)
+    const matching = exact === undefined ? [] : [exact]
+    if (this.#withWildcard.size === 0) return matching
     const segments = topic.split('.')
-    for (const channel of this.#open) if (channel.matches(topic, segments)) heard.push(channel)
-    return heard
+    for (const channel of this.#withWildcard) if (channel.matches(topic, segments)) matching.push(channel)
+    return matching
   }
 }
 
-/**
- * Whether the data of an event is what the bridge from a store sends, whole records, of a bucket whose
- * records are for nobody.
- */
+/** Whether the data of an event is from the bridge of a store, with records of a hidden bucket. */
 export function hidesRecord (
   data: Readonly<Record<string, unknown>> | undefined,
   { isHidden }: EventVisibility

@@ -2,23 +2,23 @@ import { EndedSubscriptions, type Subscriber } from './subscriber.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
 import type { PushTarget } from './query-subscriptions.js'
 import { subscriptionId } from './live-query.js'
+import type { TopicScope } from '../permissions/policy.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { EventChannel, EventListener } from './event-channel.js'
 import type { EventChannels } from './event-channels.js'
 
-/** Events that may wait for one client. More are counted, and the client is told how many it has missed. */
+/**
+ * Events that may wait for one client; further ones are counted, and the client gets the number in a `gap`.
+ */
 export const MAX_WAITING_EVENTS = 1_000
 
-/** The bytes that they may have. */
+/** Bytes of the events that may wait for one client. */
 export const MAX_WAITING_EVENT_BYTES = 1_048_576
 
-/** Which topics of a pattern a client may hear: `below`: of `stem.*`, all but `stem` itself. */
-export type TopicScope = 'whole' | 'below'
-
-/** Whose subscriptions they are, and what it may hear at the moment. */
+/** The owner of event subscriptions, with its present rights. */
 export interface EventSubscriber extends Subscriber {
-  /** What of a pattern the client may hear; `undefined`: nothing. */
+  /** Returns the topics of a pattern that the client may receive; `undefined`: none. */
   topicScope: (pattern: string) => TopicScope | undefined
 }
 
@@ -34,10 +34,10 @@ export class EventSubscriptions {
   readonly #subscriber: EventSubscriber
   readonly #subscriptions = new Map<string, EventSubscription>()
   readonly #ended = new EndedSubscriptions()
-  /** Events that came while the client did not read, or before it knew of its subscription; in order. */
+  /** Events that wait until the client reads, or has the reply to its subscription; in order. */
   #waiting: Waiting[] = []
   #waitingBytes = 0
-  #closed = false
+  #isClosed = false
 
   constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: EventSubscriber) {
     this.#target = target
@@ -49,18 +49,18 @@ export class EventSubscriptions {
     return this.#subscriptions.size
   }
 
-  /** Throws `RATE_LIMITED` when there is no room for another subscription. */
-  checkRoom (): void {
+  /** @throws `RATE_LIMITED` when the quota allows no further subscription */
+  checkQuota (): void {
     this.#quota.check(this.#subscriber.subscriptionCount)
   }
 
   /**
-   * Subscribes to the events of a pattern and returns the reply. What happens from now on is pushed, after
-   * the reply.
-   * @throws `RATE_LIMITED`, or what the engine throws
+   * Subscribes to the events of a pattern and returns the reply. Events from now on are pushed after the
+   * reply.
+   * @throws `RATE_LIMITED`, or the error of the engine
    */
   add (channels: EventChannels, pattern: string): EncodedJson {
-    this.checkRoom()
+    this.checkQuota()
     const subscription = new EventSubscription(this, channels, pattern)
     const channel = subscription.follow(this.#subscriber.topicScope(pattern) ?? 'below')
     const id = (subscription.id =
@@ -68,7 +68,7 @@ export class EventSubscriptions {
     this.#subscriptions.set(id, subscription)
     this.#quota.take('rules')
     return new EncodedJson(`{"subscriptionId":${JSON.stringify(id)}}`, () => {
-      subscription.active = true
+      subscription.isActive = true
       this.resume()
     }, () => { this.remove(id) })
   }
@@ -84,9 +84,9 @@ export class EventSubscriptions {
     return true
   }
 
-  /** Sends what had to wait, in order, and then how much of each subscription was missed. */
+  /** Sends the waiting events, in order, and then the number of events that each subscription has missed. */
   resume (): void {
-    if (this.#closed) return
+    if (this.#isClosed) return
     const waiting = this.#waiting
     this.#waiting = []
     let next = 0
@@ -94,57 +94,55 @@ export class EventSubscriptions {
       const item = waiting[next] as Waiting
       // Sending may have ended subscriptions.
       if (!item.subscription.isListening) continue
-      if (item.subscription.active) this.#send(item)
+      if (item.subscription.isActive) this.#send(item)
       else this.#waiting.push(item)
     }
     this.#setWaiting([...this.#waiting, ...waiting.slice(next)])
-    if (this.#waiting.length === 0) this.#tellGaps()
+    if (this.#waiting.length === 0) this.#notifyGaps()
   }
 
   /**
-   * What the client may hear has changed, or who it is. Nothing is pushed any more that it may not hear:
-   * where nobody is logged in, such subscriptions are silent until somebody is; otherwise they end.
-   * PROTOCOL.md, "Subscriptions".
+   * Applies a change of the session or its rights: subscriptions that are not allowed any more end; without a
+   * login, they are suspended until there is one. PROTOCOL.md, "Subscriptions".
    */
   review (): void {
     for (const subscription of [...this.#subscriptions.values()]) this.#isStillAllowed(subscription)
   }
 
-  /** Ends everything: the connection is going away, or must not hear anything any more. */
+  /** Ends all subscriptions for good. */
   close (): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#quota.release('rules', this.size)
     for (const subscription of this.#subscriptions.values()) subscription.suspend()
     this.#subscriptions.clear()
     this.#setWaiting([])
   }
 
-  /** An event of a subscription: pushed now, or when it may be. */
+  /** Pushes an event of a subscription, now or when it may be. */
   onEvent (subscription: EventSubscription, topic: string, event: string | undefined): void {
     const maySend = this.#maySend()
     if (!subscription.isListening) return
     if (event === undefined) {
       subscription.missed++
-      if (maySend && this.#waiting.length === 0) this.#tellGaps()
+      if (maySend && this.#waiting.length === 0) this.#notifyGaps()
       return
     }
     const push = subscription.push(topic, event)
-    if (subscription.active && maySend && subscription.missed === 0 && this.#waiting.length === 0) {
+    if (subscription.isActive && maySend && subscription.missed === 0 && this.#waiting.length === 0) {
       this.#send({ subscription, push })
     } else {
       this.#wait({ subscription, push })
     }
   }
 
-  /** Nobody may be sent what has waited for somebody else. */
   #maySend (): boolean {
-    return !this.#target.congested && this.#subscriber.mayPush()
+    return !this.#target.isCongested && this.#subscriber.mayPush()
   }
 
   #send ({ subscription, push }: Waiting): void {
     if (this.#subscriber.isVolatile && !this.#isStillAllowed(subscription)) {
-      // It goes on with other topics: whether this event is one of them is not known any more.
+      // The subscription goes on with other topics; this event may be one of them.
       if (subscription.isListening) subscription.missed++
       return
     }
@@ -157,7 +155,7 @@ export class EventSubscriptions {
     const { subscription, push } = item
     const isFull =
       this.#waiting.length >= MAX_WAITING_EVENTS || this.#waitingBytes + push.length > MAX_WAITING_EVENT_BYTES
-    // What follows a gap belongs behind the notice of it.
+    // Events after a gap must follow its notice.
     if (isFull || subscription.missed > 0) {
       subscription.missed++
     } else {
@@ -166,9 +164,9 @@ export class EventSubscriptions {
     }
   }
 
-  #tellGaps (): void {
+  #notifyGaps (): void {
     for (const subscription of this.#subscriptions.values()) {
-      if (subscription.missed === 0 || !subscription.active) continue
+      if (subscription.missed === 0 || !subscription.isActive) continue
       this.#target.send(
         encodeNotice({
           type: 'system',
@@ -182,37 +180,37 @@ export class EventSubscriptions {
   }
 
   /**
-   * Asks whether the client may hear the subscription as it is; if not, it goes on with what it may hear, is
-   * silent, or ends.
+   * Whether the client may still receive all topics of the subscription; if not, it goes on with fewer, is
+   * suspended, or ends.
    */
   #isStillAllowed (subscription: EventSubscription): boolean {
     const topicScope = this.#subscriber.topicScope(subscription.pattern)
     if (subscription.isListening && topicScope === subscription.topicScope) return true
     if (topicScope !== undefined) this.#follow(subscription, topicScope)
-    else if (this.#subscriber.isLoggedIn) this.#lose(subscription, 'forbidden')
-    else this.#silence(subscription)
+    else if (this.#subscriber.isLoggedIn) this.#end(subscription, 'forbidden')
+    else this.#suspend(subscription)
     return false
   }
 
-  /** Goes on with other topics. Where the engine does not let the server listen, the subscription ends. */
+  /** Continues with other topics. When the engine refuses, the subscription ends. */
   #follow (subscription: EventSubscription, topicScope: TopicScope): void {
     try {
       subscription.follow(topicScope)
     } catch (error) {
-      subscription.tellFailure(error)
-      this.#lose(subscription, 'failed')
+      subscription.logFailure(error)
+      this.#end(subscription, 'failed')
     }
   }
 
-  /** Events that happen meanwhile are not sent later. */
-  #silence (subscription: EventSubscription): void {
+  /** Suspends a subscription; events that happen meanwhile are not sent later. */
+  #suspend (subscription: EventSubscription): void {
     subscription.suspend()
     subscription.missed = 0
     this.#setWaiting(this.#waiting)
   }
 
-  /** A subscription ends by itself: its place is free, and the client is told. */
-  #lose (subscription: EventSubscription, reason: SubscriptionEnd): void {
+  /** Ends a subscription, which frees its slot, and notifies the client. */
+  #end (subscription: EventSubscription, reason: SubscriptionEnd): void {
     this.#drop(subscription)
     this.#ended.add(subscription.id)
     const { id: subscriptionId } = subscription
@@ -220,12 +218,12 @@ export class EventSubscriptions {
   }
 
   #drop (subscription: EventSubscription): void {
-    this.#silence(subscription)
+    this.#suspend(subscription)
     this.#subscriptions.delete(subscription.id)
     this.#quota.release('rules')
   }
 
-  /** Without the events of those that listen no more. */
+  /** Replaces the waiting events, without those of subscriptions that are not listening. */
   #setWaiting (items: readonly Waiting[]): void {
     this.#waiting = items.filter(({ subscription }) => subscription.isListening)
     this.#waitingBytes = this.#waiting.reduce((sum, { push }) => sum + push.length, 0)
@@ -235,18 +233,18 @@ export class EventSubscriptions {
 /** One subscription to the events of a pattern. */
 class EventSubscription implements EventListener {
   id = ''
-  /** Whether the client knows of it. */
-  active = false
-  /** Events that there was no room for. */
+  /** Whether the reply with its id has been sent. */
+  isActive = false
+  /** The number of events that were not sent. */
   missed = 0
   topicScope: TopicScope | undefined
   readonly pattern: string
-  readonly #table: EventSubscriptions
+  readonly #owner: EventSubscriptions
   readonly #channels: EventChannels
   #channel: EventChannel | undefined
 
   constructor (table: EventSubscriptions, channels: EventChannels, pattern: string) {
-    this.#table = table
+    this.#owner = table
     this.#channels = channels
     this.pattern = pattern
   }
@@ -255,7 +253,7 @@ class EventSubscription implements EventListener {
     return this.#channel !== undefined
   }
 
-  /** Hears so much of the pattern from now on. */
+  /** Receives these topics of the pattern from now on. */
   follow (topicScope: TopicScope): EventChannel {
     const before = this.#channel
     // The new one first: the server goes on listening to the engine.
@@ -265,12 +263,11 @@ class EventSubscription implements EventListener {
     return this.#channel
   }
 
-  /** Logs why it cannot go on. */
-  tellFailure (error: unknown): void {
-    this.#channels.tellFailure(error, this.pattern)
+  logFailure (error: unknown): void {
+    this.#channels.logFailure(error, this.pattern)
   }
 
-  /** Hears nothing until `follow`. */
+  /** Receives nothing until `follow`. */
   suspend (): void {
     if (this.#channel === undefined) return
     this.#channels.leave(this.#channel, this)
@@ -282,6 +279,6 @@ class EventSubscription implements EventListener {
   }
 
   onEvent (topic: string, event: string | undefined): void {
-    this.#table.onEvent(this, topic, event)
+    this.#owner.onEvent(this, topic, event)
   }
 }

@@ -12,7 +12,7 @@ import { DependencyIndex, type Dependent, type ReadSet } from './dependency-inde
 import { LiveQuery, type LiveQueryHost, type LiveQueryRun } from './live-query.js'
 import type { QueryRunner } from './query-runner.js'
 
-/** Longest pause between two evaluations of a feed that changes during each, in milliseconds. */
+/** Longest pause before the evaluation of a live query that changes during each, in milliseconds. */
 const MAX_PAUSE_MS = 1_000
 
 /** The parts that live queries work with. */
@@ -25,8 +25,8 @@ export interface LiveQueriesEnvironment {
 }
 
 /**
- * All live queries of a service: finds the feed for a subscription and brings changes of the store to the
- * feeds.
+ * The live queries of a service: finds the one for a subscription, and invalidates them by changes of the
+ * store.
  */
 export class LiveQueries implements LiveQueryHost {
   readonly #sharedStore: SharedStore
@@ -51,17 +51,17 @@ export class LiveQueries implements LiveQueryHost {
     this.#workBudget = workBudget
   }
 
-  /** Distinct live queries that are watched. */
+  /** The number of distinct live queries. */
   get size (): number {
     return this.#liveQueries.size
   }
 
-  /** Evaluations since the start. */
+  /** The number of evaluations since the start. */
   get evaluations (): number {
     return this.#evaluations
   }
 
-  /** Listens to the store. Call before the first subscription. */
+  /** Listens to the store. To be called before the first subscription. */
   start (): void {
     this.#stopListening = this.#sharedStore.store.onDurable(commit => { this.#onCommit(commit) })
   }
@@ -74,8 +74,8 @@ export class LiveQueries implements LiveQueryHost {
   }
 
   /**
-   * Returns the feed of a query with these parameters for those who may read as much as `scope`; equal ones
-   * share it. `owner` is the id of the client that asks for it.
+   * Returns the live query with these parameters under `scope`, shared by equal subscriptions. `owner` is the
+   * id of the client that subscribes.
    */
   liveQuery (query: string, params: unknown, scope: Scope, owner: string): LiveQuery {
     const key = JSON.stringify([query, sortedMembers(params), scope.key])
@@ -88,7 +88,7 @@ export class LiveQueries implements LiveQueryHost {
     return liveQuery
   }
 
-  /** Subscriptions to a query, whatever their parameters. */
+  /** Returns the number of subscriptions to a query, with any parameters. */
   subscribersOf (query: string): number {
     let count = 0
     for (const liveQuery of this.#keys.keys()) if (liveQuery.query === query) count += liveQuery.subscribers
@@ -111,7 +111,7 @@ export class LiveQueries implements LiveQueryHost {
       const text = await this.#queries.run({ query, params, rows: scope.rows, owner, reads, work })
       return { text, revision: this.revision, durable: endRead() }
     } catch (error) {
-      // A failure shows the state that it comes from.
+      // An error reveals the state that it comes from, as a result does.
       const pending = endRead()
       if (pending !== undefined) await pending
       throw error
@@ -120,7 +120,7 @@ export class LiveQueries implements LiveQueryHost {
 
   schedule (liveQuery: LiveQuery): void {
     if (this.#scheduled.push(liveQuery) > 1) return
-    // After the replies of this tick: the client that made the change hears of its success first.
+    // After the replies of this tick: the client that made the change gets its reply first.
     runInNextTurn(() => {
       const scheduled = this.#scheduled
       this.#scheduled = []
@@ -165,15 +165,15 @@ export class LiveQueries implements LiveQueryHost {
     }
   }
 
-  /** Evaluates many feeds in slices. */
-  async #evaluate (feeds: readonly LiveQuery[]): Promise<void> {
-    for (const liveQuery of feeds) {
+  /** Evaluates live queries in slices. */
+  async #evaluate (liveQueries: readonly LiveQuery[]): Promise<void> {
+    for (const liveQuery of liveQueries) {
       if (isTurnOver()) await nextTurn()
       liveQuery.evaluate()
     }
   }
 
-  /** All changes of a commit are through when a feed that they concern is evaluated, once. */
+  /** Invalidates for all changes of a commit, so that a live query is evaluated once for all of them. */
   #onCommit ({ changes, revision }: Commit): void {
     for (const change of changes) this.#onChange(change, revision)
   }
@@ -183,39 +183,43 @@ export class LiveQueries implements LiveQueryHost {
       case 'insert':
       case 'update':
       case 'delete':
-        this.#index.changed(change.bucket, this.#sharedStore.store.keyOf(change.bucket, change.key), revision)
+        this.#invalidateRecord(change.bucket, change.key, revision)
         break
       case 'clear':
       case 'redefine':
-        for (const dependent of this.#index.readersOf(change.bucket)) dependent.invalidate(revision)
+        for (const dependent of this.#index.dependentsOf(change.bucket)) dependent.invalidate(revision)
         break
       case 'define':
-        // A live query may fail for want of this bucket.
+        // A live query may have failed because this bucket did not exist.
         for (const liveQuery of this.#keys.keys()) if (liveQuery.isFailing) liveQuery.invalidate(revision)
         break
       case 'drop': {
-        const readers = this.#index.readersOf(change.bucket)
-        const feeds = [...this.#keys.keys()].filter(liveQuery => readers.has(liveQuery))
-        this.#end(feeds, 'bucket_dropped', bucketNotDefined(change.bucket))
+        const dependents = this.#index.dependentsOf(change.bucket)
+        const ended = [...this.#keys.keys()].filter(liveQuery => dependents.has(liveQuery))
+        this.#end(ended, 'bucket_dropped', bucketNotDefined(change.bucket))
         break
       }
       case 'query': {
         if (change.config !== undefined) break
-        const feeds = [...this.#keys.keys()].filter(liveQuery => liveQuery.query === change.query)
-        this.#end(feeds, 'query_undefined', queryNotDefined(change.query))
+        const ended = [...this.#keys.keys()].filter(liveQuery => liveQuery.query === change.query)
+        this.#end(ended, 'query_undefined', queryNotDefined(change.query))
       }
     }
   }
 
-  #end (feeds: readonly LiveQuery[], reason: SubscriptionEnd, error: NoexServerError): void {
-    for (const liveQuery of feeds) {
+  #invalidateRecord (bucket: string, key: unknown, revision: number): void {
+    this.#index.invalidate(bucket, this.#sharedStore.store.keyOf(bucket, key), revision)
+  }
+
+  #end (liveQueries: readonly LiveQuery[], reason: SubscriptionEnd, error: NoexServerError): void {
+    for (const liveQuery of liveQueries) {
       this.onAbandoned(liveQuery)
       liveQuery.end(reason, error)
     }
   }
 }
 
-/** The same value with the members of objects in one order, so that equal parameters have equal text. */
+/** Returns the value with the members of objects sorted by name, so that equal parameters have equal JSON. */
 function sortedMembers (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortedMembers)
   if (typeof value !== 'object' || value === null) return value

@@ -7,11 +7,11 @@ import type { SubscriptionEnd } from '../protocol/messages.js'
 import { isTakenBack } from '../store/noex-store.js'
 import type { Dependent, ReadSet } from './dependency-index.js'
 
-/** Somebody who watches a feed. */
+/** One subscription to a live query. */
 export interface LiveQueryListener {
-  /** The feed has a result that may differ from the one before. */
+  /** Called when there is a result that may differ from the one before. */
   onChange: () => void
-  /** The feed will not have another result. */
+  /** Called when there will be no further result. */
   onEnd: (reason: SubscriptionEnd) => void
 }
 
@@ -25,37 +25,37 @@ export interface LiveQueryRun {
   readonly durable: Promise<void> | undefined
 }
 
-/** What a feed needs from the feeds around it. */
+/** The collection that a live query belongs to. */
 export interface LiveQueryHost {
   /** Revision of the store. */
   readonly revision: number
   track: (dependent: Dependent) => ReadSet
   run: (liveQuery: LiveQuery, reads: ReadSet) => Promise<LiveQueryRun>
-  /** Returns the feed of this query with these parameters, as far as `scope` lets it read. */
+  /** Returns the live query with these parameters that reads no more than `scope`. */
   liveQuery: (query: string, params: unknown, scope: Scope, owner: string) => LiveQuery
-  /** Calls `feed.evaluate()` once the changes of this tick are through. */
+  /** Calls `liveQuery.evaluate()` after the changes of this tick. */
   schedule: (liveQuery: LiveQuery) => void
-  /** Calls `feed.evaluate()` after a pause that grows with `overtaken`, from 0 on. */
+  /** Calls `liveQuery.evaluate()` after a pause that grows with `overtaken`, from 0 on. */
   postpone: (liveQuery: LiveQuery, overtaken: number) => void
-  /** The last subscriber has left. */
+  /** Called when the last subscriber has left. */
   onAbandoned: (liveQuery: LiveQuery) => void
   onFailure: (liveQuery: LiveQuery, error: unknown) => void
 }
 
-/** The subject of a feed: feeds of equal subjects are one. */
+/** The key of a live query: there is one live query for equal keys. */
 export interface LiveQueryKey {
   readonly query: string
   readonly params: unknown
-  /** Tells what the query may read for those who watch it. */
+  /** The records that the query may read for its subscribers. */
   readonly scope: Scope
-  /** The id of the client that was the first to ask for it. */
+  /** The id of the client that subscribed first. */
   readonly owner: string
 }
 
-/** Evaluations in a row during which something may change before the next ones wait. */
+/** Consecutive evaluations that a change may overtake before the next ones are postponed. */
 const MAX_OVERTAKEN = 10
 
-/** Runs of one evaluation, of which all but the last have read a state that was taken back. */
+/** Runs of one evaluation: the query runs again when it has read a state that was taken back. */
 const MAX_RUNS = 5
 
 interface Waiter {
@@ -65,20 +65,20 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
-/** A query may throw anything, `undefined` too. */
+/** Wraps an error: a query may throw `undefined` too. */
 interface Failure {
   readonly error: unknown
 }
 
-/** A subscription id that tells nothing about the server's other clients. */
+/** Returns a new random subscription id, which reveals nothing about other clients. */
 export function subscriptionId (): string {
   return `sub-${randomBytes(9).toString('base64url')}`
 }
 
 /**
- * One distinct live query: evaluated once and encoded once, however many watch it.
- * One evaluation runs at a time; a change that arrives meanwhile leads to one more afterwards, so the last
- * result always is that of the last state.
+ * One distinct live query: evaluated once and encoded once for all its subscribers. One evaluation runs at a
+ * time; a change that arrives meanwhile causes another one afterwards, so that the last result is always that
+ * of the last state.
  */
 export class LiveQuery implements Dependent {
   /** The subscription id that subscribers share, so that they can share the frame too. */
@@ -96,18 +96,18 @@ export class LiveQuery implements Dependent {
   #waiters: Waiter[] = []
   #reads: ReadSet | undefined
   #evaluation = 0
-  /** Evaluations in a row during which something that they read has changed. */
+  /** Consecutive evaluations during which a record that they read has changed. */
   #overtaken = 0
-  #running = false
+  #isRunning = false
   /** Revision of the store at the beginning of the run that is under way. */
   #begunAt = 0
-  /** Revision of the first change since then to what the query reads. */
+  /** Revision of the first change since then to a record that the query reads. */
   #changedAt = Infinity
-  /** Something that the last evaluation has read may have changed since, or there was none. */
-  #dirty = true
-  #scheduled = false
+  /** Whether the result may be outdated, or there is none. */
+  #isDirty = true
+  #isScheduled = false
   #isFailing = false
-  #end: SubscriptionEnd | undefined
+  #endReason: SubscriptionEnd | undefined
   #frame: Buffer | undefined
 
   constructor ({ query, params, scope, owner }: LiveQueryKey, host: LiveQueryHost) {
@@ -122,12 +122,12 @@ export class LiveQuery implements Dependent {
     return this.#subscribers.size
   }
 
-  /** Whether the next failure follows another one. */
+  /** Whether the last evaluation has failed. */
   get isFailing (): boolean {
     return this.#isFailing
   }
 
-  /** The push of the newest result under a subscription id. */
+  /** Returns the push of the newest result under a subscription id. */
   frame (id: string): Buffer {
     if (id !== this.id) return textFrame(encodePush(id, this.text))
     this.#frame ??= textFrame(encodePush(id, this.text))
@@ -135,7 +135,7 @@ export class LiveQuery implements Dependent {
   }
 
   /**
-   * Adds a subscriber and resolves when `text` is at least as new as this call. Rejects when the query fails.
+   * Adds a subscriber. Resolves when `text` is at least as new as this call; rejects when the query fails.
    */
   async join (subscriber: LiveQueryListener): Promise<void> {
     this.#subscribers.add(subscriber)
@@ -148,8 +148,8 @@ export class LiveQuery implements Dependent {
   }
 
   /**
-   * Adds a subscriber that has an older result or none, and tells it as soon as there is one at least as new
-   * as this call. Unlike `join` it does not give up when the query fails: then the next change brings the
+   * Adds a subscriber that has an older result or none, and calls `onChange` when there is one at least as
+   * new as this call. Unlike `join` it keeps the subscriber when the query fails: the next change brings the
    * result.
    */
   watch (subscriber: LiveQueryListener): void {
@@ -159,7 +159,7 @@ export class LiveQuery implements Dependent {
     }, () => {})
   }
 
-  /** The feed of the same query and parameters for those who may read something else. */
+  /** Returns the live query of the same query and parameters under another scope. */
   under (scope: Scope): LiveQuery {
     return this.#host.liveQuery(this.query, this.params, scope, this.owner)
   }
@@ -168,31 +168,31 @@ export class LiveQuery implements Dependent {
     if (!this.#subscribers.delete(subscriber) || this.#subscribers.size > 0) return
     this.#reads?.release()
     this.#reads = undefined
-    this.#dirty = true
-    if (this.#end === undefined) this.#host.onAbandoned(this)
+    this.#isDirty = true
+    if (this.#endReason === undefined) this.#host.onAbandoned(this)
   }
 
-  /** Something that the query has read has changed, by the commit of a revision. */
   invalidate (revision: number): void {
-    // A commit is told when it is durable, and then a run may have seen it already.
-    if (this.#running && revision <= this.#begunAt) return
-    this.#dirty = true
+    // A commit is announced when it is durable, and then a run may have read it already.
+    if (this.#isRunning && revision <= this.#begunAt) return
+    this.#isDirty = true
     this.#changedAt = Math.min(this.#changedAt, revision)
     this.#plan()
   }
 
   #plan (): void {
-    if (this.#running || this.#scheduled || this.#end !== undefined) return
-    this.#scheduled = true
+    if (this.#isRunning || this.#isScheduled || this.#endReason !== undefined) return
+    this.#isScheduled = true
     if (this.#overtaken < MAX_OVERTAKEN) this.#host.schedule(this)
     else this.#host.postpone(this, this.#overtaken - MAX_OVERTAKEN)
   }
 
   /** Evaluates the query unless its result is known to be current. */
   evaluate (): void {
-    this.#scheduled = false
-    if (this.#running || !this.#dirty || this.#subscribers.size === 0 || this.#end !== undefined) return
-    // What may fail has been caught; this is for the rest, so that nobody waits for ever.
+    this.#isScheduled = false
+    if (this.#isRunning || !this.#isDirty) return
+    if (this.#subscribers.size === 0 || this.#endReason !== undefined) return
+    // `#evaluate` catches the errors of the query; this is for any other, so that no caller waits for ever.
     this.#evaluate().catch(error => {
       this.#host.onFailure(this, error)
       this.#settle(Infinity, { error })
@@ -200,12 +200,11 @@ export class LiveQuery implements Dependent {
   }
 
   /**
-   * Tells everybody that there will be no more results; who still waits for the first is refused with
-   * `error`.
+   * Ends the live query for all its subscribers; callers that wait for a result are rejected with `error`.
    */
   end (reason: SubscriptionEnd, error: NoexServerError): void {
-    if (this.#end !== undefined) return
-    this.#end = reason
+    if (this.#endReason !== undefined) return
+    this.#endReason = reason
     this.#settle(Infinity, { error })
     for (const subscriber of [...this.#subscribers]) {
       this.leave(subscriber)
@@ -214,9 +213,9 @@ export class LiveQuery implements Dependent {
   }
 
   async #fresh (): Promise<void> {
-    if (!this.#running && !this.#dirty) return
-    // An evaluation that runs will do, unless something it has read has changed meanwhile.
-    const evaluation = this.#running && !this.#dirty ? this.#evaluation : this.#evaluation + 1
+    if (!this.#isRunning && !this.#isDirty) return
+    // The evaluation under way suffices unless a record that it has read has changed meanwhile.
+    const evaluation = this.#isRunning && !this.#isDirty ? this.#evaluation : this.#evaluation + 1
     const fresh = new Promise<void>(
       (resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) }
     )
@@ -226,7 +225,7 @@ export class LiveQuery implements Dependent {
 
   async #evaluate (): Promise<void> {
     const evaluation = ++this.#evaluation
-    this.#running = true
+    this.#isRunning = true
     const reads = this.#host.track(this)
     const earlier = this.#reads
     let failure: Failure | undefined
@@ -239,14 +238,14 @@ export class LiveQuery implements Dependent {
       if (earlier !== undefined) reads.include(earlier)
     }
     this.#reads = reads
-    this.#running = false
-    if (this.#subscribers.size === 0 || this.#end !== undefined) {
+    this.#isRunning = false
+    if (this.#subscribers.size === 0 || this.#endReason !== undefined) {
       reads.release()
       this.#reads = undefined
       return
     }
-    const isOutdated = this.#dirty
-    // A change after the run, while its state became durable, is none in between.
+    const isOutdated = this.#isDirty
+    // A change after the run, while its state became durable, has not overtaken it.
     const changedMeanwhile = isOutdated && this.#changedAt <= (run?.revision ?? Infinity)
     this.#overtaken = changedMeanwhile ? this.#overtaken + 1 : 0
     if (run !== undefined) this.#publish(run.text)
@@ -255,10 +254,10 @@ export class LiveQuery implements Dependent {
     if (isOutdated) this.#plan()
   }
 
-  /** Runs the query until its result is of a durable state. */
+  /** Runs the query, again where the state that it has read is taken back, up to `MAX_RUNS` times. */
   async #run (reads: ReadSet): Promise<LiveQueryRun> {
     for (let count = 1; ; count++) {
-      this.#dirty = false
+      this.#isDirty = false
       this.#begunAt = this.#host.revision
       this.#changedAt = Infinity
       try {
@@ -280,14 +279,14 @@ export class LiveQuery implements Dependent {
     for (const subscriber of this.#subscribers) subscriber.onChange()
   }
 
-  /** Keeps the last result for those who have it; whoever subscribes next has the query evaluated again. */
+  /** Keeps the last result for its subscribers; the next subscription has the query evaluated again. */
   #fail (error: unknown): void {
-    this.#dirty = true
+    this.#isDirty = true
     this.#host.onFailure(this, error)
     this.#isFailing = true
   }
 
-  /** Answers those who wait for this evaluation or an earlier one. */
+  /** Settles the callers that wait for this evaluation or an earlier one. */
   #settle (evaluation: number, failure: Failure | undefined): void {
     const waiters = this.#waiters
     this.#waiters = waiters.filter(waiter => waiter.evaluation > evaluation)

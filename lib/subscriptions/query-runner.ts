@@ -12,17 +12,17 @@ import type { Work } from '../store/work.js'
 export interface QueryRun {
   readonly query: string
   readonly params: unknown
-  /** Tells what may be read of a bucket. */
+  /** Returns the records of a bucket that may be read. */
   readonly rows: (bucket: string) => RowAccess
   /** The id of the client for which it runs. */
   readonly owner: string
-  /** Hears of each read before it happens. */
+  /** Is notified of each read before it happens. */
   readonly reads?: ReadObserver
-  /** What it takes, where that is counted. */
+  /** Counts the work of the run; absent where it is not counted. */
   readonly work?: Work
 }
 
-/** Runs the queries of one service, and waits for those of the application no longer than they may take. */
+/** Runs the queries of one service; those of the application no longer than they may take. */
 export class QueryRunner {
   readonly #sharedStore: SharedStore
   readonly #runs: LimitedRuns
@@ -33,8 +33,9 @@ export class QueryRunner {
   }
 
   /**
-   * Runs a query once and returns the JSON of its result. Rejects as the query does, with `INTERNAL_ERROR`
-   * when it takes too long, and with `FORBIDDEN` where it opens a bucket that may not be read
+   * Runs a query once and returns the JSON of its result. Rejects with the error of the query, with
+   * `INTERNAL_ERROR` when it takes too long, and with `FORBIDDEN` where it opens a bucket that may not be
+   * read.
    */
   async run (run: QueryRun): Promise<string> {
     const result = await this.result(run)
@@ -48,7 +49,7 @@ export class QueryRunner {
   /** Runs a query once and returns its result. Rejects as `run` does. */
   async result (run: QueryRun): Promise<unknown> {
     const { query, params, rows, reads, work } = run
-    // A declarative query reads and does nothing else.
+    // A declarative query cannot call code of the application, so it needs no time limit.
     const isDeclarative = this.#sharedStore.store.getQueryInfo(query)?.config !== undefined
     if (!isDeclarative) return await this.#runOther(run)
     return await this.#sharedStore.runQuery(query, params, rows, { observer: reads, work })
@@ -69,7 +70,7 @@ export class QueryRunner {
   }
 }
 
-/** Rejects as `run` does; with an error in the place of one that cannot be read. */
+/** Rejects as `run` does, with an error in place of a thrown value that cannot be read. */
 async function withReadableErrors<T> (run: () => Promise<T>): Promise<T> {
   try {
     return await run()
@@ -78,7 +79,7 @@ async function withReadableErrors<T> (run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Hears of no read that is made too late: the reads of that run have been forgotten. */
+/** Returns an observer that ignores reads once the run is over: its read set has been released then. */
 function untilOver (reads: ReadObserver, isOver: () => boolean): ReadObserver {
   return {
     onBucket (bucket) {

@@ -7,35 +7,35 @@ import type { LiveQueries } from './live-queries.js'
 import { EndedSubscriptions, type Subscriber } from './subscriber.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
 
-/** Where pushes go: the outbox of a connection. */
+/** The receiver of pushes: the outbox of a connection. */
 export interface PushTarget {
-  /** Whether so much waits for the client that pushes must wait too. */
-  readonly congested: boolean
+  /** Whether pushes must wait until the client has read more. */
+  readonly isCongested: boolean
   send: (text: string) => void
   sendFrame: (frame: Buffer) => void
 }
 
-/** Whose subscriptions they are, and what it may watch at the moment. */
+/** The owner of query subscriptions, with its present rights. */
 export interface QuerySubscriber extends Subscriber {
   /** The id of its connection. */
   readonly clientId: string
-  /** What a live query may read for the client; `undefined` when it may not watch it. */
+  /** Returns the records that a live query may read for the client; `undefined` where it may not watch it. */
   liveQueryScope: (query: string) => Scope | undefined
 }
 
-/** The subscriptions of one connection. */
+/** The subscriptions of one connection to live queries. */
 export class QuerySubscriptions {
   readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
   readonly #subscriber: QuerySubscriber
-  /** Whether the right to a subscription must be asked for before each push. */
+  /** Whether the right to a subscription must be checked before each push. */
   readonly #isVolatile: boolean
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #ended = new EndedSubscriptions()
   readonly #waiting = new Set<Subscription>()
-  /** Subscriptions whose first result is being evaluated; they count already. */
+  /** The number of subscriptions whose first result is being evaluated; they count too. */
   #joining = 0
-  #closed = false
+  #isClosed = false
 
   constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: QuerySubscriber) {
     this.#target = target
@@ -48,20 +48,20 @@ export class QuerySubscriptions {
     return this.#subscriptions.size + this.#joining
   }
 
-  /** Throws `RATE_LIMITED` when there is no room for another subscription. */
-  checkRoom (): void {
+  /** @throws `RATE_LIMITED` when the quota allows no further subscription */
+  checkQuota (): void {
     this.#quota.check(this.#subscriber.subscriptionCount)
   }
 
   /**
-   * Subscribes and returns the reply: the id and the current result. Pushes start when the reply has been
+   * Subscribes and returns the reply: the id and the present result. Pushes begin when the reply has been
    * sent.
-   * @throws `RATE_LIMITED`, `QUERY_NOT_DEFINED`, `BUCKET_NOT_DEFINED`, `FORBIDDEN`, `UNAUTHORIZED`, or what
-   * the query throws
+   * @throws `RATE_LIMITED`, `QUERY_NOT_DEFINED`, `BUCKET_NOT_DEFINED`, `FORBIDDEN`, `UNAUTHORIZED`, or the
+   * error of the query
    */
   async add (liveQueries: LiveQueries, query: string, params: unknown, grant: Grant): Promise<EncodedJson> {
-    this.checkRoom()
-    // Taken before the first wait: what is only counted afterwards can be overrun.
+    this.checkQuota()
+    // Counted before the first wait, so that concurrent requests cannot exceed the quota.
     this.#quota.take('store')
     this.#joining++
     const subscription = new Subscription(this)
@@ -69,7 +69,7 @@ export class QuerySubscriptions {
       const owner = this.#subscriber.clientId
       await join(subscription, liveQueries.liveQuery(query, params, grant.scope(query), owner), grant)
     } catch (error) {
-      if (!this.#closed) this.#quota.release('store')
+      if (!this.#isClosed) this.#quota.release('store')
       throw error
     } finally {
       this.#joining--
@@ -95,7 +95,7 @@ export class QuerySubscriptions {
     return true
   }
 
-  /** Sends the newest results that had to wait. */
+  /** Pushes the newest results of the subscriptions that have waited. */
   resume (): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
@@ -103,33 +103,32 @@ export class QuerySubscriptions {
   }
 
   /**
-   * What the client may watch has changed, or who it is. Nothing is pushed any more that it may not see:
-   * where nobody is logged in, such subscriptions are suspended until somebody is; otherwise they end.
-   * PROTOCOL.md, "Subscriptions".
+   * Applies a change of the session or its rights: subscriptions that are not allowed any more end; without a
+   * login, they are suspended until there is one. PROTOCOL.md, "Subscriptions".
    */
   review (): void {
     for (const subscription of [...this.#subscriptions.values()]) {
       const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
       if (scope !== undefined) subscription.follow(scope)
-      else if (this.#subscriber.isLoggedIn) this.lost(subscription, 'forbidden')
+      else if (this.#subscriber.isLoggedIn) this.end(subscription, 'forbidden')
       else this.#suspend(subscription)
     }
   }
 
-  /** Ends everything: the connection is going away, or must not see anything any more. */
+  /** Ends all subscriptions for good. */
   close (): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#quota.release('store', this.size)
     for (const subscription of this.#subscriptions.values()) subscription.suspend()
     this.#subscriptions.clear()
     this.#waiting.clear()
   }
 
-  /** Pushes the feed's newest result, now or when it may. */
+  /** Pushes the newest result of a subscription, now or when it may. */
   push (subscription: Subscription): void {
-    const mayPush = !this.#target.congested && this.#subscriber.mayPush()
-    // Finding out whether it may can have ended or suspended it.
+    const mayPush = !this.#target.isCongested && this.#subscriber.mayPush()
+    // `mayPush` may have ended the session, and with it the subscription.
     if (!subscription.isWatching) return
     if (!mayPush) {
       this.#waiting.add(subscription)
@@ -142,19 +141,18 @@ export class QuerySubscriptions {
   }
 
   /**
-   * Asks whether the client may still watch what the subscription shows; if not, it ends, or goes on with
-   * what the client may see now.
+   * Whether the client may still read the same records; if not, the subscription ends or changes its scope.
    */
   #isCurrent (subscription: Subscription): boolean {
     const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
-    if (scope === undefined) this.lost(subscription, 'forbidden')
+    if (scope === undefined) this.end(subscription, 'forbidden')
     else if (scope.key !== subscription.liveQuery.scope.key) subscription.follow(scope)
     else return true
     return false
   }
 
-  /** A subscription ends by itself: its place is free, and the client is told. */
-  lost (subscription: Subscription, reason: SubscriptionEnd): void {
+  /** Ends a subscription, which frees its slot, and notifies the client. */
+  end (subscription: Subscription, reason: SubscriptionEnd): void {
     if (this.#subscriptions.get(subscription.id) !== subscription) return
     this.#drop(subscription)
     this.#ended.add(subscription.id)
@@ -174,10 +172,7 @@ export class QuerySubscriptions {
     this.#quota.release('store')
   }
 
-  /**
-   * Subscribers of a feed share its id, and so the frame; only a second subscription of one connection needs
-   * its own.
-   */
+  /** Returns the id that subscribers share, and so the frame; a new one for a second subscription. */
   #freeId (liveQuery: LiveQuery): string {
     return this.#subscriptions.has(liveQuery.id) || this.#ended.has(liveQuery.id)
       ? subscriptionId()
@@ -185,7 +180,7 @@ export class QuerySubscriptions {
   }
 }
 
-/** Brings a subscription to its first result, unless the client may not see it any more when it is there. */
+/** Resolves when the subscription has its first result and the client may still see it. */
 async function join (subscription: Subscription, liveQuery: LiveQuery, grant: Grant): Promise<void> {
   await subscription.join(liveQuery)
   try {
@@ -196,20 +191,20 @@ async function join (subscription: Subscription, liveQuery: LiveQuery, grant: Gr
   }
 }
 
-/** One subscription: what it watches and what of it the client has been sent. */
+/** One subscription to a live query, with the result that the client has. */
 class Subscription implements LiveQueryListener {
   id = ''
-  /** The result that the client has. */
+  /** The JSON that the client has. */
   sentText: string | undefined
-  readonly #table: QuerySubscriptions
-  /** Of one that is suspended: the feed that it has left. */
+  readonly #owner: QuerySubscriptions
+  /** While suspended, the live query that it has left. */
   #liveQuery!: LiveQuery
-  #watching = false
-  #active = false
-  #lost: SubscriptionEnd | undefined
+  #isWatching = false
+  #isActive = false
+  #endReason: SubscriptionEnd | undefined
 
   constructor (table: QuerySubscriptions) {
-    this.#table = table
+    this.#owner = table
   }
 
   get liveQuery (): LiveQuery {
@@ -217,48 +212,45 @@ class Subscription implements LiveQueryListener {
   }
 
   get isWatching (): boolean {
-    return this.#watching
+    return this.#isWatching
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {
     this.#liveQuery = liveQuery
-    this.#watching = true
+    this.#isWatching = true
     await liveQuery.join(this)
   }
 
-  /**
-   * Watches under this scope from now on; the client is sent the result as soon as it differs from what it
-   * has.
-   */
+  /** Watches under this scope from now on; the client gets the result when it differs from `sentText`. */
   follow (scope: Scope): void {
-    if (this.#watching && scope.key === this.#liveQuery.scope.key) return
+    if (this.#isWatching && scope.key === this.#liveQuery.scope.key) return
     this.suspend()
     this.#liveQuery = this.#liveQuery.under(scope)
-    this.#watching = true
+    this.#isWatching = true
     this.#liveQuery.watch(this)
   }
 
   /** Watches nothing until `follow`. */
   suspend (): void {
-    if (!this.#watching) return
-    this.#watching = false
+    if (!this.#isWatching) return
+    this.#isWatching = false
     this.#liveQuery.leave(this)
   }
 
-  /** The reply with this result is on its way: from now on pushes may follow. */
+  /** Allows pushes: the reply with this result has been sent. */
   activate (text: string): void {
-    this.#active = true
+    this.#isActive = true
     this.sentText = text
-    if (this.#lost !== undefined) this.#table.lost(this, this.#lost)
-    else if (this.#watching && this.#liveQuery.hasResult) this.onChange()
+    if (this.#endReason !== undefined) this.#owner.end(this, this.#endReason)
+    else if (this.#isWatching && this.#liveQuery.hasResult) this.onChange()
   }
 
   onChange (): void {
-    if (this.#active && this.#watching && this.sentText !== this.#liveQuery.text) this.#table.push(this)
+    if (this.#isActive && this.#isWatching && this.sentText !== this.#liveQuery.text) this.#owner.push(this)
   }
 
   onEnd (reason: SubscriptionEnd): void {
-    this.#lost = reason
-    if (this.#active) this.#table.lost(this, reason)
+    this.#endReason = reason
+    if (this.#isActive) this.#owner.end(this, reason)
   }
 }

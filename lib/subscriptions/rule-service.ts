@@ -5,56 +5,56 @@ import type { RuleEngine, RuleSummary } from '../rules/rule-engine.js'
 import { notAvailable, toRuleError } from '../rules/rule-errors.js'
 
 /**
- * The rule engine as clients reach it. The engine itself is the application's: nobody here starts or stops
- * it. As long as it is served, it takes no events that carry records of system buckets, as the bridge from a
- * store would bring them: rules that clients register could keep what is in them, and tell it to others.
+ * The rule engine as clients use it. The application owns the engine, which is neither started nor stopped
+ * here. Until `stop`, the engine rejects events with records of system buckets, as the bridge of a store
+ * emits them: rules that clients register could store or publish them.
  */
 export class RuleService {
   readonly #engine: RuleEngine
   readonly #calls: EngineCalls
   readonly #log: EngineCallsOptions['log']
   readonly #channels: EventChannels
-  readonly #giveBack: () => void
+  readonly #restoreEmit: () => void
 
-  constructor (engine: RuleEngine, hearing: EventVisibility, options: EngineCallsOptions) {
+  constructor (engine: RuleEngine, visibility: EventVisibility, options: EngineCallsOptions) {
     this.#engine = engine
     this.#calls = new EngineCalls(engine, options)
     this.#log = options.log
-    this.#channels = new EventChannels(engine, hearing, options.log)
-    // An engine of another package may take more than it is given here.
-    this.#giveBack = override(engine, 'emit', emit => async (topic, data, ...others: unknown[]) => {
-      if (hidesRecord(data, hearing)) {
+    this.#channels = new EventChannels(engine, visibility, options.log)
+    // An engine of another package may take more arguments.
+    this.#restoreEmit = override(engine, 'emit', emit => async (topic, data, ...others: unknown[]) => {
+      if (hidesRecord(data, visibility)) {
         throw new Error('events with records of system buckets are not for rules')
       }
       return await Reflect.apply(emit, undefined, [topic, data, ...others])
     })
   }
 
-  /** Calls that change something. Throws `RULES_NOT_AVAILABLE` when the engine is stopped. */
+  /** The calls that change something. @throws `RULES_NOT_AVAILABLE` when the engine is stopped */
   get calls (): EngineCalls {
     this.ensureRunning()
     return this.#calls
   }
 
-  /** Calls that look at what the engine has: it still has that when it is stopped. */
+  /** The calls that only read, which a stopped engine answers too. */
   get reads (): EngineCalls {
     return this.#calls
   }
 
-  /** Who hears its events. Throws `RULES_NOT_AVAILABLE` when it is stopped. */
+  /** The channels of its events. @throws `RULES_NOT_AVAILABLE` when the engine is stopped */
   get channels (): EventChannels {
     this.ensureRunning()
     return this.#channels
   }
 
-  /** Distinct patterns that clients hear. */
+  /** The number of distinct event channels. */
   get channelCount (): number {
     return this.#channels.size
   }
 
   /**
-   * Resolves with the topics, facts and timers by which rules are triggered, as far as the engine shows them.
-   * Rejects when it has no answer.
+   * Returns the topics, facts and timers that trigger rules, as far as the engine shows them. Rejects when
+   * the engine does not answer.
    */
   async triggers (): Promise<string[]> {
     const rules: ReadonlyArray<RuleSummary & { readonly trigger?: unknown }> =
@@ -65,10 +65,7 @@ export class RuleService {
     })
   }
 
-  /**
-   * Resolves with what the engine tells of itself; with `null` when it fails, or that is no JSON. Never
-   * rejects.
-   */
+  /** Returns the statistics of the engine; `null` when it fails or they are no JSON. Never rejects. */
   async stats (): Promise<object | null> {
     try {
       const stats = await this.#calls.call('getStats')
@@ -80,13 +77,13 @@ export class RuleService {
     }
   }
 
-  /** Hears nothing any more, and gives the engine its own `emit` back. */
+  /** Ends the event channels, and restores the engine's own `emit`. */
   stop (): void {
     this.#channels.stop()
-    this.#giveBack()
+    this.#restoreEmit()
   }
 
-  /** Throws `RULES_NOT_AVAILABLE` when the engine is stopped. */
+  /** @throws `RULES_NOT_AVAILABLE` when the engine is stopped */
   ensureRunning (): void {
     let isRunning: unknown
     try {
@@ -94,7 +91,7 @@ export class RuleService {
     } catch (error) {
       throw toRuleError(error, 'isRunning')
     }
-    // Anything but `true`, a promise for instance, does not say that it is running.
+    // Any other value than `true`, a promise for instance, counts as stopped.
     if (isRunning !== true) throw notAvailable()
   }
 }

@@ -1,19 +1,19 @@
-/** Whose subscriptions they are. */
+/** The owner of subscriptions. */
 export interface Subscriber {
-  /** Whether somebody is logged in. */
+  /** Whether there is a session. */
   readonly isLoggedIn: boolean
-  /** Subscriptions of all kinds. */
+  /** The number of its subscriptions of all kinds. */
   readonly subscriptionCount: number
-  /** Whether the right to a subscription must be asked for before each push. */
+  /** Whether the right to a subscription must be checked before each push. */
   readonly isVolatile: boolean
-  /** Whether pushes may go out now. If not, `resume` is called once they may. */
+  /** Whether pushes may be sent now; if not, `resume` is called once they may. */
   mayPush: () => boolean
 }
 
-/** More are forgotten, the oldest first. */
+/** The number of ids that are kept; the oldest are dropped. */
 const MAX_ENDED = 100
 
-/** Ids of subscriptions that have ended by themselves: a connection may still unsubscribe from each, once. */
+/** Ids of subscriptions that the server has ended: the client may still unsubscribe from each, once. */
 export class EndedSubscriptions {
   readonly #ids = new Set<string>()
 
@@ -27,7 +27,7 @@ export class EndedSubscriptions {
     if (this.#ids.size > MAX_ENDED && oldest !== undefined) this.#ids.delete(oldest)
   }
 
-  /** Returns whether it was there. */
+  /** Removes an id. Returns whether it was there. */
   take (id: string): boolean {
     return this.#ids.delete(id)
   }

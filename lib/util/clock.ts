@@ -1,24 +1,25 @@
-/** The one source of time. Tests turn it by hand. */
+/** The source of time. Tests replace it. */
 export interface Clock {
-  /** Wall clock, epoch milliseconds: what clients are told. */
+  /** Returns the wall clock in epoch milliseconds, which clients are sent. */
   now: () => number
-  /** Milliseconds of a clock that nobody sets: what deadlines are measured with. */
+  /** Returns the milliseconds of a monotonic clock, by which deadlines are measured. */
   ticks: () => number
-  /** Calls `callback` after `delayMs`, without keeping the process alive. Returns what cancels it. */
+  /**
+   * Calls `callback` after `delayMs`, without keeping the process alive. Returns a function that cancels it.
+   */
   after: (delayMs: number, callback: () => void) => () => void
 }
 
-/*
- * Those that are there when this file is loaded: under the fake timers of an application's tests, its server
- * still pushes, drains and closes.
- */
+// Read when this file is loaded: under the fake timers of an application's tests, the server still pushes,
+// drains and closes.
 const { setTimeout: startTimer, clearTimeout: cancelTimer, clearImmediate: cancelTurn } = globalThis
 
-/** Milliseconds of a clock that is never set. */
+/** Returns the milliseconds of a monotonic clock. */
 export const readTicks = performance.now.bind(performance)
 
-/** Begin another turn of the event loop, a microtask, and what comes before either; under fake timers too. */
+/** Run a callback in the next turn of the event loop, or in a microtask, also under fake timers. */
 export const { setImmediate: runInNextTurn, queueMicrotask: runInMicrotask } = globalThis
+/** Runs a callback before other microtasks and turns, also under fake timers. */
 export const { nextTick: runInNextTick } = process
 
 /** The clock of the process. Only the wall clock follows fake timers. */
@@ -28,8 +29,8 @@ export const systemClock: Clock = {
   after (delayMs, callback) {
     let arrived: NodeJS.Immediate | undefined
     const timer = startTimer(() => {
-      // After a stall of the process timers fire before sockets are read: what has arrived in time is looked
-      // at first.
+      // After a stall of the process, timers fire before sockets are read. Data that has arrived in time is
+      // handled first.
       arrived = runInNextTurn(callback)
     }, delayMs)
     timer.unref()

@@ -1,28 +1,28 @@
 import type { Clock } from './clock.js'
 
 /**
- * Waits the same time for many things with one timer: what is added last is due last, so the queue is in
- * order by itself and adding, removing and expiring cost the same however much waits.
+ * Lets items expire after the same delay, with one timer. The item that is added last expires last, so the
+ * queue is always in order: adding, deleting and expiring take constant time.
  */
 export class DeadlineQueue<T> {
   readonly #delayMs: number
   readonly #clock: Clock
-  readonly #expired: (item: T) => void
+  readonly #onExpired: (item: T) => void
   readonly #due = new Map<T, number>()
   #cancel: (() => void) | undefined
 
-  /** Calls `expired` for each item `delayMs` after it was added, never earlier. */
-  constructor (delayMs: number, clock: Clock, expired: (item: T) => void) {
+  /** Calls `onExpired` for each item `delayMs` after it was added, never earlier. */
+  constructor (delayMs: number, clock: Clock, onExpired: (item: T) => void) {
     this.#delayMs = delayMs
     this.#clock = clock
-    this.#expired = expired
+    this.#onExpired = onExpired
   }
 
   get size (): number {
     return this.#due.size
   }
 
-  /** Adds the item, or starts its time anew. */
+  /** Adds the item, or restarts its delay. */
   add (item: T): void {
     this.#due.delete(item)
     this.#due.set(item, this.#clock.ticks() + this.#delayMs)
@@ -33,7 +33,7 @@ export class DeadlineQueue<T> {
     this.#due.delete(item)
   }
 
-  /** Forgets everything and stops the timer. */
+  /** Removes all items and stops the timer. */
   clear (): void {
     this.#due.clear()
     this.#cancel?.()
@@ -49,10 +49,9 @@ export class DeadlineQueue<T> {
         break
       }
       this.#due.delete(item)
-      this.#expired(item)
+      this.#onExpired(item)
     }
-    // What was added meanwhile is due later than what waits already, so a timer that it started is not the
-    // next.
+    // An item that was added meanwhile is due later than the others, so its timer is not the next.
     this.#cancel?.()
     // Rounded up: a timer may fire a fraction of a millisecond early.
     this.#cancel =

@@ -1,54 +1,54 @@
-/** Names that are compared at most; those that come first. */
+/** Number of candidates that are compared: the first ones. */
 const MAX_CANDIDATES = 1_000
 
-/** Characters of a name that is compared at most. */
+/** Length limit of a name that is compared, in characters. */
 const MAX_CHARS = 64
 
-/** Slips that a name may have at most, and how many characters it needs for each. */
-const MAX_SLIPS = 2
-const CHARS_PER_SLIP = 3
+/** Limit of typing errors in a name, and number of characters that it needs for each. */
+const MAX_ERRORS = 2
+const CHARS_PER_ERROR = 3
 
-/** Characters of a name that a sentence repeats at most. */
+/** Length limit of a name in a message, in characters. */
 const MAX_SHOWN_CHARS = 128
 
 /**
- * Returns the names that could be meant by `name`, the likeliest first: those that a few slips make of it (a
- * letter left out, added, changed, or two in the wrong order), or that differ in case only.
+ * Returns the candidates that may be meant by `name`, the most similar first: those that differ by a few
+ * typing errors (a letter left out, added, changed, or two exchanged), or in case only.
  */
 export function nearestNames (name: string, candidates: Iterable<string>): string[] {
   if (name.length > MAX_CHARS) return []
   const wanted = name.toLowerCase()
-  const most = Math.min(MAX_SLIPS, Math.floor(name.length / CHARS_PER_SLIP))
-  const near: Array<{ readonly name: string, readonly slips: number }> = []
+  const most = Math.min(MAX_ERRORS, Math.floor(name.length / CHARS_PER_ERROR))
+  const near: Array<{ readonly name: string, readonly errors: number }> = []
   let left = MAX_CANDIDATES
   for (const candidate of candidates) {
     if (left-- === 0) break
-    const slips = candidate === name ? Infinity : slipsBetween(wanted, candidate.toLowerCase(), most)
-    if (slips <= most) near.push({ name: candidate, slips })
+    const errors = candidate === name ? Infinity : errorsBetween(wanted, candidate.toLowerCase(), most)
+    if (errors <= most) near.push({ name: candidate, errors })
   }
-  return near.sort((a, b) => a.slips - b.slips).map(({ name }) => name)
+  return near.sort((a, b) => a.errors - b.errors).map(({ name }) => name)
 }
 
-/** Returns the name as a sentence shows it: quoted, and cut where it is too long. */
+/** Returns the name for a message: quoted, and cut after 128 characters. */
 export function quoted (name: string): string {
   return `"${cut(name)}"`
 }
 
-/** Returns the name as a line of the log shows it: the beginning of one that is too long. */
+/** Returns the name, cut after 128 characters. */
 export function cut (name: string): string {
   return name.length > MAX_SHOWN_CHARS ? `${name.slice(0, MAX_SHOWN_CHARS)}…` : name
 }
 
-/** Returns the question that follows the name of what is not there; nothing where there is no other name. */
+/** Returns the question to append to a message about an unknown name; empty where `name` is `undefined`. */
 export function didYouMean (name: string | undefined): string {
   return name === undefined ? '' : `; did you mean ${quoted(name)}?`
 }
 
 /**
- * Returns the least number of slips that make `b` of `a`, or `Infinity` when they are more than `most`. Looks
- * only at the places that so few slips can lead to.
+ * Returns the least number of typing errors between `a` and `b`; `Infinity` for more than `most`. Computes
+ * only the cells of the matrix that so few errors can lead to.
  */
-function slipsBetween (a: string, b: string, most: number): number {
+function errorsBetween (a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return Infinity
   const tooMany = most + 1
   let beforeLast = new Uint8Array(b.length + 1).fill(tooMany)
@@ -58,15 +58,15 @@ function slipsBetween (a: string, b: string, most: number): number {
     if (i <= most) row[0] = i
     let least = at(row, 0)
     for (let j = Math.max(1, i - most); j <= Math.min(b.length, i + most); j++) {
-      let slips = Math.min(
+      let errors = Math.min(
         at(last, j) + 1,
         at(row, j - 1) + 1,
         at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
       )
       const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-      if (isSwapped) slips = Math.min(slips, at(beforeLast, j - 2) + 1)
-      row[j] = Math.min(slips, tooMany)
-      least = Math.min(least, slips)
+      if (isSwapped) errors = Math.min(errors, at(beforeLast, j - 2) + 1)
+      row[j] = Math.min(errors, tooMany)
+      least = Math.min(least, errors)
     }
     if (least > most) return Infinity
     beforeLast = last

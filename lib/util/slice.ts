@@ -1,28 +1,27 @@
 import { slicer } from '@hamicek/noex-store'
 import { readTicks } from './clock.js'
 
-/** Small requests between two looks at the clock, which is as dear as a part of one. */
+/** Number of small requests between two reads of the clock, which take as long as part of a request. */
 const MAX_UNWATCHED = 32
 
-/** Above this, in milliseconds, requests are not small: then there is a look after each. */
+/** Duration of a small request, in milliseconds: after a longer one, the clock is read each time. */
 const SMALL_MS = 0.1
 
 /**
- * Work since the last look at the clock in a burst, in small requests; when that was, and how much there may
- * be before the next.
+ * Work since the last read of the clock in small requests, the time of that read, and the work until the
+ * next.
  */
 let unwatched = 0
 let watchedAt = 0
 let allowance = 1
 
-/** Notes work that is as much as so many small requests. */
+/** Adds work, in small requests. */
 export function noteWork (requests: number): void {
   unwatched += requests
 }
 
 /**
- * Asks `isTurnOver` in a burst of requests, after each of them: of small ones, many pass between two looks at
- * the clock.
+ * Answers like `isTurnOver`, after each request of a burst, and reads the clock only after many small ones.
  */
 export function isBurstOver (): boolean {
   if (++unwatched < allowance && !slicer.isLookDue) return false
@@ -34,15 +33,14 @@ export function isBurstOver (): boolean {
 }
 
 /**
- * Returns whether long work, that of the stores included, has had its part of this turn of the event loop:
- * then each part of it waits for `nextTurn`. Costs about as much as looking at a record, so a loop asks once
- * in a while.
+ * Returns whether long work, including that of the stores, has used its share of this turn of the event loop
+ * and must wait for `nextTurn`. Takes about as long as reading a record, so loops call it now and then.
  */
 export function isTurnOver (): boolean {
   return slicer.isSpent
 }
 
-/** Resolves in a later turn of the event loop, when what has arrived meanwhile has been read. */
+/** Resolves in a later turn of the event loop, after data that has arrived meanwhile has been read. */
 export async function nextTurn (): Promise<void> {
   await slicer.nextTurn()
 }

@@ -9,18 +9,23 @@ const store = await Store.start({ persistence: { adapter: new FileAdapter({ dire
 const options: NoexOptions = { store, rules: await RuleEngine.start(), heartbeat: { intervalMs: 30_000 } }
 const app = Fastify()
 await app.register(noexPlugin, options)
-await app.register(noexPlugin, { store, prefix: '/b', audit: { sinks: [jsonlSink({ path: 'audit.jsonl' })] } })
+const sinks = [jsonlSink({ path: 'audit.jsonl' })]
+await app.register(noexPlugin, { store, prefix: '/b', audit: { sinks } })
 export const state: NoexState = app.noex.state
 export const stats: Promise<ServerStats> = app.noex.getStats()
 export const record: StoreRecord | undefined = await store.bucket('items').get('a')
-export const server = NoexServer.start({ store, fastify: { https: {}, trustProxy: '127.0.0.1', logger: true } })
+const fastify = { https: {}, trustProxy: '127.0.0.1', logger: true }
+export const server = NoexServer.start({ store, fastify })
 // @ts-expect-error: the compiler must know that no such option exists
 await app.register(noexPlugin, { store, nope: true })
 // @ts-expect-error: and no such method
 store.nope()
-const schema = defineSchema({ items: { key: 'id', schema: { id: { type: 'string' }, count: { type: 'number' } } } })
+const schema = defineSchema({
+  items: { key: 'id', schema: { id: { type: 'string' }, count: { type: 'number' } } }
+})
 const typed = await Store.start({ schema })
 await app.register(noexPlugin, { store: typed, prefix: '/c' })
-export const item: RecordOf<typeof schema, 'items'> = await typed.bucket('items').insert({ id: 'a', count: 1 })
+type Item = RecordOf<typeof schema, 'items'>
+export const item: Item = await typed.bucket('items').insert({ id: 'a', count: 1 })
 // @ts-expect-error: and of a store of a schema its fields
 await typed.bucket('items').where({ cuont: 1 })

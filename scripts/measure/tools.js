@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Six lines have at least so many tokens, unless nearly all are braces; those of 40 are long lines already. */
+/**
+ * Six lines have at least so many tokens, unless nearly all are braces; those of 40 are long lines already.
+ */
 const MIN_TOKENS = 30
 const MIN_LINES = 6
 
@@ -19,7 +21,8 @@ export function deadExports (directory) {
   ], { encoding: 'utf8', maxBuffer: 1e8 })
   if (!stdout.startsWith('{')) throw new Error(`knip has failed: ${stdout}${stderr}`)
   const { issues } = JSON.parse(stdout)
-  const list = kind => issues.flatMap(({ file, [kind]: found }) => found.map(({ name, line }) => `${file}:${line}: ${name}`))
+  const list = kind =>
+    issues.flatMap(({ file, [kind]: found }) => found.map(({ name, line }) => `${file}:${line}: ${name}`))
   return { values: list('exports').sort(), types: list('types').sort() }
 }
 
@@ -28,8 +31,9 @@ export function repeatedPlaces (directory) {
   const output = mkdtempSync(join(tmpdir(), 'noex-measure-'))
   try {
     execFileSync(bin('jscpd'), [
-      'lib', 'routes', 'packages', '--format', 'typescript', '--ignore', '**/test/**,**/node_modules/**,**/dist/**',
-      '--min-lines', MIN_LINES, '--min-tokens', MIN_TOKENS, '--reporters', 'json', '--output', output, '--silent'
+      'lib', 'routes', 'packages', '--format', 'typescript', '--silent',
+      '--ignore', '**/test/**,**/node_modules/**,**/dist/**',
+      '--min-lines', MIN_LINES, '--min-tokens', MIN_TOKENS, '--reporters', 'json', '--output', output
     ].map(String), { cwd: directory, stdio: 'ignore' })
     const { duplicates } = JSON.parse(readFileSync(join(output, 'jscpd-report.json'), 'utf8'))
     const place = ({ name, start, end }) => `${name}:${start}-${end}`

@@ -1,4 +1,5 @@
-// Runs in a process of its own: traces a service of one checkout, through its public API, and sends the trips.
+// Runs in a process of its own: traces a service of one checkout, through its public API, and sends the
+// trips.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire, register } from 'node:module'
@@ -62,7 +63,11 @@ async function startServer () {
       }
     },
     // Timers that fire in the middle of a round would make it differ from the others.
-    audit: { tiers: ['read', 'write', 'admin'], sinks: [jsonlSink({ path: trail })], writeTimeoutMs: 3_600_000 },
+    audit: {
+      tiers: ['read', 'write', 'admin'],
+      sinks: [jsonlSink({ path: trail })],
+      writeTimeoutMs: 3_600_000
+    },
     rateLimit: { maxRequests: 1_000_000, windowMs: 3_600_000 },
     heartbeat: { intervalMs: 3_600_000 },
     routes: { metrics: '/metrics' }
@@ -72,7 +77,8 @@ async function startServer () {
 async function measure () {
   const client = await connect()
   await client.ask({ type: 'auth.login', token: 'alice' })
-  const update = async () => await client.ask({ type: 'store.update', bucket: 'orders', key: '1', data: { note: next() } })
+  const update = async () =>
+    await client.ask({ type: 'store.update', bucket: 'orders', key: '1', data: { note: next() } })
   const get = async () => await client.ask({ type: 'store.get', bucket: 'orders', key: '1' })
   const trips = { 'store.update': await repeat(update), 'store.get': await repeat(get) }
 

@@ -1,5 +1,5 @@
-// Module hooks: each function of `dist/lib` and `dist/routes` of one checkout reports to the recorder when it is
-// entered, left, suspended and resumed.
+// Module hooks: each function of `dist/lib` and `dist/routes` of one checkout reports to the recorder when it
+// is entered, left, suspended and resumed.
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'acorn'
@@ -7,7 +7,8 @@ import { parse } from 'acorn'
 const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'])
 
 /** Threads have no recorder: their work is not traced. */
-const PRELUDE = 'const $trace = globalThis[Symbol.for("noex.trace")] ?? { enter () {}, leave () {}, back () {}, ' +
+const PRELUDE =
+  'const $trace = globalThis[Symbol.for("noex.trace")] ?? { enter () {}, leave () {}, back () {}, ' +
   'suspend: (_, value) => value, resume: (_, value) => value, iterate: (_, items) => items };'
 
 let distUrl

@@ -1,7 +1,8 @@
 /**
- * Follows the calls between files. A move is the entry of a function whose caller, the innermost traced function
- * on the stack, is of another file, or the event loop. No moves are returns, the resumption of a function after an
- * `await`, and a callback that the event loop calls when it is written inside a function of a file visited before.
+ * Follows the calls between files. A move is the entry of a function whose caller, the innermost traced
+ * function on the stack, is of another file, or the event loop. No moves are returns, the resumption of a
+ * function after an `await`, and a callback that the event loop calls when it is written inside a function of
+ * a file visited before.
  */
 export class Recorder {
   #stack = []
@@ -24,7 +25,12 @@ export class Recorder {
   }
 
   get trip () {
-    return { files: this.#files.size, moves: this.#moves, returns: this.#moves - this.#files.size, steps: this.#steps }
+    return {
+      files: this.#files.size,
+      moves: this.#moves,
+      returns: this.#moves - this.#files.size,
+      steps: this.#steps
+    }
   }
 
   enter (file, isInline) {

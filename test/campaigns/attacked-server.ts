@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
 
-/** What the process says. */
+/** A message of the process. */
 export type ServerMessage =
   | { readonly type: 'listening', readonly port: number }
-  /** An error that nobody caught, or that went to the log as a failure of the service. */
+  /** An error that was not caught, or that went to the log as a failure of the service. */
   | {
-    readonly type: 'accident'
+    readonly type: 'failure'
     readonly kind: 'uncaughtException' | 'unhandledRejection' | 'logged'
     readonly text: string
   }
@@ -28,11 +28,11 @@ const say = (message: ServerMessage): void => { process.send?.(message) }
 
 process.on(
   'uncaughtException',
-  error => { say({ type: 'accident', kind: 'uncaughtException', text: String(error.stack) }) }
+  error => { say({ type: 'failure', kind: 'uncaughtException', text: String(error.stack) }) }
 )
 process.on('unhandledRejection', reason => {
   say({
-    type: 'accident',
+    type: 'failure',
     kind: 'unhandledRejection',
     text: String((reason as Error | undefined)?.stack ?? reason)
   })
@@ -73,7 +73,9 @@ const app = Fastify({
     level: 'info',
     stream: {
       write: (line: string) => {
-        if (/"level":(50|60)\b/.test(line)) { say({ type: 'accident', kind: 'logged', text: line.slice(0, 2_000) }) }
+        if (/"level":(50|60)\b/.test(line)) {
+          say({ type: 'failure', kind: 'logged', text: line.slice(0, 2_000) })
+        }
       }
     }
   }
@@ -106,7 +108,7 @@ await app.listen({ port: 0, host: '127.0.0.1' })
 
 const replanting = setInterval(() => {
   plant().catch(error => {
-    say({ type: 'accident', kind: 'logged', text: `plant: ${String((error as Error).stack)}` })
+    say({ type: 'failure', kind: 'logged', text: `plant: ${String((error as Error).stack)}` })
   })
 }, 1_000)
 replanting.unref()

@@ -1,10 +1,10 @@
-// How long a close takes while many clients do each of the things of test/hostile/close-behaviours.ts, and
+// How long a close takes while many clients do each of the things of test/support/close-behaviours.ts, and
 // while all of them do all of it at once. Prints a table. CLOSE_CLIENTS sets the clients of each kind,
 // CLOSE_GRACES the grace periods, in milliseconds.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { behaviours } from '../hostile/close-behaviours.js'
-import { ALLOWANCE_MS, serveToClose, type ServerKind } from '../hostile/closing-server.js'
+import { behaviours } from '../support/close-behaviours.js'
+import { ALLOWANCE_MS, serveToClose, type ServerKind } from '../support/closing-server.js'
 
 const CLIENTS = Number(process.env['CLOSE_CLIENTS'] ?? 50)
 const GRACES = (process.env['CLOSE_GRACES'] ?? '0,1000').split(',').map(Number)
@@ -18,7 +18,10 @@ const kinds: readonly ServerKind[] = ['app.close()', 'server.stop()']
 for (const kind of kinds) {
   const table = behaviours.filter(({ isWebSocket }) => isWebSocket || kind === 'server.stop()')
   for (const gracePeriodMs of GRACES) {
-    t.test(`${kind}, ${gracePeriodMs} ms of grace, ${CLIENTS} clients of each kind (${BUSY_CLIENTS} of those that are busy)`, { timeout: table.length * (gracePeriodMs + 20_000) }, async t => {
+    const title = `${kind}, ${gracePeriodMs} ms of grace, ${CLIENTS} clients of each kind ` +
+      `(${BUSY_CLIENTS} of those that are busy)`
+    const timeout = table.length * (gracePeriodMs + 20_000)
+    t.test(title, { timeout }, async t => {
       const rows = [
         ...table.map(({ name, ...behaviour }) => [name, [{ name, ...behaviour }]] as const),
         ['everything at once', table] as const

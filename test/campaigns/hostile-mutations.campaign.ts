@@ -16,8 +16,8 @@ const RATE = Number(process.env['RATE'] ?? 3_000)
 /** The share of the mutations after which memory has found its size. */
 const WARM_UP = 0.1
 /**
- * The attack comes in parts, between which the same client is measured without it: whatever else the machine
- * does meets both.
+ * The attack comes in parts, between which the same client is measured without it: the other work of the
+ * machine meets both.
  */
 const PARTS = MUTATIONS < 100_000 ? 3 : 8
 /** How long honest requests are sent in between, as a share of the attack, and nothing at all. */
@@ -30,7 +30,7 @@ const SCHEDULER_MS = 25
 const MIB = 2 ** 20
 
 type Figures = Extract<ServerMessage, { type: 'figures' }>
-type Accident = Extract<ServerMessage, { type: 'accident' }>
+type Failure = Extract<ServerMessage, { type: 'failure' }>
 
 function start (t: Test, file: string, ...execArgv: string[]): ChildProcess {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), {
@@ -43,7 +43,7 @@ function start (t: Test, file: string, ...execArgv: string[]): ChildProcess {
 /** The service that is attacked. */
 class Server {
   readonly #child: ChildProcess
-  readonly accidents: Accident[] = []
+  readonly failures: Failure[] = []
   exit: string | undefined
   port = 0
 
@@ -51,7 +51,7 @@ class Server {
     this.#child = start(t, './attacked-server.js', '--expose-gc')
     this.#child.on(
       'message',
-      (message: ServerMessage) => { if (message.type === 'accident') this.accidents.push(message) }
+      (message: ServerMessage) => { if (message.type === 'failure') this.failures.push(message) }
     )
     this.#child.once('exit', (code, signal) => { this.exit = `ended with ${code ?? signal ?? ''}` })
   }
@@ -78,15 +78,15 @@ class Server {
   }
 }
 
-/** Another client, which asks something every ten milliseconds and notes how long the answers take. */
-class Bystander {
+/** Sends a request every ten milliseconds and notes how long the replies take. */
+class MeasuredClient {
   readonly #socket: WebSocket
   #sentAt = new Map<number, number>()
   readonly #times = new Map<string, number[]>()
   #lastId = 0
   #timer: NodeJS.Timeout | undefined
   isClosed = false
-  /** What the server has to do at the same time: the times are kept apart by it. */
+  /** The load at the same time; the times are kept apart by it. */
   beside = ''
 
   constructor (port: number) {
@@ -177,16 +177,18 @@ function sum (parts: readonly Outcome[]): Outcome {
 }
 
 const ms = (value: number): string => `${value.toFixed(2)} ms`
-const summary = ({ p50, p99, max, count }: ReturnType<Bystander['times']>): string =>
+const summary = ({ p50, p99, max, count }: ReturnType<MeasuredClient['times']>): string =>
   `p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)} of ${count}`
 
-t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MUTATIONS / RATE * 6_000 + 300_000 }, async t => {
+const timeout = MUTATIONS / RATE * 6_000 + 300_000
+
+t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout }, async t => {
   const server = new Server(t)
   const driver = start(t, './mutation-driver.js')
   await server.listening()
-  const bystander = new Bystander(server.port)
-  t.teardown(() => { bystander.close() })
-  await bystander.open()
+  const measured = new MeasuredClient(server.port)
+  t.teardown(() => { measured.close() })
+  await measured.open()
   const order = { port: server.port, path: '/live', seed: SEED, rate: RATE, isHonest: false }
 
   // Code is compiled and memory is found while it is attacked for the first time.
@@ -198,20 +200,21 @@ t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MU
   let attackedMs = 0
   for (let part = 1; part <= PARTS; part++) {
     const count = Math.ceil((MUTATIONS - warmUp) / PARTS)
-    bystander.beside = 'nothing'
+    measured.beside = 'nothing'
     await sleep(count / RATE * 1_000 * IDLE)
-    bystander.beside = 'honest requests'
+    measured.beside = 'honest requests'
     await attack(driver, { ...order, count: Math.ceil(count * HONEST), isHonest: true })
-    bystander.beside = 'the attack'
+    measured.beside = 'the attack'
     const partBegan = performance.now()
     parts.push(await attack(driver, { ...order, seed: SEED + part, count }))
     attackedMs += performance.now() - partBegan
-    bystander.beside = ''
+    measured.beside = ''
     t.comment(
-      `part ${part} of ${PARTS} after ${((performance.now() - began) / 1_000).toFixed(0)} s, ${server.accidents.length} accidents`
+      `part ${part} of ${PARTS} after ${((performance.now() - began) / 1_000).toFixed(0)} s, ` +
+        `${server.failures.length} failures`
     )
   }
-  // Whoever has gone silent is ended within the server's own deadlines.
+  // Clients that have gone silent are ended within the server's own deadlines.
   let after = await server.figures()
   for (let i = 0; i < 20 && after.connections > 1; i++) {
     await sleep(500)
@@ -220,11 +223,18 @@ t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MU
 
   const outcome = sum(parts)
   const [idle, honest, attacked] = ['nothing', 'honest requests', 'the attack'].map(beside =>
-    bystander.times(beside)
-  ) as [ReturnType<Bystander['times']>, ReturnType<Bystander['times']>, ReturnType<Bystander['times']>]
+    measured.times(beside)
+  ) as [
+    ReturnType<MeasuredClient['times']>,
+    ReturnType<MeasuredClient['times']>,
+    ReturnType<MeasuredClient['times']>
+  ]
   const growth = (name: 'rss' | 'heapUsed' | 'external'): number => (after[name] - before[name]) / MIB
   t.comment(
-    `seed ${SEED}; ${outcome.mutations} mutations (${outcome.handshakes} handshakes) after ${warmUp} to warm up, on ${outcome.connections} connections in ${(attackedMs / 1_000).toFixed(1)} s: ${((outcome.mutations / attackedMs) * 1_000).toFixed(0)} a second; CPU time of the server ${(after.cpuSeconds - before.cpuSeconds).toFixed(1)} s`
+    `seed ${SEED}; ${outcome.mutations} mutations (${outcome.handshakes} handshakes) after ${warmUp} to ` +
+      `warm up, on ${outcome.connections} connections in ${(attackedMs / 1_000).toFixed(1)} s: ` +
+      `${((outcome.mutations / attackedMs) * 1_000).toFixed(0)} a second; CPU time of the server ` +
+      `${(after.cpuSeconds - before.cpuSeconds).toFixed(1)} s`
   )
   t.comment(`batches: ${JSON.stringify(outcome.outcomes)}`)
   t.comment(`answers: ${JSON.stringify(outcome.codes)}`)
@@ -233,25 +243,28 @@ t.test(`${MUTATIONS} mutated frames and handshakes, seed ${SEED}`, { timeout: MU
   t.comment(`round trip beside as many honest requests: ${summary(honest)}`)
   t.comment(`round trip beside the attack: ${summary(attacked)}`)
   t.comment(
-    `p99 is ${(attacked.p99 / idle.p99).toFixed(2)} times that of an idle server, ${(attacked.p99 / honest.p99).toFixed(2)} times that beside honest requests`
+    `p99 is ${(attacked.p99 / idle.p99).toFixed(2)} times that of an idle server, ` +
+      `${(attacked.p99 / honest.p99).toFixed(2)} times that beside honest requests`
   )
   t.comment(
-    `rss ${(before.rss / MIB).toFixed(1)} to ${(after.rss / MIB).toFixed(1)} MiB, heap ${growth('heapUsed').toFixed(1)}, external ${growth('external').toFixed(1)} MiB more; ${after.connections} connections, ${after.sockets} sockets left`
+    `rss ${(before.rss / MIB).toFixed(1)} to ${(after.rss / MIB).toFixed(1)} MiB, heap ` +
+      `${growth('heapUsed').toFixed(1)}, external ${growth('external').toFixed(1)} MiB more; ` +
+      `${after.connections} connections, ${after.sockets} sockets left`
   )
 
   t.ok((outcome.replies['result'] ?? 0) > MUTATIONS / 100, 'the attack gets as far as the operations')
   t.equal(server.exit, undefined, 'the process is alive')
   t.same(
-    server.accidents.slice(0, 5),
+    server.failures.slice(0, 5),
     [],
-    `no error was nobody's, none was logged as a failure of the service (${server.accidents.length})`
+    `every error was caught, none was logged as a failure of the service (${server.failures.length})`
   )
-  t.notOk(bystander.isClosed, 'the other client is connected')
+  t.notOk(measured.isClosed, 'the other client is connected')
   t.ok(
-    bystander.unanswered <= 3,
-    `the other client has its answers, but for ${bystander.unanswered} that are on their way`
+    measured.unanswered <= 3,
+    `the other client has its answers, but for ${measured.unanswered} that are on their way`
   )
-  t.equal(after.connections, 1, 'nobody else is')
+  t.equal(after.connections, 1, 'no other client is')
   t.equal(after.sockets, 1, 'and the server holds no other socket')
   t.ok(growth('rss') < MAX_GROWTH_MIB, `the process has grown by ${growth('rss').toFixed(1)} MiB`)
   t.ok(

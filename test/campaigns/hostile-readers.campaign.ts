@@ -28,7 +28,9 @@ const MIB = 1_048_576
 const shown = (ms: number): string => `${ms.toFixed(1)} ms`
 const highest = (values: readonly number[]): number => Math.max(...values)
 
-t.test(`${STOPPED} of ${READERS} subscribers stop reading, ${WRITES_PER_SECOND} writes a second`, { timeout: 6 * PART_MS + FILL_MS + 300_000 }, async t => {
+const some = `${STOPPED} of ${READERS} subscribers stop reading, ${WRITES_PER_SECOND} writes a second`
+
+t.test(some, { timeout: 6 * PART_MS + FILL_MS + 300_000 }, async t => {
   const server = await ChildProgram.start(t, 'readers-server.js')
   const healthy = await ChildProgram.start(t, 'readers-driver.js')
   const stopping = await ChildProgram.start(t, 'stopping-readers.js')
@@ -60,10 +62,15 @@ t.test(`${STOPPED} of ${READERS} subscribers stop reading, ${WRITES_PER_SECOND} 
   const during = await healthy.ask('figures')
   const { maxQueuedBytes, stalled, decidedMs, endedMs, connections, peakRss } = await server.ask('figures')
   t.comment(`${STOPPED} have stopped: ${JSON.stringify(during)}`)
-  t.comment(`${stalled} passed the mark, ${endedMs.length} were cut: closed with 1013 after ${shown(Math.min(...decidedMs))} to ${shown(highest(decidedMs))}, ` +
-    `socket ended after ${shown(Math.min(...endedMs))} to ${shown(highest(endedMs))}; at most ${(maxQueuedBytes / MIB).toFixed(2)} MiB queued for one; RSS at most ${(peakRss / MIB).toFixed(0)} MiB`)
+  t.comment(
+    `${stalled} passed the mark, ${endedMs.length} were cut: closed with 1013 after ` +
+      `${shown(Math.min(...decidedMs))} to ${shown(highest(decidedMs))}, ` +
+      `socket ended after ${shown(Math.min(...endedMs))} to ${shown(highest(endedMs))}; at most ` +
+      `${(maxQueuedBytes / MIB).toFixed(2)} MiB queued for one; RSS at most ` +
+      `${(peakRss / MIB).toFixed(0)} MiB`
+  )
   t.equal(endedMs.length, STOPPED, 'every one that has stopped is cut')
-  t.equal(connections, readers + 1, 'nobody else is')
+  t.equal(connections, readers + 1, 'no other client is')
   t.ok(highest(endedMs) < CUT_MS, `its socket has ended ${CUT_MS / 1_000} s after its queue passed the mark`)
   t.ok(
     maxQueuedBytes <= MAX_QUEUED_BYTES + 2 * LARGE_BYTES,
@@ -74,7 +81,9 @@ t.test(`${STOPPED} of ${READERS} subscribers stop reading, ${WRITES_PER_SECOND} 
   await healthy.ask('leave')
 })
 
-t.test(`all ${READERS} watch the same record`, { timeout: RATES_TO_ALL.length * PART_MS * 3 + 120_000 }, async t => {
+const timeout = RATES_TO_ALL.length * PART_MS * 3 + 120_000
+
+t.test(`all ${READERS} watch the same record`, { timeout }, async t => {
   const server = await ChildProgram.start(t, 'readers-server.js')
   const healthy = await ChildProgram.start(t, 'readers-driver.js')
   const port = await server.ask('port')
@@ -98,12 +107,14 @@ t.test(`all ${READERS} watch the same record`, { timeout: RATES_TO_ALL.length * 
     const { pushes, writes, p50, p99 } = await healthy.ask('figures')
     const seconds = (performance.now() - began) / 1_000
     t.comment(
-      `${rate} writes a second: ${Math.round(writes / seconds)} written, ${Math.round(pushes / seconds)} pushes a second (${(pushes / seconds / READERS).toFixed(1)} to each), p50 ${shown(p50)}, p99 ${shown(p99)}`
+      `${rate} writes a second: ${Math.round(writes / seconds)} written, ${Math.round(pushes / seconds)} ` +
+        `pushes a second (${(pushes / seconds / READERS).toFixed(1)} to each), ` +
+        `p50 ${shown(p50)}, p99 ${shown(p99)}`
     )
     t.ok(pushes > 0, 'pushes arrive')
     await healthy.ask('pause')
     await sleep(1_000)
   }
-  t.equal((await server.ask('figures')).connections, READERS + 1, 'nobody is cut off')
+  t.equal((await server.ask('figures')).connections, READERS + 1, 'no client is cut off')
   await healthy.ask('leave')
 })

@@ -2,11 +2,11 @@
 // tells what came of them.
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { mutatedFrame, mutatedHandshake, mutatedMessage, Random } from '../hostile/mutations.js'
-import { encodeFrame, textFrame } from '../hostile/web-socket-frame.js'
+import { mutatedFrame, mutatedHandshake, mutatedMessage, Random } from './mutations.js'
+import { encodeFrame, textFrame } from '../support/web-socket-frame.js'
 import { upgradeHeaders } from '../support/raw-socket.js'
 
-/** What the driver is told to do. */
+/** The order that the driver carries out. */
 export interface Attack {
   readonly port: number
   readonly path: string
@@ -18,7 +18,7 @@ export interface Attack {
   readonly isHonest: boolean
 }
 
-/** What has come of an attack. */
+/** The outcome of an attack. */
 export interface Outcome {
   /** Mutations that the server has had the chance to read: what follows a violation does not count. */
   readonly mutations: number
@@ -118,10 +118,12 @@ const requests: readonly object[] = [
     }
   },
   { type: 'procedures.call', name: 'p', input: { a: 'x' } },
-  { type: 'procedures.get', name: 'p' }, { type: 'procedures.list' }, { type: 'procedures.unregister', name: 'p' },
+  { type: 'procedures.get', name: 'p' }, { type: 'procedures.list' },
+  { type: 'procedures.unregister', name: 'p' },
   { type: 'audit.query', filter: { operation: 'store.insert' }, limit: 5 },
   { type: 'server.stats' }, { type: 'server.connections' },
-  { type: 'auth.whoami' }, { type: 'auth.login', token: 'clerk' }, { type: 'auth.logout' }, { type: 'identity.login', username: 'a', password: 'b' },
+  { type: 'auth.whoami' }, { type: 'auth.login', token: 'clerk' }, { type: 'auth.logout' },
+  { type: 'identity.login', username: 'a', password: 'b' },
   { type: 'pong', timestamp: 1 }, { type: 'no.such' }
 ].map((request, i) => ({ id: i + 1, ...request }))
 

@@ -74,7 +74,9 @@ async function peakMiB (durationMs: number): Promise<number> {
   return peak
 }
 
-t.test(`the database is away for ${AWAY_MS / 1_000} s at ${WRITES_PER_SECOND} writes a second`, { timeout: 4 * AWAY_MS + 120_000 }, async t => {
+const title = `the database is away for ${AWAY_MS / 1_000} s at ${WRITES_PER_SECOND} writes a second`
+
+t.test(title, { timeout: 4 * AWAY_MS + 120_000 }, async t => {
   const programs = postgresPrograms(t)
   if (programs === undefined) return
   const server = await makeServer(t, programs)
@@ -94,7 +96,8 @@ t.test(`the database is away for ${AWAY_MS / 1_000} s at ${WRITES_PER_SECOND} wr
   const during = await peakMiB(AWAY_MS)
   const spooled = statSync(spoolPath).size
   t.comment(
-    `without: ${writer.applied} writes, RSS ${during.toFixed(1)} MiB, ${(spooled / MIB).toFixed(1)} MiB in the spool`
+    `without: ${writer.applied} writes, RSS ${during.toFixed(1)} MiB, ` +
+      `${(spooled / MIB).toFixed(1)} MiB in the spool`
   )
   t.ok(spooled > 0, 'entries wait in the spool')
   await server.start()
@@ -102,7 +105,8 @@ t.test(`the database is away for ${AWAY_MS / 1_000} s at ${WRITES_PER_SECOND} wr
   while (statSync(spoolPath).size > 0) await sleep(50)
   const after = process.memoryUsage.rss() / MIB
   t.comment(
-    `replayed in ${((performance.now() - began) / 1_000).toFixed(1)} s with the writes going on, RSS ${after.toFixed(1)} MiB`
+    `replayed in ${((performance.now() - began) / 1_000).toFixed(1)} s with the writes going on, ` +
+      `RSS ${after.toFixed(1)} MiB`
   )
   writer.end()
   await written
@@ -119,10 +123,12 @@ t.test(`the database is away for ${AWAY_MS / 1_000} s at ${WRITES_PER_SECOND} wr
   const {
     rows: [counted]
   } = await client.query(
-    "SELECT count(*)::int AS entries, count(DISTINCT seq)::int AS numbers FROM audit_log WHERE operation = 'store.update' AND result = 'success'"
+    'SELECT count(*)::int AS entries, count(DISTINCT seq)::int AS numbers FROM audit_log ' +
+      "WHERE operation = 'store.update' AND result = 'success'"
   )
   t.comment(
-    `${writer.applied} writes acknowledged, ${counted.entries} in the table: ${writer.applied - counted.numbers} missing, ${counted.entries - counted.numbers} twice`
+    `${writer.applied} writes acknowledged, ${counted.entries} in the table: ` +
+      `${writer.applied - counted.numbers} missing, ${counted.entries - counted.numbers} twice`
   )
   t.same(counted, { entries: writer.applied, numbers: writer.applied }, 'none missing, none twice')
   t.match(await verifyTable(client, { stream: 'outage' }), { ok: true }, 'the chain holds')

@@ -1,13 +1,13 @@
 // Restarts of the server and reloads of the proxies of deploy/ while clients write, and the whole matrix of
-// headers by which a client can try to be somebody else. Prints what it measures. CLIENTS, RELOADS and
+// headers by which a client can try to be another user. Prints what it measures. CLIENTS, RELOADS and
 // RESTARTS make it shorter. Server, proxy and clients share the machine.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import t, { type Test } from 'tap'
-import { allAttempts } from '../deploy/attempts.js'
-import { hasProgram } from '../deploy/program.js'
+import { allAttempts } from '../support/spoof-attempts.js'
+import { hasProgram } from '../support/program.js'
 import { freePort } from '../support/free-port.js'
-import { hasProxies, startProxy, type Proxy, type ProxyKind, type ProxySettings } from '../deploy/proxy.js'
-import { runMatrix } from '../deploy/spoof-matrix.js'
+import { hasProxies, startProxy, type Proxy, type ProxyKind, type ProxySettings } from '../support/proxy.js'
+import { runMatrix } from '../support/spoof-matrix.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { SavingServer, savedKeys } from './saving-server.js'
 import { Episode, WRITE_EVERY_MS, WritingFleet } from './writing-fleet.js'
@@ -16,7 +16,7 @@ const CLIENTS = Number(process.env['CLIENTS'] ?? 1_000)
 const RELOADS = Number(process.env['RELOADS'] ?? 20)
 const RESTARTS = Number(process.env['RESTARTS'] ?? Math.min(RELOADS, 5))
 const GRACE_PERIOD_MS = 5_000
-/** Of the server that another one takes over from. An only server has nobody to leave new clients to. */
+/** Of the server that another one takes over from. A single server has none to leave new clients to. */
 const DRAIN_DELAY_MS = 1_000
 const BACK_WITHIN_MS = 10_000
 /** Of few clients, a tenth of a second has a larger share by mere chance. */
@@ -63,9 +63,13 @@ function report (
   what: string,
   { backMs, dueShare, attemptShare, returnShare, cuts, failedAttempts }: Worst
 ): void {
-  t.comment(`${what}: ${cuts} connections ended; all back at most ${seconds(backMs)} after the first of them; ${failedAttempts} attempts failed; ` +
-    `in one tenth of a second at most ${percent(dueShare)} of the clients meant to come, ${percent(attemptShare)} tried and ${percent(returnShare)} were welcomed; ` +
-    `this process was held up for at most ${Math.round(loopDelay.max / 1e6)} ms`)
+  t.comment(
+    `${what}: ${cuts} connections ended; all back at most ${seconds(backMs)} after the first of them; ` +
+      `${failedAttempts} attempts failed; ` +
+      `in one tenth of a second at most ${percent(dueShare)} of the clients meant to come, ` +
+      `${percent(attemptShare)} tried and ${percent(returnShare)} were welcomed; ` +
+      `this process was held up for at most ${Math.round(loopDelay.max / 1e6)} ms`
+  )
   loopDelay.reset()
   t.ok(backMs < BACK_WITHIN_MS, `all are back within ${seconds(BACK_WITHIN_MS)}`)
   t.ok(
@@ -129,7 +133,8 @@ t.test(`${RESTARTS} restarts of the only server behind nginx`, { timeout }, asyn
     note(worst, episode)
     const first = episode.firstClose ?? 0
     t.comment(
-      `restart ${i + 1}: drained and saved in ${seconds(ended - first)}, away for ${seconds(listening - ended)}, all back after ${seconds(Math.max(...episode.returns) - first)}`
+      `restart ${i + 1}: drained and saved in ${seconds(ended - first)}, away for ` +
+        `${seconds(listening - ended)}, all back after ${seconds(Math.max(...episode.returns) - first)}`
     )
   }
   report(t, 'restarts', worst)
@@ -179,7 +184,7 @@ async function reloads (
 
 t.test(`${RELOADS} reloads of nginx, as deploy/ has it`, { timeout }, async t => {
   if (!hasProgram(t, 'nginx', '-v')) return
-  t.equal((await reloads(t, 'nginx', { isCut: false })).cuts, 0, 'nobody notices')
+  t.equal((await reloads(t, 'nginx', { isCut: false })).cuts, 0, 'no client notices')
 })
 
 t.test(`${RELOADS} reloads of nginx that gives its clients a second`, { timeout }, async t => {
@@ -200,9 +205,12 @@ t.test('the whole matrix of headers, through both proxies', { timeout }, async t
   const { accepted, unrecorded, blocked, attempts, harmless, recorded, stopped } = await runMatrix(t, {
     attempts: allAttempts
   })
-  t.comment(`${attempts} attempts: ${accepted.length} accepted, ${harmless} without effect, ${recorded} refused and in the audit trail, ` +
-    `${unrecorded.length} refused and not in it, ${stopped} refused before they were a request`)
-  t.same(accepted, [], 'nobody is taken for somebody else')
-  t.same(blocked, [], 'nobody honest is kept out')
+  t.comment(
+    `${attempts} attempts: ${accepted.length} accepted, ${harmless} without effect, ${recorded} refused ` +
+      `and in the audit trail, ${unrecorded.length} refused and not in it, ${stopped} refused before they ` +
+      'were a request'
+  )
+  t.same(accepted, [], 'no client is taken for another')
+  t.same(blocked, [], 'no honest client is kept out')
   t.same(unrecorded, [], 'what the service refuses is in its audit trail')
 })

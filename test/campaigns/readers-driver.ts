@@ -96,11 +96,10 @@ answerBy({
         const isLarge = stoppers > 0 && Math.floor((sent + 1) * stoppedShare) > large
         if (isLarge) large++
         const target = key ?? String(isLarge ? readers + large % stoppers : (sent - large) % readers)
-        writer?.send(
-          frame(
-            `{"id":2,"type":"store.update","bucket":"desks","key":"${target}","data":{"at":${nowMicros()},"filler":"${isLarge ? largeFiller : filler}"}}`
-          )
-        )
+        writer?.send(frame(
+          `{"id":2,"type":"store.update","bucket":"desks","key":"${target}",` +
+            `"data":{"at":${nowMicros()},"filler":"${isLarge ? largeFiller : filler}"}}`
+        ))
         writes++
       }
     }, 1)
@@ -108,7 +107,7 @@ answerBy({
 
   pause () { clearInterval(timer) },
 
-  /** What has been measured since the last call. */
+  /** Returns the figures since the last call. */
   figures () {
     const sorted = Float64Array.from(latencies).sort()
     const at = (share: number): number =>

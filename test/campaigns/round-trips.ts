@@ -1,5 +1,5 @@
-// The clients of hostile-strangers.campaign.ts that are logged in, and measure how long they wait for an
-// answer.
+// The clients of hostile-unauthenticated.campaign.ts that are logged in, and measure how long they wait for
+// an answer.
 import { Client } from '../../bench/driver/client.js'
 import { maskedTextFrame } from '../../bench/driver/frame-ring.js'
 import { answerBy } from './child-program.js'

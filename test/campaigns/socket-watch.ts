@@ -80,7 +80,7 @@ export class SocketWatch {
   }
 }
 
-/** What a watch has seen. Times are those since the socket's queue passed the mark. */
+/** The findings of a watch. Times are those since the socket's queue passed the mark. */
 export interface SocketFigures {
   readonly accepted: number
   readonly open: number

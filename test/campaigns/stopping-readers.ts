@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { upgradeHeaders } from '../support/raw-socket.js'
 import { answerBy } from './child-program.js'
 
 /** More than the kernel keeps, in records of 60 kB. */
@@ -23,7 +24,7 @@ answerBy({
       const socket = connect({ port, host: '127.0.0.1' })
       socket.on('error', () => {})
       socket.write(
-        `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+        ['GET / HTTP/1.1', `Host: 127.0.0.1:${port}`, ...upgradeHeaders, '', ''].join('\r\n')
       )
       await once(socket, 'data')
       socket.write(

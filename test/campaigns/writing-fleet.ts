@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import WebSocket from 'ws'
-import { certificate } from '../deploy/proxy.js'
+import { certificate } from '../support/proxy.js'
 
 /** Each client writes about once in this time, one write after the other. */
 export const WRITE_EVERY_MS = 1_000
@@ -19,7 +19,7 @@ const BUCKET_MS = 100
 
 const ca = readFileSync(certificate)
 
-/** What has happened to a fleet since a moment, in milliseconds of `performance.now()` where it is a time. */
+/** The history of a fleet since a moment; times are milliseconds of `performance.now()`. */
 export class Episode {
   readonly began = performance.now()
   /** When the first client was told that the server stops; `undefined` when none was. */
@@ -125,7 +125,7 @@ class WritingClient {
   #writeTimer: NodeJS.Timeout | undefined
   #returnTimer: NodeJS.Timeout | undefined
   #retries = 0
-  /** What the server has said about coming back, when it said that it stops. */
+  /** When the server wants clients back, from its message that it stops. */
   #returnAfterMs: number | undefined
   isOpen = false
   lastAcknowledged = 0

@@ -10,12 +10,12 @@ import { resolveOptions, type ResolvedOptions } from '../../lib/options/options.
 import { startStore } from '../support/service.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { freePort } from '../support/free-port.js'
-import { hasProgram } from './program.js'
-import { caddyFile, nginxFile } from './proxy.js'
-import { adapted, deployPath, shipped } from './shipped-file.js'
+import { hasProgram } from '../support/program.js'
+import { caddyFile, nginxFile } from '../support/proxy.js'
+import { adapted, deployPath, shipped } from '../support/shipped-file.js'
 import { projectFile } from '../support/project-file.js'
 
-/** What stopping takes beyond the drain delay and the grace period, at most, and something for saving. */
+/** The longest time of stopping beyond the drain delay and the grace period, saving included. */
 const STOP_ALLOWANCE_MS = 2_000
 const SAVING_MS = 5_000
 
@@ -153,10 +153,10 @@ t.test('kubernetes.yaml', async t => {
     const delay = Number(container.env.find(({ name }: { name: string }) => name === 'DRAIN_DELAY_MS').value)
     t.ok(spec.terminationGracePeriodSeconds > stopSeconds(delay))
     const { periodSeconds, failureThreshold } = container.readinessProbe
-    t.ok(periodSeconds * failureThreshold * 1_000 <= delay, 'not ready before nobody is let in')
+    t.ok(periodSeconds * failureThreshold * 1_000 <= delay, 'not ready before new clients are refused')
   })
 
-  t.test('runs as somebody who can do little, and never less than one', async t => {
+  t.test('runs as a user with few rights, and never less than one', async t => {
     t.match(spec.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
     t.match(container.securityContext, {
       allowPrivilegeEscalation: false,
@@ -234,7 +234,7 @@ t.test('Dockerfile', async t => {
     t.same([...imported].filter(name => !isThere(name)), [])
   })
 
-  t.test('starts the program of npm start without a shell, as somebody else than root', async t => {
+  t.test('starts the program of npm start without a shell, as another user than root', async t => {
     const { scripts } = JSON.parse(readFileSync(projectFile('package.json'), 'utf8'))
     const command = JSON.parse(argumentsOf('CMD').at(-1) ?? '')
     t.equal(`exec ${command.join(' ')}`, scripts.start)
@@ -258,7 +258,7 @@ t.test('Dockerfile', async t => {
           'exit'
         )
       )[0]
-    t.equal(await run(), 1, 'nobody listens')
+    t.equal(await run(), 1, 'no server listens')
     server.listen(port, '127.0.0.1')
     t.teardown(() => { server.close() })
     t.equal(await run(), 0)

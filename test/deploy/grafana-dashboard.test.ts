@@ -103,7 +103,7 @@ t.test('the dashboard', async t => {
     t.end()
   })
 
-  t.test('is one that Grafana takes: a source to choose, and panels that are told apart and do not overlap', t => {
+  t.test('is one that Grafana takes: a source to choose, and distinct panels that do not overlap', t => {
     t.equal(dashboard.schemaVersion, 42)
     t.equal(dashboard.templating.list.find(({ type }) => type === 'datasource')?.name, 'datasource')
     t.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length)

@@ -1,14 +1,14 @@
 import t from 'tap'
-import { someAttempts } from './attempts.js'
-import { hasProxies } from './proxy.js'
-import { runMatrix } from './spoof-matrix.js'
+import { someAttempts } from '../support/spoof-attempts.js'
+import { hasProxies } from '../support/proxy.js'
+import { runMatrix } from '../support/spoof-matrix.js'
 
-t.test('behind the proxies of deploy/ nobody is taken for somebody else', async t => {
+t.test('behind the proxies of deploy/ no client is taken for another', async t => {
   if (!hasProxies(t)) return
   const { accepted, unrecorded, blocked, ...counts } = await runMatrix(t, { attempts: someAttempts })
   t.comment(JSON.stringify(counts))
-  t.same(accepted, [], 'nobody')
-  t.same(blocked, [], 'who claims nothing comes in by every way, except where nobody names a user')
+  t.same(accepted, [], 'none')
+  t.same(blocked, [], 'a client without claims comes in by every way, except where no proxy names a user')
   t.same(unrecorded, [], 'what the service refuses is in its audit trail')
   t.ok(counts.harmless > 0 && counts.recorded > 0 && counts.stopped > 0, 'all three ends are there')
 })

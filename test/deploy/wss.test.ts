@@ -4,9 +4,9 @@ import t, { type Test } from 'tap'
 import type { AuditEntry, NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../support/client.js'
 import { serve, type Served, type ServeSettings } from '../support/service.js'
-import { certificate, hasProxies, proxyKinds, startProxy, type Proxy } from './proxy.js'
+import { certificate, hasProxies, proxyKinds, startProxy, type Proxy } from '../support/proxy.js'
 
-/** Where the client is: not where the proxy is, so that nobody can take the one for the other. */
+/** Where the client is: not where the proxy is, so that the one cannot be taken for the other. */
 const CLIENT = '127.0.0.7'
 
 async function connect (t: Test, { port }: Proxy): Promise<TestClient> {
@@ -65,7 +65,7 @@ for (const kind of proxyKinds) {
       await closing
     })
 
-    t.test('statistics are not for everybody, and pages come through', async t => {
+    t.test('statistics are not public, and pages come through', async t => {
       const { proxy } = await serveBehind(
         t,
         {},

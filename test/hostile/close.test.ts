@@ -3,14 +3,19 @@
 // one or the other.
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { behaviours, type Behaviour } from './close-behaviours.js'
-import { ALLOWANCE_MS, serveToClose, type ServerKind } from './closing-server.js'
+import { behaviours, type Behaviour } from '../support/close-behaviours.js'
+import { ALLOWANCE_MS, serveToClose, type ServerKind } from '../support/closing-server.js'
 import { isThorough } from '../support/sampled.js'
 
 const CLIENTS = isThorough ? 3 : 1
 
-/** Closes a server while some clients do this, and returns what it took beyond the grace period. */
-async function excess (t: Test, kind: ServerKind, gracePeriodMs: number, { act }: Behaviour): Promise<number> {
+/** Closes a server while some clients do this. Returns the time beyond the grace period, in milliseconds. */
+async function excess (
+  t: Test,
+  kind: ServerKind,
+  gracePeriodMs: number,
+  { act }: Behaviour
+): Promise<number> {
   const { port, close } = await serveToClose(t, kind, gracePeriodMs)
   await Promise.all(Array.from({ length: CLIENTS }, async () => { await act(t, port) }))
   // What was sent last is underway.

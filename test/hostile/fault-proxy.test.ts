@@ -10,7 +10,7 @@ interface Line {
   readonly client: Socket
   /** The server's side of the connection. */
   readonly server: Socket
-  /** What has arrived at the server, chunk by chunk. */
+  /** The chunks that have arrived at the server. */
   readonly arrived: Buffer[]
 }
 
@@ -95,7 +95,7 @@ t.test('limit-data ends the connection after so many bytes', async t => {
   t.same(Buffer.concat(line.arrived), numbered.subarray(0, 1_234))
 })
 
-t.test('half-open lets nothing pass and tells nobody, until it is taken away', async t => {
+t.test('half-open lets nothing pass and ends no socket, until it is taken away', async t => {
   const line = await makeLine(t)
   const heal = line.proxy.add('upstream', { type: 'half-open' })
   line.client.end(numbered)
@@ -130,7 +130,7 @@ t.test('a reset of one side is one of the other', async t => {
   t.match(await end, [{ code: 'ECONNRESET' }])
 })
 
-t.test('whoever sends feels that nothing is taken', async t => {
+t.test('the sender feels that nothing is read', async t => {
   const line = await makeLine(t, { type: 'half-open' })
   line.client.write(Buffer.alloc(64 * MIB))
   // The kernel takes a few megabytes, and no more.

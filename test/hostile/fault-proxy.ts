@@ -7,13 +7,13 @@ import type { Test } from 'tap'
 export type Direction = 'upstream' | 'downstream'
 
 /**
- * What the network does to one direction. Times are milliseconds.
+ * A fault of the network in one direction. Times are milliseconds.
  * - `latency`: everything comes `delayMs` later, as much of it as before.
  * - `bandwidth`: no more than `bytesPerSecond` pass.
  * - `slicer`: the stream comes in pieces of at most `bytes`, each `delayMs` after the one before; 0: each in
  *   a turn of its own.
  * - `limit-data`: the connection ends, orderly, when `bytes` have passed since the toxic was added.
- * - `half-open`: nothing passes, and nobody is told: both sockets stay, whatever the other side does.
+ * - `half-open`: nothing passes: both sockets stay, no matter what the other side does.
  * - `timeout`: nothing passes, and after `afterMs` the connection ends.
  * - `reset`: after `afterMs` both sockets are reset.
  */
@@ -26,7 +26,7 @@ export type Toxic =
   | { readonly type: 'timeout', readonly afterMs: number }
   | { readonly type: 'reset', readonly afterMs: number }
 
-/** Bytes that a lane holds before it stops reading, so that whoever sends feels what the network does. */
+/** Bytes that a lane holds before it stops reading, so that the sender feels what the network does. */
 const MAX_HELD_BYTES = 65_536
 
 /** Waits, for 0 until other sockets have had their turn. */

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { serveAttacked } from './bystander.js'
+import { serveAttacked } from './attacked-service.js'
 import { HostileClient } from './hostile-client.js'
 import { usedBytes } from './used-bytes.js'
-import { closeFrame, encodeFrame, opcodes, textFrame } from './web-socket-frame.js'
+import { closeFrame, encodeFrame, opcodes, textFrame } from '../support/web-socket-frame.js'
 
 const MIB = 2 ** 20
 
@@ -91,7 +91,7 @@ t.test('half a frame', async t => {
 
 t.test('a flood', async t => {
   t.test('of pings is answered in order while it waits for the answers', async t => {
-    const { port, bystander, unharmed } = await serveAttacked(t)
+    const { port, otherClient, unharmed } = await serveAttacked(t)
     const client = await HostileClient.open(t, port)
     const pongs = (): string[] =>
       client.frames.filter(({ opcode }) => opcode === pong).map(({ payload }) => String(payload))
@@ -108,23 +108,23 @@ t.test('a flood', async t => {
       t.match(await client.message(({ id }) => id === 100 + round), { type: 'result' })
     }
     t.same(pongs(), sent)
-    await bystander.settled()
+    await otherClient.settled()
     client.raw.socket.destroy()
     await unharmed(t)
   })
 
   t.test('of pings ends the connection when more of them wait than the protocol allows', async t => {
-    const { port, bystander, unharmed } = await serveAttacked(t)
+    const { port, otherClient, unharmed } = await serveAttacked(t)
     const client = await HostileClient.open(t, port)
     client.send(Buffer.concat(Array.from({ length: 100_000 }, (_, i) => encodeFrame(ping, String(i)))))
-    await bystander.settled()
+    await otherClient.settled()
     t.equal(await client.closed(), 1006, 'without a close frame')
     client.raw.socket.destroy()
     await unharmed(t)
   })
 
   t.test('of pings whose answers are not read takes no memory', async t => {
-    const { port, bystander, unharmed } = await serveAttacked(t, {
+    const { port, otherClient, unharmed } = await serveAttacked(t, {
       backpressure: { maxBufferedBytes: MIB, drainTimeoutMs: 60_000 }
     })
     const client = await HostileClient.open(t, port)
@@ -137,7 +137,7 @@ t.test('a flood', async t => {
     })()
     // Until all has left, or the server reads no more.
     for (let stable = 0, last = -1; stable < 50; last = sent.floods) {
-      await bystander.settled()
+      await otherClient.settled()
       stable = sent.floods === last ? stable + 1 : 0
     }
     const grown = usedBytes() - before
@@ -148,12 +148,12 @@ t.test('a flood', async t => {
   })
 
   t.test('of pongs is ignored', async t => {
-    const { port, bystander, unharmed } = await serveAttacked(t)
+    const { port, otherClient, unharmed } = await serveAttacked(t)
     const client = await HostileClient.open(t, port)
     const flood = Buffer.concat(Array.from({ length: 5_000 }, () => encodeFrame(pong, 'x'.repeat(125))))
     for (let round = 0; round < 20; round++) {
       const sent = client.flush(flood)
-      await bystander.settled()
+      await otherClient.settled()
       await sent
     }
     client.send(textFrame(request))
@@ -172,10 +172,10 @@ t.test('a flood', async t => {
   })
 
   t.test('of messages that are no requests is answered, one by one', async t => {
-    const { port, bystander, unharmed } = await serveAttacked(t)
+    const { port, otherClient, unharmed } = await serveAttacked(t)
     const client = await HostileClient.open(t, port)
     client.send(Buffer.concat([...Array.from({ length: 20_000 }, () => textFrame('{')), textFrame(request)]))
-    await bystander.settled()
+    await otherClient.settled()
     await client.message(({ id }) => id === 7)
     t.equal(client.messages.filter(({ code }) => code === 'PARSE_ERROR').length, 20_000)
     client.raw.socket.destroy()

@@ -7,24 +7,24 @@ import type { NoexOptions } from '../../lib/index.js'
 
 /** Whose requests a server gets. */
 export type Mode =
-  | 'nobody needs to log in'
+  | 'no login is needed'
   | 'a clerk by token'
   | 'an administrator by token'
   | 'a reader with an account'
   | 'the superadmin'
 
-/** A server that is asked hostile things, and what must not have come of it. */
+/** A server that is sent hostile requests, and what must not have come of it. */
 export interface FuzzServer extends Served {
   /** Sees to it that what the requests name is there, as it was at first. */
   readonly plant: () => Promise<void>
-  /** Makes a client whoever this server is asked by, anew. */
+  /** Logs a client in as the user of this mode, again if it was. */
   readonly logIn: (client: TestClient) => Promise<void>
   /** The lines of the log that tell of a failure inside the server. */
   readonly failures: readonly string[]
   readonly hasAccounts: boolean
   /**
-   * What the requests of this mode must leave as it is: the server's own buckets, the system's roles, and,
-   * but for the superadmin, all accounts.
+   * Returns what the requests of this mode must leave as it is: the server's own buckets, the system's roles
+   * and, but for the superadmin, all accounts.
    */
   readonly untouched: () => Promise<object>
 }
@@ -35,11 +35,14 @@ const accountBuckets = ['_users', '_roles', '_user_roles', '_acl', '_resource_ow
 const systemBuckets = ['_procedures', '_sessions', ...accountBuckets] as const
 
 /**
- * What is in no reply: the admin's secret, the beginnings of password hashes, tokens of others, and where the
- * program lies.
+ * Matches what no reply may hold: the admin's secret, the beginnings of password hashes, tokens of others,
+ * and the location of the program.
  */
-export const secrets =
-  /the admin secret of the tests|\$scrypt\$|\$argon2|clerk's own token|admin's own token|\n\s+at |\\n\s+at |node_modules|file:\/\/|\/lib\/[a-z-]+\/|\.[jt]s:\d/
+export const secrets = new RegExp([
+  'the admin secret of the tests', String.raw`\$scrypt\$`, String.raw`\$argon2`, "clerk's own token",
+  "admin's own token", String.raw`\n\s+at `, String.raw`\\n\s+at `, 'node_modules', 'file://',
+  '/lib/[a-z-]+/', String.raw`\.[jt]s:\d`
+].join('|'))
 
 const isFailure = (line: string): boolean => /"level":(?:50|60)\b/.test(line)
 
@@ -129,7 +132,7 @@ async function serveMode (
   fastify: object
 ): Promise<Served & Pick<FuzzServer, 'logIn'>> {
   switch (mode) {
-    case 'nobody needs to log in':
+    case 'no login is needed':
       return { ...await serve(t, options, { fastify }), logIn: async () => {} }
     case 'a clerk by token':
     case 'an administrator by token': {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { RawSocket } from '../support/raw-socket.js'
 import { Barrier } from '../support/barrier.js'
-import { serveAttacked, type Attacked } from './bystander.js'
+import { serveAttacked, type Attacked } from './attacked-service.js'
 
 const host = 'Host: localhost'
 const upgrade = 'Upgrade: websocket'
@@ -11,16 +11,24 @@ const version = 'Sec-WebSocket-Version: 13'
 const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 const path = '/live'
 
-/** What stands between the request line and whatever a row adds. */
+/** The headers between the request line and those that a row adds. */
 const proper = [host, upgrade, connection, version, key]
 const get = (...headers: string[]): string[] => [`GET ${path} HTTP/1.1`, ...headers]
 const at = (target: string): string[] => [`GET ${target} HTTP/1.1`, ...proper]
 
-/** What is asked, what it is answered with (0: nothing, and the connection ends), and the request. */
-/** Newer releases of Node refuse so many headers by themselves; older ones drop some, and leave it to the service. */
+/** A row: the attack, the status of the answer (0: none, and the connection ends), and the request. */
+/**
+ * Newer releases of Node refuse so many headers by themselves; older ones drop some, and leave it to the
+ * service.
+ */
 const tooManyHeaders = [400, 431]
 
-type Row = readonly [attack: string, status: number | readonly number[], request: readonly string[], body?: string]
+type Row = readonly [
+  attack: string,
+  status: number | readonly number[],
+  request: readonly string[],
+  body?: string
+]
 
 const rows: readonly Row[] = [
   ['nothing odd', 101, get(...proper)],
@@ -28,25 +36,67 @@ const rows: readonly Row[] = [
   ['two keys', 400, get(...proper, key)],
   ['an empty key', 400, get(host, upgrade, connection, version, 'Sec-WebSocket-Key:')],
   ['a key that is too short', 400, get(host, upgrade, connection, version, 'Sec-WebSocket-Key: abc')],
-  ['a key of 8 KB', 400, get(host, upgrade, connection, version, `Sec-WebSocket-Key: ${'A'.repeat(8_190)}==`)],
+  [
+    'a key of 8 KB',
+    400,
+    get(host, upgrade, connection, version, `Sec-WebSocket-Key: ${'A'.repeat(8_190)}==`)
+  ],
   ['no version', 400, get(host, upgrade, connection, key)],
   ['two versions', 400, get(...proper, version)],
   ['version 12', 400, get(host, upgrade, connection, key, 'Sec-WebSocket-Version: 12')],
-  ['a version that is no number', 400, get(host, upgrade, connection, key, 'Sec-WebSocket-Version: constructor')],
+  [
+    'a version that is no number',
+    400,
+    get(host, upgrade, connection, key, 'Sec-WebSocket-Version: constructor')
+  ],
   ['no upgrade header', 426, get(host, connection, version, key)],
   ['no connection header', 426, get(host, upgrade, version, key)],
-  ['an upgrade to h2c', 400, get(host, 'Upgrade: h2c', 'Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMAAABkAAQAAP__', version, key)],
+  [
+    'an upgrade to h2c',
+    400,
+    get(
+      host,
+      'Upgrade: h2c',
+      'Connection: Upgrade, HTTP2-Settings',
+      'HTTP2-Settings: AAMAAABkAAQAAP__',
+      version,
+      key
+    )
+  ],
   ['an upgrade to one of two', 400, get(host, 'Upgrade: h2c, websocket', connection, version, key)],
   ['two upgrade headers', 400, get(...proper, upgrade)],
   ['the beginning of HTTP/2', 400, ['PRI * HTTP/2.0', '', 'SM', '']],
-  ['an extension named like a prototype\'s member', 101, get(...proper, 'Sec-WebSocket-Extensions: constructor')],
-  ['extensions and parameters named like those', 101, get(...proper, 'Sec-WebSocket-Extensions: __proto__; toString=1, permessage-deflate; __proto__=2; hasOwnProperty')],
-  ['headers named like those', 101, get(...proper, '__proto__: a', 'constructor: b', 'toString: c', 'hasOwnProperty: d')],
+  [
+    'an extension named like a member of a prototype',
+    101,
+    get(...proper, 'Sec-WebSocket-Extensions: constructor')
+  ],
+  [
+    'extensions and parameters named like those',
+    101,
+    get(
+      ...proper,
+      'Sec-WebSocket-Extensions: __proto__; toString=1, permessage-deflate; __proto__=2; hasOwnProperty'
+    )
+  ],
+  [
+    'headers named like those',
+    101,
+    get(...proper, '__proto__: a', 'constructor: b', 'toString: c', 'hasOwnProperty: d')
+  ],
   ['a subprotocol twice', 400, get(...proper, 'Sec-WebSocket-Protocol: a, a')],
   ['a subprotocol without a name', 400, get(...proper, 'Sec-WebSocket-Protocol:')],
   ['headers of 20 KB', 431, get(...proper, `X: ${'y'.repeat(20_000)}`)],
-  ['2,500 headers after its own', tooManyHeaders, get(...proper, ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`))],
-  ['2,500 headers before its own', tooManyHeaders, get(host, ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`), ...proper.slice(1))],
+  [
+    '2,500 headers after its own',
+    tooManyHeaders,
+    get(...proper, ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`))
+  ],
+  [
+    '2,500 headers before its own',
+    tooManyHeaders,
+    get(host, ...Array.from({ length: 2_500 }, (_, i) => `a${i}:`), ...proper.slice(1))
+  ],
   ['a fragment', 101, at(`${path}#x`)],
   ['the path in a fragment', 404, at(`/#${path}`)],
   ['the target *', 404, at('*')],
@@ -71,7 +121,12 @@ const rows: readonly Row[] = [
   ['HTTP/1.2', 400, [`GET ${path} HTTP/1.2`, ...proper]],
   ['a body', 101, get(...proper, 'Content-Length: 5'), 'hello'],
   ['a body in chunks', 101, get(...proper, 'Transfer-Encoding: chunked'), '5\r\nhello\r\n0\r\n\r\n'],
-  ['a body in chunks with a length', 400, get(...proper, 'Transfer-Encoding: chunked', 'Content-Length: 5'), '5\r\nhello\r\n0\r\n\r\n'],
+  [
+    'a body in chunks with a length',
+    400,
+    get(...proper, 'Transfer-Encoding: chunked', 'Content-Length: 5'),
+    '5\r\nhello\r\n0\r\n\r\n'
+  ],
   ['a body of two lengths', 400, get(...proper, 'Content-Length: 5', 'Content-Length: 6'), 'hello'],
   ['a body of less than nothing', 400, get(...proper, 'Content-Length: -1')],
   ['an expectation', 101, get(...proper, 'Expect: 100-continue')],
@@ -104,14 +159,14 @@ async function send (t: Test, { port }: Attacked, [, status, request, body]: Row
 }
 
 /** Ends the client's side; resolves when the server's is gone too, and fails when it stays. */
-async function gone (t: Test, { app, bystander }: Attacked, raw: RawSocket): Promise<void> {
+async function gone (t: Test, { app, otherClient }: Attacked, raw: RawSocket): Promise<void> {
   raw.socket.end()
   const count = async (): Promise<number> => await new Promise((resolve, reject) => {
     app.server.getConnections((error, n) => { error === null ? resolve(n) : reject(error) })
   })
   const giveUpAt = performance.now() + 3_000
-  while (await count() > 1 && performance.now() < giveUpAt) await bystander.settled()
-  t.equal(await count(), 1, 'the server holds nothing but the bystander\'s connection')
+  while (await count() > 1 && performance.now() < giveUpAt) await otherClient.settled()
+  t.equal(await count(), 1, 'the server holds nothing but the other client\'s connection')
   raw.socket.destroy()
 }
 
@@ -127,7 +182,10 @@ t.test('an odd handshake is answered by its own connection alone', async t => {
 
 t.test('a refused upgrade ends its connection', async t => {
   const served = await serveAttacked(t, { path })
-  for (const [attack, status, request] of rows.filter(([, status, lines]) => [status].flat().every(code => code >= 200 && code !== 426) && lines.includes(upgrade))) {
+  for (const [attack, status, request] of rows.filter(
+    ([, status, lines]) =>
+      [status].flat().every(code => code >= 200 && code !== 426) && lines.includes(upgrade)
+  )) {
     const raw = await send(t, served, [attack, status, request])
     await raw.closed
     raw.socket.destroy()
@@ -137,8 +195,20 @@ t.test('a refused upgrade ends its connection', async t => {
 
 t.test('a header that takes long to read in some parsers is refused at once', async t => {
   const served = await serveAttacked(t, { path })
-  const pathological = [`a${' '.repeat(8_000)}b`, 'a,'.repeat(4_000), ','.repeat(8_000), `${' '.repeat(4_000)}a${'\t'.repeat(4_000)}`, '"'.repeat(8_000)]
-  for (const name of ['Sec-WebSocket-Protocol', 'Sec-WebSocket-Extensions', 'Sec-WebSocket-Version', 'Origin', 'Cookie']) {
+  const pathological = [
+    `a${' '.repeat(8_000)}b`,
+    'a,'.repeat(4_000),
+    ','.repeat(8_000),
+    `${' '.repeat(4_000)}a${'\t'.repeat(4_000)}`,
+    '"'.repeat(8_000)
+  ]
+  for (const name of [
+    'Sec-WebSocket-Protocol',
+    'Sec-WebSocket-Extensions',
+    'Sec-WebSocket-Version',
+    'Origin',
+    'Cookie'
+  ]) {
     for (const value of pathological) {
       const used = process.cpuUsage()
       const raw = await RawSocket.open(t, served.port)
@@ -180,15 +250,23 @@ t.test('requests in one breath', async t => {
     await served.unharmed(t)
   })
 
-  for (const first of [['GET /healthz HTTP/1.1', host], ['GET /nothing HTTP/1.1', host], [`GET ${path} HTTP/1.1`, host], ['POST /healthz HTTP/1.1', host, 'Content-Length: 0']]) {
-    t.test(`an upgrade that is pipelined behind a plain request (${first[0]}) is answered or ended`, async t => {
-      const served = await serveAttacked(t, { path })
-      const raw = await RawSocket.open(t, served.port)
-      raw.request(...first, '', ...get(...proper))
-      await raw.status()
-      await gone(t, served, raw)
-      await served.unharmed(t)
-    })
+  for (const first of [
+    ['GET /healthz HTTP/1.1', host],
+    ['GET /nothing HTTP/1.1', host],
+    [`GET ${path} HTTP/1.1`, host],
+    ['POST /healthz HTTP/1.1', host, 'Content-Length: 0']
+  ]) {
+    t.test(
+      `an upgrade that is pipelined behind a plain request (${first[0]}) is answered or ended`,
+      async t => {
+        const served = await serveAttacked(t, { path })
+        const raw = await RawSocket.open(t, served.port)
+        raw.request(...first, '', ...get(...proper))
+        await raw.status()
+        await gone(t, served, raw)
+        await served.unharmed(t)
+      }
+    )
   }
 
   t.test('both requests before a pipelined upgrade are answered', async t => {
@@ -216,12 +294,14 @@ t.test('a handshake that comes byte by byte is served', async t => {
   const served = await serveAttacked(t, { path })
   const raw = await RawSocket.open(t, served.port)
   raw.socket.setNoDelay(true)
-  for (const char of [...get(...proper), '', ''].join('\r\n')) await new Promise(resolve => { raw.socket.write(char, resolve) })
+  for (const char of [...get(...proper), '', ''].join('\r\n')) {
+    await new Promise(resolve => { raw.socket.write(char, resolve) })
+  }
   t.equal(await raw.status(), 101)
   await gone(t, served, raw)
 })
 
-t.test('handshakes that never end keep nobody else out', async t => {
+t.test('handshakes that never end keep no other client out', async t => {
   const served = await serveAttacked(t, { path, connectionLimits: { maxConnections: 2 } })
   const slow = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
     const raw = await RawSocket.open(t, served.port)
@@ -248,20 +328,24 @@ t.test('a reset', async t => {
   })
 
   t.test('while the application still decides about the upgrade leaves nothing', async t => {
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     let held = true
     const served = await serveAttacked(t, { path, connectionLimits: { maxConnections: 3 } }, {
-      before: app => { app.addHook('onRequest', async request => { if (held && request.headers['x-slow'] !== undefined) await turnstile.pass() }) }
+      before: app => {
+        app.addHook('onRequest', async request => {
+          if (held && request.headers['x-slow'] !== undefined) await barrier.pass()
+        })
+      }
     })
-    t.teardown(() => { turnstile.open() })
+    t.teardown(() => { barrier.open() })
     for (let i = 0; i < 20; i++) {
       const raw = await RawSocket.open(t, served.port)
       raw.request(...get(...proper, 'X-Slow: 1'))
-      await turnstile.held()
+      await barrier.held()
       raw.socket.resetAndDestroy()
       // For half of them the server finds out first.
       if (i % 2 === 0) await once(raw.socket, 'close')
-      await turnstile.release()
+      await barrier.release()
     }
     held = false
     await served.unharmed(t)

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import { RawSocket } from '../support/raw-socket.js'
-import { decodeFrames, opcodes, type ReceivedFrame } from './web-socket-frame.js'
+import { decodeFrames, opcodes, type ReceivedFrame } from '../support/web-socket-frame.js'
 
 const PATIENCE_MS = 10_000
 
 /**
- * A client that has shaken hands properly and sends whatever bytes it likes from then on. It answers nothing
+ * A client that has shaken hands properly and sends any bytes it likes from then on. It answers nothing
  * by itself.
  */
 export class HostileClient {
@@ -41,7 +41,7 @@ export class HostileClient {
     ])
   }
 
-  /** What has been received as frames, the welcome being the first. */
+  /** The received frames, the welcome being the first. */
   get frames (): ReceivedFrame[] {
     return decodeFrames(Buffer.from(this.raw.received.slice(this.#head), 'latin1'))
   }

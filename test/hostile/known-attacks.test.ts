@@ -5,10 +5,10 @@ import { TestClient } from '../support/client.js'
 import { serve } from '../support/service.js'
 import { RawSocket, upgradeHeaders } from '../support/raw-socket.js'
 import { Barrier } from '../support/barrier.js'
-import { serveAttacked } from './bystander.js'
+import { serveAttacked } from './attacked-service.js'
 import { HostileClient } from './hostile-client.js'
 import { usedBytes } from './used-bytes.js'
-import { closeFrame, encodeFrame, opcodes, textFrame } from './web-socket-frame.js'
+import { closeFrame, encodeFrame, opcodes, textFrame } from '../support/web-socket-frame.js'
 
 const MIB = 2 ** 20
 
@@ -21,7 +21,8 @@ const request = textFrame({ id: 7, type: 'store.buckets' })
 const MAX_PARSE_US = 200_000
 
 t.test(
-  'CVE-2016-10518, CVE-2026-45736: a number or a view where bytes are expected, answered with memory that was never written',
+  'CVE-2016-10518, CVE-2026-45736: a number or a view where bytes are expected, answered with memory that ' +
+    'was never written',
   async t => {
     const { port, unharmed } = await serveAttacked(t, { heartbeat: { intervalMs: 250, timeoutMs: 250 } })
     for (const length of [0, 1, 64, 125]) {
@@ -51,7 +52,7 @@ t.test(
   }
 )
 
-t.test('CVE-2016-10542, CVE-2020-36048, CVE-2020-36049: a message without a bound, kept piece by piece', async t => {
+t.test('CVE-2016-10542, CVE-2020-36048, CVE-2020-36049: an unbounded message, kept in pieces', async t => {
   const { port, unharmed } = await serveAttacked(t, { maxPayloadBytes: MIB })
   const clients = await Promise.all(Array.from({ length: 20 }, async () => await HostileClient.open(t, port)))
   const before = usedBytes()
@@ -151,7 +152,7 @@ for (const [id, payload] of [
 }
 
 t.test(
-  'CVE-2022-39386, CVE-2022-21676, CVE-2024-38355: a frame that is none, on a socket to whose errors nobody listens',
+  'CVE-2022-39386, CVE-2022-21676, CVE-2024-38355: an invalid frame, on a socket without an error listener',
   async t => {
     const { port, unharmed } = await serveAttacked(t)
     for (const bytes of [[0xa2, 0x00], [0xff, 0xff], [0x00, 0x00], [0x81, 0xff]]) {
@@ -166,21 +167,21 @@ t.test(
 t.test(
   'CVE-2022-41940, CVE-2026-126343, CVE-2026-129500: a reset while the upgrade is still being decided about',
   async t => {
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     const { port, unharmed } = await serveAttacked(t, {}, {
       before: app => {
         app.addHook('onRequest', async request => {
-          if (request.headers['x-slow'] !== undefined) await turnstile.pass()
+          if (request.headers['x-slow'] !== undefined) await barrier.pass()
         })
       }
     })
-    t.teardown(() => { turnstile.open() })
+    t.teardown(() => { barrier.open() })
     for (let turns = 0; turns < 20; turns++) {
       const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', 'X-Slow: 1'])
-      await turnstile.held()
+      await barrier.held()
       raw.socket.resetAndDestroy()
       for (let i = 0; i < turns; i++) await new Promise(resolve => { setImmediate(resolve) })
-      await turnstile.release()
+      await barrier.release()
     }
     await unharmed(t)
   }
@@ -249,7 +250,10 @@ t.test(
   }
 )
 
-t.test('CVE-2026-133111, GHSA-f53g-frr2-jhpf, CVE-2020-28481: a page of another site connects, or reads, as whoever looks at it', async t => {
+const otherSite = 'CVE-2026-133111, GHSA-f53g-frr2-jhpf, CVE-2020-28481: a page of another site connects, ' +
+  'or reads, as the user who looks at it'
+
+t.test(otherSite, async t => {
   const { port, app } = await serveAttacked(t, { allowedOrigins: ['https://desk.example'] })
   for (const origin of ['https://evil.example', 'https://desk.example.evil.example', 'null']) {
     const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', `Origin: ${origin}`])
@@ -321,7 +325,8 @@ t.test('CVE-2026-33151: a message in parts of which the last never comes', async
 
 t.test('GHSA-444r-cwp2-x5xf, CVE-2026-92395: a client writes the address that a proxy should', async t => {
   const spoofed = '203.0.113.9'
-  const table: ReadonlyArray<readonly [who: string, trustedProxies: string[], headers: string[], address: string | number]> = [
+  type Row = readonly [peer: string, trustedProxies: string[], headers: string[], address: string | number]
+  const table: readonly Row[] = [
     ['a trusted proxy', ['127.0.0.1'], [`X-Real-IP: ${spoofed}`], spoofed],
     ['a trusted proxy in a network', ['127.0.0.0/8'], [`X-Real-IP: ::ffff:${spoofed}`], spoofed],
     ['a trusted proxy, twice', ['127.0.0.1'], [`X-Real-IP: ${spoofed}`, 'X-Real-IP: 127.0.0.1'], 400],
@@ -333,14 +338,14 @@ t.test('GHSA-444r-cwp2-x5xf, CVE-2026-92395: a client writes the address that a 
       '127.0.0.1'
     ],
     ['a trusted proxy that passes a list on', ['127.0.0.1'], [`X-Real-IP: ${spoofed}, 127.0.0.1`], 400],
-    ['anybody else', ['10.0.0.0/8'], [`X-Real-IP: ${spoofed}`], '127.0.0.1'],
-    ['anybody else, twice', ['10.0.0.0/8'], [`X-Real-IP: ${spoofed}`, `X-Real-IP: ${spoofed}`], '127.0.0.1']
+    ['any other peer', ['10.0.0.0/8'], [`X-Real-IP: ${spoofed}`], '127.0.0.1'],
+    ['any other peer, twice', ['10.0.0.0/8'], [`X-Real-IP: ${spoofed}`, `X-Real-IP: ${spoofed}`], '127.0.0.1']
   ]
-  for (const [who, trustedProxies, headers, address] of table) {
+  for (const [peer, trustedProxies, headers, address] of table) {
     const { app, port } = await serveAttacked(t, { realIpHeader: 'X-Real-IP', trustedProxies })
     const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', ...headers])
     const status = await raw.status()
-    t.equal(status === 101 ? app.noex.getConnections().at(-1)?.remoteAddress : status, address, who)
+    t.equal(status === 101 ? app.noex.getConnections().at(-1)?.remoteAddress : status, address, peer)
     raw.socket.destroy()
   }
   await t.rejects(
@@ -352,5 +357,5 @@ t.test('GHSA-444r-cwp2-x5xf, CVE-2026-92395: a client writes the address that a 
   await TestClient.open(t, direct.url, {
     headers: { 'x-forwarded-for': spoofed, 'x-real-ip': spoofed, forwarded: `for=${spoofed}` }
   })
-  t.equal(direct.app.noex.getConnections().at(-1)?.remoteAddress, '127.0.0.1', 'nobody is trusted unasked')
+  t.equal(direct.app.noex.getConnections().at(-1)?.remoteAddress, '127.0.0.1', 'no peer is trusted unasked')
 })

@@ -3,10 +3,10 @@ import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { TestClient } from '../support/client.js'
 import { Barrier } from '../support/barrier.js'
-import { serveAttacked, type Attacked } from './bystander.js'
+import { serveAttacked, type Attacked } from './attacked-service.js'
 import { FaultProxy } from './fault-proxy.js'
 import { HostileClient } from './hostile-client.js'
-import { fragments, opcodes, textFrame } from './web-socket-frame.js'
+import { fragments, opcodes, textFrame } from '../support/web-socket-frame.js'
 
 const MIB = 2 ** 20
 
@@ -100,25 +100,25 @@ t.test('a reset during a login that takes its time leaves nothing', async t => {
   }
   t.ok(asked.passed > 5, `${asked.passed} of 20 logins had begun`)
   await unharmed(t)
-  t.equal((await app.noex.getStats()).connections.authenticated, 0, 'nobody is logged in')
+  t.equal((await app.noex.getStats()).connections.authenticated, 0, 'no client is logged in')
   t.match(app.noex.getConnections(), [{ authenticated: false }])
 })
 
-t.test('a login that succeeds when its client has gone logs nobody in', async t => {
-  const turnstile = new Barrier()
+t.test('a login that succeeds when its client has gone has no effect', async t => {
+  const barrier = new Barrier()
   const served = await serveAttacked(t, {
     auth: {
       required: false,
-      validate: async () => { await turnstile.pass(); return { userId: 'ann', roles: [] } }
+      validate: async () => { await barrier.pass(); return { userId: 'ann', roles: [] } }
     }
   })
-  t.teardown(() => { turnstile.open() })
+  t.teardown(() => { barrier.open() })
   const client = await HostileClient.open(t, served.port)
   client.send(textFrame({ id: 1, type: 'auth.login', token: 'x' }))
-  await turnstile.held()
+  await barrier.held()
   client.raw.socket.resetAndDestroy()
   await served.unharmed(t)
-  turnstile.open()
+  barrier.open()
   await served.unharmed(t)
   t.equal((await served.app.noex.getStats()).connections.authenticated, 0)
 })
@@ -140,23 +140,23 @@ async function serveLogins (t: Test) {
 }
 
 t.test('a connection that is dead on the way is ended by the heartbeat, and the others are not', async t => {
-  const { proxy, app, bystander, unharmed } = await behindProxy(t, {
+  const { proxy, app, otherClient, unharmed } = await behindProxy(t, {
     heartbeat: { intervalMs: 250, timeoutMs: 250 }
   })
   const clients = await Promise.all(
     Array.from({ length: 10 }, async () => await TestClient.open(t, proxy.url))
   )
   const heal = [proxy.add('upstream', { type: 'half-open' }), proxy.add('downstream', { type: 'half-open' })]
-  while (app.noex.connectionCount > 1) await bystander.settled()
+  while (app.noex.connectionCount > 1) await otherClient.settled()
   for (const { ws } of clients) t.equal(ws.readyState, ws.OPEN, 'the client does not know')
   for (const end of heal) end()
   await Promise.all(clients.map(async client => await client.closed))
   await unharmed(t)
 })
 
-t.test('a client that stops reading is closed with 1013 in time, and holds up neither memory nor others', async t => {
+t.test('a client that stops reading is closed with 1013 in time, and holds up no other client', async t => {
   const drainTimeoutMs = 400
-  const { proxy, app, store, bystander, unharmed } = await behindProxy(t, {
+  const { proxy, app, store, otherClient, unharmed } = await behindProxy(t, {
     backpressure: { maxBufferedBytes: MIB, drainTimeoutMs }
   })
   let version = 0
@@ -168,7 +168,7 @@ t.test('a client that stops reading is closed with 1013 in time, and holds up ne
   app.server.on('connection', socket => { sockets.push(socket) })
   const client = await TestClient.open(t, proxy.url)
   await client.ask('store.subscribe', { query: 'text' })
-  await bystander.ask('store.subscribe', { query: 'text' })
+  await otherClient.ask('store.subscribe', { query: 'text' })
   const heal = proxy.add('downstream', { type: 'half-open' })
   const isWatched = (): boolean =>
     app.noex.getConnections().length === 2 &&
@@ -177,8 +177,8 @@ t.test('a client that stops reading is closed with 1013 in time, and holds up ne
   let stalledAt: number | undefined
   while (isWatched()) {
     version++
-    await bystander.ask('store.insert', { bucket: 'items', data: { n: version } })
-    await bystander.next(frame => frame['data']?.version === version)
+    await otherClient.ask('store.insert', { bucket: 'items', data: { n: version } })
+    await otherClient.next(frame => frame['data']?.version === version)
     mostQueued = Math.max(mostQueued, ...sockets.map(({ writableLength }) => writableLength))
     if (mostQueued > 0.8 * MIB) stalledAt ??= performance.now()
   }

@@ -1,4 +1,4 @@
-// What random sequences of operations of several clients leave behind must be what a simple model says.
+// Random sequences of operations of several clients must leave what a simple model says.
 // FUZZ_RUNS sets the sequences, FUZZ_SEED repeats a run.
 import { RuleEngine } from '@hamicek/noex-rules'
 import fc, { type AsyncCommand } from 'fast-check'
@@ -16,14 +16,14 @@ const MAX_TOTAL = 7
 /** Time after which a condition that a sequence waits for counts as missed. */
 const PATIENCE_MS = 10_000
 
-/** What one client should have. */
+/** The expected state of one client. */
 interface ModelClient {
   userId: string | undefined
   store: string[]
   rules: string[]
 }
 
-/** What the server should know. */
+/** The expected state of the server. */
 interface Model {
   readonly clients: ModelClient[]
   readonly records: Set<string>
@@ -83,7 +83,7 @@ async function ask (
 const logIn = (client: number, userId: string): Step =>
   step(`logIn as ${userId}`, client, async (model, real) => {
     expectSame((await real.request('auth.login', { token: userId }))['type'], 'result', 'auth.login')
-    // Whoever comes next keeps the subscriptions that they may have, too: here all of them.
+    // The next user keeps the subscriptions that they may have, too: here all of them.
     model.userId = userId
   })
 
@@ -93,24 +93,21 @@ const logOut = (client: number): Step => step('logOut', client, async (model, re
   model.userId = undefined
 })
 
-const subscribe = (client: number, kind: 'store' | 'rules'): Step => step(`${kind}.subscribe`, client, async (model, real, all) => {
-  const isFull = subscriptionsOf(model) >= MAX_SUBSCRIPTIONS || totalOf(all) >= MAX_TOTAL
-  const fields = kind === 'store' ? { query: 'all' } : { pattern: 'order.*' }
-  const data = await ask(model, real, `${kind}.subscribe`, fields, isFull ? 'RATE_LIMITED' : undefined)
-  if (data !== undefined) model[kind].push(data.subscriptionId)
-})
+const subscribe = (client: number, kind: 'store' | 'rules'): Step =>
+  step(`${kind}.subscribe`, client, async (model, real, all) => {
+    const isFull = subscriptionsOf(model) >= MAX_SUBSCRIPTIONS || totalOf(all) >= MAX_TOTAL
+    const fields = kind === 'store' ? { query: 'all' } : { pattern: 'order.*' }
+    const data = await ask(model, real, `${kind}.subscribe`, fields, isFull ? 'RATE_LIMITED' : undefined)
+    if (data !== undefined) model[kind].push(data.subscriptionId)
+  })
 
-const unsubscribe = (client: number, kind: 'store' | 'rules', index: number): Step => step(`${kind}.unsubscribe ${index}`, client, async (model, real) => {
-  const subscriptionId = model[kind][index] ?? 'unknown'
-  await ask(
-    model,
-    real,
-    `${kind}.unsubscribe`,
-    { subscriptionId },
-    index < model[kind].length ? undefined : 'NOT_FOUND'
-  )
-  if (model.userId !== undefined) model[kind].splice(index, 1)
-})
+const unsubscribe = (client: number, kind: 'store' | 'rules', index: number): Step =>
+  step(`${kind}.unsubscribe ${index}`, client, async (model, real) => {
+    const subscriptionId = model[kind][index] ?? 'unknown'
+    const expected = index < model[kind].length ? undefined : 'NOT_FOUND'
+    await ask(model, real, `${kind}.unsubscribe`, { subscriptionId }, expected)
+    if (model.userId !== undefined) model[kind].splice(index, 1)
+  })
 
 const write = (client: number, id: string): Step => step(`upsert ${id}`, client, async (model, real, all) => {
   const data = await ask(model, real, 'store.upsert', { bucket: 'items', data: { id, n: 1 } }, undefined)
@@ -162,7 +159,7 @@ const burst = (length: number): Step => ({
   toString: () => `burst of ${length}`
 })
 
-/** What the statistics tell. */
+/** Compares the statistics with the model. */
 const look = (client: number): Step => step('look', client, async (model, real, all, { app, store }) => {
   const { connections } = await app.noex.getStats()
   const expected = {
@@ -216,7 +213,7 @@ async function serveSequences (t: Test): Promise<Served> {
   return served
 }
 
-t.test('Whatever three clients do in whatever order, each request has one reply, and the server counts right', async t => {
+t.test('after any sequence of three clients, each request has one reply and the counts are right', async t => {
   t.comment(`FUZZ_SEED=${SEED} FUZZ_RUNS=${RUNS}`)
   const served = await serveSequences(t)
   let executed = 0

@@ -18,7 +18,7 @@ const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 const BATCH = 12
 
 const modes: readonly Mode[] = [
-  'nobody needs to log in',
+  'no login is needed',
   'a clerk by token',
   'an administrator by token',
   'a reader with an account',
@@ -86,7 +86,7 @@ async function freshClient (server: FuzzServer): Promise<TestClient> {
 t.comment(`FUZZ_SEED=${SEED} FUZZ_RUNS=${RUNS}`)
 
 for (const mode of modes) {
-  t.test(`Every request is answered once, whatever it holds: ${mode}`, async t => {
+  t.test(`Every request is answered once, no matter what it holds: ${mode}`, async t => {
     const server = await serveFuzz(t, mode)
     await server.plant()
     const before = await server.untouched()

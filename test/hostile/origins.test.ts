@@ -73,7 +73,7 @@ t.test('a page connects only from an allowed origin', async t => {
   }
 })
 
-t.test('whoever does not say where it comes from is no browser', async t => {
+t.test('a client that sends no origin is no browser', async t => {
   t.equal(
     await status(t, await serve(t, { allowedOrigins })),
     101,
@@ -81,7 +81,7 @@ t.test('whoever does not say where it comes from is no browser', async t => {
   )
 })
 
-t.test('behind a gateway, whoever does not say where it comes from does not come in: the gateway would log it in', async t => {
+t.test('behind a gateway, a client without an origin is refused: the gateway would log it in', async t => {
   const served = await serve(t, { allowedOrigins, auth: gateway })
   t.equal(await status(t, served, 'X-Forwarded-User: ann'), 403)
   // Newer releases of Node refuse it by themselves.

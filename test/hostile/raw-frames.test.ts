@@ -1,8 +1,8 @@
 import t from 'tap'
-import { serveAttacked } from './bystander.js'
+import { serveAttacked } from './attacked-service.js'
 import { HostileClient } from './hostile-client.js'
 import { usedBytes } from './used-bytes.js'
-import { closeFrame, encodeFrame, fragments, opcodes, textFrame } from './web-socket-frame.js'
+import { closeFrame, encodeFrame, fragments, opcodes, textFrame } from '../support/web-socket-frame.js'
 
 const MIB = 2 ** 20
 const MAX_PAYLOAD_BYTES = 65_536
@@ -126,7 +126,7 @@ t.test('a frame that breaks the protocol closes its connection alone', async t =
   for (const [attack, code, ...frames] of violations) {
     await t.test(`${attack}: ${code}`, async t => {
       const client = await HostileClient.open(t, port)
-      // What follows in the same breath must not be executed.
+      // What follows in the same chunk must not be executed.
       client.send(
         Buffer.concat([...frames, textFrame({ id: 8, type: 'store.insert', bucket: 'items', data: {} })])
       )
@@ -177,7 +177,7 @@ const oddities: ReadonlyArray<readonly [oddity: string, ...bytes: Buffer[]]> = [
     encodeFrame(ping, 'x'),
     encodeFrame(continuation, '"type":"store.buckets"}')
   ],
-  ['pongs that nobody asked for', encodeFrame(pong), encodeFrame(pong, 'x'.repeat(125)), textFrame(request)],
+  ['pongs without a ping', encodeFrame(pong), encodeFrame(pong, 'x'.repeat(125)), textFrame(request)],
   [
     'no request first',
     textFrame(''),

@@ -28,13 +28,15 @@ interface Schema {
 
 /** Names that mean something to a store, to a permission, or to JavaScript. */
 const names = fc.constantFrom(
-  'items', 'notes', 'scratch', 'fresh', 'named', 'taken', 'other', 'kept', 'id', 'name', 'n', 'alice', 'bob', 'superadmin', 'reader', '*', 'order.placed', 'order:1', 'order.*',
+  'items', 'notes', 'scratch', 'fresh', 'named', 'taken', 'other', 'kept', 'id', 'name', 'n', 'alice', 'bob',
+  'superadmin', 'reader', '*', 'order.placed', 'order:1', 'order.*',
   '_users', '_roles', '_sessions', '_acl', '_procedures', '_version', '_id', 'sub-1', '__superadmin__',
-  '__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty', 'then', 'toJSON', 'length', '$where', '$or', '$in', '{{ input.id }}', '{{ params.name }}', '..', 'a.b', 'a:b', ''
+  '__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty', 'then', 'toJSON',
+  'length', '$where', '$or', '$in', '{{ input.id }}', '{{ params.name }}', '..', 'a.b', 'a:b', ''
 )
 
-/** Members of one name each that a request has no use for. Whatever they hold, they must not matter. */
-const strangers = fc.constantFrom(
+/** Properties that no request has; their values must not matter. */
+const unknownNames = fc.constantFrom(
   '__proto__',
   'constructor',
   'prototype',
@@ -57,15 +59,17 @@ const nested =
       new Raw(open.repeat(depth) + '0' + close.repeat(depth))
 
 /**
- * What a client of any other kind would never send: in JSON's own words, since most of it cannot be said in
- * JavaScript.
+ * JSON that no ordinary client sends: as text, since most of it cannot be written in JavaScript.
  */
 const hostileTexts: Arbitrary<Raw> = fc.oneof(
   fc.constantFrom(
-    '1e400', '-1e400', '1e308', '-1e308', '5e-324', '-0', '9007199254740993', '123456789012345678901234567890', '0.1',
+    '1e400', '-1e400', '1e308', '-1e308', '5e-324', '-0', '9007199254740993',
+    '123456789012345678901234567890', '0.1',
     '"\\ud800"', '"\\udfff\\ud800"', '{"\\ud800":1}', '"\\u0000"', '"\\u202e"', '"\u{1F600}"',
-    '{"__proto__":{"polluted":true}}', '{"constructor":{"prototype":{"polluted":true}}}', '{"toString":1}', '{"toString":null,"valueOf":null}', '{"then":{"then":1}}', '{"length":-1}', '{"length":4294967296}',
-    '[{"__proto__":[]}]', '{"a":1,"a":{"a":2}}', '{"":{"":""}}', '[null]', '[[],[]]', '{"$where":"1"}', '{"id":{"$gt":[]}}', '{"id":{"$in":{}}}', '{"$or":[{"$and":[]}]}'
+    '{"__proto__":{"polluted":true}}', '{"constructor":{"prototype":{"polluted":true}}}', '{"toString":1}',
+    '{"toString":null,"valueOf":null}', '{"then":{"then":1}}', '{"length":-1}', '{"length":4294967296}',
+    '[{"__proto__":[]}]', '{"a":1,"a":{"a":2}}', '{"":{"":""}}', '[null]', '[[],[]]', '{"$where":"1"}',
+    '{"id":{"$gt":[]}}', '{"id":{"$in":{}}}', '{"$or":[{"$and":[]}]}'
   ).map(text => new Raw(text)),
   fc.integer({ min: 1, max: 100 }).map(nested('[', ']')),
   fc.integer({ min: 1, max: 100 }).map(nested('{"a":', '}')),
@@ -155,22 +159,22 @@ function replaced (value: unknown, [first, ...rest]: Path, by: unknown): unknown
 }
 
 /**
- * A value that was right, until up to three of its parts were exchanged or taken away, or got a stranger
+ * A value that was right, until up to three of its parts were exchanged or taken away, or got an unknown one
  * beside them.
  */
 function spoilt (base: object): Arbitrary<unknown> {
   const paths = pathsOf(base).filter(path => path.length > 0)
-  const stranger = fc
-    .tuple(strangers, anything)
+  const addition = fc
+    .tuple(unknownNames, anything)
     .map(([name, value]) => (fields: object) => ({ ...fields, [name]: value }))
-  if (paths.length === 0) return stranger.map(change => change(base))
+  if (paths.length === 0) return addition.map(change => change(base))
   const exchange = fc.tuple(fc.constantFrom(...paths), fc.option(anything, { nil: undefined, freq: 8 })).map(
     ([path, value]) =>
       (fields: object) =>
         replaceable(fields, path) ? (replaced(fields, path, value) as object) : fields
   )
   return fc
-    .array(fc.oneof({ weight: 4, arbitrary: exchange }, { weight: 1, arbitrary: stranger }), {
+    .array(fc.oneof({ weight: 4, arbitrary: exchange }, { weight: 1, arbitrary: addition }), {
       minLength: 1,
       maxLength: 3
     })

@@ -3,10 +3,10 @@ import t, { type Test } from 'tap'
 import type { TestClient } from '../support/client.js'
 import { FakeRuleEngine } from '../support/fake-rule-engine.js'
 import { serve, type Served } from '../support/service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { logText } from '../support/log-into.js'
 
-const accidents = watchForAccidents(t)
+const uncaught = watchUncaughtErrors(t)
 
 interface Setting extends Served {
   readonly client: TestClient
@@ -114,5 +114,5 @@ for (const [method, type, fields] of requests) {
 
 t.test('no rejection was left to the process', async t => {
   await setImmediate()
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })

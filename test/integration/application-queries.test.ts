@@ -4,7 +4,7 @@ import type { QueryContext } from '@hamicek/noex-store'
 import type { NoexOptions } from '../../lib/index.js'
 import type { TestClient } from '../support/client.js'
 import { serve, type Served } from '../support/service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { logText } from '../support/log-into.js'
 import { Barrier } from '../support/barrier.js'
 import { until } from '../support/until.js'
@@ -17,7 +17,7 @@ interface Setting extends Served {
   readonly logged: () => string
 }
 
-const accidents = watchForAccidents(t)
+const uncaught = watchUncaughtErrors(t)
 
 /** Serves queries of the application, and keeps what is logged. */
 async function setUp (
@@ -247,5 +247,5 @@ t.test('a live query that writes what it reads slows itself down, and holds up n
 
 t.test('no rejection was left to the process', async t => {
   await setImmediate()
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })

@@ -3,10 +3,10 @@ import t, { type Test } from 'tap'
 import type { BucketDefinition, FieldDefinition, Store } from '@hamicek/noex-store'
 import type { TestClient } from '../support/client.js'
 import { serve, startStore } from '../support/service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { logText } from '../support/log-into.js'
 
-const accidents = watchForAccidents(t)
+const uncaught = watchUncaughtErrors(t)
 
 type Callback = (...args: unknown[]) => unknown
 
@@ -364,5 +364,5 @@ t.test('a validator that writes to the store meets no lock', async t => {
 
 t.test('no rejection was left to the process', async t => {
   await setImmediate()
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })

@@ -12,7 +12,7 @@ import { compareTrailWithLog } from '../support/trail-and-log.js'
 const program = fileURLToPath(new URL('../fixtures/durable-server.js', import.meta.url))
 const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
-t.test('a start brings back what a crash has taken from the trail', async t => {
+t.test('a start restores the entries that a crash has taken from the trail', async t => {
   const at = place(t)
   const first = await serveAudited(t, at)
   const clients = await Promise.all(Array.from({ length: 4 }, async () => await first.connect()))
@@ -72,7 +72,7 @@ t.test('a start brings back what a crash has taken from the trail', async t => {
   t.equal(writesIn(at.path).length, 6, 'a stop in order leaves nothing to bring back')
 })
 
-t.test('a trail that is new, or another service\'s, is not filled with what is old', async t => {
+t.test('a trail that is new, or another service\'s, is not filled with old entries', async t => {
   const at = place(t)
   const first = await serveAudited(t, at)
   const client = await first.connect()
@@ -85,7 +85,7 @@ t.test('a trail that is new, or another service\'s, is not filled with what is o
   t.match(told, [{ level: 30, trails: [at.path], trail: moved.path, msg: /unless another service/ }])
   await second.stop()
   t.match(writesIn(moved.path), [{ operation: 'store.insert' }])
-  // Its files are gone: they begin anew.
+  // Its files are gone: the trail begins again.
   for (const name of ['jsonl', 'checkpoints']) rmSync(moved.path.replace('jsonl', name))
   const third = await serveAudited(t, moved)
   await third.stop()
@@ -152,7 +152,7 @@ t.test('a service that is killed under load', async t => {
   t.ok((successes['store.insert'] ?? 0) >= answered, `${answered} answered, ${recovered} brought back`)
 })
 
-t.test('compact and backup after a crash, before a start has brought back entries', async t => {
+t.test('compact and backup after a crash, before a start has restored entries', async t => {
   const { directory, path } = place(t)
   let child: ChildProcess | undefined
   t.teardown(() => { child?.kill('SIGKILL') })

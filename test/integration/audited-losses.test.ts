@@ -20,7 +20,7 @@ function cut (path: string, count: number): void {
 
 const checkpointsOf = (path: string): string => path.replace('jsonl', 'checkpoints')
 
-/** Takes all but the first lines of a trail, and what was stated of them. */
+/** Removes all but the first lines of a trail, and their checkpoints. */
 function lose ({ path }: Place, count: number): void {
   cut(path, count)
   cut(checkpointsOf(path), 1)
@@ -126,7 +126,7 @@ t.test('wherever the end of a trail is lost, each request of many clients has on
   }
 })
 
-t.test('a trail whose checkpoint names what is lost is refused', async t => {
+t.test('a trail whose checkpoint names lost entries is refused', async t => {
   const at = place(t)
   const first = await serveAudited(t, at)
   await insert(first, 10)
@@ -135,7 +135,7 @@ t.test('a trail whose checkpoint names what is lost is refused', async t => {
   await t.rejects(serveAudited(t, at), /a checkpoint names \d+: entries are missing/)
 })
 
-t.test('what `keep` has removed is not brought back', async t => {
+t.test('entries that `keep` has removed are not restored', async t => {
   const at = place(t)
   const options = { keep: 1, maxBytes: 4_000 }
   const first = await serveAudited(t, at, options)
@@ -144,7 +144,7 @@ t.test('what `keep` has removed is not brought back', async t => {
   const second = await serveAudited(t, at, options)
   await second.stop()
   t.same(linesAbout(second, /audit entries|lacks/), [])
-  // All that is left of the trail is about other things than commits.
+  // The remaining entries name no commits.
   const third = await serveAudited(t, at, options)
   const client = await third.connect()
   for (let i = 0; i < 60; i++) await client.request('store.delete', { bucket: 'items', key: 'none' })
@@ -173,19 +173,19 @@ async function beginAnew (t: Test, takeAway: (path: string) => void): Promise<vo
   ])
   await insert(second, 1, 10)
   await second.stop()
-  t.ok(writesIn(at.path).length <= 2, 'it is not filled with what is old')
+  t.ok(writesIn(at.path).length <= 2, 'it is not filled with old entries')
   const third = await serveAudited(t, at)
   await third.stop()
   t.same(linesAbout(third, /lacks/), [], 'a trail that goes on lacks nothing')
 }
 
-t.test('a trail whose files are not there any more begins anew, and the log says so', async t => {
+t.test('a trail whose files are gone begins again, and the log says so', async t => {
   await t.test('moved away', async t => { await beginAnew(t, path => { renameSync(path, `${path}.old`) }) })
   await t.test('removed', async t => { await beginAnew(t, path => { rmSync(path) }) })
   await t.test('emptied', async t => { await beginAnew(t, path => { writeFileSync(path, '') }) })
 })
 
-t.test('a start does not wait for ever for a sink that cannot write what is brought back', async t => {
+t.test('a start does not wait for ever for a sink that cannot write the restored entries', async t => {
   const at = place(t)
   const first = await serveAudited(t, at)
   await insert(first, 1)

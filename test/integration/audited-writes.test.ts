@@ -45,7 +45,7 @@ t.test('the entry of a write is in its commit, and the reply does not wait for t
   t.match(await compareTrailWithLog(at.directory, at.path), { differences: [], requests: 3, recovered: 0 })
 })
 
-t.test('what fails, or commits more than once, waits for the trail', async t => {
+t.test('a request that fails, or commits more than once, waits for the trail', async t => {
   const at = place(t)
   const { sink, connect } = await serveAudited(t, at)
   const clients = await Promise.all([connect(), connect(), connect()])
@@ -62,7 +62,7 @@ t.test('what fails, or commits more than once, waits for the trail', async t => 
   t.same((await Promise.all(waiting)).map(({ type }) => type), ['error', 'result', 'result'])
 })
 
-t.test('a write that is taken back has no success entry, and its revision none of its own', async t => {
+t.test('a write that is rolled back has no success entry, and its revision has no entry', async t => {
   const at = place(t)
   const log = new FileLog({ directory: at.directory })
   let isFull = false
@@ -171,7 +171,7 @@ t.test('a trail that is removed under the server says so, and goes on', async t 
   t.same(revisions, revisions.map((_, i) => revisions[0] + i), 'each write after that is there')
 })
 
-t.test('a note is read as what it is', async t => {
+t.test('a note is parsed only if it is one of the audit', async t => {
   const entry = {
     timestamp: 1,
     userId: null,

@@ -4,10 +4,10 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { AuthSession, NoexOptions } from '../../lib/index.js'
 import { serve, type Served } from '../support/service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { logInto, logText } from '../support/log-into.js'
 
-const accidents = watchForAccidents(t)
+const uncaught = watchUncaughtErrors(t)
 
 /** A logger that throws from the moment at which it is broken. */
 function breakable () {
@@ -69,7 +69,7 @@ t.test('each request has its answer though the logger throws, and the process is
   app.noex.revokeSession('nadia')
   await app.close()
   await setTimeout(10)
-  t.same(accidents, [])
+  t.same(uncaught, [])
   t.match(warnings.filter(({ code }) => code === 'NOEX_LOGGER_FAILED'), [
     { message: /^the logger has failed, so lines of the log, or parts of them, are missing: / }
   ])
@@ -85,7 +85,7 @@ t.test('an unauthenticated client that sends a binary frame is closed though the
   ws.send(Buffer.from('x'))
   t.equal(await closed, 1003)
   t.match(await other.request('auth.whoami'), { type: 'result' }, 'and others are served')
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })
 
 t.test('refusals by our routes are answered though the loggers of requests throw', async t => {
@@ -166,7 +166,7 @@ for (const [title, make] of Object.entries(hostileThrown)) {
     isArmed = true
     t.match(await client.request('store.count', { bucket: 'items' }), { code: 'INTERNAL_ERROR' })
     t.match(logged(), /"callback":"auth.permissions.check"/)
-    t.same(accidents, [])
+    t.same(uncaught, [])
   })
 }
 

@@ -14,7 +14,7 @@ import t, { type Test } from 'tap'
 import { noexPlugin, type NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../support/client.js'
 import { startStore } from '../support/service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { projectFile } from '../support/project-file.js'
 
 const pem = readFileSync(projectFile('test/fixtures/localhost.pem'))
@@ -118,7 +118,7 @@ for (const kind of kinds) {
     t.test(
       `over HTTP/2 (${kind[0]}) no answer has headers of a connection or ends the process: ${application}`,
       async t => {
-        const accidents = watchForAccidents(t)
+        const uncaught = watchUncaughtErrors(t)
         const { ask } = await serveHttp2(t, kind, {}, before)
         for (const method of ['GET', 'HEAD']) {
           const { status, headers, body } = await ask({ ':path': '/?a=b', ':method': method })
@@ -141,7 +141,7 @@ for (const kind of kinds) {
             path
           )
         }
-        t.same(accidents, [])
+        t.same(uncaught, [])
       }
     )
   }
@@ -149,19 +149,19 @@ for (const kind of kinds) {
   t.test(
     `over HTTP/2 (${kind[0]}) refusals of /stats, and answers while the service drains, have none either`,
     async t => {
-      const accidents = watchForAccidents(t)
+      const uncaught = watchUncaughtErrors(t)
       const { ask, app } = await serveHttp2(t, kind, { auth: { validate: () => null } })
       t.match(await ask({ ':path': '/stats' }), { status: 401, headers: { 'www-authenticate': 'Bearer' } })
       t.match(await ask({ ':path': '/metrics', authorization: 'Bearer x' }), { status: 401 })
       await app.noex.drain()
       t.match(await ask({ ':path': '/healthz' }), { status: 503, body: /draining/ })
       t.match(await ask({ ':path': '/' }), { status: 426 })
-      t.same(accidents, [])
+      t.same(uncaught, [])
     }
   )
 
   t.test(`over HTTP/2 (${kind[0]}) a CONNECT to a WebSocket (RFC 8441) is refused`, async t => {
-    const accidents = watchForAccidents(t)
+    const uncaught = watchUncaughtErrors(t)
     const extended = {
       ':method': 'CONNECT',
       ':protocol': 'websocket',
@@ -183,7 +183,7 @@ for (const kind of kinds) {
     ])
     t.match(await enabled.ask(extended), { status: 405 })
     t.match(await enabled.ask({ ':path': '/healthz' }), { status: 200 })
-    t.same(accidents, [])
+    t.same(uncaught, [])
   })
 }
 
@@ -208,7 +208,7 @@ t.test("the client's address and user are read from HTTP/2 as from HTTP/1.1", as
 })
 
 t.test('clients that leave in the middle of a request end nothing', async t => {
-  const accidents = watchForAccidents(t)
+  const uncaught = watchUncaughtErrors(t)
   let isSlow = true
   const { port, ask } = await serveHttp2(
     t,
@@ -245,11 +245,11 @@ t.test('clients that leave in the middle of a request end nothing', async t => {
   }
   isSlow = false
   t.match(await ask({ ':path': '/healthz' }), { status: 200 })
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })
 
 t.test('HTTP/1.1 on a server that speaks HTTP/2 as well', async t => {
-  const accidents = watchForAccidents(t)
+  const uncaught = watchUncaughtErrors(t)
   const { app, port } = await serveHttp2(t, kinds[0] as (typeof kinds)[number])
   for (const method of ['GET', 'HEAD']) {
     t.match(await askHttp1(port, method), {
@@ -272,5 +272,5 @@ t.test('HTTP/1.1 on a server that speaks HTTP/2 as well', async t => {
   client.ws.close()
   await drained
   await app.close()
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })

@@ -19,7 +19,7 @@ import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const fixture = fileURLToPath(new URL('../fixtures/audit-writer.js', import.meta.url))
 
-/** Whether a program is there. In CI it has to be. */
+/** Returns whether a program is installed. In CI it must be. */
 function has (t: Test, program: string): boolean {
   try {
     execFileSync('which', [program], { stdio: 'ignore' })
@@ -70,7 +70,7 @@ function write (
   return { child, lines, ended, printed }
 }
 
-/** The resources of all entries, in order. */
+/** Returns the resources of all entries, in order. */
 function resources (directory: string): string[] {
   const names = readdirSync(directory).filter(name => name.endsWith('.jsonl'))
   const lines = names.flatMap(name =>
@@ -120,7 +120,7 @@ t.test('a served store writes its trail, and goes on with it after a restart', a
 })
 
 t.test(
-  'what a crash has left half written is told at the next start, in the trail and not only beside it',
+  'an incomplete write of a crash is recorded in the trail at the next start',
   async t => {
     const directory = temporaryDirectory(t)
     const path = join(directory, 'audit.jsonl')
@@ -138,12 +138,12 @@ t.test(
   }
 )
 
-t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', async t => {
+t.test('checkpoints go to onCheckpoint, and its errors harm nothing', async t => {
   const path = join(temporaryDirectory(t), 'audit.jsonl')
   const seqs: number[] = []
   const onCheckpoint = ({ seq }: Checkpoint): never => {
     seqs.push(seq)
-    throw new Error('nobody minds')
+    throw new Error('of onCheckpoint')
   }
   const { app, connect } = await serve(t, {
     audit: {
@@ -158,7 +158,7 @@ t.test('checkpoints go to onCheckpoint, and what that throws harms nobody', asyn
   t.same(seqs, [0, 2, 4], 'at the beginning, after two entries, and at the end')
 })
 
-t.test('a file removed under a running service is missed; after a checkpoint all is good again', async t => {
+t.test('a file removed under a running service is noticed; after a checkpoint the trail is good', async t => {
   const directory = temporaryDirectory(t)
   const path = join(directory, 'audit.jsonl')
   const publicKey = join(directory, 'public.pem')
@@ -173,7 +173,7 @@ t.test('a file removed under a running service is missed; after a checkpoint all
   const client = await connect()
   for (let n = 1; n <= 22; n++) await client.ask('store.insert', { bucket: 'items', data: { n } })
   rmSync(path)
-  // The request that meets it has run, and its client is told that its entry was not durable at once.
+  // The first request has run, and its client gets an error because the entry was not durable in time.
   t.equal((await client.request('store.insert', { bucket: 'items', data: { n: 23 } }))['type'], 'error')
   while ((await app.inject('/healthz')).statusCode !== 200) await client.settled()
   for (let n = 24; n <= 30; n++) await client.ask('store.insert', { bucket: 'items', data: { n } })
@@ -286,7 +286,7 @@ t.test('faults of the disk', t => {
     }
   })
 
-  t.test('a full disk is told, and what waits is written when there is room again', async t => {
+  t.test('a full disk is reported, and waiting entries are written when there is room again', async t => {
     const disk = smallDisk(t)
     if (disk === undefined) return
     disk.fill()
@@ -323,10 +323,18 @@ t.test('faults of the disk', t => {
 
 t.test('the options', async t => {
   const bad: ReadonlyArray<readonly [Record<string, unknown>, string]> = [
-    [{}, 'jsonlSink.path'], [{ path: 'audit.log' }, 'jsonlSink.path'], [{ path: '.jsonl' }, 'jsonlSink.path'], [{ path: 'a.0000000000000005.jsonl' }, 'jsonlSink.path'], [{ path: 'a.jsonl', size: 1 }, 'jsonlSink.size'],
-    [{ path: 'a.jsonl', maxBytes: 0 }, 'jsonlSink.maxBytes'], [{ path: 'a.jsonl', policy: { write: 'wait' } }, 'jsonlSink.policy.write'],
-    [{ path: 'a.jsonl', policy: { other: 'drop' } }, 'jsonlSink.policy.other'], [{ path: 'a.jsonl', signingKey: 'no key' }, 'jsonlSink.signingKey'],
-    [{ path: 'a.jsonl', keep: 0 }, 'jsonlSink.keep'], [{ path: 'a.jsonl', fsync: 'yes' }, 'jsonlSink.fsync'], [{ path: 'a.jsonl', onCheckpoint: 5 }, 'jsonlSink.onCheckpoint']
+    [{}, 'jsonlSink.path'],
+    [{ path: 'audit.log' }, 'jsonlSink.path'],
+    [{ path: '.jsonl' }, 'jsonlSink.path'],
+    [{ path: 'a.0000000000000005.jsonl' }, 'jsonlSink.path'],
+    [{ path: 'a.jsonl', size: 1 }, 'jsonlSink.size'],
+    [{ path: 'a.jsonl', maxBytes: 0 }, 'jsonlSink.maxBytes'],
+    [{ path: 'a.jsonl', policy: { write: 'wait' } }, 'jsonlSink.policy.write'],
+    [{ path: 'a.jsonl', policy: { other: 'drop' } }, 'jsonlSink.policy.other'],
+    [{ path: 'a.jsonl', signingKey: 'no key' }, 'jsonlSink.signingKey'],
+    [{ path: 'a.jsonl', keep: 0 }, 'jsonlSink.keep'],
+    [{ path: 'a.jsonl', fsync: 'yes' }, 'jsonlSink.fsync'],
+    [{ path: 'a.jsonl', onCheckpoint: 5 }, 'jsonlSink.onCheckpoint']
   ]
   for (const [options, path] of bad) {
     t.throws(() => jsonlSink(options as never), { name: 'NoexOptionsError', path })

@@ -2,46 +2,18 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import perfHooks, { type IntervalHistogram } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
 import { RuleEngine } from '@hamicek/noex-rules'
 import { register as globalRegistry } from 'prom-client'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { AuditSink } from '../../lib/audit/sink.js'
-import { noexPlugin, type ExternalAuth } from '../../lib/index.js'
-import { TestClient } from '../support/client.js'
-import { serve, startStore, type Served } from '../support/service.js'
-import { Scrape } from '../support/prometheus-text.js'
+import { noexPlugin } from '../../lib/index.js'
+import { serve, startStore } from '../support/service.js'
+import { routes, scrape, Scrape, scrapeUntil } from '../support/prometheus-text.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { Barrier } from '../support/barrier.js'
-
-const routes = { metrics: '/metrics' }
-
-async function scrape (app: FastifyInstance, url = '/metrics'): Promise<Scrape> {
-  const response = await app.inject(url)
-  if (response.statusCode !== 200) throw new Error(`${url} answers ${response.statusCode}`)
-  return new Scrape(response.body)
-}
-
-/** Scrapes until a value is the one that is expected, and returns that scrape; fails after twenty seconds. */
-async function scrapeUntil (
-  app: FastifyInstance,
-  name: string,
-  labels: Record<string, string>,
-  isRight: (value: number) => boolean
-): Promise<Scrape> {
-  const deadline = performance.now() + 20_000
-  for (;;) {
-    const found = await scrape(app)
-    const value = found.value(name, labels)
-    if (value !== undefined && isRight(value)) return found
-    if (performance.now() > deadline) throw new Error(`${name}${JSON.stringify(labels)} is ${value}`)
-    await setImmediate()
-  }
-}
 
 t.test('requests', async t => {
   t.test('are counted by operation and code, and each has a duration', async t => {
@@ -64,14 +36,14 @@ t.test('requests', async t => {
 
   t.test('that take long have a long duration', async t => {
     const { app, store, connect } = await serve(t, { routes })
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     store.defineQuery('slow', async () => {
-      await turnstile.pass()
+      await barrier.pass()
       return 1
     })
     const client = await connect()
     const reply = client.ask('store.query', { query: 'slow' })
-    await turnstile.held()
+    await barrier.held()
     const began = performance.now()
     while (performance.now() - began < 30) await setImmediate()
     t.equal(
@@ -79,14 +51,14 @@ t.test('requests', async t => {
       0,
       'what is not answered yet is not counted'
     )
-    await turnstile.release()
+    await barrier.release()
     await reply
     const found = await scrape(app)
     t.equal(found.value('noex_request_duration_seconds_bucket', { operation: 'store.query', le: '0.025' }), 0)
     t.equal(found.value('noex_request_duration_seconds_bucket', { operation: 'store.query', le: '+Inf' }), 1)
   })
 
-  t.test('for what the service does not have share one label, however many names clients think of', async t => {
+  t.test('for unknown operations share one label, however many names clients send', async t => {
     const { app, connect } = await serve(t, { routes })
     const client = await connect()
     await client.code('auth.whoami')
@@ -101,7 +73,7 @@ t.test('requests', async t => {
     t.ok(response.body.length < before + 200, 'the scrape has not grown')
   })
 
-  t.test('that are none are counted by what is wrong with them', async t => {
+  t.test('that are malformed are counted by their error', async t => {
     const { app, connect } = await serve(t, { routes })
     const client = await connect()
     client.send('nonsense')
@@ -113,21 +85,21 @@ t.test('requests', async t => {
     t.equal(found.value('noex_requests_total', { operation: 'unknown', code: 'INVALID_REQUEST' }), 1)
   })
 
-  t.test('are counted when their reply may leave, with what that says', async t => {
+  t.test('are counted when their reply may leave, with its code', async t => {
     const sink = new HeldSink()
     const { app, connect } = await serve(t, {
       routes,
       audit: { tiers: ['write'], logLevel: 'silent', sinks: [sink] }
     })
-    t.teardown(() => { sink.turnstile.open() })
+    t.teardown(() => { sink.barrier.open() })
     const client = await connect()
     const reply = client.ask('store.insert', { bucket: 'items', data: {} })
-    await sink.turnstile.held()
+    await sink.barrier.held()
     const held = await scrape(app)
     t.equal(held.samples('noex_requests_total').length, 0)
     t.equal(held.value('noex_audit_queued_entries', { sink: 'held' }), 1)
     t.ok((held.value('noex_audit_lag_seconds', { sink: 'held' }) ?? -1) >= 0)
-    await sink.turnstile.release()
+    await sink.barrier.release()
     await reply
     const found = await scrapeUntil(
       app,
@@ -145,7 +117,7 @@ t.test('requests', async t => {
       routes,
       audit: { tiers: ['write'], logLevel: 'silent', sinks: [sink], writeTimeoutMs: 50 }
     })
-    t.teardown(() => { sink.turnstile.open() })
+    t.teardown(() => { sink.barrier.open() })
     t.equal((await scrape(app)).value('noex_ready'), 1)
     t.equal(await (await connect()).code('store.insert', { bucket: 'items', data: {} }), 'INTERNAL_ERROR')
     const found = await scrapeUntil(
@@ -160,7 +132,7 @@ t.test('requests', async t => {
   })
 })
 
-t.test('live queries and events are counted: what is watched, evaluated and pushed', async t => {
+t.test('live queries and events are counted: subscriptions, evaluations and pushes', async t => {
   const rules = await RuleEngine.start()
   t.teardown(async () => { await rules.stop() })
   const { app, store, connect } = await serve(t, { routes, rules })
@@ -191,145 +163,7 @@ t.test('live queries and events are counted: what is watched, evaluated and push
   }
 })
 
-t.test('connections', async t => {
-  t.test('are counted by whether somebody is logged in', async t => {
-    const { app, connect } = await serveTokens(t)
-    const client = await connect()
-    await connect()
-    const headers = { authorization: 'Bearer admin' }
-    const logged = async (): Promise<Array<number | undefined>> => {
-      const found = new Scrape((await app.inject({ url: '/metrics', headers })).body)
-      return [found.value('noex_connections'), found.value('noex_authenticated_connections')]
-    }
-    t.same(await logged(), [2, 0])
-    await client.ask('auth.login', { token: 'user' })
-    t.same(await logged(), [2, 1])
-    await client.ask('auth.logout')
-    t.same(await logged(), [2, 0])
-  })
-
-  t.test('that end are counted once, by reason', async t => {
-    const { app, connect, url } = await serve(t, { routes, maxConnectionsPerIp: 4 })
-    const closes = async (reason: string, count: number): Promise<void> => {
-      const found = await scrapeUntil(app, 'noex_closes_total', { reason }, value => value === count)
-      await scrapeUntil(app, 'noex_connections', {}, value => value === 0)
-      t.equal(found.value('noex_closes_total', { reason }), count, reason)
-    }
-    const [leaves, dies, binary, wrong] = [
-      await connect(),
-      await connect(),
-      await connect(),
-      await connect()
-    ] as const
-    const refused = TestClient.raw(t, url)
-    t.match(await refused.closed, { code: 4003 })
-    leaves.ws.close()
-    dies.ws.terminate()
-    binary.ws.send(Buffer.from('x'))
-    // A frame whose reserved bits are set.
-    ;(wrong.ws as unknown as { _socket: Socket })._socket.write(Buffer.from([0xf1, 0x80, 0, 0, 0, 0]))
-    for (const reason of ['too_many_connections', 'client', 'lost', 'binary_not_supported', 'failed']) {
-      await closes(reason, 1)
-    }
-    const found = await scrape(app)
-    t.equal(found.samples('noex_closes_total').reduce((sum, { value }) => sum + value, 0), 5)
-    t.equal(found.value('noex_refusals_total', { limit: 'connections_per_ip' }), 1)
-  })
-
-  t.test('that do not read have bytes waiting for them', async t => {
-    const { app, store, connect } = await serve(t, {
-      routes,
-      backpressure: { drainTimeoutMs: 60_000, maxBufferedBytes: 8 * 2 ** 20 }
-    })
-    const size = 2 ** 20
-    let version = 0
-    store.defineQuery(
-      'text',
-      async ctx => `${await ctx.bucket('items').count()}${version++}${'x'.repeat(size)}`
-    )
-    const client = await connect()
-    await connect()
-    await client.ask('store.subscribe', { query: 'text' })
-    t.equal((await scrape(app)).value('noex_queued_bytes'), 0)
-    const socket = (client.ws as unknown as { _socket: Socket })._socket
-    socket.pause()
-    for (let i = 0; (await scrape(app)).value('noex_queued_bytes') === 0; i++) {
-      if (i > 100) throw new Error('the client goes on reading')
-      await store.bucket('items').insert({})
-      await scrapeUntil(app, 'noex_evaluations_total', {}, value => value >= i + 2)
-    }
-    const found = await scrape(app)
-    t.equal(
-      found.value('noex_largest_queue_bytes'),
-      found.value('noex_queued_bytes'),
-      'nothing waits for the other'
-    )
-    socket.resume()
-    await scrapeUntil(app, 'noex_queued_bytes', {}, value => value === 0)
-  })
-})
-
-t.test('refusals are counted by limit, from zero on', async t => {
-  const { app, url, connect } = await serve(t, {
-    routes,
-    allowedOrigins: ['https://shop.example'],
-    connectionLimits: { maxSubscriptionsPerConnection: 0 },
-    rateLimit: { maxRequests: 3, windowMs: 60_000 }
-  })
-  const before = (await scrape(app)).samples('noex_refusals_total')
-  t.ok(before.length > 5)
-  t.ok(
-    before.every(({ value }) => value === 0),
-    'a counter that starts with its first refusal would hide that one'
-  )
-  await t.rejects(TestClient.open(t, url, { headers: { origin: 'https://elsewhere.example' } }))
-  const client = await connect()
-  t.equal(await client.code('store.subscribe', { query: 'nothing' }), 'RATE_LIMITED')
-  for (let i = 0; i < 2; i++) await client.request('store.buckets')
-  for (let i = 0; i < 2; i++) t.equal(await client.code('store.buckets'), 'RATE_LIMITED')
-  const found = await scrape(app)
-  t.equal(found.value('noex_refusals_total', { limit: 'origin' }), 1)
-  t.equal(found.value('noex_refusals_total', { limit: 'subscriptions' }), 1)
-  t.equal(found.value('noex_refusals_total', { limit: 'rate_limit' }), 2)
-  t.equal(found.samples('noex_refusals_total').length, before.length)
-})
-
-t.test('access', async t => {
-  t.test('is by the right to server.stats, and nothing is kept by anybody', async t => {
-    const { app } = await serveTokens(t)
-    const get = async (authorization?: string) =>
-      await app.inject({ url: '/metrics', headers: authorization === undefined ? {} : { authorization } })
-    const anonymous = await get()
-    t.equal(anonymous.statusCode, 401)
-    t.equal(anonymous.headers['www-authenticate'], 'Bearer')
-    t.notMatch(anonymous.body, /noex_/)
-    t.equal((await get('Bearer nonsense')).statusCode, 401)
-    t.equal((await get('Bearer user')).statusCode, 403)
-    const admin = await get('Bearer admin')
-    t.equal(admin.statusCode, 200)
-    t.equal(admin.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
-    for (const { headers } of [anonymous, admin]) t.equal(headers['cache-control'], 'no-store')
-    t.ok(admin.headers['x-content-type-options'], 'it is under helmet')
-  })
-
-  t.test('is refused, with no reason, when the token cannot be checked', async t => {
-    const { app } = await serveTokens(t, { async validate () { throw new Error('secret place') } })
-    const answer = await app.inject({ url: '/metrics', headers: { authorization: 'Bearer x' } })
-    t.equal(answer.statusCode, 503)
-    t.notMatch(answer.body, /secret place/)
-  })
-
-  t.test('needs a path: without one there is nothing', async t => {
-    const { app } = await serve(t)
-    t.equal((await app.inject('/metrics')).statusCode, 404)
-    await t.rejects(serve(t, { routes: { metrics: '/stats' } }), {
-      code: 'NOEX_ERR_INVALID_OPTION',
-      message: /routes\.metrics is "\/stats"/
-    })
-  })
-})
-
-t.test('two instances of one process, and what the application measures itself, do not meet', async t => {
+t.test('two instances of one process, and the metrics of the application, are separate', async t => {
   globalRegistry.clear()
   const { app, connect } = await serve(t, { routes }, {
     before: async app => {
@@ -349,7 +183,7 @@ t.test('two instances of one process, and what the application measures itself, 
   t.same(globalRegistry.getMetricsAsArray(), [])
 })
 
-t.test('a shutdown shows, and ends the measuring', async t => {
+t.test('a shutdown is visible, and ends the measurement', async t => {
   const histograms: IntervalHistogram[] = []
   const { monitorEventLoopDelay } = perfHooks
   perfHooks.monitorEventLoopDelay = options => {
@@ -378,12 +212,12 @@ t.test('a shutdown shows, and ends the measuring', async t => {
   client.ws.close()
   await drained
   await app.close()
-  // Tells whether it was still running.
+  // `disable` returns whether it was still running.
   t.ok(histograms.every(histogram => !histogram.disable()))
 })
 
 t.test('without the package prom-client', async t => {
-  t.test('the plugin does not start with routes.metrics, and says what to install; without, it does', async t => {
+  t.test('the plugin starts only without routes.metrics, and names the package otherwise', async t => {
     const index = new URL('../../lib/index.js', import.meta.url)
     const script = join(temporaryDirectory(t), 'script.mjs')
     writeFileSync(script, `
@@ -399,7 +233,9 @@ t.test('without the package prom-client', async t => {
       for (const metrics of ['/metrics', false]) {
         const store = await Store.start()
         const app = Fastify()
-        await app.register(noexPlugin, { store, routes: { metrics } }).then(() => { console.log('started') }, error => { console.log(error.name + ': ' + error.message) })
+        const failed = error => { console.log(error.name + ': ' + error.message) }
+        const started = () => { console.log('started') }
+        await app.register(noexPlugin, { store, routes: { metrics } }).then(started, failed)
         await app.close().catch(() => {})
         await store.stop()
       }`)
@@ -418,27 +254,16 @@ t.test('without the package prom-client', async t => {
   })
 })
 
-/** A sink whose batches become durable when the test lets them pass. */
+/** A sink whose batches become durable when the test opens its barrier. */
 class HeldSink implements AuditSink {
   readonly name = 'held'
   readonly policy = { admin: 'drop', write: 'block', read: 'drop' } as const
-  readonly turnstile = new Barrier()
+  readonly barrier = new Barrier()
 
   async open () {
     return {
-      write: async () => { await this.turnstile.pass() },
-      close: async () => { this.turnstile.open() }
+      write: async () => { await this.barrier.pass() },
+      close: async () => { this.barrier.open() }
     }
   }
-}
-
-/** Serves with the tokens `admin` and `user`. */
-async function serveTokens (t: Test, auth: Partial<ExternalAuth> = {}): Promise<Served> {
-  return await serve(t, {
-    routes,
-    auth: {
-      validate: token => (token === 'admin' || token === 'user' ? { userId: token, roles: [token] } : null),
-      ...auth
-    }
-  })
 }

@@ -8,7 +8,7 @@ import WebSocket, { WebSocketServer } from 'ws'
 import { noexPlugin } from '../../lib/index.js'
 import { TestClient } from '../support/client.js'
 import { serve, startStore } from '../support/service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { logInto, type LogLine } from '../support/log-into.js'
 import { RawSocket } from '../support/raw-socket.js'
 import { serveBesideOwn } from '../support/own-websocket.js'
@@ -127,7 +127,7 @@ t.test('another upgrade listener', t => {
   }
 
   t.test('that takes the path for itself harms neither the process nor the limits', async t => {
-    const accidents = watchForAccidents(t)
+    const uncaught = watchUncaughtErrors(t)
     const { app, url, port } = await serve(
       t,
       { connectionLimits: { maxConnections: 1 } },
@@ -151,7 +151,7 @@ t.test('another upgrade listener', t => {
     }
     t.equal(app.noex.connectionCount, 0)
     t.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200)
-    t.same(accidents, [])
+    t.same(uncaught, [])
   })
   t.end()
 })

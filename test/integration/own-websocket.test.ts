@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import WebSocket from 'ws'
 import { TestClient } from '../support/client.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { RawSocket } from '../support/raw-socket.js'
 import { serveBesideOwn } from '../support/own-websocket.js'
 import type { LogLine } from '../support/log-into.js'
@@ -84,7 +84,7 @@ const harmless: ReadonlyArray<readonly [name: string, own: WebsocketPluginOption
 
 for (const [name, own] of harmless) {
   t.test(`an application's own @fastify/websocket with ${name}`, async t => {
-    const accidents = watchForAccidents(t)
+    const uncaught = watchUncaughtErrors(t)
     const { app, url, port } = await serveBesideOwn(t, own, { path: '/live', maxPayloadBytes: 1_000 })
     const client = await TestClient.open(t, `${url}/live`)
     t.match(await client.ask('store.insert', { bucket: 'items', data: { name: 'x'.repeat(200) } }), {
@@ -110,7 +110,7 @@ for (const [name, own] of harmless) {
     t.comment('closes as ours does')
     await app.close()
     t.same(await client.closed, { code: 1000, reason: 'server_shutdown' })
-    t.same(accidents, [])
+    t.same(uncaught, [])
   })
 }
 
@@ -230,7 +230,7 @@ t.test('an upgrade that the application refuses or never answers releases its sl
   ]
   for (const [name, own, status] of refusing) {
     t.test(name, async t => {
-      const accidents = watchForAccidents(t)
+      const uncaught = watchUncaughtErrors(t)
       const lines: LogLine[] = []
       const { app, port } = await serveBesideOwn(t, own, { connectionLimits: { maxConnections: 1 } }, lines)
       for (let i = 0; i < 3; i++) {
@@ -247,7 +247,7 @@ t.test('an upgrade that the application refuses or never answers releases its sl
       if (status === 503 || name.includes('promise')) {
         t.match(lines.map(({ msg }) => msg).join(), /upgrade (cut off|refused): .*verifyClient/)
       }
-      t.same(accidents, [])
+      t.same(uncaught, [])
     })
   }
   t.end()

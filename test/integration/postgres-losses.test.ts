@@ -37,9 +37,9 @@ async function open (table: string, options: Partial<PostgresSinkOptions> = {}):
 
 interface Loss {
   readonly where: string
-  /** Without checkpoints; absent: it cannot be seen. */
+  /** The problem without checkpoints; absent where none is found. */
   readonly problem?: RegExp
-  /** With them. */
+  /** The problem with checkpoints. */
   readonly signed: RegExp
 }
 
@@ -105,7 +105,7 @@ for (const [i, [title, { where, problem, signed }]] of Object.entries(losses).en
   })
 }
 
-t.test('a writer that connects again tells which of its rows are gone', async t => {
+t.test('a writer that connects again reports which of its rows are gone', async t => {
   const table = 'fallen_behind'
   const { writer, context } = await open(table, { connectionString: undefined, pool: pool as never })
   await writer.write(numberedBatch(1, 20))
@@ -147,7 +147,7 @@ t.test('two streams of one table do not stand in for each other', async t => {
   )
 })
 
-t.test('checkpoints and places to begin after have to be such, and of this stream', async t => {
+t.test('the options checkpoints and after must be valid, and of this stream', async t => {
   const table = 'places'
   const { writer, made } = await open(table)
   await writer.write(numberedBatch(1, 10))

@@ -40,7 +40,7 @@ async function ask<T> (server: PostgresServer, work: (client: pg.Client) => Prom
   }
 }
 
-/** Fails unless exactly the entries 1 to `last` are there, in order, once. */
+/** Fails unless the table has exactly the entries 1 to `last`, in order. */
 async function expectAll (
   t: Test,
   server: PostgresServer,
@@ -127,7 +127,8 @@ if (programs !== undefined) {
       await writing.reached(100 * round)
       await ask(server, async client => {
         await client.query(
-          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'fastify-noex audit'"
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE application_name = 'fastify-noex audit'`
         )
       })
     }
@@ -150,7 +151,7 @@ if (programs !== undefined) {
     await expectAll(t, server, 'frozen', 's', 600)
   })
 
-  t.test('a table that is locked does not hold up the writing for ever', async t => {
+  t.test('a table that is locked does not block the writer for ever', async t => {
     const { writer, context } = await openSink(server, { table: 'locked', stream: 's' })
     await ask(server, async client => {
       await client.query('BEGIN; LOCK TABLE locked')
@@ -237,20 +238,20 @@ if (programs !== undefined) {
       await writing.reached(4_000)
       t.not(statSync(spoolPath).size, 0)
       await server.start()
-      // What comes meanwhile goes through the spool too.
+      // Entries written meanwhile go through the spool too.
       await writing.reached(6_000)
       const last = await writing.stop()
       await context.logged(/spool of the audit trail is empty again/)
       await writer.write(numberedBatch(last + 1, last + 10))
       await writer.close()
-      t.strictSame(context.failures, [], 'nobody was refused')
+      t.strictSame(context.failures, [], 'no request was refused')
       t.equal(statSync(spoolPath).size, 0)
       await expectAll(t, server, 'spooled', 's', last + 10)
     }
   )
 
   t.test(
-    'with a spool, a server that hangs is left, and what it did all the same is not there twice',
+    'with a spool, a server that hangs is left, and rows that it wrote after all are not written twice',
     async t => {
       const spoolPath = join(temporaryDirectory(t), 'audit.spool')
       const { writer, context } = await openSink(server, { table: 'hanging', stream: 's', spoolPath })

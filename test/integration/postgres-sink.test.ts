@@ -1,41 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Pool } from 'pg'
 import t from 'tap'
-import { emptyChain, seal } from '../../lib/audit/chain/chain.js'
 import { hasGoodSignature, type Checkpoint } from '../../lib/audit/chain/checkpoint.js'
 import { recordEntry, type AuditEntry } from '../../lib/audit/entry.js'
 import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres/postgres-sink.js'
 import { listStreams, verifyTable } from '../../lib/audit/postgres/verify-table.js'
-import type { SinkWriter } from '../../lib/audit/sink.js'
-import { spoolLine } from '../../lib/audit/postgres/spool-file.js'
-import { numberedBatch, testContext, testDatabase, testPool, type TestContext } from '../support/postgres.js'
-import { temporaryDirectory } from '../support/temporary-directory.js'
+import { numberedBatch, numberedNames, sinkDatabase, testContext, testPool } from '../support/postgres.js'
 
-const { connectionString, isServer } = await testDatabase(t)
-const pool = testPool(t, connectionString, { max: isServer ? 10 : 3 })
+const { connectionString, isServer, pool, open, resources } = await sinkDatabase(t)
 
-async function open (
-  options: Partial<PostgresSinkOptions>,
-  context: TestContext = testContext()
-): Promise<SinkWriter> {
-  return await postgresSink({ connectionString, ...options }).open(context)
-}
-
-async function resources (table: string, stream: string, queries: Pool = pool): Promise<string[]> {
-  const { rows } = await queries.query(
-    `SELECT resource FROM ${table} AS entry WHERE stream = $1 ORDER BY entry.seq`,
-    [stream]
-  )
-  return (rows as Array<{ resource: string }>).map(({ resource }) => resource)
-}
-
-function names (last: number): string[] {
-  return Array.from({ length: last }, (_, i) => `entry-${i + 1}`)
-}
-
-t.test('options that are unknown or wrong are refused by name', async t => {
+t.test('options that are unknown or invalid are refused by name', async t => {
   const pem = generateKeyPairSync('rsa', { modulusLength: 2_048 })
     .privateKey.export({ type: 'pkcs8', format: 'pem' })
     .toString()
@@ -66,7 +39,7 @@ t.test('options that are unknown or wrong are refused by name', async t => {
   })
 })
 
-t.test('entries are in the table, in order, with every member, when write resolves', async t => {
+t.test('entries are in the table, in order, with every property, when write resolves', async t => {
   const writer = await open({ table: 'members', stream: 's' })
   const base: AuditEntry = {
     timestamp: 1_769_860_800_000,
@@ -98,7 +71,8 @@ t.test('entries are in the table, in order, with every member, when write resolv
   await writer.write(entries.slice(1))
   await writer.close()
   const { rows } = await pool.query(
-    'SELECT user_id, session_id, error, remote_address, details::text, seq::int, stream FROM members AS entry ORDER BY entry.seq'
+    `SELECT user_id, session_id, error, remote_address, details::text, seq::int, stream
+      FROM members AS entry ORDER BY entry.seq`
   )
   t.strictSame(rows, [
     { user_id: null, session_id: null, error: null, remote_address: '', details: null, seq: 1, stream: 's' },
@@ -131,7 +105,7 @@ t.test('a chain goes on after a restart, and large batches are whole', async t =
   const second = await open({ table: 'restarts', stream: 's' })
   await second.write(numberedBatch(1_301, 1_310))
   await second.close()
-  t.strictSame(await resources('restarts', 's'), names(1_310))
+  t.strictSame(await resources('restarts', 's'), numberedNames(1_310))
   t.match(await verifyTable(pool, { table: 'restarts', stream: 's' }), { ok: true, entries: 1_310 })
 })
 
@@ -142,10 +116,11 @@ t.test('a pool lends one client, and is not ended', async t => {
   t.equal(own.totalCount - own.idleCount, 1)
   await writer.close()
   t.equal(own.totalCount, 0, 'a client with settings and locks is not given back')
-  t.strictSame(await resources('pooled', 's', own), names(5))
+  t.strictSame(await resources('pooled', 's', own), numberedNames(5))
 })
 
-t.test('a table of its own schema is made by two at once', { skip: isServer ? false : 'PGlite has one session' }, async t => {
+const skip = isServer ? false : 'PGlite has one session'
+t.test('a table of its own schema is made by two at once', { skip }, async t => {
   await pool.query('CREATE SCHEMA "Own"')
   for (let round = 0; round < 5; round++) {
     const table = `Own.Trail_${round}`
@@ -169,7 +144,7 @@ t.test(
   async t => {
     const writer = await open({ table: 'taken', stream: 's' })
     await t.rejects(open({ table: 'taken', stream: 's' }), {
-      message: /somebody else writes the stream s of table taken/
+      message: /another process writes the stream s of table taken/
     })
     const waiting = open({ table: 'public.taken', stream: 's' })
     await writer.close()
@@ -225,16 +200,17 @@ t.test('without spool, a database that is away is refused at the start', async t
   t.notMatch(JSON.stringify(error, Object.getOwnPropertyNames(error)), /secret/)
 })
 
-t.test('entries that somebody else has written under the same numbers end the writing for good', async t => {
+t.test('entries of another process under the same numbers end the writing for good', async t => {
   const context = testContext()
   const writer = await open({ table: 'foreign_rows', stream: 's' }, context)
   await writer.write(numberedBatch(1, 2))
-  await pool.query(`INSERT INTO foreign_rows (timestamp, operation, resource, result, remote_address, seq, stream, hash)
+  await pool.query(`INSERT INTO foreign_rows
+    (timestamp, operation, resource, result, remote_address, seq, stream, hash)
     VALUES (1, 'store.get', 'x', 'success', '', 4, 's', 'f')`)
   const failure = context.nextFailure()
   const written = writer.write(numberedBatch(3, 6))
   written.catch(() => {})
-  t.equal(await failure, 'somebody else writes the stream')
+  t.equal(await failure, 'another process writes the stream')
   await writer.close()
   await t.rejects(written, { message: /entry 4 of the stream s is not the one that was written/ })
 })
@@ -263,9 +239,9 @@ t.test('verifyTable finds rows that were changed, removed and added', async t =>
     t.match(await verifyTable(pool, { table: 'forged', stream: 's' }), { ok: false, seq, problem }, sql)
   }
   t.match(
-    await verifyTable(pool, { table: 'forged', stream: 'nobody' }),
+    await verifyTable(pool, { table: 'forged', stream: 'unused' }),
     { ok: false, seq: 1, problem: /no entries/ },
-    'a name that nobody has'
+    'a stream without entries'
   )
   t.same(await listStreams(pool, 'forged'), ['s'])
   await t.rejects(verifyTable(pool, { table: 'a;b', stream: 's' }), { name: 'TypeError' })
@@ -319,7 +295,7 @@ t.test('checkpoints are made after so many entries, after some time and at the e
     onCheckpoint (checkpoint) {
       checkpoints.push(checkpoint)
       heard()
-      throw new Error('nobody minds')
+      throw new Error('of onCheckpoint')
     }
   }, context)
   await writer.write(numberedBatch(1, 12))
@@ -339,90 +315,4 @@ t.test('checkpoints are made after so many entries, after some time and at the e
     lastHash: checkpoints[1]?.hash
   })
   await context.logged(/onCheckpoint of an audit sink has failed/)
-})
-
-t.test('a spool is replayed at the start; what a crash has cut short is cut off', async t => {
-  const spoolPath = join(temporaryDirectory(t), 'audit.spool')
-  let text = ''
-  let head = emptyChain
-  for (const { json } of numberedBatch(1, 700)) {
-    const sealed = seal(json, head)
-    head = { seq: sealed.seq, hash: sealed.hash }
-    text += `${spoolLine('spooled "1"', sealed.line)}\n`
-  }
-  writeFileSync(spoolPath, text)
-  appendFileSync(spoolPath, text.slice(0, 60))
-  const context = testContext()
-  const writer = await open({ table: 'spooled', stream: 'other', spoolPath }, context)
-  t.strictSame(context.notes, [{ operation: 'audit.recovered', details: { bytes: 60, spool: true } }])
-  await writer.write(numberedBatch(701, 705))
-  await context.logged(/spool of the audit trail is empty again/)
-  t.equal(statSync(spoolPath).size, 0)
-  await writer.write(numberedBatch(706, 710))
-  await writer.close()
-  t.strictSame(await resources('spooled', 'spooled "1"'), names(710))
-  t.match(await verifyTable(pool, { table: 'spooled', stream: 'spooled "1"' }), { ok: true, entries: 710 })
-})
-
-t.test('entries that were delivered before are not there twice when a spool is replayed again', async t => {
-  const spoolPath = join(temporaryDirectory(t), 'audit.spool')
-  const before = await open({ table: 'again', stream: 's' })
-  await before.write(numberedBatch(1, 20))
-  await before.close()
-  let head = emptyChain
-  const lines = numberedBatch(1, 10).map(({ json }) => {
-    const sealed = seal(json, head)
-    head = sealed
-    return `${spoolLine('s', sealed.line)}\n`
-  })
-  writeFileSync(spoolPath, lines.join(''))
-  const context = testContext()
-  const writer = await open({ table: 'again', stream: 's', spoolPath }, context)
-  await context.logged(/is empty again/)
-  await writer.write(numberedBatch(21, 25))
-  await writer.close()
-  t.strictSame(await resources('again', 's'), names(25))
-  t.match(await verifyTable(pool, { table: 'again', stream: 's' }), { ok: true, entries: 25 })
-})
-
-t.test('a spool that is damaged in its middle is refused and left alone', async t => {
-  const spoolPath = join(temporaryDirectory(t), 'audit.spool')
-  const [first, second, third] = numberedBatch(1, 3)
-  const a = seal(first?.json ?? '', emptyChain)
-  const b = seal(second?.json ?? '', a)
-  const c = seal(third?.json ?? '', b)
-  const text = [a, b, c].map(({ line }) => `${spoolLine('s', line)}\n`).join('').replace('entry-2', 'entry-9')
-  writeFileSync(spoolPath, text)
-  await t.rejects(open({ table: 'damaged', stream: 's', spoolPath }), {
-    message: /audit\.spool:2: the spool is damaged/
-  })
-  t.equal(readFileSync(spoolPath, 'utf8'), text)
-  await t.rejects(
-    open({ table: 'damaged', stream: 's', spoolPath: join(temporaryDirectory(t), 'none', 'audit.spool') }),
-    { message: /ENOENT/ }
-  )
-})
-
-t.test('with a spool, what the database refuses waits there, and the log says so', async t => {
-  const spoolPath = join(temporaryDirectory(t), 'audit.spool')
-  const context = testContext()
-  const writer = await open({ table: 'refused', stream: 's', spoolPath }, context)
-  await pool.query("ALTER TABLE refused ADD CHECK (resource <> 'entry-3')")
-  await writer.write(numberedBatch(1, 2))
-  await writer.write(numberedBatch(3, 4))
-  await context.logged(/spool of the audit trail cannot be emptied/)
-  await pool.query('ALTER TABLE refused DROP CONSTRAINT refused_resource_check')
-  await context.logged(/is empty again/)
-  await writer.close()
-  t.strictSame(context.failures, [])
-  t.strictSame(await resources('refused', 's'), names(4))
-})
-
-t.test('a spool has one owner, and no other can read it', async t => {
-  const spoolPath = join(temporaryDirectory(t), 'audit.spool')
-  const writer = await open({ table: 'owned', stream: 'a', spoolPath })
-  t.equal(statSync(spoolPath).mode & 0o777, 0o600)
-  await t.rejects(open({ table: 'owned', stream: 'b', spoolPath }), { message: /another process or sink/ })
-  await writer.close()
-  await (await open({ table: 'owned', stream: 'b', spoolPath })).close()
 })

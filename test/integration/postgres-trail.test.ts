@@ -27,7 +27,7 @@ async function database (t: Test): Promise<{ url: string, pool: pg.Pool } | unde
   url.pathname = name
   const pool = new pg.Pool({ connectionString: url.href })
   pool.on('error', () => {})
-  // Teardowns run in reverse: the service has let go of its connection by then.
+  // Teardowns run in reverse: the service has closed its connection by then.
   t.teardown(async () => {
     await pool.end()
     await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
@@ -89,7 +89,8 @@ t.test('the guide\'s INSERT fits the table, and a pool of the application\'s sta
   await client.code('store.insert', { bucket: 'nowhere', data: {} })
   await app.close()
   const { rows } = await db.pool.query(
-    'SELECT timestamp, user_id, operation, resource, result, error, remote_address, details, seq FROM audit_log ORDER BY seq'
+    `SELECT timestamp, user_id, operation, resource, result, error, remote_address, details, seq
+      FROM audit_log ORDER BY seq`
   )
   t.match(rows, [
     { operation: 'store.insert', resource: 'nowhere', result: 'error', error: /not defined/ },
@@ -119,7 +120,9 @@ t.test('a connection that is killed again and again loses nothing and writes not
     const inserted = await store.bucket('items').count()
     await app.close()
     const { rows } = await db.pool.query(
-      'SELECT count(*)::int AS rows, count(DISTINCT seq)::int AS seqs, count(*) FILTER (WHERE operation = $2 AND result = $3)::int AS inserts FROM audit_log WHERE stream = $1',
+      `SELECT count(*)::int AS rows, count(DISTINCT seq)::int AS seqs,
+        count(*) FILTER (WHERE operation = $2 AND result = $3)::int AS inserts
+        FROM audit_log WHERE stream = $1`,
       [stream, 'store.insert', 'success']
     )
     t.equal(rows[0].rows, rows[0].seqs)
@@ -143,7 +146,7 @@ t.test('a connection that is killed again and again loses nothing and writes not
 })
 
 t.test(
-  'a table with other columns is refused by name, and so is a stream that somebody else writes',
+  'a table with other columns is refused by name, and so is a stream that another process writes',
   async t => {
     const db = await database(t)
     if (db === undefined) return

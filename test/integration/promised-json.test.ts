@@ -2,13 +2,13 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { AuthSession } from '../../lib/index.js'
 import { plainAnswer } from '../../lib/application/plain-answer.js'
-import { encodeEvent } from '../../lib/protocol/encode.js'
+import { encodeEvent } from '../../lib/rules/rule-engine.js'
 import { serve } from '../support/service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { FakeRuleEngine } from '../support/fake-rule-engine.js'
 import { logText } from '../support/log-into.js'
 
-const accidents = watchForAccidents(t)
+const uncaught = watchUncaughtErrors(t)
 
 const rejecting = (): object => ({ toJSON: async () => await Promise.reject(new Error('late')) })
 
@@ -32,7 +32,7 @@ for (const [title, make] of Object.entries(promised)) {
     }
     t.equal(logged().match(/query \\"promised\\" has returned what JSON cannot hold/g)?.length, 4)
     await setImmediate()
-    t.same(accidents, [])
+    t.same(uncaught, [])
   })
 }
 
@@ -56,7 +56,7 @@ t.test('answers and events of a rule engine that make a promise of themselves ar
   t.equal((await app.noex.getStats()).rules, null)
   t.throws(() => encodeEvent({ topic: 't', data: rejecting() }), /^the rule engine has returned/)
   await setImmediate()
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })
 
 t.test('statistics of a store that make a promise of themselves are none', async t => {
@@ -66,7 +66,7 @@ t.test('statistics of a store that make a promise of themselves are none', async
   t.equal((await app.noex.getStats()).store, null)
   t.match(await (await connect()).ask('server.stats', {}), { store: null })
   await setImmediate()
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })
 
 t.test('metadata of a session that makes a promise of itself does no harm', async t => {
@@ -80,7 +80,7 @@ t.test('metadata of a session that makes a promise of itself does no harm', asyn
   await client.ask('auth.login', { token: 'alice' })
   t.match(await client.ask('store.subscribe', { query: 'count' }), { data: 0 })
   await setImmediate()
-  t.same(accidents, [])
+  t.same(uncaught, [])
 })
 
 t.test('a value without a toJSON is handed on as it is; a cycle is refused', async t => {

@@ -1,16 +1,17 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { emptyChain, GENESIS, seal, type ChainHead } from '../../lib/audit/chain/chain.js'
 import { checkpointLine, digestOf, signCheckpoint } from '../../lib/audit/chain/checkpoint.js'
 import { recordEntry, type AuditEntry } from '../../lib/audit/entry.js'
 
-/** An Ed25519 key pair that is made once. */
+/** An Ed25519 key pair. */
 export const keys = generateKeyPairSync('ed25519')
 
+/** Time of the entries' beginning, in epoch milliseconds. */
 export const START = Date.UTC(2026, 0, 31, 12)
 
-/** The entry number `seq` of a trail: no two are alike. */
+/** Returns the entry with the number `seq` of a trail: no two are equal. */
 export function numberedEntry (seq: number, members: Partial<AuditEntry> = {}): AuditEntry {
   return {
     timestamp: START + seq,
@@ -25,31 +26,30 @@ export function numberedEntry (seq: number, members: Partial<AuditEntry> = {}): 
   }
 }
 
-/** What a trail is written of. */
-export interface TrailPlan {
-  /** Entries of each segment; the last is the current one. */
+/** The parts of a trail to write. */
+interface TrailPlan {
+  /** Number of entries of each segment; the last is the current one. */
   readonly segments: readonly number[]
   /**
-   * A checkpoint follows each so many entries, besides those at the end of every segment. Default: only
-   * these.
+   * Number of entries after which a checkpoint follows, besides those at the end of segments. @default none
    */
   readonly checkpointEvery?: number
   readonly key?: KeyObject
   readonly entry?: (seq: number) => AuditEntry
 }
 
-/** A trail as it would stand in files. */
+/** The files of a trail. */
 export interface WrittenTrail {
   /** The current segment. */
   readonly path: string
   readonly sidecar: string
   /** All segments, in order. */
   readonly files: readonly string[]
-  /** The head before each segment, and at last that of the whole trail. */
+  /** The head before each segment, then that of the whole trail. */
   readonly heads: readonly ChainHead[]
 }
 
-/** Writes a trail of the name `audit`. */
+/** Writes a trail with the name `audit`. */
 export function writeTrail (directory: string, plan: TrailPlan): WrittenTrail {
   const { segments, checkpointEvery = Infinity, key, entry = numberedEntry } = plan
   const path = join(directory, 'audit.jsonl')
@@ -84,4 +84,16 @@ export function writeTrail (directory: string, plan: TrailPlan): WrittenTrail {
   }
   writeFileSync(sidecar, checkpoints.join(''), { mode: 0o600 })
   return { path, sidecar, files, heads }
+}
+
+/** Returns the lines of a file, each with its line feed. */
+export function linesOf (file: string): string[] {
+  return readFileSync(file, 'utf8').match(/[^\n]*\n/g) ?? []
+}
+
+/** Changes the lines of a file. */
+export function editLines (file: string, edit: (lines: string[]) => void): void {
+  const lines = linesOf(file)
+  edit(lines)
+  writeFileSync(file, lines.join(''))
 }

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { Store } from '@hamicek/noex-store'
 import {
@@ -13,22 +12,31 @@ import { serve, type Served } from './service.js'
 import { logInto } from './log-into.js'
 import { temporaryDirectory } from './temporary-directory.js'
 
+/** The secret of the administrator. */
 export const adminSecret = '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5'
 
-/** A sink whose files are those of a trail, and which holds back what it is given while it is told to. */
-export function heldSink (options: JsonlSinkOptions): AuditSink & { isHolding: boolean, isLost: boolean } {
+/** A sink in files that holds batches back while `isHolding` is set, and rejects them when `isLost` is. */
+function heldSink (options: JsonlSinkOptions): AuditSink & { isHolding: boolean, isLost: boolean } {
   const sink = jsonlSink(options)
+  let isHolding = false
+  let waiting: Array<() => void> = []
   const held = {
     name: 'held',
     policy: sink.policy,
-    isHolding: false,
     isLost: false,
+    get isHolding () { return isHolding },
+    set isHolding (value: boolean) {
+      isHolding = value
+      if (value) return
+      for (const resume of waiting) resume()
+      waiting = []
+    },
     async open (context: Parameters<AuditSink['open']>[0]) {
       const writer = await sink.open(context)
       return {
         commits: writer.commits as NonNullable<typeof writer.commits>,
         async write (batch: readonly RecordedEntry[]) {
-          while (held.isHolding) await delay(2)
+          while (held.isHolding) await new Promise<void>(resolve => { waiting.push(resolve) })
           if (held.isLost) throw new Error('the process has ended')
           await writer.write(batch)
         },
@@ -39,22 +47,22 @@ export function heldSink (options: JsonlSinkOptions): AuditSink & { isHolding: b
   return held
 }
 
-/** A service that can be ended as by a crash. */
+/** A service that can be ended like by a crash. */
 export interface Audited extends Served {
   readonly sink: ReturnType<typeof heldSink>
   readonly lines: Array<Record<string, unknown>>
-  /** Ends the service as a crash would: what the trail does not have yet, it never gets. */
+  /** Ends the service like a crash: entries that the trail does not have yet are lost. */
   readonly crash: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
-/** Where a service keeps its data. */
+/** The paths of a service's data. */
 export interface Place {
   readonly directory: string
   readonly path: string
 }
 
-/** Serves a durable store with a trail in files, which is recorded through a held sink. */
+/** Serves a durable store with a trail in files, through a `heldSink`. */
 export async function serveAudited (
   t: Test, { directory, path }: Place, options?: Partial<JsonlSinkOptions>, isHolding = false
 ): Promise<Audited> {
@@ -82,7 +90,7 @@ export async function serveAudited (
   }
 }
 
-/** A place that goes with the test. */
+/** Returns paths in a temporary directory. */
 export function place (t: Test): Place {
   const folder = temporaryDirectory(t)
   return { directory: join(folder, 'store'), path: join(folder, 'trail.jsonl') }
@@ -90,9 +98,10 @@ export function place (t: Test): Place {
 
 /** A line of a trail. */
 export type Line = Readonly<Record<string, any>>
+/** Returns the entries of a trail. */
 export const linesOf = (path: string): Line[] =>
   readFileSync(path, 'utf8').split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Line)
-/** The entries of requests that have written. */
+/** Returns the entries of requests that have written. */
 export const writesIn = (path: string): Line[] =>
   linesOf(path).filter(({ revision }) => revision !== undefined)
 

@@ -4,9 +4,9 @@ import { TestClient } from './client.js'
 import { serve, type Served } from './service.js'
 
 /** Tokens and whose they are; a test may change them while it runs. */
-export type Tokens = Record<string, AuthSession | null>
+type Tokens = Record<string, AuthSession | null>
 
-export const knownTokens = (): Tokens => ({
+const knownTokens = (): Tokens => ({
   reader: { userId: 'rita', roles: ['reader'] },
   writer: { userId: 'walt', roles: ['writer'] },
   admin: { userId: 'anna', roles: ['admin'] },

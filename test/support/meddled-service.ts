@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
 import { serve, type Served } from './service.js'
-import { watchForAccidents } from '../hostile/accidents.js'
+import { watchUncaughtErrors } from './uncaught-errors.js'
 import { logInto, type LogLine } from './log-into.js'
 import { RawSocket } from './raw-socket.js'
 
@@ -29,7 +29,7 @@ export interface Meddled extends Served {
 export async function serveMeddled (
   t: Test, add: Add, options: Omit<NoexOptions, 'store'> = {}
 ): Promise<Meddled> {
-  const accidents = watchForAccidents(t)
+  const uncaught = watchUncaughtErrors(t)
   const lines: LogLine[] = []
   const served = await serve(
     t,
@@ -40,7 +40,7 @@ export async function serveMeddled (
     }
   )
   const { port, app, connect } = served
-  const bystander = await connect('/live')
+  const otherClient = await connect('/live')
   async function get (path: string, method = 'GET'): Promise<number> {
     const raw = await RawSocket.open(t, port)
     raw.request(`${method} ${path} HTTP/1.1`, 'Host: localhost', 'Connection: close', MEDDLE)
@@ -59,16 +59,16 @@ export async function serveMeddled (
     return await (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { 'x-meddle': '1' } })).json()
   }
   async function unharmed (): Promise<void> {
-    t.ok(await bystander.ask('store.buckets'), 'the bystander is served')
-    while (app.noex.connectionCount > 1) await bystander.settled()
+    t.ok(await otherClient.ask('store.buckets'), 'the other client is served')
+    while (app.noex.connectionCount > 1) await otherClient.settled()
     const next = await connect('/live')
     t.ok(await next.ask('store.buckets'), 'the slot of the request is free again')
     next.ws.terminate()
     for (const path of ['/healthz', '/stats', '/metrics']) {
       t.equal((await fetch(`http://127.0.0.1:${port}${path}`)).status, 200, path)
     }
-    while (app.noex.connectionCount > 1) await bystander.settled()
-    t.same(accidents, [], 'everything that was thrown was caught')
+    while (app.noex.connectionCount > 1) await otherClient.settled()
+    t.same(uncaught, [], 'everything that was thrown was caught')
   }
   return { ...served, lines, get, upgrade, body, unharmed }
 }

@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
 import { serve, type Served } from './service.js'
 
-export const transferBuckets: Readonly<Record<string, BucketDefinition>> = {
+const transferBuckets: Readonly<Record<string, BucketDefinition>> = {
   accounts: {
     key: 'id',
     schema: { id: { type: 'string' }, balance: { type: 'number', min: 0 }, kind: { type: 'string' } },

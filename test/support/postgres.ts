@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Test } from 'tap'
-import type { RecordedEntry } from '../../lib/audit/entry.js'
-import { recordEntry } from '../../lib/audit/entry.js'
+import { recordEntry, type RecordedEntry } from '../../lib/audit/entry.js'
+import { postgresSink, type PostgresSinkOptions } from '../../lib/audit/postgres/postgres-sink.js'
 import type { SinkContext } from '../../lib/audit/sink.js'
 import { systemClock } from '../../lib/util/clock.js'
 import type { Log } from '../../lib/util/log.js'
@@ -19,13 +19,13 @@ const SERVER = process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:543
 const PATIENCE_MS = 20_000
 
 /** A database of the test's own. */
-export interface TestDatabase {
+interface TestDatabase {
   readonly connectionString: string
-  /** Whether it is PostgreSQL itself, with as many connections as one likes. */
+  /** Whether it is a PostgreSQL server, which accepts several connections. */
   readonly isServer: boolean
 }
 
-/** Makes a database that goes with the test. Without a server it is PGlite, but not in CI. */
+/** Makes a database that is removed with the test. Without a server it is PGlite, but not in CI. */
 export async function testDatabase (t: Test): Promise<TestDatabase> {
   const name = `noex_${randomBytes(6).toString('hex')}`
   try {
@@ -62,7 +62,7 @@ async function startPglite (t: Test): Promise<TestDatabase> {
   return { connectionString: `postgres://postgres@127.0.0.1:${port}/postgres`, isServer: false }
 }
 
-/** A pool that goes with the test. */
+/** Makes a pool that ends with the test. */
 export function testPool (t: Test, connectionString: string, options: pg.PoolConfig = {}): pg.Pool {
   const pool = new pg.Pool({ connectionString, ...options })
   // The database may go before an idle client does.
@@ -71,21 +71,21 @@ export function testPool (t: Test, connectionString: string, options: pg.PoolCon
   return pool
 }
 
-/** A server of the test's own, that may come to harm. */
+/** A server of the test's own, which the test may kill. */
 export interface PostgresServer {
   readonly connectionString: string
   /** Starts it, or starts it again; resolves when it answers. */
   start: () => Promise<void>
-  /** Ends it in an orderly way, also when clients are connected. */
+  /** Ends it in an orderly way, although clients are connected. */
   stop: () => Promise<void>
-  /** Ends all of it at once, as a power failure would. */
+  /** Kills all processes at once, like a power failure. */
   kill: () => Promise<void>
-  /** Lets all of it hang, until `resume`. */
+  /** Stops all processes, until `resume`. */
   freeze: () => void
   resume: () => void
 }
 
-/** Where the programs of PostgreSQL are; `undefined` when there are none. In CI there have to be. */
+/** Returns the directory of PostgreSQL's programs; `undefined` when there is none, which fails in CI. */
 export function postgresPrograms (t: Test): string | undefined {
   const root = '/usr/lib/postgresql'
   const [version] = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : []
@@ -95,7 +95,7 @@ export function postgresPrograms (t: Test): string | undefined {
   return undefined
 }
 
-/** Makes a server in a temporary folder; it has to be started. */
+/** Makes a server in a temporary directory; the test starts it. */
 export async function makeServer (t: Test, programs: string): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'noex-postgres-'))
   const data = join(folder, 'data')
@@ -146,14 +146,14 @@ export async function makeServer (t: Test, programs: string): Promise<PostgresSe
   }
 }
 
-/** The server refuses to run as root: the user that it runs as then. */
+/** Returns the user that the server runs as: it refuses to run as root. */
 function account (): { readonly uid?: number, readonly gid?: number } {
   if (process.getuid?.() !== 0) return {}
   const id = (which: string): number => Number(execFileSync('id', [which, 'postgres'], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }
 }
 
-/** The server's processes, the first of them first. */
+/** Returns the ids of the server's processes, the main one first. */
 function processesOf (data: string): number[] {
   const first = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
   return [
@@ -198,18 +198,19 @@ async function untilAnswered (connectionString: string): Promise<void> {
   }
 }
 
-/** The options of a sink, and what it has reported. */
+/** A context for a sink, and the sink's reports. */
 export interface TestContext extends SinkContext {
   readonly failures: Array<{ readonly error: Error, readonly reason: string }>
   readonly notes: Array<{ readonly operation: string, readonly details: object }>
   /** Messages of the log from `info` up. */
   readonly messages: string[]
-  /** Resolves when such a message has been logged, at once when that was before. */
+  /** Resolves when a message that matches is logged, or was logged before. */
   readonly logged: (pattern: RegExp) => Promise<void>
-  /** Resolves with the next failure that is told. */
+  /** Resolves with the reason of the next failure. */
   readonly nextFailure: () => Promise<string>
 }
 
+/** Makes a context that keeps the reports of a sink. */
 export function testContext (): TestContext {
   const failures: TestContext['failures'] = []
   const notes: TestContext['notes'] = []
@@ -226,11 +227,11 @@ export function testContext (): TestContext {
     listeners.add(listener)
     listener()
   })
-  const hear = (_details: object, message: string): void => {
+  const record = (_details: object, message: string): void => {
     messages.push(message)
     changed()
   }
-  const log: Log = { trace () {}, debug () {}, info: hear, warn: hear, error: hear, child: () => log }
+  const log: Log = { trace () {}, debug () {}, info: record, warn: record, error: record, child: () => log }
   return {
     log,
     clock: systemClock,
@@ -252,9 +253,36 @@ export function testContext (): TestContext {
   }
 }
 
-/** The entries from number `first` to number `last`. */
+/** Returns the entries from number `first` to number `last`. */
 export function numberedBatch (first: number, last: number): RecordedEntry[] {
   return Array.from({ length: last - first + 1 }, (_, i) =>
     recordEntry({ ...numberedEntry(first + i), resource: `entry-${first + i}`, details: { n: first + i } })
   )
+}
+
+/** Returns the resources of the entries up to number `last`. */
+export function numberedNames (last: number): string[] {
+  return Array.from({ length: last }, (_, i) => `entry-${i + 1}`)
+}
+
+/** Makes a database, with functions that open sinks on it and read its tables. */
+export async function sinkDatabase (t: Test) {
+  const { connectionString, isServer } = await testDatabase(t)
+  const pool = testPool(t, connectionString, { max: isServer ? 10 : 3 })
+  return {
+    connectionString,
+    isServer,
+    pool,
+    async open (options: Partial<PostgresSinkOptions>, context: TestContext = testContext()) {
+      return await postgresSink({ connectionString, ...options }).open(context)
+    },
+    /** Reads the resources of a stream, in order. */
+    async resources (table: string, stream: string, queries: pg.Pool = pool): Promise<string[]> {
+      const { rows } = await queries.query(
+        `SELECT resource FROM ${table} AS entry WHERE stream = $1 ORDER BY entry.seq`,
+        [stream]
+      )
+      return (rows as Array<{ resource: string }>).map(({ resource }) => resource)
+    }
+  }
 }

@@ -1,8 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+
 /** One line of a scrape. */
 export interface Sample {
-  /**
-   * The name as it stands there: that of the family, or that with `_bucket`, `_sum` or `_count` behind it.
-   */
+  /** The name in the text: that of the family, or that followed by `_bucket`, `_sum` or `_count`. */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
@@ -27,7 +28,7 @@ const PART = /_(?:bucket|sum|count)$/
 export class Scrape {
   readonly families = new Map<string, Family>()
 
-  /** @throws at anything that the format forbids, and at what its conventions forbid. */
+  /** @throws when the text violates the format or its conventions */
   constructor (text: string) {
     if (!text.endsWith('\n')) throw new Error('the last line must end')
     let family: Family | undefined
@@ -65,20 +66,20 @@ export class Scrape {
     for (const family of this.families.values()) check(family)
   }
 
-  /** The sample with this name and these labels, and no others; `undefined` when there is none. */
+  /** Returns the value with this name and exactly these labels; `undefined` when there is none. */
   value (name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
     const wanted = JSON.stringify(Object.entries(labels).sort())
     return this.samples(name).find(sample => JSON.stringify(Object.entries(sample.labels).sort()) === wanted)
       ?.value
   }
 
-  /** All samples with this name. */
+  /** Returns all samples with this name. */
   samples (name: string): Sample[] {
     const family = this.families.get(name) ?? this.families.get(name.replace(PART, ''))
     return (family?.samples ?? []).filter(sample => sample.name === name)
   }
 
-  /** The values that a label has in the samples with this name. */
+  /** Returns the values of a label in the samples with this name. */
   labels (name: string, label: string): Set<string | undefined> {
     return new Set(this.samples(name).map(({ labels }) => labels[label]))
   }
@@ -104,7 +105,7 @@ function check ({ name, type, samples }: Family): void {
   if (type === 'histogram') checkHistogram(name, samples)
 }
 
-/** Buckets rise, the last is that of all, and each series has a sum and a count. */
+/** Checks that buckets rise, that the last counts all, and that each series has a sum and a count. */
 function checkHistogram (name: string, samples: readonly Sample[]): void {
   const series = new Map<string, Sample[]>()
   for (const sample of samples) {
@@ -126,5 +127,32 @@ function checkHistogram (name: string, samples: readonly Sample[]): void {
     if (sum?.length !== 1 || count?.length !== 1 || count[0]?.value !== counts.at(-1)) {
       throw new Error(`${name}${key}: sum or count is wrong`)
     }
+  }
+}
+
+/** The option `routes` with metrics. */
+export const routes = { metrics: '/metrics' }
+
+/** Reads the metrics of a service. */
+export async function scrape (app: FastifyInstance, url = '/metrics'): Promise<Scrape> {
+  const response = await app.inject(url)
+  if (response.statusCode !== 200) throw new Error(`${url} answers ${response.statusCode}`)
+  return new Scrape(response.body)
+}
+
+/** Scrapes until a value is as expected, and returns that scrape. Throws after 20 seconds. */
+export async function scrapeUntil (
+  app: FastifyInstance,
+  name: string,
+  labels: Record<string, string>,
+  isRight: (value: number) => boolean
+): Promise<Scrape> {
+  const deadline = performance.now() + 20_000
+  for (;;) {
+    const found = await scrape(app)
+    const value = found.value(name, labels)
+    if (value !== undefined && isRight(value)) return found
+    if (performance.now() > deadline) throw new Error(`${name}${JSON.stringify(labels)} is ${value}`)
+    await setImmediate()
   }
 }

@@ -5,15 +5,15 @@ import { parseNoteText } from '../../lib/audit/entry-note.js'
 import { readTrail } from '../../lib/audit/file/trail-reader.js'
 import { verifyTrail } from '../../lib/exports/audit.js'
 
-/** A comparison of a trail with the log of a store. */
-export interface TrailAndLog {
-  /** Where they disagree, in words. */
+/** The result of a comparison of a trail with the log of a store. */
+interface TrailAndLog {
+  /** Descriptions of the differences. */
   readonly differences: string[]
-  /** Requests that have written. */
+  /** Number of requests that have written. */
   readonly requests: number
-  /** Entries that a start has brought back. */
+  /** Entries that a start has restored. */
   readonly recovered: number
-  /** Successes among the requests that have written, by operation. */
+  /** Number of successful requests that have written, by operation. */
   readonly successes: Readonly<Record<string, number>>
 }
 
@@ -26,7 +26,7 @@ export async function compareTrailWithLog (directory: string, trail: string): Pr
   for await (const { revision, note } of store.notes()) {
     const parsed = parseNoteText(note)
     if (parsed === undefined) {
-      differences.push(`the note of revision ${revision} is none of the audit`)
+      differences.push(`the note of revision ${revision} is not one of the audit`)
       continue
     }
     if (parsed.whole) wholes.add(revision)
@@ -41,7 +41,7 @@ export async function compareTrailWithLog (directory: string, trail: string): Pr
   const known = new Set([...requests.values()].flat())
   for (const { revision = 0, operation } of entries) {
     if (known.has(revision)) continue
-    differences.push(`${operation} names revision ${revision}, which the log has not`)
+    differences.push(`${operation} names revision ${revision}, which the log does not have`)
   }
   for (const revisions of requests.values()) {
     const own = entries.filter(({ revision = 0 }) => revisions.includes(revision))
@@ -51,7 +51,7 @@ export async function compareTrailWithLog (directory: string, trail: string): Pr
       differences.push(`entry ${entry.seq} names revision ${entry.revision} of ${revisions.join()}`)
     }
     if (entry?.result === 'error' && wholes.has(entry.revision as number)) {
-      differences.push(`entry ${entry.seq} calls a write that is there an error`)
+      differences.push(`entry ${entry.seq} is an error, but the log has its write`)
     }
   }
   const verified = await verifyTrail({ files: [trail] })

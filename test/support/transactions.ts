@@ -3,7 +3,7 @@ import type { BucketDefinition } from '@hamicek/noex-store'
 import type { Frame, TestClient } from './client.js'
 import { serveBuckets, type ServedClient } from './service.js'
 
-export const buckets: Readonly<Record<string, BucketDefinition>> = {
+const buckets: Readonly<Record<string, BucketDefinition>> = {
   accounts: {
     key: 'id',
     schema: {

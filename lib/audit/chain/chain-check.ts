@@ -1,18 +1,17 @@
 import { textOf, type RawLine } from '@hamicek/noex-journal'
-import { hashOf, parseLine } from './chain.js'
-import { MAX_LINE_BYTES } from '../file/trail-lines.js'
+import { hashOf, MAX_LINE_BYTES, parseLine } from './chain.js'
 
-/** A chain of which the last hash may be unknown. */
+/** The end of a chain whose last hash may be unknown. */
 export interface Head {
   readonly seq: number
   readonly hash: string | undefined
 }
 
-/** Follows a chain, line by line. */
+/** Checks a chain line by line. */
 export class ChainCheck {
   #head: Head
 
-  /** @param head where the chain stands; without hash, the next line's hash is taken as it is */
+  /** @param head the end of the chain; without a hash, the hash of the next line is not checked */
   constructor (head: Head) {
     this.#head = head
   }
@@ -21,12 +20,12 @@ export class ChainCheck {
     return this.#head
   }
 
-  /** Goes on behind entries that are missing. */
+  /** Continues after missing entries. */
   resume (head: Head): void {
     this.#head = head
   }
 
-  /** Takes the next line. Returns what is wrong with it; the chain then stays where it is. */
+  /** Checks the next line. Returns its problem; the chain then does not advance. */
   next (raw: RawLine): string | undefined {
     if (raw.bytes === undefined) return `the line is longer than ${MAX_LINE_BYTES} bytes`
     if (!raw.ended) return 'the line does not end with a line feed'

@@ -4,7 +4,7 @@ import { signCheckpoint, type Checkpoint } from './checkpoint.js'
 import type { SinkContext } from '../sink.js'
 import { checkpointTeller, type CheckpointListener } from '../sink-options.js'
 
-/** When checkpoints are made, and who gets them. */
+/** How often checkpoints are made, and the callback that gets them. */
 export interface AnnouncerOptions {
   readonly signingKey: KeyObject | undefined
   readonly checkpointEntries: number
@@ -12,7 +12,7 @@ export interface AnnouncerOptions {
   readonly onCheckpoint: CheckpointListener | undefined
 }
 
-/** Tells the application from time to time how far a stream goes. Nobody waits for it. */
+/** Makes checkpoints of a stream and passes them to the application. Nothing waits for the callback. */
 export class CheckpointAnnouncer {
   readonly #options: AnnouncerOptions
   readonly #stream: string
@@ -22,7 +22,7 @@ export class CheckpointAnnouncer {
   #head: ChainHead
   #announced: number
 
-  /** @param head the last entry that is durable at the start */
+  /** @param head the last durable entry at the start */
   constructor (options: AnnouncerOptions, stream: string, head: ChainHead, context: SinkContext) {
     this.#options = options
     this.#stream = stream
@@ -34,13 +34,13 @@ export class CheckpointAnnouncer {
     this.#timer.unref()
   }
 
-  /** Everything up to this entry is durable. */
+  /** Records that all entries up to this one are durable. */
   durable ({ seq, hash }: ChainHead): void {
     this.#head = { seq, hash }
     if (seq - this.#announced >= this.#options.checkpointEntries) this.#announce()
   }
 
-  /** Makes the last checkpoint. */
+  /** Makes the last checkpoint and stops the timer. */
   close (): void {
     clearInterval(this.#timer)
     this.#announce()

@@ -2,8 +2,8 @@ import { createHash, createPublicKey, KeyObject, sign, verify } from 'node:crypt
 import type { ChainHead } from './chain.js'
 
 /**
- * A statement of how far a trail went at some time. Kept elsewhere, it shows when the trail is cut or written
- * anew.
+ * Number and hash of the last entry of a trail at some time. A copy that is kept elsewhere reveals when the
+ * trail is cut or rewritten.
  */
 export interface Checkpoint extends ChainHead {
   /** The trail: the base name of its file, or the `stream` of a table. */
@@ -11,24 +11,24 @@ export interface Checkpoint extends ChainHead {
   /** Epoch milliseconds. */
   readonly timestamp: number
   /**
-   * The digest of the checkpoint before it, `GENESIS` for the first. Absent where checkpoints stand in no
-   * file.
+   * The digest of the previous checkpoint, `GENESIS` for the first. Absent where there is no checkpoint file.
    */
   readonly previous?: string
   /**
-   * The number of the first entry that `keep` has left in the files. Absent where checkpoints stand in no
-   * file, and in those of version 0.1.
+   * The number of the first entry that `keep` has left in the files. Absent where there is no checkpoint
+   * file, and in checkpoints of version 0.1.
    */
   readonly first?: number
-  /** Ed25519 over the text that `checkpointText` gives, in base64; absent without a key. */
+  /** Ed25519 signature of `checkpointText`, in base64; absent without a key. */
   readonly signature?: string
 }
 
-/** The exact text that a signature covers. */
-export function checkpointText ({ stream, seq, hash, timestamp, previous, first }: Checkpoint): string {
+/** Returns the exact text that the signature covers. */
+function checkpointText ({ stream, seq, hash, timestamp, previous, first }: Checkpoint): string {
   return JSON.stringify({ stream, seq, hash, timestamp, previous, first })
 }
 
+/** Returns the checkpoint with a signature; without a key, as it is. */
 export function signCheckpoint (
   checkpoint: Omit<Checkpoint, 'signature'>,
   key: KeyObject | undefined
@@ -41,6 +41,7 @@ export function signCheckpoint (
       }
 }
 
+/** Returns whether a checkpoint has a valid signature. */
 export function hasGoodSignature (checkpoint: Checkpoint, publicKey: KeyObject): boolean {
   const { signature } = checkpoint
   return (
@@ -49,13 +50,27 @@ export function hasGoodSignature (checkpoint: Checkpoint, publicKey: KeyObject):
   )
 }
 
-/** The line of a checkpoint file, without line feed: a checkpoint and the digest by which damage shows. */
+/** Returns the problem of a checkpoint's signature; `undefined` when it is valid or there is no key. */
+export function signatureProblem (
+  checkpoint: Checkpoint,
+  publicKey: KeyObject | undefined
+): string | undefined {
+  if (publicKey === undefined || hasGoodSignature(checkpoint, publicKey)) return undefined
+  const problem = checkpoint.signature === undefined
+    ? 'is not signed'
+    : 'has a signature of another key or text'
+  return `the checkpoint for entry ${checkpoint.seq} ${problem}`
+}
+
+/**
+ * Returns the line of a checkpoint file, without line feed: the checkpoint and its digest, to detect damage.
+ */
 export function checkpointLine (checkpoint: Checkpoint): string {
   return JSON.stringify({ ...checkpoint, digest: digestOf(checkpoint) })
 }
 
 /**
- * SHA-256 over a checkpoint with its signature, in hex: what the next one in the file names as `previous`.
+ * Returns SHA-256 over a checkpoint with its signature, in hex: the `previous` of the next one in the file.
  */
 export function digestOf (checkpoint: Checkpoint): string {
   return createHash('sha256')
@@ -64,20 +79,18 @@ export function digestOf (checkpoint: Checkpoint): string {
     .digest('hex')
 }
 
-/** Reads a line of a checkpoint file; `undefined` when it is damaged or none. */
+/** Parses a line of a checkpoint file; returns `undefined` when it is damaged or not a checkpoint. */
 export function parseCheckpointLine (line: string): Checkpoint | undefined {
   const value = parseJson(line)
   const checkpoint = toCheckpoint(value)
   if (checkpoint?.previous === undefined) return undefined
-  // Any byte that differs, even a blank, is a change.
+  // Any byte that differs, even a space, is a change.
   const { digest } = value as Record<string, unknown>
   const isWhole = digest === digestOf(checkpoint) && line === checkpointLine(checkpoint)
   return isWhole ? checkpoint : undefined
 }
 
-/**
- * Reads a checkpoint that comes from elsewhere, a parsed JSON text for instance; `undefined` when it is none.
- */
+/** Checks a checkpoint from outside, for instance parsed JSON; returns `undefined` when it is not one. */
 export function toCheckpoint (value: unknown): Checkpoint | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { stream, seq, hash, timestamp, previous, first, signature } = value as Record<string, unknown>
@@ -105,7 +118,7 @@ function isHash (value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
 }
 
-/** Parses a JSON text; `undefined` when it is none. */
+/** Parses a JSON text; returns `undefined` when it is not JSON. */
 export function parseJson (text: string): unknown {
   try {
     return JSON.parse(text)
@@ -114,7 +127,7 @@ export function parseJson (text: string): unknown {
   }
 }
 
-/** Returns the key that checks signatures. @throws {TypeError} when it is none of Ed25519 */
+/** Returns the key that verifies signatures. @throws {TypeError} when it is not an Ed25519 public key */
 export function toPublicKey (key: string | KeyObject): KeyObject {
   const publicKey = key instanceof KeyObject ? key : createPublicKey(key)
   if (publicKey.type !== 'public' || publicKey.asymmetricKeyType !== 'ed25519') {

@@ -5,14 +5,14 @@ import { GENESIS, type ChainHead } from '../chain/chain.js'
 import { checkpointLine, digestOf, signCheckpoint, type Checkpoint } from '../chain/checkpoint.js'
 import type { TrailFiles } from './segments.js'
 
-/** What the writer of a trail tells while it works. */
+/** Callbacks of the writer of a trail. */
 export interface JournalListener {
   readonly onCheckpoint: (checkpoint: Checkpoint) => void
-  /** Others have changed files of the trail; it goes on all the same. */
+  /** Called when another process has changed files of the trail; the writer continues. */
   readonly onWarning: (message: string) => void
 }
 
-/** The checkpoints of one trail, in the file beside it. All calls are synchronous. */
+/** Writes the checkpoints of one trail to the file beside it. All calls are synchronous. */
 export class CheckpointFile {
   readonly #files: TrailFiles
   readonly #key: KeyObject | undefined
@@ -24,8 +24,8 @@ export class CheckpointFile {
   #first: number
 
   /**
-   * Opens or creates the file behind its last checkpoint. `oldestSeq`: the number of the oldest entry that is
-   * there, for a trail whose checkpoints do not say which should be.
+   * Opens or creates the file, to continue after its `last` checkpoint. `oldestSeq` is the number of the
+   * oldest entry, for a trail whose checkpoints do not state which it must be.
    */
   constructor (
     files: TrailFiles,
@@ -48,18 +48,18 @@ export class CheckpointFile {
     return this.#lastSeq
   }
 
-  /** Whether others have taken away checkpoints, perhaps the last one. */
+  /** Whether another process has removed checkpoints, perhaps the last one. */
   get isCut (): boolean {
     const { change } = this.#file
     return change === 'gone' || change === 'shorter'
   }
 
-  /** From the next checkpoint on, entries before this one need not be there any more. */
+  /** States from the next checkpoint on that entries before this one may be missing. */
   pruneTo (first: number): void {
     this.#first = Math.max(this.#first, first)
   }
 
-  /** Adds a checkpoint for an entry that is on the disk. It is durable when it returns. */
+  /** Adds a checkpoint for an entry that is on the disk. The checkpoint is durable on return. */
   add ({ seq, hash }: ChainHead): void {
     const { stream } = this.#files
     const unsigned = {
@@ -71,7 +71,7 @@ export class CheckpointFile {
       first: this.#first
     }
     const checkpoint = signCheckpoint(unsigned, this.#key)
-    this.#ready()
+    this.#repair()
     this.#file.append(Buffer.from(`${checkpointLine(checkpoint)}\n`))
     this.#lastSeq = seq
     this.#previous = digestOf(checkpoint)
@@ -82,10 +82,11 @@ export class CheckpointFile {
     this.#file.close()
   }
 
-  #ready (): void {
+  /** Replaces a file that another process has changed, or whose last sync failed. */
+  #repair (): void {
     const { checkpoints, directory } = this.#files
     if (this.#file.change !== undefined) {
-      // The next line names the digest of one that is not before it any more: verifying shows that.
+      // The next line names the digest of a checkpoint that is gone: verification detects that.
       this.#listener.onWarning(
         `${checkpoints} has been removed, replaced, cut or added to: checkpoints are missing or damaged`
       )
@@ -98,7 +99,7 @@ export class CheckpointFile {
     if (this.#file.poisoned) this.#renew()
   }
 
-  /** After a failed sync, what is known to be on the disk goes into a new file. */
+  /** Copies the bytes that are known to be on the disk to a new file, after a failed sync. */
   #renew (): void {
     const { checkpoints, directory } = this.#files
     const renewed = `${checkpoints}.new`

@@ -2,11 +2,11 @@
 import { createPrivateKey } from 'node:crypto'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { serveJournal, type JournalReport } from '@hamicek/noex-journal'
-import { findCommits } from './commits-in-trail.js'
-import { Journal } from './journal.js'
-import { LOCK_TAKEN, type JournalSettings, type OpenedTrail, type TrailNotice } from './journal-messages.js'
-import { TrailFiles } from './segments.js'
+import { LOCK_TAKEN } from '../chain/chain.js'
 import type { WantedCommits } from '../sink.js'
+import { Journal, type JournalSettings, type OpenedTrail, type TrailNotice } from './journal.js'
+import { TrailFiles } from './segments.js'
+import { findCommits } from './trail-reader.js'
 
 const { checkpointIntervalMs, signingKey, ...options } = workerData as JournalSettings
 const port = parentPort as MessagePort
@@ -24,14 +24,13 @@ function openJournal (): Journal {
 }
 
 /**
- * Makes a checkpoint. Entries are durable without it, so one that cannot be made holds none of them up: it is
- * tried again with the next.
+ * Makes a checkpoint. Entries are durable without it, so a failure is only reported; the next one retries.
  */
 function checkpoint (journal: Journal): void {
   try {
     journal.checkpoint()
   } catch (error) {
-    report({ type: 'trouble', message: (error as Error).message })
+    report({ type: 'warning', message: (error as Error).message })
   }
 }
 
@@ -40,7 +39,7 @@ const server = await serveJournal<Journal, OpenedTrail>(port, {
   taken: LOCK_TAKEN,
   retries: true,
   open: openJournal,
-  opened: ({ recovered, unsigned, formerName }) => ({ torn: recovered, unsigned, formerName }),
+  opened: ({ recovered, unsigned, formerName }) => ({ recovered, unsigned, formerName }),
   onCall: (_journal, call) => findCommits(new TrailFiles(options.path), call as WantedCommits),
   onDurable (journal) { if (journal.checkpointIsDue) checkpoint(journal) }
 })

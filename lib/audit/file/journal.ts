@@ -2,51 +2,77 @@ import type { KeyObject } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { Journal as LineJournal } from '@hamicek/noex-journal'
 import type { ChainHead } from '../chain/chain.js'
+import type { Checkpoint } from '../chain/checkpoint.js'
 import { CheckpointFile, type JournalListener } from './checkpoint-file.js'
 import { recoverTrail, type Recovered } from './recovery.js'
 import { TrailFiles } from './segments.js'
-import { trailFormat } from './trail-format.js'
+import { trailFormat } from './trail-lines.js'
 import { lostNote, prunedNote } from './trail-notes.js'
 
+/** Options of `Journal`. */
 export interface JournalOptions {
   /** The current segment; ends in `.jsonl`. */
   readonly path: string
-  /**
-   * A segment is closed before it becomes longer than this; a line that is longer by itself gets one of its
-   * own.
-   */
+  /** Maximum size of a segment in bytes; a longer line gets a segment of its own. */
   readonly maxBytes: number
-  /** A segment that is older is closed before the next line. */
+  /** Maximum age of a segment in milliseconds; an older one is closed before the next line. */
   readonly maxAgeMs: number
-  /** Closed segments that stay; at least 1, so that the end of the trail is never only in a checkpoint. */
+  /**
+   * Number of closed segments to keep; at least 1, so that the end of the trail is never only in a
+   * checkpoint.
+   */
   readonly keep: number
-  /** Whether to wait for the disk. */
+  /** Whether to sync each write to the disk. */
   readonly fsync: boolean
-  /** Signs the checkpoints. */
+  /** Key that signs the checkpoints. */
   readonly key: KeyObject | undefined
+  /** Number of entries after which a checkpoint is due. */
   readonly checkpointEntries: number
 }
 
+/** Settings that the journal's thread is started with. */
+export interface JournalSettings extends Omit<JournalOptions, 'key'> {
+  /** PEM; `undefined` without a key. */
+  readonly signingKey: string | undefined
+  readonly checkpointIntervalMs: number
+}
+
+/** The state of a trail when its thread has opened it, see `Journal`. */
+export interface OpenedTrail {
+  readonly recovered: { readonly bytes: number, readonly lines: number } | undefined
+  readonly unsigned: number
+  readonly formerName: string | undefined
+}
+
+/** Messages of the thread besides the reports of every journal. */
+export type TrailNotice =
+  | { readonly type: 'checkpoint', readonly checkpoint: Checkpoint }
+  /** Another process has changed files of the trail. */
+  | { readonly type: 'warning', readonly message: string }
+
 /**
- * The files of one trail, with one writer: a journal of chained lines, and checkpoints. Everything is
- * synchronous, so it belongs into a thread of its own. When a call throws, what was durable before still
- * is, and the call can be repeated with the rest.
+ * Writes the files of one trail, as their only writer: a journal of chained lines, and checkpoints. All calls
+ * are synchronous, so it belongs in a thread of its own. When a call throws, the entries that were durable
+ * before still are, and the call can be repeated with the rest.
  */
 export class Journal {
   readonly #options: JournalOptions
   readonly #journal: LineJournal<ChainHead>
   readonly #checkpoints: CheckpointFile
-  readonly recovered: Recovered['torn']
-  /** Entries that were there although no checkpoint states any: the file of checkpoints is missing. */
+  /** Incomplete lines that the start has cut off; `undefined` when there were none. */
+  readonly recovered: Recovered['cut']
+  /**
+   * Number of entries that were found without any checkpoint, because the checkpoint file is missing; or 0.
+   */
   readonly unsigned: number
-  /** The name that the last checkpoint gives to the trail, when it is another one. */
+  /** The name of the trail in the last checkpoint, when it differs from that of the files. */
   readonly formerName: string | undefined
 
-  /** Opens the trail and goes on where it ends. Throws when it is damaged or cannot be written. */
+  /** Opens the trail, to continue at its end. Throws when it is damaged or cannot be written. */
   constructor (options: JournalOptions, listener: JournalListener) {
     this.#options = options
     const names = new TrailFiles(options.path)
-    const { head, firstSeq, torn, lastCheckpoint, oldestSeq } = recoverTrail(names)
+    const { head, firstSeq, cut, lastCheckpoint, oldestSeq } = recoverTrail(names)
     this.#checkpoints = new CheckpointFile(names, options.key, listener, lastCheckpoint, oldestSeq)
     this.#journal = new LineJournal({ ...options, names, format: trailFormat }, { head, first: firstSeq }, {
       onClosing: () => { this.checkpoint() },
@@ -54,26 +80,26 @@ export class Journal {
       lostEntry: range => lostNote(range, Date.now()),
       onLostTold: () => { this.checkpoint() }
     })
-    this.recovered = torn
+    this.recovered = cut
     this.unsigned = lastCheckpoint === undefined ? head.seq : 0
     this.formerName = lastCheckpoint?.stream === names.stream ? undefined : lastCheckpoint?.stream
-    // From here on, entries without any checkpoint show that others have taken the checkpoints away.
+    // From here on, entries without any checkpoint reveal that the checkpoints were removed.
     if (head.seq === 0) this.checkpoint()
   }
 
-  /** The last entry that is durable. */
+  /** The last durable entry. */
   get head (): ChainHead {
     return this.#journal.head
   }
 
-  /** Whether something has been added to the current segment that this journal has not written. */
+  /** Whether another process has added to the current segment. */
   get isForeign (): boolean {
     return this.#journal.isForeign
   }
 
   /**
-   * Lets go of the files as they are: another journal has written to them, and a new one begins where it
-   * has ended.
+   * Closes the files as they are, without a checkpoint: another journal has written to them, and a new one
+   * continues at their end.
    */
   release (): void {
     this.#journal.release()
@@ -81,27 +107,27 @@ export class Journal {
   }
 
   /**
-   * Adds entries, given as the JSON text of each. They are durable when it returns. When it throws,
-   * `entries` keeps those that are not: they can be given again and get the same numbers and hashes.
+   * Appends entries, given as JSON texts. They are durable on return. When it throws, `entries` holds those
+   * that are not: they can be appended again and get the same numbers and hashes.
    */
   append (entries: string[]): void {
     this.#journal.append(entries)
   }
 
-  /** Whether there are so many new entries that a checkpoint is due. */
+  /** Whether there are enough new entries for a checkpoint. */
   get checkpointIsDue (): boolean {
     return this.head.seq - Math.max(0, this.#checkpoints.lastSeq) >= this.#options.checkpointEntries
   }
 
-  /** States how far the trail goes, unless the last checkpoint does so already. */
+  /** Makes a checkpoint of the last entry, unless there is one already. */
   checkpoint (): void {
     if (this.head.seq === this.#checkpoints.lastSeq && !this.#checkpoints.isCut) return
-    // A checkpoint may state only what is on the disk: after a crash, all that it states must be there.
+    // The entry of a checkpoint must be on the disk: it must exist after a crash.
     this.#journal.sync()
     this.#checkpoints.add(this.head)
   }
 
-  /** Ends with a checkpoint. */
+  /** Makes a last checkpoint and closes the files. */
   close (): void {
     try {
       this.#journal.close(() => { this.checkpoint() })
@@ -110,10 +136,7 @@ export class Journal {
     }
   }
 
-  /**
-   * Removes the oldest segments, of which `keep` is enough. The trail says so before, and a checkpoint
-   * does.
-   */
+  /** Removes the oldest segments beyond `keep`, after an entry and a checkpoint have recorded it. */
   #prune (): void {
     const surplus = this.#journal.surplus(this.#options.keep)
     if (surplus === undefined) return

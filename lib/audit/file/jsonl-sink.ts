@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { JournalThread } from '@hamicek/noex-journal'
+import { JournalThread, threadFile } from '@hamicek/noex-journal'
 import {
   checkGroup,
   isBoolean,
@@ -8,9 +8,8 @@ import {
   NoexOptionsError,
   type Checks
 } from '../../util/option-schema.js'
-import { threadFile } from '@hamicek/noex-journal'
 import type { RecordedEntry } from '../entry.js'
-import type { JournalSettings, OpenedTrail, TrailNotice } from './journal-messages.js'
+import type { JournalSettings, OpenedTrail, TrailNotice } from './journal.js'
 import type { AuditSink, FoundCommits, SinkCommits, SinkContext, SinkPolicies, SinkWriter } from '../sink.js'
 import { isCurrentSegment } from './segments.js'
 import {
@@ -60,9 +59,11 @@ function isSegmentPath (value: unknown, path: string): void {
 }
 
 /**
- * A sink that writes the trail to files: one line for each entry, in segments, chained by hashes.
+ * Returns a sink that writes the trail to files: one line for each entry, in segments, chained by hashes.
  * PROTOCOL.md, "Audit".
- * @throws {NoexOptionsError} at an option that is unknown or wrong
+ * @throws {NoexOptionsError} when an option is unknown or invalid
+ * @example
+ * await app.register(noex, { audit: { sinks: [jsonlSink({ path: 'data/audit.jsonl', keep: 30 })] } })
  */
 export function jsonlSink (options: JsonlSinkOptions): AuditSink {
   const given = options as unknown as Record<string, unknown>
@@ -85,7 +86,7 @@ export function jsonlSink (options: JsonlSinkOptions): AuditSink {
   }
 }
 
-/** The main thread's side of a trail's journal. */
+/** Writes batches through the thread of a trail's journal. */
 class JsonlWriter implements SinkWriter {
   readonly commits: SinkCommits
   readonly #thread: JournalThread<OpenedTrail, TrailNotice>
@@ -115,11 +116,11 @@ class JsonlWriter implements SinkWriter {
         else log.error({ reason: notice.message }, 'files of the audit trail have been changed from outside')
       },
       onFailing (error, code) { context.failing(error, code ?? 'the trail cannot be written') },
-      onTrouble (message) { log.error({ reason: message }, 'an audit checkpoint cannot be written') },
+      onWarning (message) { log.error({ reason: message }, 'an audit checkpoint cannot be written') },
       onDeath (error) { context.failing(error, 'the writer has died') }
     })
-    const { torn, unsigned, formerName } = opened
-    if (torn !== undefined) context.note('audit.recovered', torn)
+    const { recovered, unsigned, formerName } = opened
+    if (recovered !== undefined) context.note('audit.recovered', recovered)
     if (unsigned > 0) context.note('audit.unsealed', { entries: unsigned, from: 1, to: unsigned })
     if (formerName !== undefined) context.note('audit.renamed', { name: formerName })
     return new JsonlWriter(thread, settings.path)
@@ -129,8 +130,7 @@ class JsonlWriter implements SinkWriter {
     try {
       await this.#thread.write(batch.map(({ json }) => json))
     } catch (error) {
-      // A thread that has died cannot tell how far it had come, so nothing is written twice: only a restart
-      // helps.
+      // A dead thread does not tell how far it got. Nothing is written twice, so only a restart helps.
       if (this.#thread.death !== undefined) await this.#closed
       throw error
     }

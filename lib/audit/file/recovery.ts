@@ -2,31 +2,32 @@ import {
   cutTail, followLines, isRepeated, isTorn, keepTail, LINE_FEED as LF, MAX_WRITE_BYTES, readBytes, scanLines,
   sizeOf, textOf, type Extent, type Followed
 } from '@hamicek/noex-journal'
-import { emptyChain, parseLine, type ChainHead } from '../chain/chain.js'
+import {
+  emptyChain, MAX_LINE_BYTES, nameEntries, parseLine, type ChainHead, type EntryRange
+} from '../chain/chain.js'
 import { parseCheckpointLine, type Checkpoint } from '../chain/checkpoint.js'
 import { seqInName, type TrailFiles } from './segments.js'
-import { trailFormat } from './trail-format.js'
-import { MAX_LINE_BYTES } from './trail-lines.js'
-import { nameEntries, parseNote, type EntryRange } from './trail-notes.js'
+import { trailFormat } from './trail-lines.js'
+import { parseNote } from './trail-notes.js'
 
 type Chain = Followed<ChainHead>
 
-/** Where a trail goes on. */
+/** The end of a trail after its recovery. */
 export interface Recovered {
   readonly head: ChainHead
   /** The number of the first entry of the current segment; `undefined` when it is empty. */
   readonly firstSeq: number | undefined
-  /** What was cut off, because a crash had left it half written. */
-  readonly torn: { readonly bytes: number, readonly lines: number } | undefined
+  /** Incomplete lines of a crash that were cut off. */
+  readonly cut: { readonly bytes: number, readonly lines: number } | undefined
   readonly lastCheckpoint: Checkpoint | undefined
-  /** The number of the oldest entry that is there; of the next one, when there is none. */
+  /** The number of the oldest entry; of the next one when there is none. */
   readonly oldestSeq: number
 }
 
 /**
- * Reads the end of a trail and repairs what a crash has left: a last write that is incomplete is moved to
- * `.torn`. Throws, and changes nothing, when something is wrong that no crash explains. It reads the
- * current segment whole and of other files the ends, and holds a few MiB at a time.
+ * Reads the end of a trail and repairs it after a crash: an incomplete last write is moved to `.torn`. Reads
+ * the current segment whole and the ends of other files, and holds a few MiB at a time.
+ * @throws when the trail has damage that no crash explains; nothing is changed then
  */
 export function recoverTrail (files: TrailFiles): Recovered {
   const checkpoints = examineCheckpoints(files.checkpoints)
@@ -37,41 +38,39 @@ export function recoverTrail (files: TrailFiles): Recovered {
   refuseUncovered(files, closed, lastCheckpoint)
   const before = headBefore(files, closed?.head, firstSeq, lost, lastCheckpoint)
   if (firstSeq !== undefined && firstSeq !== before.seq + 1) {
-    throw new Error(
-      `${files.current}, line 1: it is entry ${firstSeq}, but what comes before it ends with entry ${before.seq}`
-    )
+    throw new Error(`${files.current}, line 1: it is entry ${firstSeq}, ` +
+      `but what comes before it ends with entry ${before.seq}`)
   }
   const current = followLines(files.current, trailFormat, {
     before,
-    // A checkpoint ends it where it states another hash.
+    // A checkpoint with another hash ends the good part.
     visit: (_line, { seq, hash }) => seq !== lastCheckpoint?.seq || hash === lastCheckpoint.hash
   })
   refuseUnlessTorn(current, lastCheckpoint)
   if (lastCheckpoint !== undefined && lastCheckpoint.seq > current.head.seq) {
-    throw new Error(
-      `${files.current} ends with entry ${current.head.seq}, but a checkpoint names ${lastCheckpoint.seq}: entries are missing`
-    )
+    throw new Error(`${files.current} ends with entry ${current.head.seq}, ` +
+      `but a checkpoint names ${lastCheckpoint.seq}: entries are missing`)
   }
 
   const tails = [current]
-  // What the current segment repeats was moved there after a failed sync.
+  // Lines that the current segment repeats were moved there after a failed sync.
   if (closed !== undefined && !isRepeated(closed, files.current)) {
     if (!isTorn(closed, trailFormat)) {
       throw new Error(`${closed.path}: the closed segment is damaged at its end`)
     }
     tails.unshift(closed)
   }
-  const torn = { bytes: 0, lines: 0 }
+  const cut = { bytes: 0, lines: 0 }
   for (const { path, goodBytes } of tails) {
     const { bytes, lines } = keepTail(path, goodBytes, files.torn)
-    torn.bytes += bytes
-    torn.lines += lines
+    cut.bytes += bytes
+    cut.lines += lines
   }
   for (const extent of [closed, current, checkpoints]) if (extent !== undefined) cutTail(extent)
   return {
     head: current.head,
     firstSeq: current.lines === 0 ? undefined : firstSeq,
-    torn: torn.bytes === 0 ? undefined : torn,
+    cut: cut.bytes === 0 ? undefined : cut,
     lastCheckpoint,
     oldestSeq: oldestSeq(files) ?? firstSeq ?? current.head.seq + 1
   }
@@ -87,7 +86,7 @@ function refuseUnlessTorn (chain: Chain, lastCheckpoint: Checkpoint | undefined)
   }
 }
 
-/** Finds the last checkpoint. A line that a crash has left incomplete may follow it. */
+/** Finds the last checkpoint. An incomplete line of a crash may follow it. */
 function examineCheckpoints (path: string): Extent & { readonly last: Checkpoint | undefined } {
   const size = sizeOf(path) ?? 0
   const start = Math.max(0, size - 2 * MAX_LINE_BYTES)
@@ -103,11 +102,11 @@ function examineCheckpoints (path: string): Extent & { readonly last: Checkpoint
   return { path, size, goodBytes: start + end, last }
 }
 
-/** How a segment begins. */
+/** The beginning of a segment. */
 interface Beginning {
-  /** `undefined` without a first entry. */
+  /** Number of the first entry; `undefined` when there is none. */
   readonly firstSeq: number | undefined
-  /** The entries before it that are known to be lost, because the first entry says so. */
+  /** The entries before it that are lost, as the first entry records. */
   readonly lost: EntryRange | undefined
 }
 
@@ -125,15 +124,14 @@ function beginningOf (path: string): Beginning {
   return found
 }
 
-/** The number of the oldest entry of the closed segments. */
+/** Returns the number of the oldest entry of the closed segments. */
 function oldestSeq (files: TrailFiles): number | undefined {
   const [oldest] = files.listClosed()
   return oldest === undefined ? undefined : seqInName(oldest)
 }
 
 /**
- * Throws when a closed segment does not end where the next one begins, unless that says why. Of each, the
- * ends are read.
+ * Throws when entries are missing between two closed segments and no entry records that. Reads their ends.
  */
 function refuseMissing (files: TrailFiles): void {
   let previous: string | undefined
@@ -141,7 +139,7 @@ function refuseMissing (files: TrailFiles): void {
     const before = previous === undefined ? undefined : lastSeqOf(previous)
     const first = seqInName(path) as number
     const isGap = previous !== undefined && (before === undefined || before < first - 1)
-    if (isGap && !isTold(beginningOf(path), before)) {
+    if (isGap && !isRecorded(beginningOf(path), before)) {
       const missing = before === undefined ? 'entries' : nameEntries({ from: before + 1, to: first - 1 })
       const ends = `${previous} ends with entry ${before ?? '?'}`
       throw new Error(`${missing} are missing: ${ends}, but ${path} begins with entry ${first}`)
@@ -150,16 +148,13 @@ function refuseMissing (files: TrailFiles): void {
   }
 }
 
-/** Whether what is missing between two segments is what the second one says that is lost. */
-function isTold ({ firstSeq, lost }: Beginning, before: number | undefined): boolean {
+/** Returns whether the missing entries before a segment are those that its first entry records as lost. */
+function isRecorded ({ firstSeq, lost }: Beginning, before: number | undefined): boolean {
   if (before === undefined || firstSeq === undefined) return false
   return lost?.from === before + 1 && lost.to === firstSeq - 1
 }
 
-/**
- * Throws when no checkpoint states the end of the last closed segment: each is made before a segment is
- * closed.
- */
+/** Throws when no checkpoint states the end of the last closed segment: closing makes one. */
 function refuseUncovered (files: TrailFiles, closed: Chain | undefined, last: Checkpoint | undefined): void {
   if (closed === undefined || (last !== undefined && last.seq >= closed.head.seq)) return
   const stated = last === undefined ? 'nothing' : `entry ${last.seq} last`
@@ -167,10 +162,7 @@ function refuseUncovered (files: TrailFiles, closed: Chain | undefined, last: Ch
     `was closed with entry ${closed.head.seq}: checkpoints are missing`)
 }
 
-/**
- * The number of the last whole line; a repeated tail may lie behind those that the next segment begins
- * with.
- */
+/** Returns the number of the last complete line. It may be one that the next segment repeats. */
 function lastSeqOf (path: string): number | undefined {
   const size = sizeOf(path) ?? 0
   const tail = readBytes(path, Math.max(0, size - 2 * MAX_LINE_BYTES), size)
@@ -179,13 +171,13 @@ function lastSeqOf (path: string): number | undefined {
   return parseLine(tail.subarray(tail.lastIndexOf(LF, end - 1) + 1, end).toString())?.seq
 }
 
-/** The end of the last closed segment, up to where the current one begins. */
+/** Reads the end of the last closed segment, up to the beginning of the current one. */
 function examineClosed (files: TrailFiles, firstSeqAfter: number | undefined): Chain | undefined {
   const path = files.listClosed().at(-1)
   if (path === undefined) return undefined
   const size = sizeOf(path) ?? 0
   let start = Math.max(0, size - MAX_WRITE_BYTES - 2 * MAX_LINE_BYTES)
-  // From the middle of a file, the first line feed is where lines begin.
+  // Starting in the middle of a file, the first line begins after the first line feed.
   if (start > 0) start += readBytes(path, start, start + MAX_LINE_BYTES + 1).indexOf(LF) + 1
   const chain = followLines(path, trailFormat, {
     start,
@@ -196,8 +188,8 @@ function examineClosed (files: TrailFiles, firstSeqAfter: number | undefined): C
 }
 
 /**
- * Where the trail stood before the current segment. When that segment is not there any more, a checkpoint
- * remains.
+ * Returns the last entry before the current segment: of the segment before it or, when that is gone, of a
+ * checkpoint.
  */
 function headBefore (
   files: TrailFiles,
@@ -207,7 +199,7 @@ function headBefore (
   lastCheckpoint: Checkpoint | undefined
 ): ChainHead {
   if (firstSeq === undefined || firstSeq === 1) return closed ?? emptyChain
-  if (closed !== undefined && !isTold({ firstSeq, lost }, closed.seq)) return closed
+  if (closed !== undefined && !isRecorded({ firstSeq, lost }, closed.seq)) return closed
   let found: Checkpoint | undefined = lastCheckpoint?.seq === firstSeq - 1 ? lastCheckpoint : undefined
   if (found === undefined) {
     scanLines(files.checkpoints, 0, MAX_LINE_BYTES, line => {

@@ -1,16 +1,14 @@
 import { open, type FileHandle } from 'node:fs/promises'
-import { LINE_FEED, LineSplitter, type RawLine } from '@hamicek/noex-journal'
+import { LINE_FEED, LineSplitter, type JournalFormat, type RawLine } from '@hamicek/noex-journal'
+import { emptyChain, hashOf, MAX_LINE_BYTES, parseLine, seal, type ChainHead } from '../chain/chain.js'
 
-/** Longer lines are none of a trail; they are passed over and never held. In bytes, without line feed. */
-export const MAX_LINE_BYTES = 65_536
-
-/** Which bytes of a file are read: from `start` up to but without `end`; absent: all. */
+/** A range of bytes, `end` excluded. Absent bounds are those of the file. */
 export interface ByteRange {
   readonly start?: number
   readonly end?: number
 }
 
-/** Reads a file by lines, as many at a time as a chunk has. A handle that is given stays open. */
+/** Reads a file by lines, all lines of a chunk at a time. A handle stays open. */
 export async function * readLines (
   file: string | FileHandle,
   { start = 0, end = Infinity }: ByteRange = {}
@@ -29,7 +27,7 @@ async function * readChunks (
   try {
     let position = start
     while (position < end) {
-      // Each chunk has its own memory, because the lines are parts of it.
+      // Each chunk has its own memory: the lines refer to it.
       const buffer = Buffer.allocUnsafeSlow(Math.min(MAX_LINE_BYTES, end - position))
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, position)
       if (bytesRead === 0) return
@@ -42,8 +40,8 @@ async function * readChunks (
 }
 
 /**
- * Where the last `count` lines of a file begin, in bytes, and how many there are: fewer only when the file
- * has fewer. Reads from the end, no more than needed.
+ * Finds the position of the last `count` lines of a file, in bytes, and their number, which is lower when the
+ * file has fewer. Reads backwards from the end, no more than needed.
  */
 export async function findLastLines (file: string, count: number): Promise<{ start: number, lines: number }> {
   const handle = await open(file, 'r')
@@ -69,4 +67,28 @@ export async function findLastLines (file: string, count: number): Promise<{ sta
 
 function lastLineFeed (buffer: Buffer, before: number): number {
   return before === 0 ? -1 : buffer.lastIndexOf(LINE_FEED, before - 1)
+}
+
+/**
+ * The format of a trail for its journal: each line has the number and the hash that chain it to the one
+ * before.
+ */
+export const trailFormat: JournalFormat<ChainHead> = {
+  start: emptyChain,
+  maxLineBytes: MAX_LINE_BYTES,
+  numberOf: ({ seq }) => seq,
+  seal (json, previous) {
+    const { line, seq, hash } = seal(json, previous)
+    return { line, head: { seq, hash } }
+  },
+  follow (text, before) {
+    const line = parseLine(text)
+    if (line === undefined) return undefined
+    const { seq, hash, body } = line
+    // The first line of a trail has no line before it.
+    const previous = before ?? (seq === 1 ? emptyChain : undefined)
+    const follows = previous === undefined ||
+      (seq === previous.seq + 1 && hashOf(body, previous.hash) === hash)
+    return follows ? { seq, hash } : undefined
+  }
 }

@@ -1,26 +1,15 @@
 import { recordEntry } from '../entry.js'
-import { parseEntry } from './trail-reader.js'
+import { parseEntry, type EntryRange } from '../chain/chain.js'
 
-/** Numbers of entries, both included. */
-export interface EntryRange {
-  readonly from: number
-  readonly to: number
-}
-
-/** What a trail states about itself, in an entry of its own. */
-export interface TrailNote {
+/** An entry in which a trail records an event of its own. */
+interface TrailNote {
   /** For instance `audit.lost`. */
   readonly operation: string
-  /** The entries that it is about; `undefined` where it names none. */
+  /** The entries that it concerns; `undefined` where it names none. */
   readonly range: EntryRange | undefined
 }
 
-/** Names a range for a message: `entry 5` or `entries 5 to 9`. */
-export function nameEntries ({ from, to }: EntryRange): string {
-  return from === to ? `entry ${from}` : `entries ${from} to ${to}`
-}
-
-/** Returns the JSON of the entry that stands first after entries that others have taken away. */
+/** Returns the JSON of the first entry after a range that was lost because another process removed it. */
 export function lostNote ({ from, to }: EntryRange, timestamp: number): string {
   return noteText(
     'audit.lost',
@@ -30,7 +19,7 @@ export function lostNote ({ from, to }: EntryRange, timestamp: number): string {
   )
 }
 
-/** Returns the JSON of the entry that stands for old segments which are removed because of `keep`. */
+/** Returns the JSON of the entry that records the removal of old segments because of `keep`. */
 export function prunedNote ({ from, to }: EntryRange, timestamp: number): string {
   return noteText('audit.pruned', { from, to }, timestamp)
 }
@@ -49,10 +38,7 @@ function noteText (operation: string, details: EntryRange, timestamp: number, er
   }).json
 }
 
-/**
- * Reads a line as a note of the trail itself; `undefined` when it is any other entry, also one with such
- * words in it.
- */
+/** Parses a line as a note of the trail itself; returns `undefined` for any other entry. */
 export function parseNote (line: string): TrailNote | undefined {
   if (!line.includes('"operation":"audit.')) return undefined
   const entry = parseEntry(line)

@@ -1,7 +1,8 @@
 import { textOf, type RawLine } from '@hamicek/noex-journal'
-import { nameEntries, parseNote, type EntryRange } from './trail-notes.js'
+import { nameEntries, type EntryRange } from '../chain/chain.js'
+import { parseNote } from './trail-notes.js'
 
-/** What the trail itself tells of times at which something may have been taken from it. */
+/** The warnings about entries that record a possible loss. */
 const warningTexts: ReadonlyMap<string, string> = new Map([
   ['audit.recovered', 'a start has cut off what a crash had left unfinished, and kept it in the .torn file'],
   ['audit.unsealed', 'a start has found entries and no checkpoint, and has signed them as they were'],
@@ -16,18 +17,17 @@ interface Found {
   count: number
 }
 
-/** Collects what a trail says about itself, entry by entry. */
+/** Collects the events that a trail records about itself, entry by entry. */
 export class TrailWarnings {
   readonly #found = new Map<string, Found>()
   #prunedTo = 0
   #coveredTo = 0
-  /** Entries that a start found without any checkpoint, where the start was to make sure of one. */
+  /** The first entries that a start found without any checkpoint: up to `to`, recorded by the entry `seq`. */
   unsigned: { readonly seq: number, readonly to: number } | undefined
 
-  /** Looks at a line; `seq` is the number of its entry. */
-  look (raw: RawLine, seq: number): void {
-    // Nearly no line has any of them: they are looked for one by one only where they have something in
-    // common.
+  /** Adds a line; `seq` is the number of its entry. */
+  add (raw: RawLine, seq: number): void {
+    // Nearly no line is of the trail itself: the others are not parsed.
     if (raw.bytes?.includes('"operation":"audit.') !== true) return
     const note = parseNote(textOf(raw) ?? '')
     if (note === undefined) return
@@ -42,20 +42,20 @@ export class TrailWarnings {
     else found.count += 1
   }
 
-  /** A checkpoint states the last entry that was looked at. */
+  /** Records that a checkpoint covers all lines so far. */
   cover (): void {
     this.#coveredTo = this.#prunedTo
   }
 
   /**
-   * The last entry that `keep` has removed, as far as the trail says so; 0 when it does not. `signed`: as far
-   * as a checkpoint covers that.
+   * Returns the last entry that `keep` has removed, as the trail records it; 0 when it does not. With
+   * `signed`, a checkpoint must cover the record.
    */
   prunedTo (signed: boolean): number {
     return signed ? this.#coveredTo : this.#prunedTo
   }
 
-  /** One text for each kind of admission. */
+  /** Returns one text for each kind of event. */
   texts (): string[] {
     return [...warningTexts].flatMap(([operation, warning]) => {
       const found = this.#found.get(operation)

@@ -1,49 +1,47 @@
 import type { KeyObject } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
-import { toCheckpoint, toPublicKey, type Checkpoint } from '../chain/checkpoint.js'
-import { signatureProblem } from './checkpoint-reader.js'
-import { isCurrentSegment, seqInName, TrailFiles } from './segments.js'
-import { checkTrail, type BadTrail, type TrailInput, type VerifyResult } from './trail-check.js'
-import { exists, findSegments, type Segment } from './trail-reader.js'
+import { signatureProblem, toCheckpoint, toPublicKey, type Checkpoint } from '../chain/checkpoint.js'
+import { exists, findSegments, isCurrentSegment, seqInName, TrailFiles, type Segment } from './segments.js'
+import { checkTrail } from './trail-check.js'
+import type { BadTrail, TrailInput, VerifyResult } from './trail-verdict.js'
 
-export type { BadTrail, GoodTrail, VerifyResult } from './trail-check.js'
+export type { BadTrail, GoodTrail, VerifyResult } from './trail-verdict.js'
 
-/** What `verifyTrail` takes. */
+/** Options of `verifyTrail`. */
 export interface VerifyOptions {
   /**
    * A current segment (`audit.jsonl`), which stands for its whole trail, or segments in any order. The trail
-   * must reach to its last checkpoint, so the last segment may not be left out.
+   * must reach to its last checkpoint, so the last segment must be included.
    */
   readonly files: readonly string[]
   /**
-   * The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed, and
-   * there must be one.
+   * The Ed25519 key that verifies signatures, as PEM text or object. With it, every checkpoint must be
+   * signed, and there must be at least one.
    */
   readonly publicKey?: string | KeyObject | undefined
-  /** Checkpoint files. Absent: those beside the files, as far as they exist. */
+  /** Checkpoint files. @default those beside the files, as far as they exist */
   readonly checkpoints?: readonly string[] | undefined
-  /**
-   * A checkpoint that was kept elsewhere: it shows when trail and checkpoints have been written anew
-   * together.
-   */
+  /** A checkpoint that was kept elsewhere: it reveals when trail and checkpoints were rewritten together. */
   readonly anchor?: Checkpoint | undefined
   /**
-   * A checkpoint of this trail: its entry and those before it may be missing. What is there of them is
-   * checked all the same. Absent: only those may be missing that the trail itself says `keep` has removed.
+   * A checkpoint of this trail: its entry and those before it may be missing; those that exist are checked.
+   * @default only entries may be missing that the trail records as removed by `keep`
    */
   readonly after?: Checkpoint | undefined
-  /** The name of the trail, as its checkpoints state it. Absent: the name of the files. */
+  /** The name of the trail in its checkpoints. @default the name of the files */
   readonly stream?: string | undefined
 }
 
-/** How often a trail is looked at again when that may have gone wrong only because it is in use. */
+/** How often a failed verification is repeated when the trail was written meanwhile. */
 const RETRIES = 3
 
 /**
  * Reads a trail from its first to its last byte and compares it with its checkpoints. A trail may be verified
  * while it is written. Memory does not grow with the trail.
  * @throws an error of the file system when a file cannot be read, a TypeError when `files` is empty, the key
- * is none of Ed25519, or `anchor` or `after` is no checkpoint
+ * is not an Ed25519 key, or `anchor` or `after` is not a checkpoint
+ * @example const result = await verifyTrail({ files: ['data/audit.jsonl'], publicKey }) if (!result.ok)
+ * console.error(`${result.file}, line ${result.line}: ${result.problem}`)
  */
 export async function verifyTrail (options: VerifyOptions): Promise<VerifyResult> {
   if (options.files.length === 0) throw new TypeError('files must name at least one file')
@@ -70,8 +68,8 @@ export async function verifyTrail (options: VerifyOptions): Promise<VerifyResult
 }
 
 /**
- * With `mayRetry`, it resolves with `undefined` when the trail has changed in a way that may explain what was
- * seen.
+ * Verifies a trail once. With `mayRetry`, resolves with `undefined` when a change meanwhile may explain a
+ * problem.
  */
 async function verifyOnce (
   options: VerifyOptions,
@@ -81,12 +79,12 @@ async function verifyOnce (
   const trail = await findTrail(options)
   const { file } = trail.segments.at(-1) as Segment
   const before = await stateOf(trail)
-  // The last segment gets another name when it is closed; by its handle it is read all the same.
+  // The last segment is renamed when it is closed; the handle still reads it.
   const handle = await open(file, 'r')
   try {
     if (mayRetry && !isSameState(before, await stateOf(await findTrail(options)), true)) return undefined
     const result = await checkTrail({ ...trail, ...options, publicKey, last: handle })
-    // A line may have been read before it was written to its end.
+    // A line may have been read before it was complete.
     if (!result.ok && mayRetry && !isSameState(before, await stateOf(await findTrail(options)), false)) {
       return undefined
     }
@@ -96,7 +94,7 @@ async function verifyOnce (
   }
 }
 
-/** Tells that a trail has checkpoints and no file any more; otherwise it rejects with the error. */
+/** Returns the result for a trail that has checkpoints and no files; otherwise rejects with the error. */
 async function missingTrail ({ files, checkpoints }: VerifyOptions, error: unknown): Promise<BadTrail> {
   const [file] = files as [string]
   const sidecar = sidecarOf(file)
@@ -140,7 +138,7 @@ async function stateOf ({ segments, sidecars }: OpenedTrail): Promise<FileState[
   }))
 }
 
-/** Whether files are those that they were; with `mayGrow`, whatever their sizes. */
+/** Returns whether files are the same as before; with `mayGrow`, regardless of their sizes. */
 function isSameState (before: readonly FileState[], after: readonly FileState[], mayGrow: boolean): boolean {
   return before.length === after.length && before.every(({ file, inode, size }, i) => {
     const now = after[i] as FileState

@@ -1,9 +1,19 @@
 import { Socket } from 'node:net'
 import { isThenable } from '../../application/thenable.js'
-import { SinkRefusal } from '../sink-refusal.js'
 
-/** What a query gives: the part of a result of `pg` that the sink uses. */
-export interface PostgresResult {
+/** An error of a sink that cannot write, and that does not pass by itself. */
+export class SinkRefusal extends Error {
+  /** The reason in a few words without paths, names or addresses: `/healthz` shows it. */
+  readonly reason: string
+
+  constructor (message: string, reason: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+/** The result of a query: the part of a result of `pg` that the sink uses. */
+interface PostgresResult {
   readonly rows: any[]
   readonly rowCount: number | null
 }
@@ -13,33 +23,35 @@ export interface PostgresQueries {
   query: (text: string, values?: unknown[]) => Promise<PostgresResult>
 }
 
-/** A client that a pool has lent. */
-export interface PostgresPoolClient extends PostgresQueries {
+/** A client of a pool, until it is released. */
+interface PostgresPoolClient extends PostgresQueries {
   on: (event: 'error', listener: (error: Error) => void) => unknown
   release: (destroy?: boolean) => void
 }
 
-/** A pool of `pg`; it stays the application's. */
+/** A pool of `pg`. The application owns and ends it. */
 export interface PostgresPool extends PostgresQueries {
   connect: () => Promise<PostgresPoolClient>
 }
 
-/** Where the database is: one of the two. */
+/** How to connect: exactly one of the two is given. */
 export interface PostgresSource {
   readonly pool: PostgresPool | undefined
   readonly connectionString: string | undefined
 }
 
-/** Time that connecting and each query may take, in milliseconds. */
-export const QUERY_TIMEOUT_MS = 5_000
-/** Time for a server to take its leave. */
+/** Maximum duration of connecting and of each query, in milliseconds. */
+const QUERY_TIMEOUT_MS = 5_000
+/** Maximum duration of an orderly end of a connection, in milliseconds. */
 const END_TIMEOUT_MS = 1_000
 
-/** Keepalives, so that a server notices soon when this process is gone, and gives up its locks. */
+/**
+ * Settings of a connection. With keepalives the server soon detects a dead process and releases its locks.
+ */
 const settings = `SET synchronous_commit = on; SET statement_timeout = ${QUERY_TIMEOUT_MS};
   SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3`
 
-/** One connection. Its settings and locks are its own, so it is never given back to a pool alive. */
+/** One connection. It has settings and locks of its own, so it is closed and never returned to a pool. */
 export class PostgresConnection {
   readonly #client: PostgresQueries
   readonly #end: () => Promise<void>
@@ -49,7 +61,7 @@ export class PostgresConnection {
     this.#end = end
   }
 
-  /** Connects. Rejects when that fails or takes too long. */
+  /** Connects. Rejects when that fails or takes longer than `QUERY_TIMEOUT_MS`. */
   static async open ({ pool, connectionString = '' }: PostgresSource): Promise<PostgresConnection> {
     const connection =
       pool === undefined
@@ -67,12 +79,12 @@ export class PostgresConnection {
   static async #borrow (pool: PostgresPool): Promise<PostgresConnection> {
     const connecting: unknown = pool.connect()
     if (!isThenable(connecting)) throw wrongPool('connect must return a promise')
-    const lent = Promise.resolve(connecting as Promise<PostgresPoolClient>)
+    const borrowed = Promise.resolve(connecting as Promise<PostgresPoolClient>)
     let client: PostgresPoolClient
     try {
-      client = await within(lent, QUERY_TIMEOUT_MS, 'the pool has lent no connection')
+      client = await within(borrowed, QUERY_TIMEOUT_MS, 'the pool has lent no connection')
     } catch (error) {
-      lent.then(late => { late.release(true) }).catch(() => {})
+      borrowed.then(late => { late.release(true) }).catch(() => {})
       throw error
     }
     for (const name of ['query', 'on', 'release'] as const) {
@@ -80,7 +92,7 @@ export class PostgresConnection {
         throw wrongPool(`connect must resolve with a client, which has ${name}()`)
       }
     }
-    // The query that meets the error tells of it.
+    // The next query rejects with the error.
     client.on('error', () => {})
     return new PostgresConnection(client, async () => { client.release(true) })
   }
@@ -103,18 +115,18 @@ export class PostgresConnection {
       throw error
     }
     return new PostgresConnection(client, async () => {
-      // A server that hangs does not say farewell.
+      // A server that hangs does not end the connection.
       await within(client.end(), END_TIMEOUT_MS, 'the database does not answer').catch(() => {})
       socket.destroy()
     })
   }
 
-  /** Runs one query. Rejects when it fails or takes too long; after that the connection is to be closed. */
+  /** Runs one query. Rejects when it fails or takes too long; the caller must then close the connection. */
   async query (text: string, values: unknown[] = [], timeoutMs = QUERY_TIMEOUT_MS): Promise<PostgresResult> {
-    // Without values several statements may stand in one text.
+    // Without values, one text may have several statements.
     const running = values.length === 0 ? this.#client.query(text) : this.#client.query(text, values)
     const result: unknown = await within(running, timeoutMs, 'the database does not answer')
-    // Several statements in one text give several results.
+    // Several statements give an array of results.
     if (typeof result === 'object' && result !== null) return result as PostgresResult
     throw wrongPool('query must resolve with a result, which has rows')
   }
@@ -124,7 +136,7 @@ export class PostgresConnection {
     try {
       await this.#end()
     } catch {
-      // A pool that takes nothing back keeps what it has lent: the connection is let go all the same.
+      // A pool whose release fails keeps the client; nothing else can be done.
     }
   }
 }
@@ -136,7 +148,7 @@ function wrongPool (problem: string): SinkRefusal {
   )
 }
 
-/** Whether an error of the database, or of the way to it, is of the kind that passes by itself. */
+/** Returns whether an error of the database or the network may pass by itself. */
 export function isAway (error: unknown): boolean {
   if (error instanceof SinkRefusal) return false
   const { code } = error as { code?: unknown }
@@ -145,7 +157,7 @@ export function isAway (error: unknown): boolean {
   return /^(?:08|53|57|58|25006|40)/.test(code)
 }
 
-/** Why the database takes nothing, without names and addresses. */
+/** Returns why the database does not accept entries, without names and addresses. */
 export function reasonOf (error: unknown): string {
   if (error instanceof SinkRefusal) return error.reason
   return isAway(error)
@@ -153,7 +165,7 @@ export function reasonOf (error: unknown): string {
     : `database refuses the entries (${(error as { code: string }).code})`
 }
 
-/** `EPIPE` looks like one of the database's own codes. */
+/** Returns whether an error is of the operating system: `EPIPE` looks like a code of the database. */
 function isErrno (error: unknown): boolean {
   return (error as NodeJS.ErrnoException).syscall !== undefined
 }
@@ -174,7 +186,7 @@ function makeClient<T> (make: () => T): T {
   try {
     return make()
   } catch {
-    // The error of the parser carries the text, and that a password.
+    // The parser's error contains the text, and the text a password.
     throw new SinkRefusal('postgresSink.connectionString cannot be understood', 'bad connection string')
   }
 }
@@ -190,7 +202,7 @@ async function within<T> (promise: Promise<T>, ms: number, problem: string): Pro
   }
 }
 
-/** An error with a message: one for several addresses has none of its own. */
+/** Returns an error that has a message: one for several addresses has none of its own. */
 export function describe (error: unknown): Error {
   const { message, code } = error as Error & { code?: string }
   return message === '' && error instanceof Error

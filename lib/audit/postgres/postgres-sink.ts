@@ -74,10 +74,12 @@ const checks: Checks = {
 }
 
 /**
- * A sink that writes the trail to a table of PostgreSQL: a row for each entry, chained by hashes.
+ * Returns a sink that writes the trail to a table of PostgreSQL: a row for each entry, chained by hashes.
  * PROTOCOL.md, "Audit". It holds a lock of its session, so a pooler in between must not share sessions
  * between transactions.
- * @throws {NoexOptionsError} at an option that is unknown or wrong
+ * @throws {NoexOptionsError} when an option is unknown or invalid
+ * @example const sink = postgresSink({ connectionString, stream: 'node-1', spoolPath: 'data/audit.spool' })
+ * await app.register(noex, { audit: { sinks: [sink] } })
  */
 export function postgresSink (options: PostgresSinkOptions): AuditSink {
   const given = options as unknown as Record<string, unknown>

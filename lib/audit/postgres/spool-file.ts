@@ -3,35 +3,36 @@ import { dirname } from 'node:path'
 import {
   DurableFile, keepTail, LineSplitter, readBytes, scanLines, syncDirectory, textOf, type RawLine
 } from '@hamicek/noex-journal'
-import { hashOf, parseLine, type ChainHead, type SealedEntry, type TrailLine } from '../chain/chain.js'
-import { MAX_LINE_BYTES } from '../file/trail-lines.js'
+import {
+  hashOf, MAX_LINE_BYTES, parseLine, type ChainHead, type SealedEntry, type TrailLine
+} from '../chain/chain.js'
 
-/** Where the entries of a spool end. All of them are of one stream. */
+/** The last entry of a spool. All its entries are of one stream. */
 export interface SpoolEnd extends ChainHead {
   readonly stream: string
 }
 
-/** A line of a spool, taken apart. */
+/** A parsed line of a spool. */
 interface SpoolLine extends TrailLine {
   readonly stream: string
   readonly entry: SealedEntry
 }
 
-/** Lines of a spool, and where the next one begins, in bytes. */
+/** Lines of a spool, and the position of the next one in bytes. */
 export interface SpoolPart {
   readonly lines: readonly string[]
   readonly next: number
 }
 
-/** What is read at a time: much more than a line can have. */
+/** Bytes that are read at a time: much more than a line can have. */
 const CHUNK_BYTES = 1_048_576
 
-/** The line of a spool, without line feed: the stream, and the line of a trail. */
+/** Returns a line of a spool without line feed: the stream and the line of a trail. */
 export function spoolLine (stream: string, line: string): string {
   return `[${JSON.stringify(stream)},${line}]`
 }
 
-/** Reads a line of a spool; `undefined` when it is none. */
+/** Parses a line of a spool; returns `undefined` when it is not one. */
 export function parseSpoolLine (text: string): SpoolLine | undefined {
   let value: unknown
   try {
@@ -45,25 +46,25 @@ export function parseSpoolLine (text: string): SpoolLine | undefined {
   return line && { ...line, stream, entry }
 }
 
-/** The file of a spool. Everything is synchronous, so it belongs into a thread of its own. */
+/** The file of a spool. All calls are synchronous, so it belongs in a thread of its own. */
 export class SpoolFile {
   readonly #path: string
   #file: DurableFile
   #generation = 0
-  /** The end of what stood there at the start. */
+  /** The last entry at the start; `undefined` when the file was empty. */
   readonly end: SpoolEnd | undefined
-  /** Bytes of a last write that never ended, which have been cut off at the start. */
-  readonly torn: number
+  /** Bytes of an incomplete write that were cut off at the start. */
+  readonly cutBytes: number
 
-  /** Opens or creates it. Throws when it is damaged elsewhere than at its end. */
+  /** Opens or creates the file. Throws when it is damaged elsewhere than at its end. */
   constructor (path: string) {
     this.#path = path
     this.#file = new DurableFile(path, true)
     try {
       const { end, size } = this.#scan()
       this.end = end
-      this.torn = this.#file.size - size
-      // What was read may never have reached the disk.
+      this.cutBytes = this.#file.size - size
+      // The lines may have been read from the cache and not be on the disk yet.
       this.#file.cut(size)
       syncDirectory(dirname(path))
     } catch (error) {
@@ -72,22 +73,21 @@ export class SpoolFile {
     }
   }
 
-  /** In bytes. */
+  /** Size in bytes. */
   get size (): number {
     return this.#file.size
   }
 
   /**
-   * Counts the files that there have been: another one begins when others have removed or cut it, without
-   * what it had.
+   * Number of the current file: a new one begins, empty, when another process has removed or cut the last.
    */
   get generation (): number {
     return this.#generation
   }
 
   /**
-   * Adds lines, each with its line feed. They are on the disk when it returns. Returns whether they begin
-   * another file.
+   * Appends lines, each with its line feed; on return they are on the disk. Returns whether they begin a new
+   * file.
    */
   append (lines: string): boolean {
     const begun = this.#beginAnew()
@@ -96,7 +96,7 @@ export class SpoolFile {
     return begun
   }
 
-  /** The next lines of a generation from a position on, at most `maxLines`; none at its end. */
+  /** Reads at most `maxLines` of a generation from a position in bytes; none at its end. */
   read (generation: number, position: number, maxLines: number): SpoolPart {
     this.#beginAnew()
     if (generation !== this.#generation || position >= this.#file.size) return { lines: [], next: position }
@@ -112,7 +112,7 @@ export class SpoolFile {
     return { lines: texts, next }
   }
 
-  /** Removes everything of a generation, unless there is more than `size` by now. */
+  /** Empties a generation unless it has more than `size` bytes. Returns whether it did. */
   clear (generation: number, size: number): boolean {
     if (this.#beginAnew() || generation !== this.#generation || size < this.#file.size) return false
     this.#file.cut(0)
@@ -124,8 +124,8 @@ export class SpoolFile {
   }
 
   /**
-   * Goes on in another file when others have removed or cut this one; what others have added to it is moved
-   * aside. Returns whether it has.
+   * Begins a new file when another process has removed or cut this one, and returns whether it did. Bytes
+   * that another process has added are moved to `.torn`.
    */
   #beginAnew (): boolean {
     const { change } = this.#file
@@ -137,7 +137,7 @@ export class SpoolFile {
     const file = new DurableFile(this.#path, true)
     this.#file.close()
     this.#file = file
-    // Lines that a cut has left do not join those to come, nor does a file that has been put there.
+    // Lines that are left after a cut, or of a file that replaced this one, do not precede new lines.
     keepTail(this.#path, 0, `${this.#path}.torn`)
     file.cut(0)
     syncDirectory(dirname(this.#path))
@@ -145,7 +145,7 @@ export class SpoolFile {
     return true
   }
 
-  /** After a failed sync only a new file is as good as its word; what is in the old one is needed still. */
+  /** Replaces an empty file after a failed sync. Throws when the file still has entries. */
   #renew (): void {
     if (this.#file.size > 0) throw new Error(`${this.#path}: the disk has failed, and the spool is not empty`)
     this.#file.close()
@@ -154,20 +154,20 @@ export class SpoolFile {
     syncDirectory(dirname(this.#path))
   }
 
-  /** Looks at every line: where the last good one ends. */
+  /** Reads every line and returns the end of the last good one. */
   #scan (): { readonly end: SpoolEnd | undefined, readonly size: number } {
     let end: SpoolEnd | undefined
     let size = 0
     let number = 0
-    let torn: number | undefined
+    let bad: number | undefined
     scanLines(this.#path, 0, MAX_LINE_BYTES, raw => {
       number += 1
-      const line = raw.ended ? followingLine(raw, end, torn !== undefined) : undefined
+      const line = raw.ended ? followingLine(raw, end, bad !== undefined) : undefined
       if (line === undefined) {
-        torn ??= number
+        bad ??= number
         return true
       }
-      if (torn !== undefined) throw new Error(`${this.#path}:${torn}: the spool is damaged`)
+      if (bad !== undefined) throw new Error(`${this.#path}:${bad}: the spool is damaged`)
       end = { stream: line.stream, seq: line.seq, hash: line.hash }
       size += (raw.bytes as Buffer).length + 1
       return true
@@ -176,7 +176,9 @@ export class SpoolFile {
   }
 }
 
-/** A line, if it follows the one before. After a damaged line, it is enough that it is one. */
+/**
+ * Returns a line if it follows the one before; after a damaged line (`anywhere`), if it is a line of a spool.
+ */
 function followingLine (
   raw: RawLine,
   previous: SpoolEnd | undefined,

@@ -1,9 +1,9 @@
 // The thread that writes a spool. See spool.ts.
 import { parentPort, workerData } from 'node:worker_threads'
 import { acquireLock, type FileLock } from '@hamicek/noex-journal'
-import { LOCK_TAKEN } from '../file/journal-messages.js'
+import { LOCK_TAKEN } from '../chain/chain.js'
 import { SpoolFile } from './spool-file.js'
-import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
+import type { SpoolAnswer, SpoolCommand } from './spool.js'
 
 const path = workerData as string
 const lockPath = `${path}.lock`
@@ -37,13 +37,13 @@ function serve (spool: SpoolFile, held: FileLock): void {
   let done = Promise.resolve()
   parentPort?.on(
     'message',
-    (command: SpoolCommand) => { done = done.then(async () => { await carryOut(command) }) }
+    (command: SpoolCommand) => { done = done.then(async () => { await execute(command) }) }
   )
-  answer({ type: 'open', size: spool.size, end: spool.end, torn: spool.torn })
+  answer({ type: 'open', size: spool.size, end: spool.end, cutBytes: spool.cutBytes })
 
-  async function carryOut (command: SpoolCommand): Promise<void> {
+  async function execute (command: SpoolCommand): Promise<void> {
     try {
-      // Others may have removed the lock; then another process may have the file by now.
+      // The lock may have been removed; another process may have locked the file meanwhile.
       if (command.type !== 'close' && !lock.isHeld()) {
         await lock.release()
         lock = await acquireLock(lockPath, LOCK_TAKEN)

@@ -1,9 +1,41 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { threadFile } from '@hamicek/noex-journal'
-import { SinkRefusal } from '../sink-refusal.js'
+import { SinkRefusal } from './client.js'
 import type { SpoolEnd, SpoolPart } from './spool-file.js'
-import type { SpoolAnswer, SpoolCommand } from './spool-messages.js'
+
+/** A command to the thread of a spool. Each gets one answer, in order. */
+export type SpoolCommand =
+  | { readonly type: 'append', readonly lines: string }
+  | {
+    readonly type: 'read',
+    readonly generation: number,
+    readonly position: number,
+    readonly maxLines: number
+  }
+  | { readonly type: 'clear', readonly generation: number, readonly size: number }
+  | { readonly type: 'close' }
+
+/**
+ * The answer to a command; the first answer is to the start of the thread. `size`: bytes of the spool after
+ * the command. `generation`: see `SpoolFile`. `begun`: whether the appended lines begin a generation.
+ */
+export type SpoolAnswer =
+  | {
+    readonly type: 'open'
+    readonly size: number
+    readonly end: SpoolEnd | undefined
+    readonly cutBytes: number
+  }
+  | {
+    readonly type: 'done'
+    readonly size: number
+    readonly generation: number
+    readonly begun?: boolean
+    readonly part?: SpoolPart
+    readonly cleared?: boolean
+  }
+  | { readonly type: 'failed', readonly message: string }
 
 const REASON = 'the spool cannot be used'
 
@@ -13,8 +45,8 @@ interface Waiting {
 }
 
 /**
- * A file in which entries are durable while the database is away. A thread of its own waits for the disk.
- * Calls are carried out one after the other; each rejects when it has failed.
+ * A file that makes entries durable while the database is away. A thread of its own waits for the disk. Calls
+ * are executed in order; each rejects when it fails.
  */
 export class Spool {
   readonly #worker: Worker
@@ -24,16 +56,16 @@ export class Spool {
   #generation = 0
   #closing = false
   #died: Error | undefined
-  /** Where the entries ended that were there at the start; `undefined`: there were none. */
+  /** The last entry at the start; `undefined` when the spool was empty. */
   end: SpoolEnd | undefined
-  /** Bytes that were cut off at the start. */
-  torn = 0
+  /** Bytes of an incomplete write that were cut off at the start. */
+  cutBytes = 0
 
   private constructor (path: string) {
     const file = threadFile('spool-worker.js', import.meta.url)
     this.#worker = new Worker(file, { name: 'noex-audit-spool', workerData: path })
     let cause: unknown
-    this.#worker.on('message', (answer: SpoolAnswer) => { this.#hear(answer) })
+    this.#worker.on('message', (answer: SpoolAnswer) => { this.#onAnswer(answer) })
     this.#worker.on('error', error => { cause = error })
     this.#worker.on('exit', () => {
       this.#died = new SinkRefusal('the thread that writes the spool has ended', REASON, { cause })
@@ -41,27 +73,27 @@ export class Spool {
     })
   }
 
-  /** Opens or creates the file. Rejects when it is damaged, or another process has it. */
+  /** Opens or creates the file. Rejects when it is damaged, or another process has locked it. */
   static async open (path: string): Promise<Spool> {
     const spool = new Spool(path)
     const answer = await spool.#answer() as SpoolAnswer & { type: 'open' }
     spool.end = answer.end
-    spool.torn = answer.torn
+    spool.cutBytes = answer.cutBytes
     return spool
   }
 
-  /** Whether nothing is in it, and nothing on its way into it. */
+  /** Whether the spool has no entries and none are being appended. */
   get isEmpty (): boolean {
     return this.#size === 0 && this.#appending === 0
   }
 
-  /** Counts the files that there have been: when it grows, others have taken away what was in it. */
+  /** Number of the current file, see `SpoolFile.generation`. */
   get generation (): number {
     return this.#generation
   }
 
   /**
-   * Adds lines, each with its line feed. Resolves when they are on the disk, with whether they begin another
+   * Appends lines, each with its line feed. Resolves when they are on the disk, with whether they begin a new
    * generation.
    */
   async append (lines: string): Promise<boolean> {
@@ -74,22 +106,19 @@ export class Spool {
     }
   }
 
-  /** The next lines of a generation from a position on; none at its end. */
+  /** Reads at most `maxLines` of a generation from a position in bytes; none at its end. */
   async read (generation: number, position: number, maxLines: number): Promise<SpoolPart> {
     const { part } = await this.#ask({ type: 'read', generation, position, maxLines })
     return part as SpoolPart
   }
 
-  /**
-   * Removes everything of a generation, unless there is more than `size` bytes by now; resolves with whether
-   * it has.
-   */
+  /** Empties a generation unless it has more than `size` bytes; resolves with whether it did. */
   async clear (generation: number, size: number): Promise<boolean> {
     const { cleared } = await this.#ask({ type: 'clear', generation, size })
     return cleared === true
   }
 
-  /** Closes the file; what is in it stays. Never rejects. */
+  /** Closes the file and keeps its entries. Never rejects. */
   async close (): Promise<void> {
     if (this.#died !== undefined) return
     const ended = once(this.#worker, 'exit')
@@ -105,12 +134,12 @@ export class Spool {
   }
 
   async #answer (): Promise<SpoolAnswer> {
-    // Alive only as long as somebody waits.
+    // The thread keeps the process alive only while a call waits.
     this.#worker.ref()
     return await new Promise((resolve, reject) => { this.#waiting.push({ resolve, reject }) })
   }
 
-  #hear (answer: SpoolAnswer): void {
+  #onAnswer (answer: SpoolAnswer): void {
     const waiting = this.#waiting.shift()
     if (this.#waiting.length === 0 && !this.#closing) this.#worker.unref()
     if (answer.type === 'failed') {

@@ -1,27 +1,27 @@
 import { emptyChain, type ChainHead } from '../chain/chain.js'
 import type { AnnouncerOptions } from '../chain/checkpoint-announcer.js'
+import type { SinkContext } from '../sink.js'
 import { describe, isAway, type PostgresSource } from './client.js'
 import { TableSession } from './table.js'
-import type { SinkContext } from '../sink.js'
 import type { Spool } from './spool.js'
 
-/** The options of a sink that its writer needs, all of them given. */
+/** The options of a sink that its writer uses, with defaults. */
 export interface WriterSettings extends PostgresSource, AnnouncerOptions {
   readonly table: string
   readonly stream: string
   readonly spoolPath: string | undefined
 }
 
-/** Where a writer begins. */
+/** The state in which a writer starts. */
 export interface Start {
   readonly stream: string
   readonly head: ChainHead
-  /** Where the stream ends in the table, as far as that is known. */
+  /** The last entry of the stream that the table is known to have. */
   readonly stored: ChainHead
   readonly session: TableSession | undefined
 }
 
-/** Finds where to go on. */
+/** Finds the last entry, in the table or the spool. Rejects when neither can be read. */
 export async function begin (
   settings: WriterSettings,
   context: SinkContext,
@@ -33,7 +33,7 @@ export async function begin (
   try {
     session = await TableSession.open(settings, settings.table, stream)
     const last = await session.last()
-    // What is in the spool may have been delivered, and then the file not have been emptied.
+    // The entries of the spool may be in the table already, when the spool was not emptied in time.
     return { stream, session, head: end !== undefined && end.seq > last.seq ? end : last, stored: last }
   } catch (error) {
     await session?.close()
@@ -46,7 +46,7 @@ export async function begin (
     }
     context.log.warn({ err: describe(error) }, 'the database fails: audit entries go to the spool')
     if (end !== undefined) return { stream, session: undefined, head: end, stored: emptyChain }
-    // The numbers of the stream itself are not known without the database.
+    // Without the database, the last number of the stream is unknown: a new stream begins.
     return {
       stream: `${stream}@${new Date(context.clock.now()).toISOString()}`,
       session: undefined,

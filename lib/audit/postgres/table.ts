@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptyChain, type ChainHead, type SealedEntry } from '../chain/chain.js'
-import { PostgresConnection, type PostgresSource } from './client.js'
-import { SinkRefusal } from '../sink-refusal.js'
+import { PostgresConnection, SinkRefusal, type PostgresSource } from './client.js'
 
-/** Rows of one insert. */
+/** Maximum number of rows of one insert. */
 export const BATCH_ROWS = 512
-/** How often, and with which pause, a lock is asked for that somebody else still has. */
+/** Number of attempts, and the pause between them, to take a lock that another connection still has. */
 const LOCK_ATTEMPTS = 15
 const LOCK_PAUSE_MS = 200
-/** The key under which tables are created, of no meaning. */
+/** Key of the lock for creating tables: an arbitrary number. */
 const CREATION_LOCK = 7_105_827_936n
-const STREAM_REASON = 'somebody else writes the stream'
+const STREAM_REASON = 'another process writes the stream'
 
 /** The columns in the order in which they are written, with their types and whether they may be null. */
 const columns: ReadonlyArray<readonly [name: string, type: string, nullable?: true]> = [
@@ -30,23 +29,26 @@ const columns: ReadonlyArray<readonly [name: string, type: string, nullable?: tr
 ]
 
 const names = columns.map(([name]) => name).join(', ')
-/** All but the last come as arrays, one element for each row. */
+/** Parameters of all columns but the last: arrays with one element for each row. */
 const arrays = columns.slice(0, -1).map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')
 
-/** Others have written entries with the numbers of these: the stream cannot be written any more. */
+/**
+ * Thrown when another process has written entries under the same numbers: the stream cannot be written any
+ * more.
+ */
 export class StreamTakenError extends SinkRefusal {}
 
-/** A name for SQL: `name` or `schema.name`, each part in quotes. */
+/** Returns a name for SQL, `name` or `schema.name`, with each part in quotes. */
 export function quoteTable (table: string): string {
   return table.split('.').map(part => `"${part}"`).join('.')
 }
 
-/** Whether a table may be called so: plain identifiers only. */
+/** Returns whether a value is a table name of plain identifiers. */
 export function isTableName (table: unknown): table is string {
   return typeof table === 'string' && /^[a-z_]\w{0,62}(?:\.[a-z_]\w{0,62})?$/i.test(table)
 }
 
-/** A connection that alone may write one stream of a table. */
+/** A connection that holds the lock of one stream of a table. */
 export class TableSession {
   readonly #connection: PostgresConnection
   readonly #table: string
@@ -58,14 +60,14 @@ export class TableSession {
     this.#stream = stream
   }
 
-  /** Connects, makes the table if there is none, and takes the stream. Rejects when any of it cannot be. */
+  /** Connects, creates the table if it is missing, and locks the stream. Rejects when any of this fails. */
   static async open (source: PostgresSource, table: string, stream: string): Promise<TableSession> {
     const connection = await PostgresConnection.open(source)
     try {
       await prepareTable(connection, quoteTable(table))
       await lockStream(connection, table, stream)
       const session = new TableSession(connection, quoteTable(table), stream)
-      // Shows at once whether rows may be written and read.
+      // Fails now rather than later when rows may not be written or read.
       await session.insert([])
       await session.last()
       return session
@@ -75,7 +77,7 @@ export class TableSession {
     }
   }
 
-  /** Where the stream stands. */
+  /** Returns the last entry of the stream. */
   async last (): Promise<ChainHead> {
     const { rows } = await this.#connection.query(
       `SELECT seq::text, hash FROM ${this.#table} AS entry WHERE stream = $1 ORDER BY entry.seq DESC LIMIT 1`,
@@ -86,11 +88,13 @@ export class TableSession {
   }
 
   /**
-   * Writes consecutive entries, at most `BATCH_ROWS`. Those that are there already are not written again.
-   * @throws {StreamTakenError} when others have their numbers
+   * Inserts consecutive entries, at most `BATCH_ROWS`. Entries that the table has already are not written
+   * again.
+   * @throws {StreamTakenError} when other entries have their numbers
    */
   async insert (entries: readonly SealedEntry[], timeoutMs?: number): Promise<void> {
-    const text = `INSERT INTO ${this.#table} (${names}) SELECT *, $12::text FROM unnest(${arrays}) ON CONFLICT (stream, seq) DO NOTHING`
+    const text = `INSERT INTO ${this.#table} (${names}) SELECT *, $12::text FROM unnest(${arrays})
+      ON CONFLICT (stream, seq) DO NOTHING`
     const { rowCount } = await this.#connection.query(text, [
       entries.map(({ timestamp }) => timestamp),
       entries.map(({ userId }) => userId),
@@ -122,7 +126,8 @@ export class TableSession {
     const wrong = entries.find(({ seq, hash }) => hashes.get(seq) !== hash)
     if (wrong !== undefined) {
       throw new StreamTakenError(
-        `entry ${wrong.seq} of the stream ${this.#stream} is not the one that was written: somebody else writes this stream`,
+        `entry ${wrong.seq} of the stream ${this.#stream} is not the one that was written: ` +
+          'another process writes this stream',
         STREAM_REASON
       )
     }
@@ -131,8 +136,8 @@ export class TableSession {
 
 async function prepareTable (connection: PostgresConnection, table: string): Promise<void> {
   if (!await exists(connection, table)) {
-    // Of two that create a table at once, one fails. The lock is none of a transaction: what another one has
-    // committed meanwhile is certain to be seen only in a transaction that begins later.
+    // Of two processes that create the table at once, one would fail. The lock is not of a transaction: only
+    // a transaction that begins later is certain to see the table of the other process.
     await connection.query(`SELECT pg_advisory_lock(${CREATION_LOCK})`)
     if (!await exists(connection, table)) await createTable(connection, table)
     await connection.query(`SELECT pg_advisory_unlock(${CREATION_LOCK})`)
@@ -185,7 +190,9 @@ function wrongTable (problem: string): SinkRefusal {
   return new SinkRefusal(problem, 'the table cannot be used')
 }
 
-/** Takes the stream as long as the connection lives. A writer that has just gone gets time to be missed. */
+/**
+ * Locks the stream for the life of the connection; waits for the server to notice that the last writer ended.
+ */
 async function lockStream (connection: PostgresConnection, table: string, stream: string): Promise<void> {
   const { rows } = await connection.query('SELECT to_regclass($1)::oid::text AS oid', [quoteTable(table)])
   const { oid } = rows[0] as { oid: string }
@@ -196,7 +203,7 @@ async function lockStream (connection: PostgresConnection, table: string, stream
     if ((result.rows[0] as { locked: boolean }).locked) return
   }
   throw new SinkRefusal(
-    `somebody else writes the stream ${stream} of table ${table}: each process needs a stream of its own`,
+    `another process writes the stream ${stream} of table ${table}: each process needs a stream of its own`,
     STREAM_REASON
   )
 }

@@ -1,40 +1,37 @@
 import type { KeyObject } from 'node:crypto'
-import { emptyChain, seal, type ChainHead } from '../chain/chain.js'
-import { toCheckpoint, toPublicKey, type Checkpoint } from '../chain/checkpoint.js'
-import { signatureProblem } from '../file/checkpoint-reader.js'
+import { emptyChain, nameEntries, seal, type ChainHead } from '../chain/chain.js'
+import { signatureProblem, toCheckpoint, toPublicKey, type Checkpoint } from '../chain/checkpoint.js'
 import type { PostgresQueries } from './client.js'
 import { isTableName, quoteTable } from './table.js'
-import { nameEntries } from '../file/trail-notes.js'
 
-/** Rows that are read at a time. */
+/** Number of rows that are read at a time. */
 const PAGE_ROWS = 500
 
-/** Which rows `verifyTable` verifies. */
+/** Options of `verifyTable`. */
 export interface VerifyTableOptions {
   /** @default 'audit_log' */
   readonly table?: string
   readonly stream: string
   /**
-   * The last of the entries that have been removed on purpose: a checkpoint that `onCheckpoint` got, or the
-   * `lastSeq` and `lastHash` of an earlier verification. Absent, the stream must begin with entry 1.
+   * The last of the entries that were removed on purpose: a checkpoint that `onCheckpoint` got, or the
+   * `lastSeq` and `lastHash` of an earlier verification. @default none: the stream must begin with entry 1
    */
   readonly after?: ChainHead | Checkpoint
   /**
    * Checkpoints that `onCheckpoint` got, in any order. The stream must agree with them and reach to the last
-   * one: without them, rows that were removed at the end are not missed. Those of entries up to `after` are
-   * not compared.
+   * one: without them, the removal of rows at the end is not detected. Those of entries up to `after` are not
+   * compared.
    */
   readonly checkpoints?: readonly Checkpoint[]
   /**
-   * The Ed25519 key of the signatures, as PEM text or object. With it, every checkpoint must be signed, and
-   * there must be one.
+   * The Ed25519 key that verifies signatures, as PEM text or object. With it, every checkpoint must be
+   * signed, and there must be at least one.
    */
   readonly publicKey?: string | KeyObject
 }
 
 /**
- * What `verifyTable` finds. `entries`: those that it has read. `seq`: the entry with which something is
- * wrong.
+ * Result of `verifyTable`. `entries`: number of entries that were read. `seq`: number of the first bad entry.
  */
 export type VerifyTableResult =
   | { readonly ok: true, readonly entries: number, readonly lastSeq: number, readonly lastHash: string }
@@ -56,8 +53,8 @@ interface EntryRow {
 
 /**
  * Reads a stream of a table from its first to its last row, and checks that no entry is missing or changed.
- * The table may be written meanwhile. Rejects when it cannot be read, and with a TypeError when an option is
- * none.
+ * The table may be written meanwhile.
+ * @throws an error of the client when the table cannot be read, a TypeError when an option is invalid
  */
 export async function verifyTable (
   client: PostgresQueries,
@@ -70,21 +67,21 @@ export async function verifyTable (
   }
   const checkpoints = new KnownCheckpoints(options)
   if (checkpoints.problem !== undefined) return checkpoints.problem
-  const text = `SELECT timestamp::text, user_id, session_id, operation, resource, result, error, details::text, remote_address, seq::text, hash
+  const text = `SELECT timestamp::text, user_id, session_id, operation, resource, result, error, details::text,
+    remote_address, seq::text, hash
     FROM ${quoteTable(table)} AS entry WHERE stream = $1 AND entry.seq >= $2::bigint
     ORDER BY entry.seq LIMIT ${PAGE_ROWS}`
   let head: ChainHead = start ?? emptyChain
-  // Without a place to begin at, numbers below the first are wrong too. The row of the place itself may still
-  // be there.
+  // Without `after`, numbers below the first are wrong too. The row of `after` itself may still exist.
   let next = start === undefined ? -(2n ** 63n) : BigInt(start.seq)
-  let isPlaceThere = false
+  let hasStartRow = false
   for (;;) {
     const rows = (await client.query(text, [stream, String(next)])).rows as EntryRow[]
     for (const row of rows) {
       next = BigInt(row.seq) + 1n
       if (head === start && row.seq === String(start.seq)) {
-        isPlaceThere = row.hash === start.hash
-        if (isPlaceThere) continue
+        hasStartRow = row.hash === start.hash
+        if (hasStartRow) continue
         return {
           ok: false,
           seq: start.seq,
@@ -116,9 +113,9 @@ export async function verifyTable (
         problem: `${missing}: missing; the stream ends here, but a checkpoint states entry ${last}`
       }
     }
-    // A name that nothing was written under says nothing about any trail, nor does a place behind its end.
+    // A stream without entries is not verified, nor is one that ends before `after`.
     if (head === emptyChain) return { ok: false, seq: 1, problem: `the stream "${stream}" has no entries` }
-    if (head === start && !isPlaceThere) {
+    if (head === start && !hasStartRow) {
       return {
         ok: false,
         seq: head.seq + 1,
@@ -133,19 +130,19 @@ function isChainHead ({ seq, hash }: ChainHead): boolean {
   return Number.isSafeInteger(seq) && seq >= 0 && typeof hash === 'string' && /^[0-9a-f]{64}$/.test(hash)
 }
 
-/** Says which entries are missing before a row. */
+/** Returns which entries are missing before a row. */
 function nameMissing (row: EntryRow, seq: number): string {
   const there = `there is entry ${row.seq}, where entry ${seq} should be`
   if (BigInt(row.seq) <= BigInt(seq)) return there
   return `${nameEntries({ from: seq, to: Number(row.seq) - 1 })}: missing; ${there}`
 }
 
-/** The checkpoints that a stream must agree with. */
+/** The checkpoints that a stream is compared with. */
 class KnownCheckpoints {
-  /** What is wrong with them. */
+  /** The first problem of the checkpoints themselves. */
   readonly problem: VerifyTableResult | undefined
   readonly #hashes = new Map<number, string>()
-  /** The last entry that one of them states; 0 when there is none. */
+  /** Number of the last entry that one of them states; 0 when there is none. */
   readonly last: number = 0
 
   constructor ({ checkpoints = [], publicKey, stream, after }: VerifyTableOptions) {
@@ -171,7 +168,7 @@ class KnownCheckpoints {
     }
   }
 
-  /** Whether no checkpoint states another hash of an entry. */
+  /** Returns whether no checkpoint states another hash of an entry. */
   agree ({ seq, hash }: ChainHead): boolean {
     const stated = this.#hashes.get(seq)
     return stated === undefined || stated === hash
@@ -179,8 +176,8 @@ class KnownCheckpoints {
 }
 
 /**
- * The streams of a table, by name. A process that had to start without its database has written under a name
- * of its own: `<stream>@<time>`.
+ * Returns the streams of a table, by name. A process that started while its database was away has written a
+ * stream of its own: `<stream>@<time>`.
  */
 export async function listStreams (client: PostgresQueries, table = 'audit_log'): Promise<string[]> {
   if (!isTableName(table)) throw new TypeError('table must be a name or schema.name of plain identifiers')
@@ -188,7 +185,7 @@ export async function listStreams (client: PostgresQueries, table = 'audit_log')
   return (rows as Array<{ stream: string }>).map(row => row.stream)
 }
 
-/** The exact text of an entry. */
+/** Returns the exact JSON text of an entry. */
 function jsonOf (row: EntryRow): string {
   const members = [
     `"timestamp":${row.timestamp}`,

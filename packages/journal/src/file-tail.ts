@@ -23,7 +23,7 @@ export interface Followed<Head> extends Extent {
   readonly lines: number
 }
 
-export interface FollowOptions<Head> {
+interface FollowOptions<Head> {
   /** Byte of the file at which a line begins. */
   readonly start?: number
   /** Head before the first line; `undefined` takes the first line as it is. */

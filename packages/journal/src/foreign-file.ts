@@ -38,3 +38,22 @@ export function setAside (path: string, title: string): string | undefined {
   }
   return aside
 }
+
+/**
+ * Makes room for a new segment; `isEnd` says that the journal takes no more lines. Returns a text that says
+ * how it goes on, or what must be done first.
+ */
+export function freeName (path: string, title: string, isEnd: boolean): string {
+  let rest = ''
+  try {
+    const aside = setAside(path, title)
+    if (aside !== undefined) rest = `what was in its place is now ${aside}, and `
+  } catch (error) {
+    const { message } = error as Error
+    if (!isEnd) return message
+    rest = `${message}, and `
+  }
+  return rest + (isEnd
+    ? 'nothing more is written: stop the service, and bring its directory back from a backup'
+    : 'the next entry begins a new file')
+}

@@ -8,9 +8,8 @@ export {
 } from './file-tail.js'
 export { entryAt, setAside } from './foreign-file.js'
 export type { JournalFormat } from './format.js'
-export {
-  Journal, type JournalKeeper, type JournalOptions, type JournalStart, type LineRange
-} from './journal.js'
+export { Journal } from './journal.js'
+export type { JournalKeeper, JournalOptions, JournalStart, LineRange } from './journal-options.js'
 export { LINE_FEED, LineSplitter, textOf, type RawLine } from './lines.js'
 export {
   readJournal, recoverJournal, type ReadJournal, type RecoveredJournal

@@ -1,53 +1,10 @@
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { DurableFile, syncDirectory } from './durable-file.js'
 import { cutTail, followLines, keepTail, MAX_WRITE_BYTES } from './file-tail.js'
-import { entryAt, setAside } from './foreign-file.js'
+import { entryAt, freeName, setAside } from './foreign-file.js'
 import type { JournalFormat } from './format.js'
+import type { JournalKeeper, JournalOptions, JournalStart, LineRange } from './journal-options.js'
 import type { SegmentNames } from './segment-names.js'
-
-/** Numbers of lines, both included. */
-export interface LineRange {
-  readonly from: number
-  readonly to: number
-}
-
-export interface JournalOptions<Head> {
-  readonly names: SegmentNames
-  readonly format: JournalFormat<Head>
-  /** A segment is closed before it has more bytes; a line that is longer by itself gets one of its own. */
-  readonly maxBytes: number
-  /** A segment that is older, in milliseconds, is closed before the next line. */
-  readonly maxAgeMs: number
-  /** Whether to wait for the disk. */
-  readonly fsync: boolean
-  /**
-   * Whether the entries of one `append` stand or fall together: they stay in one segment, and when one of
-   * their writes fails, those before are taken out again.
-   */
-  readonly wholeGroups?: boolean
-}
-
-/** Members by which the user of a journal takes part in its work. All are called synchronously. */
-export interface JournalKeeper {
-  /** A segment is about to be closed: all lines up to `head` are on the disk. */
-  readonly onClosing?: () => void
-  /** A new segment has begun. */
-  readonly onBegun?: () => void
-  /**
-   * Returns the entry that says, first in a new segment, which lines others have taken away. Absent: the
-   * journal takes no more lines then, because nothing may be missing in it.
-   */
-  readonly lostEntry?: (range: LineRange) => string
-  /** That entry is on the disk. */
-  readonly onLostTold?: () => void
-}
-
-/** Place at which a journal goes on. */
-export interface JournalStart<Head> {
-  readonly head: Head
-  /** Number of the first line of the current segment; `undefined` when it is empty. */
-  readonly first: number | undefined
-}
 
 /**
  * The files of one journal, with one writer. Everything is synchronous, so it belongs into a thread of its
@@ -287,34 +244,14 @@ export class Journal<Head> {
     this.#first = undefined
     const changed = `${current} has been ${isCut ? 'cut' : 'removed or replaced'}`
     const lost = this.#lost === undefined ? '' : `: ${this.#lostText()}`
-    this.#lossText = `${changed}${lost}; ${this.#freeName()}`
+    const isEnd = this.#lost !== undefined && this.#keeper.lostEntry === undefined
+    this.#lossText = `${changed}${lost}; ${freeName(current, title, isEnd)}`
     return this.#lossText
   }
 
   #lostText (): string {
     const { from, to } = this.#lost as LineRange
     return `lost to the ${this.#names.title}: ${from === to ? `entry ${from}` : `entries ${from} to ${to}`}`
-  }
-
-  /**
-   * Makes room for a new segment. Returns a text that says how the journal goes on, or what must be done
-   * first.
-   */
-  #freeName (): string {
-    const { current, title } = this.#names
-    const isEnd = this.#keeper.lostEntry === undefined && this.#lost !== undefined
-    let rest = ''
-    try {
-      const aside = setAside(current, title)
-      if (aside !== undefined) rest = `what was in its place is now ${aside}, and `
-    } catch (error) {
-      const { message } = error as Error
-      if (!isEnd) return message
-      rest = `${message}, and `
-    }
-    return rest + (isEnd
-      ? 'nothing more is written: stop the service, and bring its directory back from a backup'
-      : 'the next entry begins a new file')
   }
 
   /**

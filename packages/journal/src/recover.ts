@@ -4,7 +4,7 @@ import {
 } from './file-tail.js'
 import { sizeOf } from './file-scan.js'
 import type { JournalFormat } from './format.js'
-import type { JournalStart } from './journal.js'
+import type { JournalStart } from './journal-options.js'
 import type { SegmentNames } from './segment-names.js'
 
 /** A journal as it was read. */

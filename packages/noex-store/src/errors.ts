@@ -1,4 +1,4 @@
-import { WHOLE_DEFINITION } from './schema/definition-data.js'
+import { WHOLE_DEFINITION } from './types/schema.js'
 
 /** One reason why a record does not fit its schema. */
 export interface ValidationIssue {
@@ -11,7 +11,7 @@ export interface ValidationIssue {
 /** Tells the errors of a store from all others, also those of another copy of this package. */
 const MARK: unique symbol = Symbol.for('noex.store.error')
 
-/** What went wrong, for programs: see the class that has it. */
+/** Code of an error, for programs: see the class that has it. */
 export type StoreErrorCode =
   | 'VALIDATION' | 'VALIDATOR' | 'DEFINITION' | 'DEFINITION_MISSING' | 'DEFINITION_MISMATCH' | 'FILTER'
   | 'OUT_OF_SCOPE' | 'BUCKET_EXISTS' | 'BUCKET_NOT_DEFINED' | 'QUERY_EXISTS'
@@ -68,6 +68,7 @@ export class FilterError extends StoreError {
   readonly code = 'FILTER'
 }
 
+/** A bucket has the name already. */
 export class BucketAlreadyExistsError extends StoreError {
   override readonly name = 'BucketAlreadyExistsError'
   readonly code = 'BUCKET_EXISTS'
@@ -77,6 +78,7 @@ export class BucketAlreadyExistsError extends StoreError {
   }
 }
 
+/** There is no bucket of the name. */
 export class BucketNotDefinedError extends StoreError {
   override readonly name = 'BucketNotDefinedError'
   readonly code = 'BUCKET_NOT_DEFINED'
@@ -86,6 +88,7 @@ export class BucketNotDefinedError extends StoreError {
   }
 }
 
+/** Two records of a bucket would share a unique value. */
 export class UniqueConstraintError extends StoreError {
   override readonly name = 'UniqueConstraintError'
   readonly code = 'UNIQUE'
@@ -292,6 +295,7 @@ export class NotLeaderError extends StoreError {
   readonly code = 'NOT_LEADER'
 }
 
+/** The operation needs `durability` or `persistence`. */
 export class PersistenceRequiredError extends StoreError {
   override readonly name = 'PersistenceRequiredError'
   readonly code = 'PERSISTENCE_REQUIRED'
@@ -301,6 +305,7 @@ export class PersistenceRequiredError extends StoreError {
   }
 }
 
+/** There is no backup of the name. */
 export class BackupNotFoundError extends StoreError {
   override readonly name = 'BackupNotFoundError'
   readonly code = 'BACKUP_NOT_FOUND'
@@ -310,6 +315,7 @@ export class BackupNotFoundError extends StoreError {
   }
 }
 
+/** A query has the name already. */
 export class QueryAlreadyDefinedError extends StoreError {
   override readonly name = 'QueryAlreadyDefinedError'
   readonly code = 'QUERY_EXISTS'
@@ -319,6 +325,7 @@ export class QueryAlreadyDefinedError extends StoreError {
   }
 }
 
+/** There is no query of the name. */
 export class QueryNotDefinedError extends StoreError {
   override readonly name = 'QueryNotDefinedError'
   readonly code = 'QUERY_NOT_DEFINED'

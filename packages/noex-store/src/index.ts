@@ -51,12 +51,12 @@ export type {
 export type {
   ChangesOf, TypedBucket, TypedTransaction, TypedTransactionBucket, TypedTransactionWrites,
   TypedUpsertOptions, TypedWrites
-} from './types/typed-bucket.js'
-export type { TypedStore, TypedStoreOptions } from './types/typed-store.js'
+} from './store/typed-bucket.js'
+export type { TypedStore, TypedStoreOptions } from './store/typed-store.js'
 export type { CheckedSchema } from './types/checked-schema.js'
 export type { BackupData } from './persistence/backups.js'
 export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
-export type { CommitListener } from './commit/lane.js'
+export type { CommitListener } from './commit/commit-notifier.js'
 export type { RebuildTransform, TransformRecords } from './commit/redefinitions.js'
 export type { TransformRecord } from './commit/bucket-copy.js'
 export type { BridgeOptions, EventReceiver } from './bridge/rules-bridge.js'
@@ -70,9 +70,9 @@ export {
   UniqueConstraintError, ValidationError, ValidatorError, VersionMismatchError,
   WorkBudgetError, type StoreErrorCode, type ValidationIssue
 } from './errors.js'
-export { Store } from './store.js'
+export { Store } from './store/store.js'
 export { slicer, type Slicer } from './scan/slicer.js'
-export { BucketHandle } from './bucket-handle.js'
+export { BucketHandle } from './store/bucket-handle.js'
 export { TransactionContext } from './transaction/transaction.js'
 export { TransactionBucketHandle } from './transaction/transaction-bucket.js'
 export { MAX_NESTING } from './schema/validator.js'

@@ -62,6 +62,7 @@ test('a commit', async t => {
     store.onCommit(({ revision }) => { heard.push(`second ${revision}`) })
     store.onDurable(({ revision }) => { heard.push(`durable ${revision}`) })
     await store.bucket('users').insert({ id: 'start' })
+    await store.settle()
     t.same(
       heard,
       [2, 3, 4, 5].flatMap(revision => [`first ${revision}`, `second ${revision}`, `durable ${revision}`])

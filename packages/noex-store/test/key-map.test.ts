@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { KeyMap } from '../src/bucket/key-map.js'
+import { KeyMap } from '../src/rows/key-map.js'
 
 /** More keys than the first map of a `KeyMap` has. */
 const MANY = 140_000

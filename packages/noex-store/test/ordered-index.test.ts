@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { Row } from '../src/bucket/row.js'
+import { Row } from '../src/rows/row.js'
 import type { StoreRecord } from '../src/index.js'
 import { OrderedIndex } from '../src/index/ordered-index.js'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { Row } from '../src/bucket/row.js'
-import { RowSequence } from '../src/bucket/row-sequence.js'
+import { Row } from '../src/rows/row.js'
+import { RowSequence } from '../src/rows/row-sequence.js'
 import { Store } from '../src/index.js'
 import type { StoreRecord } from '../src/types/record.js'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { Bucket } from '../src/bucket/bucket.js'
-import type { Row } from '../src/bucket/row.js'
+import type { Row } from '../src/rows/row.js'
 import { Snapshot } from '../src/bucket/snapshot.js'
 import type { StoreRecord } from '../src/index.js'
 

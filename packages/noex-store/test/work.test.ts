@@ -1,7 +1,7 @@
 import { test, type Test } from 'tap'
 import { defineBucket } from '../src/commit/definitions.js'
-import { insertMany } from '../src/commit/insert-many.js'
-import { Engine } from '../src/engine.js'
+import { insertMany } from '../src/write/insert-many.js'
+import { Engine } from '../src/commit/engine.js'
 import {
   slicer, WorkBudgetError, type BucketHandle, type DeclarativeQueryConfig, type QueryBucket, type Store, type
   WhereFilter, type WorkMeter

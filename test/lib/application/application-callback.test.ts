@@ -6,7 +6,7 @@ import { NoexServerError } from '../../../lib/protocol/errors.js'
 import type { Log } from '../../../lib/util/log.js'
 import { FakeClock } from '../../support/fake-clock.js'
 
-/** A function of the application under a name, with what has been logged of it. */
+/** A function of the application under a name, with the log lines about it. */
 function callback (call: (...args: unknown[]) => unknown) {
   const clock = new FakeClock()
   const logged: string[] = []
@@ -26,7 +26,7 @@ function number (value: unknown): number {
 
 const said = 'options.fn has failed; further failures of this kind within a minute are not logged'
 
-t.test('an answer that is right is handed on', async t => {
+t.test('a valid answer is returned', async t => {
   const { called, logged, clock } = callback((a, b) => (a as number) + (b as number))
   t.equal(called.decide(number, 1, 2), 3)
   t.equal(await called.ask(10, number, 1, 2), 3)
@@ -102,7 +102,7 @@ for (const [how, call, problem, asked = problem] of wrong) {
   })
 }
 
-t.test('what is meant for the client passes, and is no failure', async t => {
+t.test('an error for the client passes, and is no failure', async t => {
   const error = new NoexServerError('RATE_LIMITED', 'later')
   const sync = callback(() => {
     throw error

@@ -9,7 +9,7 @@ import { numberedEntry } from '../../support/audit-trail-files.js'
 const trail = '/trail.jsonl'
 const epoch = 'one'
 
-/** Finds what is missing when a log has the commits up to `newest` and a trail what `find` says. */
+/** Finds the missing entries when a log has the commits up to `newest` and a trail those of `find`. */
 async function missing (newest: number, find: (wanted: WantedCommits) => FoundCommits) {
   const recorded = recordEntry(numberedEntry(1))
   const errors: object[] = []

@@ -9,7 +9,7 @@ const store = Object.assign(Object.create(Store.prototype), { [Symbol.for('noex.
 const gateway = { userHeader: 'X-Forwarded-User', trustedProxies: ['127.0.0.1'] }
 const builtIn = { builtIn: true, adminSecret: 'a secret of some length' }
 
-/** The path of the option that is refused, or that nothing is. */
+/** The path of the option that is refused; `undefined` for none. */
 function refused (work: () => unknown): string {
   try {
     work()

@@ -1,50 +1,17 @@
-import { join } from 'node:path'
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import {
-  checkDeployment,
-  noexPlugin,
-  NoexServer,
-  type AdviceId,
-  type AuditSink,
-  type DeploymentPlace,
-  type NoexStore,
-  type ServerConfig
+  checkDeployment, type AdviceId, type DeploymentPlace, type ServerConfig
 } from '../../../lib/index.js'
-import { isLoopback } from '../../../lib/deployment/loopback.js'
+import { isLoopback } from '../../../lib/deployment/deployment-check.js'
 import { secretProblem } from '../../../lib/auth/secret-strength.js'
-import { startStore } from '../../support/service.js'
-import { logInto } from '../../support/log-into.js'
-import { temporaryDirectory } from '../../support/temporary-directory.js'
+import { adminSecret, auth, environment, sinks, sound, storeIn } from '../../support/deployments.js'
 
-type Line = Record<string, unknown>
-
-const adminSecret = '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5'
-const auth = { builtIn: true, adminSecret } as const
-const sinks = [{ name: 'durable' } as AuditSink]
 const gateway = { userHeader: 'X-Forwarded-User', trustedProxies: ['10.0.0.1'] }
-
-/** A store as far as the check looks at it. */
-const storeIn = (mode: string): NoexStore => ({ durability: { mode } } as NoexStore)
-
-/** Options without a known risk, of a server that a proxy at another address reaches. */
-const sound: ServerConfig = {
-  store: storeIn('log'),
-  host: '0.0.0.0',
-  fastify: { trustProxy: '10.0.0.1' },
-  auth,
-  audit: { sinks },
-  rateLimit: { maxRequests: 100, windowMs: 60_000 },
-  connectionLimits: { maxConnections: 5_000, maxSubscriptionsPerConnection: 50 },
-  maxPayloadBytes: 65_536,
-  exposeErrorDetails: false,
-  shutdown: { gracePeriodMs: 5_000 }
-}
 
 interface Row {
   readonly id: AdviceId
   readonly option: string
-  /** What is changed in the sound options. */
+  /** Changes of the sound options. */
   readonly risk: Partial<ServerConfig>
   readonly place?: DeploymentPlace
   /** The named option, set as the message says. */
@@ -168,23 +135,13 @@ function ids (options: ServerConfig, place?: DeploymentPlace): string[] {
   return checkDeployment(options, place).map(({ id }) => id)
 }
 
-/** Sets NODE_ENV as long as the test runs. */
-function environment (t: Test, value: string): void {
-  const before = process.env['NODE_ENV']
-  process.env['NODE_ENV'] = value
-  t.teardown(() => {
-    if (before === undefined) Reflect.deleteProperty(process.env, 'NODE_ENV')
-    else process.env['NODE_ENV'] = before
-  })
-}
-
 t.test('checkDeployment', t => {
   t.test('finds nothing in sound options', async t => {
     t.same(ids(sound, { production: true }), [])
   })
 
   for (const { id, option, risk, place, mended } of rows) {
-    t.test(`finds ${id} and names ${option}, which mends it`, async t => {
+    t.test(`finds ${id} and names ${option}, which removes the risk`, async t => {
       const risky = { ...sound, ...risk }
       const advice = checkDeployment(risky, place)
       t.match(advice, [{ id, option }])
@@ -259,7 +216,7 @@ t.test('checkDeployment', t => {
     ])
   })
 
-  t.test('changes nothing, and neither does anybody who has got the advice', async t => {
+  t.test('changes nothing, and its advice cannot be changed', async t => {
     const options = Object.freeze({ ...sound, rateLimit: undefined, audit: Object.freeze({}) })
     const [advice] = checkDeployment(options)
     t.throws(() => { (advice as { id: string }).id = 'other' }, TypeError)
@@ -310,158 +267,3 @@ t.test('a secret that can be guessed', async t => {
     t.equal(secretProblem(secret), undefined, secret)
   }
 })
-
-/** An application whose log of warnings can be read. */
-function build (t: Test, options: FastifyServerOptions = {}): { app: FastifyInstance, advice: () => Line[] } {
-  const lines: Line[] = []
-  const app = Fastify({ ...options, logger: logInto(lines) })
-  t.teardown(async () => { await app.close() })
-  return { app, advice: () => lines.filter(line => 'advice' in line) }
-}
-
-t.test('advice in the log', t => {
-  t.test(
-    'is there once, a warning for each risk, when the application listens where others can reach it',
-    async t => {
-      const { app, advice } = build(t)
-      const store = await startStore(t)
-      const options = { store, maxPayloadBytes: 65_536 }
-      await app.register(noexPlugin, options)
-      await app.ready()
-      await app.inject('/healthz')
-      t.same(advice(), [], 'nothing before')
-      await app.listen({ port: 0, host: '0.0.0.0' })
-      const found = checkDeployment(options, { host: '0.0.0.0' })
-      t.equal(found[0]?.id, 'no-tls')
-      t.same(
-        advice().map(({ level, advice, option, msg }) => ({ level, advice, option, msg })),
-        found.map(({ id, option, message }) => ({ level: 40, advice: id, option, msg: message }))
-      )
-      t.match(advice()[0]?.['msg'], /in the clear on 0\.0\.0\.0:/)
-    }
-  )
-
-  t.test('is there for NoexServer, which listens everywhere unless it is told where', async t => {
-    const lines: Line[] = []
-    const store = await startStore(t)
-    const server = await NoexServer.start({
-      ...sound,
-      store,
-      audit: undefined,
-      auth: { validate: () => null },
-      host: undefined,
-      port: 0,
-      fastify: { logger: logInto(lines) }
-    })
-    t.teardown(async () => { await server.stop() })
-    t.same(lines.map(line => line['advice']), ['no-tls', 'no-audit'])
-  })
-
-  const quiet: Record<string, (app: FastifyInstance, t: Test) => Promise<unknown>> = {
-    'an address of this machine': async app => await app.listen({ port: 0, host: '127.0.0.1' }),
-    'the name localhost': async app => await app.listen({ port: 0, host: 'localhost' }),
-    'a Unix socket': async (app, t) => await app.listen({ path: join(temporaryDirectory(t), 's') }),
-    'nothing at all': async app => await app.inject('/healthz')
-  }
-  for (const [place, listen] of Object.entries(quiet)) {
-    t.test(`is left out for ${place}`, async t => {
-      const { app, advice } = build(t)
-      await app.register(noexPlugin, { store: await startStore(t) })
-      await listen(app, t)
-      t.same(advice(), [])
-    })
-  }
-
-  t.test(
-    'is there for an address of this machine in production, without what only a public address risks',
-    async t => {
-      environment(t, 'production')
-      const { app, advice } = build(t)
-      await app.register(noexPlugin, { store: await startStore(t) })
-      await app.listen({ port: 0, host: '127.0.0.1' })
-      t.same(advice().map(line => line['advice']), [
-        'store-in-memory',
-        'default-payload-limit',
-        'default-subscription-limit',
-        'error-details',
-        'no-grace-period'
-      ])
-    }
-  )
-
-  t.test('takes a trusted proxy for one that brings strangers, in an enclosed scope too', async t => {
-    const { app, advice } = build(t, { trustProxy: '127.0.0.1' })
-    const store = await startStore(t)
-    await app.register(
-      async scope => {
-        await scope.register(noexPlugin, { ...withoutPlace(sound), store, audit: undefined, auth: undefined })
-      },
-      { prefix: '/a' }
-    )
-    await app.listen({ port: 0, host: '127.0.0.1' })
-    t.same(advice().map(line => line['advice']), ['no-auth'])
-  })
-
-  t.test('knows a server that speaks TLS by itself', async t => {
-    for (const server of [{ https: {} }, { http2: true, https: { allowHTTP1: true } }]) {
-      const { app, advice } = build(t, server as FastifyServerOptions)
-      await app.register(noexPlugin, {
-        ...withoutPlace(sound),
-        store: await startStore(t),
-        audit: undefined,
-        auth: { validate: () => null }
-      })
-      await app.listen({ port: 0, host: '0.0.0.0' })
-      t.same(advice().map(line => line['advice']), ['no-audit'])
-    }
-  })
-
-  t.test('knows an application that reads cookies', async t => {
-    const { app, advice } = build(t, { trustProxy: '10.0.0.1' })
-    app.decorateRequest('cookies', null as unknown as object)
-    await app.register(noexPlugin, {
-      ...withoutPlace(sound),
-      store: await startStore(t),
-      audit: undefined,
-      auth: { validate: () => null }
-    })
-    await app.listen({ port: 0, host: '0.0.0.0' })
-    t.same(advice().map(line => line['advice']), ['any-origin', 'no-audit'])
-  })
-
-  t.test('obeys the log level of the scope', async t => {
-    const { app, advice } = build(t)
-    await app.register(noexPlugin, { store: await startStore(t), logLevel: 'error' })
-    await app.listen({ port: 0, host: '0.0.0.0' })
-    t.same(advice(), [])
-  })
-
-  t.test('is not there twice for a secret that the start has warned of', async t => {
-    const { app, advice } = build(t, { trustProxy: '10.0.0.1' })
-    await app.register(noexPlugin, {
-      ...withoutPlace(sound),
-      store: await startStore(t),
-      audit: undefined,
-      auth: { builtIn: true, adminSecret: 'please-change-me-soon' }
-    })
-    await app.listen({ port: 0, host: '0.0.0.0' })
-    t.same(
-      advice().map(({ advice, option }) => [advice, option]),
-      [
-        ['weak-secret', 'auth.adminSecret'],
-        ['no-audit', 'audit']
-      ]
-    )
-  })
-  t.end()
-})
-
-/** Options for an application that listens by itself. */
-function withoutPlace ({
-  host: _host,
-  port: _port,
-  fastify: _fastify,
-  ...options
-}: ServerConfig): Omit<ServerConfig, 'host' | 'port' | 'fastify'> {
-  return options
-}

@@ -1,49 +1,11 @@
-import { BlockList, isIPv4 } from 'node:net'
-import t, { type Test } from 'tap'
+import { isIPv4 } from 'node:net'
+import t from 'tap'
 import fc from 'fast-check'
 import {
-  addressKey,
-  clientAddress,
-  plainAddress,
-  readAddress
+  addressKey, clientAddress, plainAddress, readAddress
 } from '../../../lib/handshake/client-address.js'
 import { trustedProxyMatcher } from '../../../lib/handshake/trusted-proxies.js'
-import { NoexOptionsError } from '../../../lib/util/option-schema.js'
-import { sampled } from '../../support/sampled.js'
-
-const RUNS = { numRuns: sampled(2_000) }
-
-function refuses (t: Test, act: () => unknown, path: string, problem: string, message: string): void {
-  try {
-    act()
-  } catch (error) {
-    t.ok(error instanceof NoexOptionsError, message)
-    t.match(
-      error,
-      { path, message: new RegExp(`^option ${path.replace(/[[\]]/g, '\\$&')} .*${problem}`) },
-      message
-    )
-    return
-  }
-  t.fail(`${message} is accepted`)
-}
-
-/** The eight groups of an IPv6 address, with many zeros, and with the networks that hide IPv4 addresses. */
-const groups = fc.oneof(
-  fc.array(fc.oneof(fc.constant(0), fc.nat(0xffff)), { minLength: 8, maxLength: 8 }),
-  fc.tuple(fc.nat(0xffff), fc.nat(0xffff)).map(low => [0, 0, 0, 0, 0, 0xffff, ...low])
-)
-
-/** Spells an address in one of many ways: case, leading zeros, no compression, a dotted end. */
-function spell (groups: readonly number[], upper: boolean, padded: boolean, dotted: boolean): string {
-  const head = groups
-    .slice(0, dotted ? 6 : 8)
-    .map(group => group.toString(16).padStart(padded ? 4 : 1, '0'))
-    .join(':')
-  const [high = 0, low = 0] = groups.slice(6)
-  const text = dotted ? `${head}:${[high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')}` : head
-  return upper ? text.toUpperCase() : text
-}
+import { RUNS, groups, refuses, spell } from '../../support/addresses.js'
 
 t.test('plainAddress', t => {
   t.test('gives each client one spelling', async t => {
@@ -199,185 +161,15 @@ t.test('addressKey counts IPv4 by address and IPv6 by /64', async t => {
   }), RUNS)
 })
 
-t.test('trustedPeers', t => {
-  t.test('finds peers in addresses and networks', async t => {
-    const table: ReadonlyArray<
-      readonly [
-        entry: string,
-        inside: ReadonlyArray<string | undefined>,
-        outside: ReadonlyArray<string | undefined>
-      ]
-    > = [
-      [
-        '10.0.0.0/8',
-        ['10.0.0.0', '10.255.255.255', '::ffff:10.0.0.1', '::ffff:a00:1'],
-        ['9.255.255.255', '11.0.0.0', '::ffff:11.0.0.1', '::a00:1', 'a00::']
-      ],
-      ['192.168.4.0/22', ['192.168.4.0', '192.168.7.255'], ['192.168.3.255', '192.168.8.0']],
-      [
-        '127.0.0.1',
-        ['127.0.0.1', '::ffff:127.0.0.1', '::FFFF:7f00:1'],
-        ['127.0.0.2', '::1', '127.0.0.1:80', '127.0.0.1 ']
-      ],
-      ['127.0.0.1/32', ['127.0.0.1'], ['127.0.0.0']],
-      ['128.0.0.0/9', ['128.127.255.255'], ['128.128.0.0', '8000::']],
-      ['::1', ['::1', '0:0:0:0:0:0:0:1'], ['::2', '127.0.0.1', '::ffff:127.0.0.1']],
-      [
-        'fc00::/7',
-        ['fc00::', 'fdff:ffff::1', 'FD00::1', 'fd00::1%eth0'],
-        ['fbff::1', 'fe00::1', '252.0.0.1']
-      ],
-      ['2001:db8::/33', ['2001:db8:7fff::1'], ['2001:db8:8000::1', '2001:db9::1']],
-      ['2001:DB8::5/128', ['2001:db8::5'], ['2001:db8::4']],
-      ['fe80::/10', ['fe80::1%eth0', 'fe80::1%br_lan', 'febf::1'], ['fec0::1%eth0']],
-      // IPv4 peers are no part of an IPv6 network, not even of the one that their mapped notation is in.
-      ['::/8', ['::1', '::a00:1'], ['10.0.0.1', '::ffff:10.0.0.1', '::ffff:8.8.8.8', '0.0.0.1']]
-    ]
-    for (const [entry, inside, outside] of table) {
-      const isTrusted = trustedProxyMatcher([entry], 'trustedProxies')
-      for (const peer of inside) t.equal(isTrusted(peer), true, `${entry} has ${String(peer)}`)
-      for (const peer of [...outside, undefined, '', 'unknown', 'localhost']) {
-        t.equal(isTrusted(peer), false, `${entry} does not have ${String(peer)}`)
-      }
-    }
-    const isTrusted = trustedProxyMatcher(['10.0.0.1', '2001:db8::/32'], 'trustedProxies')
-    t.same(
-      ['10.0.0.1', '2001:db8::1', '10.0.0.2'].map(isTrusted),
-      [true, true, false],
-      'one of several is enough'
-    )
-  })
-
-  t.test('refuses what is no list of addresses and networks', async t => {
-    const table: ReadonlyArray<readonly [entry: unknown, problem: string]> = [
-      ['localhost', 'must be an IP address'],
-      ['proxy.example.com', 'must be an IP address'],
-      ['loopback', 'must be an IP address'],
-      ['', 'must be an IP address'],
-      ['*', 'must be an IP address'],
-      [' 10.0.0.1', 'must be an IP address'],
-      ['10.0.0.1\n', 'must be an IP address'],
-      ['10.0.0', 'must be an IP address'],
-      ['10.0.0.256', 'must be an IP address'],
-      ['010.0.0.1', 'must be an IP address'],
-      ['10.0.0.1:80', 'must be an IP address'],
-      ['[::1]', 'must be an IP address'],
-      ['::1::', 'must be an IP address'],
-      ['fe80::1%eth0', 'without zone'],
-      ['10.0.0.0/', 'must be an IP address'],
-      ['10.0.0.0/08', 'must be an IP address'],
-      ['10.0.0.0/-8', 'must be an IP address'],
-      ['10.0.0.0/8.0', 'must be an IP address'],
-      ['10.0.0.0/8/8', 'must be an IP address'],
-      ['10.0.0.0/255.0.0.0', 'must be an IP address'],
-      ['10.0.0.1-10.0.0.9', 'must be an IP address'],
-      ['10.0.0.1, 10.0.0.2', 'must be an IP address'],
-      [1, 'must be an IP address'],
-      [true, 'must be an IP address'],
-      [null, 'must be an IP address'],
-      [undefined, 'must be an IP address'],
-      [['10.0.0.1'], 'must be an IP address'],
-      ['0.0.0.0/0', 'IPv4 networks are /8 to /32'],
-      ['0.0.0.0/1', 'IPv4 networks are /8 to /32'],
-      ['128.0.0.0/1', 'IPv4 networks are /8 to /32'],
-      ['10.0.0.0/7', 'IPv4 networks are /8 to /32'],
-      ['10.0.0.0/33', 'IPv4 networks are /8 to /32'],
-      ['::/0', 'IPv6 networks are /7 to /128'],
-      ['8000::/1', 'IPv6 networks are /7 to /128'],
-      ['2000::/3', 'IPv6 networks are /7 to /128'],
-      ['fc00::/6', 'IPv6 networks are /7 to /128'],
-      ['fc00::/129', 'IPv6 networks are /7 to /128'],
-      ['::ffff:10.0.0.0/8', 'IPv4 in IPv6 notation'],
-      ['::ffff:10.0.0.0/104', 'IPv4 in IPv6 notation'],
-      ['::ffff:0:0/96', 'IPv4 in IPv6 notation'],
-      ['::ffff:10.0.0.1', 'IPv4 in IPv6 notation'],
-      ['0:0:0:0:0:FFFF:a00:1', 'IPv4 in IPv6 notation'],
-      ['10.1.2.3/8', 'is no network'],
-      ['192.168.1.1/31', 'is no network'],
-      ['2001:db8::1/64', 'is no network'],
-      ['fd00::1/8', 'is no network']
-    ]
-    for (const [entry, problem] of table) {
-      refuses(
-        t,
-        () => trustedProxyMatcher(['10.0.0.1', entry as string], 'trustedProxies'),
-        'trustedProxies[1]',
-        problem,
-        JSON.stringify(entry) ?? 'undefined'
-      )
-    }
-    for (const list of [[], undefined, null, '10.0.0.1', { 0: '10.0.0.1', length: 1 }]) {
-      refuses(
-        t,
-        () => trustedProxyMatcher(list as string[], 'auth.gateway.trustedProxies'),
-        'auth.gateway.trustedProxies',
-        'at least one',
-        JSON.stringify(list) ?? 'undefined'
-      )
-    }
-  })
-
-  t.test('does not change with the list that it was built from', async t => {
-    const list = ['10.0.0.1']
-    const isTrusted = trustedProxyMatcher(list, 'trustedProxies')
-    list[0] = '10.0.0.2'
-    t.same(['10.0.0.1', '10.0.0.2'].map(isTrusted), [true, false])
-  })
-
-  t.test('agrees with the BlockList of Node', async t => {
-    let inside = 0
-    fc.assert(fc.property(fc.nat(0xffffffff), fc.integer({ min: 8, max: 32 }), fc.nat(31), fc.boolean(), (address, length, flip, mapped) => {
-      const network = dotted(Number(BigInt(address) >> BigInt(32 - length) << BigInt(32 - length)))
-      const peer = dotted(Number(BigInt(address) ^ 1n << BigInt(flip)))
-      const list = new BlockList()
-      list.addSubnet(network, length, 'ipv4')
-      const expected = list.check(peer, 'ipv4')
-      if (expected) inside++
-      return (
-        trustedProxyMatcher([`${network}/${length}`], 'list')(mapped ? `::ffff:${peer}` : peer) === expected
-      )
-    }), RUNS)
-    fc.assert(fc.property(groups, fc.integer({ min: 7, max: 128 }), fc.nat(127), (groups, length, flip) => {
-      // BlockList takes IPv4 addresses for IPv6 ones too: compare outside of the network of these.
-      const value = [0x2001, ...groups.slice(1)].reduce((value, group) => value << 16n | BigInt(group), 0n)
-      const network = hexadecimal(value >> BigInt(128 - length) << BigInt(128 - length))
-      const peer = hexadecimal(value ^ 1n << BigInt(flip))
-      const list = new BlockList()
-      list.addSubnet(network, length, 'ipv6')
-      const expected = list.check(peer, 'ipv6')
-      if (expected) inside++
-      return (
-        isIPv4(plainAddress(peer)) || trustedProxyMatcher([`${network}/${length}`], 'list')(peer) === expected
-      )
-    }), RUNS)
-    t.ok(inside > sampled(200), 'many of the peers were inside')
-  })
-
-  t.end()
-})
-
-function dotted (value: number): string {
-  return [value >>> 24, value >>> 16 & 0xff, value >>> 8 & 0xff, value & 0xff].join('.')
-}
-
-function hexadecimal (value: bigint): string {
-  return spell(
-    Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(112 - 16 * i)) & 0xffffn)),
-    false,
-    false,
-    false
-  )
-}
-
 t.test('[G-D7] clientAddress', t => {
   const addressOf = clientAddress(
     'X-Real-IP',
     trustedProxyMatcher(['10.0.0.0/8', 'fd00::1'], 'trustedProxies')
   )
   const trusted = ['10.0.0.1', '::ffff:10.0.0.1', 'fd00::1', 'FD00:0:0:0:0:0:0:1']
-  const strangers = ['11.0.0.1', '::ffff:11.0.0.1', '127.0.0.1', '::1', 'fd00::2', undefined]
+  const untrusted = ['11.0.0.1', '::ffff:11.0.0.1', '127.0.0.1', '::1', 'fd00::2', undefined]
 
-  t.test('is what a trusted peer says, spelled in one way', async t => {
+  t.test('is the address that a trusted peer names, in canonical form', async t => {
     const table: ReadonlyArray<readonly [value: string, address: string]> = [
       ['203.0.113.9', '203.0.113.9'],
       ['::ffff:203.0.113.9', '203.0.113.9'],
@@ -401,7 +193,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('is the peer where a trusted peer does not say it', async t => {
+  t.test('is the peer where a trusted peer does not name one', async t => {
     for (const peer of trusted) {
       t.same(
         addressOf(peer, ['X-Forwarded-For', '6.6.6.6', 'X-Real-IP-2', '6.6.6.6', 'Forwarded', 'for=6.6.6.6']),
@@ -412,7 +204,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('is the peer, whatever a stranger says', async t => {
+  t.test('is the peer where an untrusted peer sends headers', async t => {
     const lists = [
       [],
       ['X-Real-IP', '10.0.0.1'],
@@ -420,7 +212,7 @@ t.test('[G-D7] clientAddress', t => {
       ['X_Real_IP', '10.0.0.1'],
       ['X-Real-IP', '10.0.0.1', 'X-Real-IP', '10.0.0.2']
     ]
-    for (const peer of strangers) {
+    for (const peer of untrusted) {
       for (const rawHeaders of lists) {
         t.same(
           addressOf(peer, rawHeaders),
@@ -431,7 +223,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('is refused where a trusted peer does not say it clearly', async t => {
+  t.test('is refused where a trusted peer does not name it clearly', async t => {
     const bad = [
       '', ' ', '203.0.113.9 ', 'unknown', 'client.example', '203.0.113.9, 10.0.0.1', '203.0.113.9,10.0.0.1', '203.0.113.9 10.0.0.1',
       '203.0.113.9:', '203.0.113.9:port', '[2001:db8::1]:', '[203.0.113.9]', '203.0.113', '203.0.113.09',
@@ -465,7 +257,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('wants the name of a header that can say it', async t => {
+  t.test('needs the name of a header that proxies can set', async t => {
     const isTrusted = trustedProxyMatcher(['10.0.0.1'], 'trustedProxies')
     for (const name of ['x-real-ip', 'X-Forwarded-For', 'CF-Connecting-IP', 'True-Client-IP']) {
       t.ok(clientAddress(name, isTrusted), name)
@@ -507,7 +299,7 @@ t.test('[G-D7] clientAddress', t => {
     }
   })
 
-  t.test('never comes from the headers of a stranger', async t => {
+  t.test('never comes from the headers of an untrusted peer', async t => {
     const name = fc.constantFrom(
       'X-Real-IP',
       'x-real-ip',
@@ -520,7 +312,7 @@ t.test('[G-D7] clientAddress', t => {
     t.doesNotThrow(() => {
       fc.assert(
         fc.property(
-          fc.constantFrom(...strangers),
+          fc.constantFrom(...untrusted),
           fc.array(fc.tuple(name, value), { maxLength: 6 }),
           (peer, headers) => {
             const answer = addressOf(peer, headers.flat())

@@ -41,7 +41,7 @@ t.test('login', async t => {
     t.same(identity.directory.sessions(), [])
   })
 
-  t.test('a client that goes while its session is written leaves none behind', async t => {
+  t.test('a client that disconnects while its session is written leaves none behind', async t => {
     const { ask, store, identity } = await startAccounts(t)
     const { barrier, letGo } = holdTransactions(store)
     const client = new FakeClient()
@@ -53,7 +53,7 @@ t.test('login', async t => {
     t.same(identity.directory.sessions(), [])
   })
 
-  t.test('a client that goes while its password is checked begins none', async t => {
+  t.test('a client that disconnects while its password is checked begins none', async t => {
     const { code, store, user } = await startAccounts(t)
     await user('alice')
     const client = new FakeClient()
@@ -158,7 +158,7 @@ t.test('[G-B8] a token login knows its session, and no other text is a token', a
   t.same(await ask(client, 'auth.whoami'), { authenticated: false })
 })
 
-t.test('[G-B11] a new password leaves the client that asked for it logged in, and nobody else', async t => {
+t.test('[G-B11] a new password leaves the client that asked for it logged in, and no other', async t => {
   const { ask, code, store, user, as } = await startAccounts(t)
   const userId = await user('alice')
   const [client, other] = [await as(userId), await as(userId)]

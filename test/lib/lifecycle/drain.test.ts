@@ -68,7 +68,7 @@ function mostWithin (values: readonly number[], width: number): number {
 }
 
 t.test('the delay', t => {
-  t.test('passes before anybody is told or turned away', async t => {
+  t.test('passes before any client is notified or refused', async t => {
     const { seen, run } = drain(3, { drainDelayMs: 500, gracePeriodMs: 100 })
     await run(499)
     t.same(seen, { doorClosedAt: undefined, notices: 0, endedAt: undefined })
@@ -77,7 +77,7 @@ t.test('the delay', t => {
     t.equal(seen.notices, 3)
   })
 
-  t.test('ends at once when the server is in a hurry', async t => {
+  t.test('ends at once when the server is closing', async t => {
     const { seen, run, drain: draining } = drain(3, { drainDelayMs: 500, gracePeriodMs: 100 })
     await run(10)
     draining.skipDelay()
@@ -90,7 +90,7 @@ t.test('the delay', t => {
 })
 
 t.test('the clients', t => {
-  t.test('are told to come back at different times, spread evenly over the window', async t => {
+  t.test('are told different times to reconnect, spread evenly over the window', async t => {
     const { all, run } = drain(1_000, { gracePeriodMs: 1_000, reconnectWindowMs: 5_000 })
     await run(1)
     const times = all.map(({ reconnectAfterMs }) => reconnectAfterMs as number).sort((a, b) => a - b)
@@ -107,7 +107,7 @@ t.test('the clients', t => {
   t.test('are closed one by one when they do not leave, the last at the end of the grace period', async t => {
     const { all, run, seen } = drain(1_000, { gracePeriodMs: 2_000, reconnectWindowMs: 5_000 })
     await run(999)
-    t.ok(all.every(({ open }) => open), 'the first half is everybody\'s')
+    t.ok(all.every(({ open }) => open), 'all clients have the first half')
     await run(1_010)
     const closed = all.map(({ closedAt }) => closedAt as number)
     t.ok(
@@ -134,7 +134,7 @@ t.test('the clients', t => {
     t.ok(seen.endedAt !== undefined && seen.endedAt <= 12)
   })
 
-  t.test('are closed at once without a grace period, and not told anything', async t => {
+  t.test('are closed at once without a grace period, and not notified', async t => {
     const { all, run, seen } = drain(1_000, { gracePeriodMs: 0 })
     await run(1)
     t.equal(seen.notices, 0)

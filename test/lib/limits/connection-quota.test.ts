@@ -17,7 +17,7 @@ function start (limits: Partial<ConnectionLimits>, requiresAuth = true) {
   }
 }
 
-/** How many more upgrades are let in; they give their places back. */
+/** Returns how many more upgrades are accepted; their counts are taken back. */
 function room (connectionQuota: ConnectionQuota, userId?: string): number {
   const places: Array<() => void> = []
   for (;;) {
@@ -49,7 +49,7 @@ t.test('an upgrade is refused with the status and the count of its limit', async
   )
 })
 
-t.test('strangers are not counted where nobody has to log in', async t => {
+t.test('unauthenticated connections are not counted where no client has to log in', async t => {
   const { connectionQuota } = start({ maxConnections: 5, maxUnauthenticatedConnections: 1 }, false)
   t.equal(room(connectionQuota), 5)
 })
@@ -64,7 +64,7 @@ t.test('a login that is one too many changes nothing', async t => {
   connectionQuota.acquire(undefined)
   t.throws(() => { connectionQuota.change(undefined, 'ann') }, { code: 'RATE_LIMITED' })
   t.equal(rejections.of('connections_per_user'), 1)
-  t.equal(room(connectionQuota), 1, 'it is still a stranger')
+  t.equal(room(connectionQuota), 1, 'the connection is still not logged in')
   connectionQuota.change('ann', 'ann')
   connectionQuota.change(undefined, 'bob')
   t.equal(room(connectionQuota, 'bob'), 0)
@@ -77,7 +77,7 @@ interface Walker {
   state: 'entered' | 'open' | 'stopped' | 'gone'
 }
 
-t.test('whatever connections do, exactly the limits hold, and in the end nothing is counted', async () => {
+t.test('with any sequence of calls, exactly the limits hold, and in the end nothing is counted', async () => {
   const limits = { maxConnections: 8, maxConnectionsPerUser: 2, maxUnauthenticatedConnections: 3 }
   const user = fc.constantFrom(undefined, 'ann', 'bob')
   const step = fc.record({

@@ -19,8 +19,8 @@ function start (limits: Partial<LoginLimits> = {}) {
 }
 
 /**
- * The time to wait that a refusal tells, or `undefined` when the attempt is made; it fails unless `then` does
- * something.
+ * Returns the `retryAfterMs` of a refusal; `undefined` when the attempt is made, which fails unless `then` is
+ * set.
  */
 function retryAfterMs (
   begin: () => Attempt,
@@ -226,7 +226,7 @@ t.test('the admin secret', t => {
 })
 
 t.test('all addresses together', t => {
-  t.test('lock nobody out: with forty times maxAttempts used up, an address has as many as an account', async t => {
+  t.test('lock out no user: with forty times maxAttempts used up, an address has as many as an account', async t => {
     const { clock, limiter } = start()
     t.equal(evaluated(40, i => limiter.attemptLogin(`guess-${i}`, 'villain')), 40)
     flood(limiter, 5)
@@ -266,7 +266,7 @@ t.test('all addresses together', t => {
     t.equal(evaluated(100, i => limiter.attemptLogin(`guess-${i}`, 'villain')), 5)
   })
 
-  t.test('cannot lock out a user whose account and address nobody else has used', async t => {
+  t.test('cannot lock out a user whose account and address no other client has used', async t => {
     const some = (name: string) => fc.nat(60).map(i => `${name}-${i}`)
     const act = fc.oneof(
       {
@@ -320,7 +320,7 @@ t.test('all addresses together', t => {
   t.end()
 })
 
-t.test('[G-B18] memory is bounded, whatever number of user names and addresses is tried', async t => {
+t.test('[G-B18] memory is bounded for any number of user names and addresses', async t => {
   const { clock, limiter } = start()
   let most = 0
   for (let i = 0; i < 250_000; i++) {

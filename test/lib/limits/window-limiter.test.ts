@@ -94,7 +94,7 @@ t.test('a window', t => {
   t.end()
 })
 
-t.test('what is given back', t => {
+t.test('a cost that is taken back', t => {
   t.test('can be taken again, once', async t => {
     const { limiter, allowed } = start({ max: 5 })
     const giveBack = limiter.take('a', 2)
@@ -158,7 +158,7 @@ t.test('memory', t => {
     t.equal(clock.pending, 0)
   })
 
-  t.test('makes room for a new key by the one that started first, whatever was counted last', async t => {
+  t.test('replaces the window that started first by that of a new key', async t => {
     const { limiter, allowed } = start({ maxKeys: 3 })
     for (const key of ['a', 'b', 'c', 'b', 'a', 'a']) limiter.take(key)
     t.equal(allowed('a', 10), 0, 'locked')
@@ -186,7 +186,7 @@ t.test('memory', t => {
     t.equal(limiter.size, 50)
   })
 
-  t.test('is not held by what may still be given back', async t => {
+  t.test('is not held by functions that could still take a cost back', async t => {
     const { limiter } = start({ maxKeys: 2 })
     const before = heapUsed()
     const giveBack = limiter.take('a')
@@ -273,7 +273,7 @@ class Model {
   }
 }
 
-t.test('does what a naive model does, whatever is called', async t => {
+t.test('does what a naive model does, with any calls', async t => {
   const limits = { max: 3, windowMs: 10, maxKeys: 3 }
   const keys = ['a', 'b', 'c', 'd', 'e'.repeat(65)]
   const key = fc.constantFrom(...keys)

@@ -127,7 +127,7 @@ t.test('a scrape', async t => {
     t.same([two.value('noex_evaluations_total'), two.value('noex_ready')], [12, 0])
   })
 
-  t.test('tells the sinks apart, whatever their names are', async t => {
+  t.test('tells the sinks apart, also when they have the same name', async t => {
     const metrics = await Metrics.open(new FakeClock())
     t.teardown(() => { metrics.close() })
     const odd = 'a "quoted" name\\with\na second line'
@@ -187,7 +187,7 @@ t.test('the delay of the event loop', t => {
   t.end()
 })
 
-/** Keeps the event loop from going round. */
+/** Blocks the event loop. */
 function block (ms: number): void {
   const end = performance.now() + ms
   while (performance.now() < end);

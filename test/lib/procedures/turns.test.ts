@@ -11,7 +11,7 @@ t.test('transactions of procedures take turns', async t => {
 
   const order: string[] = []
   const run = async (name: string): Promise<void> => {
-    const leave = await turns.enter()
+    const leave = await turns.begin()
     order.push(`${name} begins`)
     for (let i = 0; i < 20; i++) await Promise.resolve()
     order.push(`${name} ends`)
@@ -24,10 +24,10 @@ t.test('transactions of procedures take turns', async t => {
 
 t.test('one that waits for longer than a turn of the event loop lets the next one run', async t => {
   const turns = Turns.of(SharedStore.of(await startStore(t)))
-  const leaveLate = await turns.enter()
-  const leave = await turns.enter()
+  const leaveLate = await turns.begin()
+  const leave = await turns.begin()
   let isThird = false
-  const third = Promise.resolve(turns.enter()).then(leave => {
+  const third = Promise.resolve(turns.begin()).then(leave => {
     isThird = true
     return leave
   })
@@ -38,5 +38,5 @@ t.test('one that waits for longer than a turn of the event loop lets the next on
   const leaveThird = await third
   leaveThird()
   for (let i = 0; i < 5; i++) await setImmediate()
-  ;(await turns.enter())()
+  ;(await turns.begin())()
 })

@@ -10,7 +10,7 @@ import { compileTemplate, type Place } from '../../../lib/procedures/template.js
 import { transform, type Transformation } from '../../../lib/procedures/transform.js'
 import { FakeClock } from '../../support/fake-clock.js'
 
-const ROOM = 1_000_000
+const BUDGET = 1_000_000
 
 const variables: Variables = {
   input: {
@@ -33,7 +33,7 @@ const variables: Variables = {
   ])
 }
 
-const fill = (template: unknown, place: Place = 'data', sizeBudget = new SizeBudget(ROOM)): unknown =>
+const fill = (template: unknown, place: Place = 'data', sizeBudget = new SizeBudget(BUDGET)): unknown =>
   compileTemplate(template, place, 'at')(variables, sizeBudget)
 
 t.test('a text that is one placeholder becomes the value itself', async t => {
@@ -152,30 +152,30 @@ t.test('in a filter a reference widens nothing: it is a scalar or a list of them
 })
 
 t.test('what is made is limited while it is made', async t => {
-  const room = (): SizeBudget => new SizeBudget(100)
-  t.throws(() => fill('x'.repeat(101), 'data', room()), { code: 'VALIDATION_ERROR' })
+  const budget = (): SizeBudget => new SizeBudget(100)
+  t.throws(() => fill('x'.repeat(101), 'data', budget()), { code: 'VALIDATION_ERROR' })
   t.throws(
     () =>
       fill(
         Array.from({ length: 20 }, () => '{{ item }}'),
         'data',
-        room()
+        budget()
       ),
     { code: 'VALIDATION_ERROR' }
   )
-  t.throws(() => fill('{{ item }}'.repeat(20), 'data', room()), { code: 'VALIDATION_ERROR' })
-  t.throws(() => fill(Array.from({ length: 101 }, () => null), 'data', room()), { code: 'VALIDATION_ERROR' })
-  t.same(fill('{{ item }}', 'data', room()), variables.results.get('item'))
-  t.ok(jsonChars(variables.input, ROOM) >= JSON.stringify(variables.input).length)
-  t.ok(jsonChars(variables.input, ROOM) < 2 * JSON.stringify(variables.input).length)
+  t.throws(() => fill('{{ item }}'.repeat(20), 'data', budget()), { code: 'VALIDATION_ERROR' })
+  t.throws(() => fill(Array.from({ length: 101 }, () => null), 'data', budget()), { code: 'VALIDATION_ERROR' })
+  t.same(fill('{{ item }}', 'data', budget()), variables.results.get('item'))
+  t.ok(jsonChars(variables.input, BUDGET) >= JSON.stringify(variables.input).length)
+  t.ok(jsonChars(variables.input, BUDGET) < 2 * JSON.stringify(variables.input).length)
   const cyclic: unknown[] = []
   cyclic.push(cyclic)
-  t.throws(() => jsonChars(cyclic, ROOM), { code: 'VALIDATION_ERROR', message: /nested deeper/ })
+  t.throws(() => jsonChars(cyclic, BUDGET), { code: 'VALIDATION_ERROR', message: /nested deeper/ })
 })
 
 t.test('conditions', async t => {
   const test = (ref: string, operator: Condition['operator'], value?: unknown): boolean =>
-    compileCondition({ ref, operator, value }, 'value', ROOM)(variables)
+    compileCondition({ ref, operator, value }, 'value', BUDGET)(variables)
   const table: ReadonlyArray<
     readonly [ref: string, operator: Condition['operator'], value: unknown, expected: boolean]
   > = [
@@ -257,7 +257,7 @@ t.test('transformations', async t => {
   for (const [source, operation, args, expected] of table) {
     const before = structuredClone(source)
     t.strictSame(
-      transform(source, operation, args, new SizeBudget(ROOM)),
+      transform(source, operation, args, new SizeBudget(BUDGET)),
       expected,
       `${operation} ${JSON.stringify(args)}`
     )
@@ -276,7 +276,7 @@ t.test('transformations', async t => {
   ]
   for (const [source, operation, args] of wrong) {
     t.throws(
-      () => transform(source, operation, args, new SizeBudget(ROOM)),
+      () => transform(source, operation, args, new SizeBudget(BUDGET)),
       { code: 'VALIDATION_ERROR' },
   `${operation} of ${JSON.stringify(source)} by ${JSON.stringify(args)}`
     )

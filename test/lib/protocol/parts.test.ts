@@ -31,7 +31,7 @@ t.test('The text in slices is that of JSON.stringify', async t => {
   }), { numRuns: 1_000 }))
 })
 
-t.test('What JSON cannot hold is refused as JSON.stringify does it', async t => {
+t.test('Values that JSON cannot hold are refused like by JSON.stringify', async t => {
   await t.rejects(encodeInSlices('', [1, 2, 3, 4, 5n], ''), TypeError)
   const circular: unknown[] = [1, 2, 3, 4]
   circular.push(circular)
@@ -60,7 +60,7 @@ t.test('A record is no big value, a list of some is', t => {
   t.end()
 })
 
-t.test('Others have their turn while a big text is made', async t => {
+t.test('Other work is done while a big text is encoded', async t => {
   const record = { text: 'x'.repeat(1_000), list: Array.from({ length: 50 }, (_, i) => i) }
   let turns = 0
   const encoding = encodeInSlices('', Array.from({ length: 20_000 }, () => record), '')

@@ -47,10 +47,10 @@ t.test('one that was overtaken in the step that commits has another turn', async
   const sharedStore = SharedStore.of(await startStore(t))
   let tries = 0
   const entered: number[] = []
-  const enter = sharedStore.repeats.enter.bind(sharedStore.repeats)
-  sharedStore.repeats.enter = async () => {
+  const takeTurn = sharedStore.repeats.takeTurn.bind(sharedStore.repeats)
+  sharedStore.repeats.takeTurn = async () => {
     entered.push(tries)
-    return await enter()
+    return await takeTurn()
   }
   t.equal(await repeatConflicts(sharedStore, async committing => {
     committing()

@@ -6,7 +6,7 @@ import { SharedStore } from '../../../lib/store/shared-store.js'
 import { Work } from '../../../lib/store/work.js'
 import { startStore } from '../../support/service.js'
 
-t.test('StoreAccess', async t => {
+t.test('SharedStore', async t => {
   t.test('is shared by all who serve a store, and remembers what earlier ones did', async t => {
     const store = await startStore(t)
     const first = SharedStore.of(store)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { didYouMean, nearestNames, quoted } from '../../../lib/util/nearest.js'
 import { sampled } from '../../support/sampled.js'
 
-/** Slips between two texts, by the textbook. */
+/** Typing errors between two texts, by the textbook. */
 function slips (a: string, b: string): number {
   const table = Array.from(
     { length: a.length + 1 },
@@ -25,7 +25,7 @@ function slips (a: string, b: string): number {
   return at(a.length, b.length)
 }
 
-t.test('The nearest names are those that a slip or two make of it, the likeliest first', async t => {
+t.test('The nearest names are those with one or two typing errors, the most similar first', async t => {
   type Names = readonly string[]
   const table: ReadonlyArray<readonly [name: string, candidates: Names, expected: Names]> = [
     ['ordres', ['users', 'orders', 'items'], ['orders']],
@@ -49,7 +49,7 @@ t.test('The nearest names are those that a slip or two make of it, the likeliest
   }
 })
 
-t.test('Whether a name is near is decided by the number of slips', async t => {
+t.test('A name is near by its number of typing errors', async t => {
   const word = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 10 })
   fc.assert(fc.property(word, word, (a, b) => {
     const isNear = a !== b && slips(a, b) <= Math.min(2, Math.floor(a.length / 3))
@@ -64,7 +64,7 @@ t.test('Of very many names, the first thousand are compared', async t => {
   t.same(nearestNames('ordres', [...names.slice(1), 'orders']), ['orders'])
 })
 
-t.test('A sentence shows a name in quotes, and the beginning of a long one', async t => {
+t.test('A message shows a name in quotes, and the beginning of a long one', async t => {
   t.equal(quoted('a'), '"a"')
   t.equal(quoted('x'.repeat(10_000)), `"${'x'.repeat(128)}…"`)
   t.equal(didYouMean('orders'), '; did you mean "orders"?')

@@ -24,7 +24,7 @@ export type JournalReport<Opened, Notice> =
   | { readonly type: 'probed' }
   /** Answer to a call, in order. */
   | { readonly type: 'answer', readonly id: number, readonly value?: unknown, readonly error?: string }
-  /** Something is wrong that holds no entry up. */
-  | { readonly type: 'trouble', readonly message: string }
+  /** A problem that delays no entry. */
+  | { readonly type: 'warning', readonly message: string }
   | { readonly type: 'notice', readonly notice: Notice }
   | { readonly type: 'closed' }

@@ -1,10 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { JournalCommand, JournalReport } from './journal-messages.js'
-
-/** Characters after which the next write goes in a message of its own. */
-const MAX_MESSAGE = 1_048_576
-/** Longest text in a message, in characters: strings have a bound. */
-const MAX_TEXT = 33_554_432
+import { WriteBatch } from './write-batch.js'
 
 export interface JournalThreadOptions<Notice> {
   /** Address of the thread's file, see `threadFile`. */
@@ -17,8 +13,8 @@ export interface JournalThreadOptions<Notice> {
   readonly onNotice?: (notice: Notice) => void
   /** A write has failed. The thread tries again, where it does. */
   readonly onFailing?: (error: Error, code: string | undefined) => void
-  /** Something is wrong that holds no entry up. */
-  readonly onTrouble?: (message: string) => void
+  /** A problem that delays no entry. */
+  readonly onWarning?: (message: string) => void
   /** The thread has died: no write is tried again, because it cannot tell how far it had come. */
   readonly onDeath?: (error: Error) => void
 }
@@ -51,12 +47,7 @@ export class JournalThread<Opened, Notice = never> {
   #waiters: Waiter[] = []
   #firstWaiter = 0
   #probes: Settler[] = []
-  /** Entries of the next message that are not put together yet. */
-  #part: string[] = []
-  #partLength = 0
-  #texts: string[] = []
-  #pendingCount = 0
-  #pendingLength = 0
+  readonly #batch = new WriteBatch()
   #sent = 0
   #durable = 0
   #attempt = 0
@@ -97,9 +88,9 @@ export class JournalThread<Opened, Notice = never> {
   async write (entries: readonly string[]): Promise<void> {
     if (this.#death !== undefined) throw this.#death
     this.#add(entries)
-    if (this.#sent + this.#pendingCount === this.#durable) return
+    if (this.#sent + this.#batch.count === this.#durable) return
     await new Promise<unknown>((resolve, reject) => {
-      this.#waiters.push({ end: this.#sent + this.#pendingCount, resolve, reject })
+      this.#waiters.push({ end: this.#sent + this.#batch.count, resolve, reject })
       if (this.#waiters.length === 1) this.#worker.ref()
     })
   }
@@ -139,39 +130,16 @@ export class JournalThread<Opened, Notice = never> {
 
   /** Puts the entries of one write into the next message, which is sent at the end of this turn. */
   #add (entries: readonly string[]): void {
-    // A write is never parted between messages.
-    if (this.#pendingLength > MAX_MESSAGE) this.#flush()
+    if (this.#batch.isFull) this.#flush()
     // Behind the microtasks of this turn, so that the writes of many callers go together.
-    if (this.#pendingCount === 0) process.nextTick(() => { this.#flush() })
-    for (const entry of entries) {
-      if (this.#partLength + entry.length > MAX_TEXT) this.#endPart()
-      this.#part.push(entry)
-      this.#partLength += entry.length + 1
-      this.#pendingLength += entry.length + 1
-    }
-    this.#pendingCount += entries.length
-  }
-
-  #endPart (): void {
-    if (this.#part.length > 0) this.#texts.push(this.#part.join('\n'))
-    this.#part = []
-    this.#partLength = 0
+    if (this.#batch.count === 0) process.nextTick(() => { this.#flush() })
+    this.#batch.add(entries)
   }
 
   #flush (): void {
-    if (this.#pendingCount === 0 || this.#death !== undefined) return
-    this.#endPart()
-    this.#tell({ type: 'write', attempt: this.#attempt, texts: this.#texts })
-    this.#sent += this.#pendingCount
-    this.#dropPending()
-  }
-
-  #dropPending (): void {
-    this.#part = []
-    this.#partLength = 0
-    this.#texts = []
-    this.#pendingCount = 0
-    this.#pendingLength = 0
+    if (this.#batch.count === 0 || this.#death !== undefined) return
+    this.#sent += this.#batch.count
+    this.#tell({ type: 'write', attempt: this.#attempt, texts: this.#batch.take() })
   }
 
   #tell (command: JournalCommand): void {
@@ -201,8 +169,8 @@ export class JournalThread<Opened, Notice = never> {
       case 'answer':
         this.#onAnswer(report)
         break
-      case 'trouble':
-        this.#options.onTrouble?.(report.message)
+      case 'warning':
+        this.#options.onWarning?.(report.message)
         break
       case 'notice':
         this.#options.onNotice?.(report.notice)
@@ -260,7 +228,7 @@ export class JournalThread<Opened, Notice = never> {
     this.#waiters = []
     this.#firstWaiter = 0
     this.#probes = []
-    this.#dropPending()
+    this.#batch.clear()
     this.#sent = this.#durable
     for (const { reject } of [...waiters, ...probes]) reject(error)
     this.#settleLife()

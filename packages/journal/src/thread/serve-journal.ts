@@ -225,7 +225,7 @@ class JournalServer<J extends ServedJournal, Opened> {
       this.#write()
       this.#journal.close()
     } catch (error) {
-      this.#report({ type: 'trouble', message: (error as Error).message })
+      this.#report({ type: 'warning', message: (error as Error).message })
     }
     await this.#lock.release()
     this.#report({ type: 'closed' })

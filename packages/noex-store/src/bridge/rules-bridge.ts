@@ -1,4 +1,4 @@
-import type { Store } from '../store.js'
+import type { Store } from '../store/store.js'
 import type { BucketEvent } from '../types/events.js'
 
 /** Takes events, as a rule engine does. */
@@ -6,6 +6,7 @@ export interface EventReceiver {
   emit (topic: string, data: Record<string, unknown>): Promise<unknown>
 }
 
+/** Events that are forwarded, and their form. */
 export interface BridgeOptions {
   /** Tells which events are forwarded. By default all are. */
   readonly filter?: (event: BucketEvent) => boolean

@@ -1,22 +1,20 @@
 import { DefinitionMissingError } from '../errors.js'
 import { compileSchema, type BucketSchema, type Normalize } from '../schema/bucket-schema.js'
-import { WHOLE_DEFINITION } from '../schema/definition-data.js'
 import { InputReader } from '../schema/input-reader.js'
 import { estimateBytes } from '../schema/size.js'
 import type { StoreRecord } from '../types/record.js'
-import type { BucketDefinition } from '../types/schema.js'
+import { WHOLE_DEFINITION, type BucketDefinition } from '../types/schema.js'
 import { Contents } from './contents.js'
-import { DeletedKeys, type DeletedEntry, type Forgotten } from './deleted-keys.js'
-import { deletedSince } from './deleted-since.js'
+import { DeletedKeys, deletedSince, type DeletedEntry, type Forgotten } from './deleted-keys.js'
 import { FieldNames } from './field-names.js'
 import { RecordMaker } from './record-maker.js'
-import { Row } from './row.js'
+import { Row } from '../rows/row.js'
 
 /** Records up to which a `clear` remembers the version of each; above, only the highest one. */
 const MAX_REMEMBERED_BY_CLEAR = 10_000
 
 /** Bounds that a store sets to its buckets. */
-export interface BucketLimits {
+interface BucketLimits {
   readonly maxDeletedKeys: number
   readonly maxRecordBytes: number
 }

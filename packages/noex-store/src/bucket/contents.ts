@@ -1,14 +1,14 @@
 import { FieldIndex } from '../index/field-index.js'
 import { OrderedIndex } from '../index/ordered-index.js'
 import type { BucketSchema } from '../schema/bucket-schema.js'
-import { compareKeys } from './compare-keys.js'
+import { compareKeys } from '../rows/compare-keys.js'
 import { ExpiryHeap } from './expiry-heap.js'
-import { KeyMap } from './key-map.js'
-import type { Row } from './row.js'
-import { RowSequence } from './row-sequence.js'
+import { KeyMap } from '../rows/key-map.js'
+import type { Row } from '../rows/row.js'
+import { RowSequence } from '../rows/row-sequence.js'
 
 /** Hears of a row that is about to change or go. */
-export interface RowWatcher {
+interface RowWatcher {
   keep (row: Row): void
 }
 

@@ -1,4 +1,4 @@
-import type { Row } from './row.js'
+import type { Row } from '../rows/row.js'
 
 /**
  * The rows of a bucket by the time at which they expire: the next one is found in O(1), entered and removed

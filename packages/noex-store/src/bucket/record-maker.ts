@@ -1,21 +1,37 @@
 import { InputTooLargeError, ValidatorError } from '../errors.js'
+import type { BucketSchema } from '../schema/bucket-schema.js'
 import { fillersOf } from '../schema/fillers.js'
 import { InputReader } from '../schema/input-reader.js'
 import type { PendingCheck } from '../schema/pending-checks.js'
 import { estimateBytes } from '../schema/size.js'
 import { RecordTemplate } from '../schema/template.js'
 import type { StoreRecord } from '../types/record.js'
-import type { Bucket } from './bucket.js'
+import type { Contents } from './contents.js'
+import type { DeletedKeys } from './deleted-keys.js'
+import type { FieldNames } from './field-names.js'
+
+/** The bucket that records are made for. */
+interface RecordOwner {
+  readonly name: string
+  readonly schema: BucketSchema
+  readonly contents: Contents
+  readonly deleted: DeletedKeys
+  readonly fieldNames: FieldNames
+  /** Last given autoincrement number. */
+  counter: number
+  keyOf: (key: unknown) => unknown
+  keyIn: (record: StoreRecord) => unknown
+}
 
 /** Makes the records that are written to a bucket: reads what is given, fills in, checks. */
 export class RecordMaker {
-  readonly #bucket: Bucket
+  readonly #bucket: RecordOwner
   readonly #maxBytes: number
   readonly #reader: InputReader
   #template: RecordTemplate
 
   /** A record of more than `maxBytes` estimated bytes is refused. */
-  constructor (bucket: Bucket, maxBytes: number) {
+  constructor (bucket: RecordOwner, maxBytes: number) {
     this.#bucket = bucket
     this.#maxBytes = maxBytes
     this.#reader = new InputReader(bucket.name, maxBytes)

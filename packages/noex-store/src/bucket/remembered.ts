@@ -3,7 +3,7 @@ import type { Bucket } from './bucket.js'
 
 type RememberedKey = RememberedKeys['deleted'][number]
 
-/** What a bucket remembers of deleted keys; `undefined` where that is nothing. */
+/** Returns the deleted keys that a bucket remembers; `undefined` where there are none. */
 export function rememberedOf (bucket: Bucket): RememberedKeys | undefined {
   const { deleted: { size, floor }, contents: { sequence } } = bucket
   if (size === 0 && floor === 0) return undefined

@@ -1,7 +1,7 @@
 import type { StoreRecord } from '../types/record.js'
 import type { Contents } from './contents.js'
-import type { Row } from './row.js'
-import { placeAt, slotFrom, type Chunk } from './row-sequence.js'
+import type { Chunk, Row } from '../rows/row.js'
+import { placeAt, slotFrom } from '../rows/row-sequence.js'
 
 /** Looks at a record; `false` ends the walk. */
 export type Visit = (record: StoreRecord, row: Row) => boolean | undefined

@@ -1,11 +1,11 @@
 import { Bucket } from '../bucket/bucket.js'
 import type { Contents } from '../bucket/contents.js'
-import type { Row } from '../bucket/row.js'
+import type { Row } from '../rows/row.js'
 import { Snapshot } from '../bucket/snapshot.js'
 import { DuplicateKeyError, UniqueConstraintError } from '../errors.js'
 import type { FieldIndex } from '../index/field-index.js'
 import type { Slicer } from '../scan/slicer.js'
-import { isThenable } from '../value-kinds.js'
+import { isThenable } from '../util/value-kinds.js'
 import type { StoreRecord } from '../types/record.js'
 import { checkOfImported, checkOfNewFields } from './new-fields.js'
 import type { Buckets } from './references.js'
@@ -13,7 +13,7 @@ import type { Buckets } from './references.js'
 /** Returns the record that one becomes in the rebuilt bucket. */
 export type TransformRecord = (record: StoreRecord) => Record<string, unknown>
 
-/** What a copy needs of its store. */
+/** Parts of the store that a copy uses. */
 interface Surroundings {
   readonly slicer: Slicer
   readonly buckets: Buckets

@@ -12,17 +12,17 @@ import { Plan, type Step } from './plan.js'
 export function checkUnchanged ({ steps }: Plan): void {
   for (const { bucket, key, row, before, after } of steps) {
     const current = bucket.contents.rows.get(key)
-    if (current !== row || current?.record !== before) throw changed(bucket, key, before)
+    if (current !== row || current?.record !== before) throw changedRecordError(bucket, key, before)
     // A record that a transaction has inserted and updated has a higher version than the next one, which is
     // no harm.
     if (before === undefined && after !== undefined && after._version < bucket.deleted.nextVersion(key)) {
-      throw changed(bucket, key, before)
+      throw changedRecordError(bucket, key, before)
     }
   }
 }
 
 /** The error for a record that another writer has changed since it was read. */
-export function changed (
+export function changedRecordError (
   bucket: Bucket, key: unknown, before: StoreRecord | undefined
 ): TransactionConflictError {
   const current = bucket.contents.rows.get(key)?.record

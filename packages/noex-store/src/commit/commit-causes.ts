@@ -1,11 +1,11 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from './engine.js'
 import type { TransactionOptions } from '../types/commit.js'
 import type { Plan } from './plan.js'
 
 /** Times that what deletes cause is looked for in slices, before it is done in the step that commits. */
 const MAX_ATTEMPTS = 5
 /** Records above which the step that commits comes in a new turn when this one is spent. */
-export const MAX_SHORT = 256
+export const MAX_STEPS_AT_ONCE = 256
 /** Records above which it always has a turn of its own. */
 const MIN_LONG = 2_000
 /** Records looked at between two looks at the clock. */
@@ -40,7 +40,7 @@ function whenDone (engine: Engine, { until }: TransactionOptions): Promise<void>
 
 /** Waits, where the step that commits would come at the end of a turn that others wait for already. */
 export function turnForCommit ({ slicer }: Engine, records: number): Promise<void> | undefined {
-  return records > MIN_LONG || (records > MAX_SHORT && slicer.isSpent) ? slicer.nextTurn() : undefined
+  return records > MIN_LONG || (records > MAX_STEPS_AT_ONCE && slicer.isSpent) ? slicer.nextTurn() : undefined
 }
 
 function isSoonDone (causes: Generator, { slicer }: Engine): boolean {

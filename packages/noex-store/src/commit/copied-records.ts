@@ -1,7 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Row } from '../bucket/row.js'
+import type { Row } from '../rows/row.js'
 import { Snapshot } from '../bucket/snapshot.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from './engine.js'
 import type { StoreRecord } from '../types/record.js'
 
 /** Places looked at between two looks at the clock. */

@@ -1,6 +1,6 @@
 import { Bucket } from '../bucket/bucket.js'
 import { remembering } from '../bucket/remembered.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from './engine.js'
 import {
   BucketAlreadyExistsError, DefinitionMismatchError, DuplicateKeyError, UniqueConstraintError
 } from '../errors.js'

@@ -1,5 +1,5 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from './engine.js'
 import type { Step } from './plan.js'
 
 /** Records that one commit removes because their time is up. */

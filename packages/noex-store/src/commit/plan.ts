@@ -1,5 +1,5 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Row } from '../bucket/row.js'
+import type { Row } from '../rows/row.js'
 import { CommitTooLargeError } from '../errors.js'
 import type { WorkMeter } from '../types/access.js'
 import type { StoreRecord } from '../types/record.js'

@@ -1,5 +1,5 @@
 import { Bucket } from '../bucket/bucket.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from './engine.js'
 import { BucketAlreadyExistsError, TransactionConflictError } from '../errors.js'
 import type { Change, DefinitionChange, DefinitionOptions } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
@@ -31,7 +31,7 @@ export async function adoptBucket (
   engine: Engine, name: string, definition: BucketDefinition, options: DefinitionOptions = {}
 ): Promise<void> {
   const definitionFor = (): BucketDefinition => {
-    if (!existing(engine, name).isImported) throw new BucketAlreadyExistsError(name)
+    if (!requireBucket(engine, name).isImported) throw new BucketAlreadyExistsError(name)
     return definition
   }
   await redefine(engine, name, definitionFor, options)
@@ -57,7 +57,7 @@ export async function redefineBucket (
     return
   }
   for (let attempt = 1; ; attempt++) {
-    const former = existing(engine, name)
+    const former = requireBucket(engine, name)
     const { edits } = former
     const entries: Array<readonly [unknown, StoreRecord]> = []
     const isSliced = former.size > MAX_AT_ONCE && attempt < MAX_ATTEMPTS
@@ -66,12 +66,12 @@ export async function redefineBucket (
     }
     const bucket = new Bucket(name, definition, engine.options)
     bucket.contents.sequence.startAt(former.contents.sequence.nextPlace)
-    // What is new is copied, so that it is read as what comes from outside, frozen or not.
+    // New records are copied, so that they are read as input from outside, frozen or not.
     const known = new Set(entries.map(([, record]) => record))
     const records = transform(entries).map(([, record]) => known.has(record) ? record : { ...record })
     if (isSliced) await fillInSlices(engine, bucket, { records, counter: former.counter })
     else fill(bucket, records, former.counter)
-    const current = existing(engine, name)
+    const current = requireBucket(engine, name)
     if ((current !== former || former.edits !== edits) && attempt < MAX_ATTEMPTS) continue
     if (current !== former) throw overtaken(name)
     bucket.follow(former, { hasSameKeys: false })
@@ -92,7 +92,7 @@ async function redefine (
   { each, keepsFunctions, ...options }: RedefineOptions = {}
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const former = existing(engine, name)
+    const former = requireBucket(engine, name)
     const definition = definitionOf(former.schema.definition)
     const bucket = new Bucket(name, definition, engine.options)
     const copy = new BucketCopy(former, bucket, each, engine)
@@ -101,7 +101,7 @@ async function redefine (
       if (former.size > MAX_AT_ONCE || each !== undefined) await copy.fill()
       else copy.fillNow()
       const records = each === undefined ? undefined : await CopiedRecords.of(engine, bucket)
-      const isOvertaken = existing(engine, name) !== former || copy.isVoid
+      const isOvertaken = requireBucket(engine, name) !== former || copy.isVoid
       const places = isOvertaken ? [] : copy.catchUp()
       if (isOvertaken || copy.isVoid || engine.buckets.get(name) !== former) {
         if (attempt >= MAX_ATTEMPTS) throw overtaken(name)
@@ -134,7 +134,7 @@ function overtaken (name: string): TransactionConflictError {
 }
 
 /** @throws BucketNotDefinedError, StoreStoppedError, StoreUnavailableError, NotLeaderError */
-export function existing (engine: Engine, name: string): Bucket {
+export function requireBucket (engine: Engine, name: string): Bucket {
   engine.assertWritable()
   return engine.bucket(name)
 }

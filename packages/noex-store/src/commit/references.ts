@@ -1,5 +1,5 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Row } from '../bucket/row.js'
+import type { Row } from '../rows/row.js'
 import { BucketNotDefinedError, CommitTooLargeError, ReferentialIntegrityError } from '../errors.js'
 import type { Reference } from '../schema/bucket-schema.js'
 import type { StoreRecord } from '../types/record.js'
@@ -9,7 +9,7 @@ import type { Plan, Step } from './plan.js'
 export type Buckets = ReadonlyMap<string, Bucket>
 
 /** A field that refers to the bucket in question. */
-export interface Inbound {
+export interface InboundReference {
   readonly source: Bucket
   readonly reference: Reference
 }
@@ -38,9 +38,9 @@ export function checkInput (
  * @throws ReferentialIntegrityError where a record refers to a deleted one by a field of `restrict`
  */
 export function * followDeletes (
-  plan: Plan, inboundOf: (bucket: Bucket) => readonly Inbound[], time: number
+  plan: Plan, inboundOf: (bucket: Bucket) => readonly InboundReference[], time: number
 ): Generator<undefined, undefined> {
-  const restricting: Array<readonly [Step, Inbound, Row]> = []
+  const restricting: Array<readonly [Step, InboundReference, Row]> = []
   // The list grows while it is walked.
   for (const step of plan.steps) {
     if (step.after !== undefined || step.before === undefined) continue
@@ -72,13 +72,21 @@ export function * followDeletes (
  * with it, but for those whose time is up.
  * @throws CommitTooLargeError
  */
-export function checkCauses ({ source, reference }: Inbound, key: unknown, maxChanges: number): void {
+export function checkCauses (
+  { source, reference }: InboundReference, key: unknown, maxChanges: number
+): void {
   if (reference.onDelete === 'restrict' || source.schema.ttlMs !== undefined) return
   const count = source.contents.byField.get(reference.field)?.hash.size(key) ?? 0
   if (count > maxChanges) throw new CommitTooLargeError(count, maxChanges)
 }
 
-function release (plan: Plan, { source, reference }: Inbound, row: Row, target: unknown, time: number): void {
+function release (
+  plan: Plan,
+  { source, reference }: InboundReference,
+  row: Row,
+  target: unknown,
+  time: number
+): void {
   const step = plan.find(source, row.key)
   const record = step === undefined ? row.record : step.after
   // Deleted already, or made to refer to another record.
@@ -91,7 +99,7 @@ function release (plan: Plan, { source, reference }: Inbound, row: Row, target: 
 }
 
 /** Tells whether a plan deletes records that others may refer to. */
-export function hasCauses (plan: Plan, inboundOf: (bucket: Bucket) => readonly Inbound[]): boolean {
+export function hasCauses (plan: Plan, inboundOf: (bucket: Bucket) => readonly InboundReference[]): boolean {
   return plan.steps.some(({ bucket, before, after, key }) => after === undefined && before !== undefined &&
     inboundOf(bucket).some(({ source, reference: { field } }) =>
       (source.contents.byField.get(field)?.hash.size(key) ?? 0) > 0))
@@ -124,7 +132,7 @@ export function checkReferences (buckets: Buckets, plan: Plan, now: number): voi
       const wanted = targets.keyOf(key)
       if (targets.isLive(plan.recordAfter(targets, wanted), now)) continue
       const loss = plan.find(targets, wanted)
-      // What the writer has deleted after it had written the reference was held by that.
+      // A record that the writer has deleted after it had written the reference was held by that.
       if (loss?.before !== undefined && plan.steps.indexOf(loss) > plan.steps.indexOf(step)) {
         throw restricted(target, key, bucket.name, after[bucket.schema.key], field)
       }

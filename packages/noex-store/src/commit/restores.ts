@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Bucket } from '../bucket/bucket.js'
 import type { Contents } from '../bucket/contents.js'
-import type { Row } from '../bucket/row.js'
-import type { Engine } from '../engine.js'
+import type { Row } from '../rows/row.js'
+import type { Engine } from './engine.js'
 import type { StoreRecord } from '../types/record.js'
 import { CopiedRecords } from './copied-records.js'
 import {
   fill, fillInSlices, functionsOf, isBig, replaceAll, type InitialContents, type Replacement
 } from './definitions.js'
-import { MAX_ATTEMPTS, existing, redefinition } from './redefinitions.js'
+import { MAX_ATTEMPTS, requireBucket, redefinition } from './redefinitions.js'
 
 /**
  * Replaces all records of some buckets by those of a backup, in one commit. They are built in slices, while
@@ -20,13 +20,13 @@ export async function restoreBuckets (
   engine: Engine, contents: ReadonlyMap<string, InitialContents>
 ): Promise<void> {
   const built = new Map<string, RestoredBucket>()
-  const isCurrent = (name: string): boolean => built.get(name)?.isOf(existing(engine, name)) === true
+  const isCurrent = (name: string): boolean => built.get(name)?.isOf(requireBucket(engine, name)) === true
   try {
     for (let attempt = 1; ![...contents.keys()].every(isCurrent); attempt++) {
       for (const [name, initial] of contents) {
         if (isCurrent(name)) continue
         built.get(name)?.close()
-        const restored = new RestoredBucket(engine, existing(engine, name), initial)
+        const restored = new RestoredBucket(engine, requireBucket(engine, name), initial)
         built.set(name, restored)
         if (isBig(initial) && attempt < MAX_ATTEMPTS) await restored.fillInSlices()
         else restored.fillNow()

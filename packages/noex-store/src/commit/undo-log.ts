@@ -4,7 +4,7 @@ import { CommitMismatchError } from '../errors.js'
 /** Takes back one change; those of a commit run in reverse order. */
 export type Undo = () => void
 
-export interface UndoableCommit {
+interface UndoableCommit {
   readonly commit: Commit
   readonly undo: Undo[]
 }

@@ -1,7 +1,6 @@
 import type { Change, Commit, RecordChange } from '../types/commit.js'
 import type { BucketEvent } from '../types/events.js'
-import { callSafely } from './call-safely.js'
-import { compilePattern, hasWildcard, type TopicMatch } from './topic-pattern.js'
+import { callSafely } from '../util/call-safely.js'
 
 export type EventHandler = (message: never, topic: string) => unknown
 
@@ -84,5 +83,27 @@ function eventOf ({ type, bucket, key, before, after }: RecordChange): BucketEve
       oldRecord: before as NonNullable<typeof before>,
       newRecord: after as NonNullable<typeof after>
     }
+  }
+}
+
+/** Tells whether the segments of a topic match a pattern. */
+type TopicMatch = (segments: readonly string[]) => boolean
+
+/** Tells whether a pattern has wildcards; without any it matches the topic of its own name alone. */
+function hasWildcard (pattern: string): boolean {
+  return pattern.split('.').includes('*')
+}
+
+/**
+ * Compiles a pattern of topics. Segments are separated by `.`; a segment `*` stands for one segment, at the
+ * end for one or more, and `*` alone for every topic.
+ */
+function compilePattern (pattern: string): TopicMatch {
+  if (pattern === '*') return () => true
+  const wanted = pattern.split('.')
+  const isOpen = wanted.at(-1) === '*'
+  return segments => {
+    if (isOpen ? segments.length < wanted.length : segments.length !== wanted.length) return false
+    return wanted.every((segment, i) => segment === '*' || segment === segments[i])
   }
 }

@@ -3,10 +3,10 @@ import type { Normalize } from '../schema/bucket-schema.js'
 import { timeOf } from '../schema/stored-date.js'
 import type { StoreRecord } from '../types/record.js'
 import { FilterError } from '../errors.js'
-import { getterOf, isPlainField } from './path.js'
+import { getterOf, isPlainField } from '../schema/path.js'
 import { finderOf } from './text-search.js'
 
-export type Test = (record: StoreRecord) => boolean
+export type RecordTest = (record: StoreRecord) => boolean
 
 /** Values of a field that an index can find; all of them match, and maybe more for a `prefix`. */
 export type Lookup =
@@ -17,7 +17,7 @@ export type Lookup =
 /** One condition on one field. */
 export interface Condition {
   readonly field: string
-  readonly test: Test
+  readonly test: RecordTest
   /** `undefined` where no index can help. */
   readonly lookup: Lookup | undefined
   /** Whether it looks through texts, which may be long. */
@@ -63,7 +63,7 @@ const equal: Operand = (field, operand) => {
   const { name, normalize, get } = field
   const value = normalize === undefined ? operand : normalize(operand)
   if (value instanceof Date) return other(field, found => isSameTime(found, value))
-  const test: Test = normalize === undefined && isPlainField(name)
+  const test: RecordTest = normalize === undefined && isPlainField(name)
     ? record => record[name] === value
     : record => get(record) === value
   // NaN equals nothing, but a map would find it.

@@ -2,7 +2,7 @@ import { FilterError } from '../errors.js'
 import type { BucketSchema } from '../schema/bucket-schema.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { StoreRecord } from '../types/record.js'
-import { compileConditions, type Condition, type Test } from './condition.js'
+import { compileConditions, type Condition, type RecordTest } from './condition.js'
 import { bounded } from './text-search.js'
 
 /** Levels of `$and` and `$or` in each other. */
@@ -20,7 +20,7 @@ interface PartsLeft {
  * The test of one that searches texts throws FilterError for a record with too much text.
  */
 export interface CompiledFilter {
-  readonly test: Test
+  readonly test: RecordTest
   /** Conditions that all must hold, those of nested `$and`s too. */
   readonly conditions: readonly Condition[]
   /** Lists of filters of which one each must hold. */
@@ -75,7 +75,10 @@ export function matchesFilter (record: StoreRecord, filter: WhereFilter): boolea
 }
 
 /** Returns the filter of the records that match both. */
-export function bothOf (a: WhereFilter | undefined, b: WhereFilter | undefined): WhereFilter | undefined {
+export function intersectFilters (
+  a: WhereFilter | undefined,
+  b: WhereFilter | undefined
+): WhereFilter | undefined {
   if (a === undefined || b === undefined) return a ?? b
   return { $and: [a, b] }
 }
@@ -88,12 +91,12 @@ function parts (
   return filters.map((filter: WhereFilter) => compileFilter(filter, schema, depth + 1, left))
 }
 
-function oneOf (choice: readonly CompiledFilter[]): Test {
+function oneOf (choice: readonly CompiledFilter[]): RecordTest {
   const tests = choice.map(({ test }) => test)
   return record => tests.some(test => test(record))
 }
 
-function allOf (tests: readonly Test[]): Test {
+function allOf (tests: readonly RecordTest[]): RecordTest {
   const [first, second, third] = tests
   if (first === undefined) return () => true
   if (second === undefined) return first

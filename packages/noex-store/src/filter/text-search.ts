@@ -5,8 +5,8 @@ const SHORT_TEXT = 64
 const SHORT_PART = 7
 
 /**
- * What a filter may look through of one record: so many characters, and beyond them as long as all took no
- * more than so many milliseconds.
+ * Bound of the text that a filter looks through in one record: so many characters, and beyond them as long
+ * as all took no more than so many milliseconds.
  */
 const MAX_CHARS = 500_000
 const MAX_MS = 5
@@ -15,7 +15,7 @@ const MAX_MS = 5
 const ticks = performance.now.bind(performance)
 
 /** Characters that conditions have looked through so far. */
-export const searched = { chars: 0 }
+export const searchedChars = { chars: 0 }
 
 /** Where the characters of the present record end, and when its search was first seen to go on. */
 const bound: { end: number, since: number | undefined } = { end: Infinity, since: undefined }
@@ -26,7 +26,7 @@ const bound: { end: number, since: number | undefined } = { end: Infinity, since
  */
 export function bounded<T> (test: (record: T) => boolean): (record: T) => boolean {
   return record => {
-    bound.end = searched.chars + MAX_CHARS
+    bound.end = searchedChars.chars + MAX_CHARS
     try {
       return test(record)
     } finally {
@@ -45,9 +45,9 @@ export function finderOf (part: string): (text: string) => boolean {
   const wanted = part.toLowerCase()
   let find: ((text: string) => boolean) | undefined
   return text => {
-    searched.chars += text.length
+    searchedChars.chars += text.length
     if (text.length <= SHORT_TEXT) return text.toLowerCase().includes(wanted)
-    checkBound(searched.chars - text.length)
+    checkBound(searchedChars.chars - text.length)
     const lower = lowerCaseOf(text)
     if (wanted.length <= SHORT_PART || wanted.length >= lower.length) return lower.includes(wanted)
     find ??= linearFinder(wanted)

@@ -1,11 +1,11 @@
-import type { Row } from '../bucket/row.js'
-import { getterOf, type Getter } from '../filter/path.js'
+import type { Row } from '../rows/row.js'
+import { getterOf, type Getter } from '../schema/path.js'
 import type { Normalize } from '../schema/bucket-schema.js'
 import type { StoreRecord } from '../types/record.js'
 import { HashIndex } from './hash-index.js'
 import type { OrderedIndex, Scalar } from './ordered-index.js'
 
-export interface FieldIndexOptions {
+interface FieldIndexOptions {
   readonly field: string
   readonly isUnique: boolean
   /** Whether the definition names the index; those made for references are not counted. */

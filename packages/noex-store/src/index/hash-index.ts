@@ -1,5 +1,5 @@
-import { KeyMap } from '../bucket/key-map.js'
-import type { Row } from '../bucket/row.js'
+import { KeyMap } from '../rows/key-map.js'
+import type { Row } from '../rows/row.js'
 
 /** Rows of one value up to which they are a list, which is smaller than a set. */
 const MAX_LISTED = 32

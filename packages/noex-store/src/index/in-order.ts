@@ -1,4 +1,4 @@
-import type { Row } from '../bucket/row.js'
+import type { Row } from '../rows/row.js'
 
 /** Rows above which sorting numbers pays. */
 const MIN_PACKED = 32

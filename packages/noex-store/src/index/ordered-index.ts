@@ -1,4 +1,4 @@
-import type { Row } from '../bucket/row.js'
+import type { Row } from '../rows/row.js'
 
 export type Scalar = number | string
 
@@ -15,7 +15,7 @@ interface Chunk {
 }
 
 /** Compares values of one type. */
-export type Compare = (a: Scalar, b: Scalar) => number
+type Compare = (a: Scalar, b: Scalar) => number
 
 const compareScalars: Compare = (a, b) => a < b ? -1 : a > b ? 1 : 0
 

@@ -2,7 +2,8 @@ import { Bucket } from '../bucket/bucket.js'
 import { remembering } from '../bucket/remembered.js'
 import { fill } from '../commit/definitions.js'
 import type { Undo } from '../commit/undo-log.js'
-import { applyStep, type Engine } from '../engine.js'
+import { applyStep } from '../commit/apply-step.js'
+import type { Engine } from '../commit/engine.js'
 import { CommitMismatchError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { Change, Commit, DefinitionChange, RecordChange } from '../types/commit.js'
@@ -167,7 +168,7 @@ function emptyBucket (
   return bucket
 }
 
-/** What enters the records of a definition, one by one: those that it has, or those of before. */
+/** Records that enter with a definition, one by one: its own, or those of before. */
 function * loadsOf (
   bucket: Bucket, { records, remembered }: DefinitionChange, former: Bucket | undefined
 ): Generator<() => void, undefined> {

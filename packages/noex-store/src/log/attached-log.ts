@@ -1,15 +1,14 @@
-import type { Engine } from '../engine.js'
-import { clearBucket } from '../commit/writes.js'
+import type { Engine } from '../commit/engine.js'
 import { CommitMismatchError, StoreStoppedError, StoreUnavailableError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { Commit, CommitNote } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityStatus, RecoveryProgress } from '../types/durability.js'
-import { applyCommit, prepareBuckets } from './apply.js'
+import { clearBucket } from '../write/writes.js'
 import { BackgroundSnapshots } from './background-snapshots.js'
 import type { ChangeLog, LogBackups, LogEntry } from './change-log.js'
 import { CommitQueue } from './commit-queue.js'
-import { firstEntry } from './first-entry.js'
-import { imageInSlices, loadImage } from './image.js'
+import { firstEntry, imageInSlices } from './image.js'
+import { replay } from './recovery.js'
 
 const { setTimeout: startTimer, clearTimeout: cancelTimer, setImmediate: runInNextTurn } = globalThis
 
@@ -22,6 +21,7 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
+/** Options of a log that a store is joined to. */
 export interface AttachOptions {
   /**
    * Bytes of commits after which the log is cut by a snapshot, where it has `tailBytes`.
@@ -73,12 +73,11 @@ export class AttachedLog {
   static async attach (
     engine: Engine, queries: QueryRegistry, log: ChangeLog, options: AttachOptions = {}
   ): Promise<AttachedLog> {
-    const { epoch, snapshot, tail } = await log.open()
+    const opened = await log.open()
     engine.assertWritable()
-    if (snapshot === undefined && tail.length === 0) {
-      return await AttachedLog.#begin(engine, queries, log, epoch, options)
+    if (opened.snapshot === undefined && opened.tail.length === 0) {
+      return await AttachedLog.#begin(engine, queries, log, opened.epoch, options)
     }
-    const { onProgress = () => {} } = options
     const full = [...engine.buckets.values()].find(({ size }) => size > 0)
     if (full !== undefined) {
       throw new CommitMismatchError(
@@ -87,18 +86,7 @@ export class AttachedLog {
     }
     engine.unavailable = new StoreUnavailableError('The store is reading its log and takes no writes yet')
     try {
-      if (snapshot !== undefined) {
-        await loadImage(engine, queries, snapshot, (done, total) => {
-          onProgress({ phase: 'load', done, total })
-        })
-      }
-      engine.startAt(snapshot?.revision ?? (tail[0] as LogEntry).revision - 1, epoch)
-      for (const [done, entry] of tail.entries()) {
-        applyCommit(engine, queries, entry, await prepareBuckets(engine, entry))
-        if (!engine.slicer.isSpent) continue
-        onProgress({ phase: 'apply', done, total: tail.length })
-        await engine.slicer.nextTurn()
-      }
+      await replay(engine, queries, opened, options.onProgress)
     } finally {
       engine.unavailable = undefined
     }
@@ -132,7 +120,7 @@ export class AttachedLog {
       attached.#isClosed = true
       await attached.#snapshots.stop()
       // They stay: a store without a log is durable at once.
-      for (const commit of engine.undoLog.settle(engine.revision)) engine.durableLane.tell(commit)
+      for (const commit of engine.undoLog.settle(engine.revision)) engine.durableCommits.tell(commit)
       engine.undoLog.isOn = false
       engine.whenDurable = undefined
       for (const waiter of attached.#waiters) waiter.resolve()
@@ -264,7 +252,7 @@ export class AttachedLog {
 
   #settle (revision: number): void {
     this.#durable = revision
-    for (const commit of this.#engine.undoLog.settle(revision)) this.#engine.durableLane.tell(commit)
+    for (const commit of this.#engine.undoLog.settle(revision)) this.#engine.durableCommits.tell(commit)
     const waiters = this.#waiters
     this.#waiters = waiters.filter(waiter => waiter.revision > revision)
     for (const waiter of waiters) if (waiter.revision <= revision) waiter.resolve()

@@ -1,10 +1,10 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { DurabilityNotice, LogFacts } from '../types/durability.js'
 import type { ChangeLog } from './change-log.js'
 import { imageInSlices } from './image.js'
 
-export interface SnapshotOptions {
+interface SnapshotOptions {
   /** Bytes of commits after which the log is cut. */
   readonly snapshotBytes: number
   readonly onNotice: (notice: DurabilityNotice) => void

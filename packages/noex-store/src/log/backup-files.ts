@@ -5,7 +5,8 @@ import {
 } from '@hamicek/noex-journal'
 import { isHashedStem, keyOf, stemOf } from '../storage/file-name.js'
 import type { BackupInfo } from '../types/persistence.js'
-import { damagedBackup, lineOfHead, readHead, type BackupHead } from './backup-format.js'
+import { damagedBackup, lineOfHead, readHead } from './backup-format.js'
+import type { BackupHead } from './change-log.js'
 import { logFormat } from './log-format.js'
 import { readWhole, WholeFile } from './whole-file.js'
 

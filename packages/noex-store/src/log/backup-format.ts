@@ -1,22 +1,9 @@
 import { scanLines, textOf, textOfCrcLine } from '@hamicek/noex-journal'
-import { isObject } from '../value-kinds.js'
-import type { StoreImage } from './change-log.js'
+import { isObject } from '../util/value-kinds.js'
+import type { BackupHead, StoreImage } from './change-log.js'
 import { logFormat, MAX_LINE_BYTES } from './log-format.js'
 
 const FORMAT = 1
-
-/** The first line of a backup, which says what it is; the lines of an image follow. */
-export interface BackupHead {
-  readonly format: typeof FORMAT
-  readonly name: string
-  /** Time of the backup, in epoch milliseconds. */
-  readonly createdAt: number
-  /** History of the store, and its revision in it. */
-  readonly epoch: string
-  readonly revision: number
-  readonly bucketNames: readonly string[]
-  readonly totalRecords: number
-}
 
 /** Returns the head of a backup of an image. */
 export function headOf (

@@ -4,7 +4,6 @@ import type { BackupInfo } from '../types/persistence.js'
 import type { DeclarativeQueryConfig } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketDefinition } from '../types/schema.js'
-import type { BackupHead } from './backup-format.js'
 
 /** A commit as a log keeps it. */
 export interface LogEntry extends Commit {
@@ -83,6 +82,19 @@ export interface ChangeLog {
   facts?(): Promise<LogFacts>
   /** Backups beside the log; absent where it keeps none. */
   readonly backups?: LogBackups
+}
+
+/** The first line of a backup, which says what it is; the lines of an image follow. */
+export interface BackupHead {
+  readonly format: number
+  readonly name: string
+  /** Time of the backup, in epoch milliseconds. */
+  readonly createdAt: number
+  /** History of the store, and its revision in it. */
+  readonly epoch: string
+  readonly revision: number
+  readonly bucketNames: readonly string[]
+  readonly totalRecords: number
 }
 
 /** Named images of a store that are kept beside its log. */

@@ -12,6 +12,7 @@ import { inSlices, sendLines } from './line-slices.js'
 import { withRemedy } from './remedy.js'
 import type { LogCall, LogNotice, LogOpened, ReadLines, ReadNotes } from './log-messages.js'
 
+/** Options of a log in files. */
 export interface FileLogOptions {
   /** Folder of the log's files; made if it is missing. For its owner only. */
   readonly directory: string
@@ -25,7 +26,11 @@ export interface FileLogOptions {
   readonly onProgress?: (progress: RecoveryProgress) => void
 }
 
-/** A log of commits in files of one directory, written in a thread; see log-directory.ts for the files. */
+/**
+ * A log of commits in files of one directory, written in a thread; see log-directory.ts for the files.
+ * @example
+ * await store.attachLog(new FileLog({ directory: '/var/lib/shop' }))
+ */
 export class FileLog implements ChangeLog {
   /** Backups of the store beside the log. */
   readonly backups = new FileBackups(async call => await this.#call({ type: 'backup', call }))
@@ -38,8 +43,8 @@ export class FileLog implements ChangeLog {
   #isFailing = false
   #tailBytes = 0
   #isClosing = false
-  /** Texts of what went wrong while the log was closed. */
-  readonly #troubles: string[] = []
+  /** Warnings of the thread while the log is closed. */
+  readonly #warnings: string[] = []
   #recovered: Pick<LogOpened, 'torn' | 'damaged'> = { torn: undefined, damaged: [] }
 
   constructor (options: FileLogOptions) {
@@ -81,7 +86,7 @@ export class FileLog implements ChangeLog {
         else if (notice.type === 'snapshot') snapshots.push(notice.lines)
         else tails.push(notice.lines)
       },
-      onTrouble: message => { if (this.#isClosing) this.#troubles.push(message) }
+      onWarning: message => { if (this.#isClosing) this.#warnings.push(message) }
     })
     this.#thread = thread
     const { epoch, revision, torn, damaged } = opened
@@ -190,8 +195,8 @@ export class FileLog implements ChangeLog {
   async close (): Promise<void> {
     this.#isClosing = true
     await this.#thread?.close()
-    if (this.#troubles.length === 0) return
-    throw withRemedy(this.#options.directory, new Error(this.#troubles.splice(0).join('; ')))
+    if (this.#warnings.length === 0) return
+    throw withRemedy(this.#options.directory, new Error(this.#warnings.splice(0).join('; ')))
   }
 
   async #call (call: LogCall): Promise<unknown> {
@@ -248,8 +253,8 @@ async function readImage (texts: readonly string[], directory: string): Promise<
 /** Its bytes are those that were written, so that another version has written them. */
 function unreadable (subject: string, error: unknown): Error {
   const { message } = error as Error
-  return new Error(`${subject} cannot be read (${message}): run the version of the package that wrote it, or ` +
-    'bring the directory back from a backup', { cause: error })
+  return new Error(`${subject} cannot be read (${message}): run the version of the package that wrote it, ` +
+    'or bring the directory back from a backup', { cause: error })
 }
 
 function * linesIn (texts: readonly string[]): Generator<string> {

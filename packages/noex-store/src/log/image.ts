@@ -2,12 +2,13 @@ import { Bucket } from '../bucket/bucket.js'
 import { countBefore, deletedOf, remembering } from '../bucket/remembered.js'
 import { CopiedRecords, recordsOf } from '../commit/copied-records.js'
 import { functionsOf } from '../commit/definitions.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { CommitMismatchError } from '../errors.js'
-import { differenceOf, WHOLE_DEFINITION, withoutFunctions } from '../schema/definition-data.js'
+import { differenceOf, withoutFunctions } from '../schema/definition-data.js'
 import type { QueryRegistry } from '../query/query-registry.js'
-import type { BucketDefinition } from '../types/schema.js'
-import type { BucketImage, StoreImage } from './change-log.js'
+import type { Change } from '../types/commit.js'
+import { WHOLE_DEFINITION, type BucketDefinition } from '../types/schema.js'
+import type { BucketImage, LogEntry, StoreImage } from './change-log.js'
 
 /** Records between two looks at the clock. */
 const STEP = 64
@@ -110,4 +111,23 @@ export function definitionFor (
   if (difference === undefined) return declared
   throw new CommitMismatchError(`Bucket "${name}" is defined differently in the log: ${difference}. ` +
     'Change it by updateBucket or a migration')
+}
+
+/** Returns the whole store as one commit. */
+export function firstEntry ({ revision, buckets, queries }: StoreImage, time: number): LogEntry {
+  const changes: Change[] = []
+  const counters: Record<string, number> = {}
+  for (const { name: bucket, definition, functions, records, counter, floor, deleted } of buckets) {
+    changes.push({
+      type: 'define',
+      bucket,
+      definition,
+      ...(functions && { functions }),
+      ...(records.length > 0 && { records }),
+      ...(floor + deleted.length > 0 && { remembered: { floor, deleted } })
+    })
+    if (counter > 0) counters[bucket] = counter
+  }
+  for (const [query, config] of queries) changes.push({ type: 'query', query, config })
+  return { revision, time, changes, counters }
 }

@@ -8,17 +8,16 @@ import { bucketFilesIn } from '../storage/bucket-files.js'
 import { isImporting } from './staged-log.js'
 import type { LogFacts } from '../types/durability.js'
 import { BackupFiles } from './backup-files.js'
+import { aheadText, baseText, emptiedText, missingText, shortText } from './directory-faults.js'
 import { readIdentity, UNFINISHED, writeIdentity, type Identity } from './identity.js'
 import { refuseImageLine } from './image-lines.js'
+import { LineSender, MAX_MESSAGE } from './line-sender.js'
 import { logFormat } from './log-format.js'
 import { makePrivate } from './make-private.js'
 import type { LogCall, LogNotice, LogOpened, LogSettings, ReadLines } from './log-messages.js'
 import { readNotes } from './log-notes.js'
 import { SnapshotFiles } from './snapshot-files.js'
 import { readWhole } from './whole-file.js'
-
-/** Characters of one message. */
-const MAX_MESSAGE = 1_048_576
 
 /**
  * The files of a store's log in one directory: `store.json` names the history, `store.log` and the closed
@@ -238,34 +237,6 @@ export class LogDirectory implements ServedJournal {
   }
 }
 
-/** Sends lines of commits in messages of a bounded size. */
-class LineSender {
-  readonly #tell: (notice: LogNotice) => void
-  #from: number
-  #lines: string[] = []
-  #length = 0
-
-  constructor (from: number, tell: (notice: LogNotice) => void) {
-    this.#from = from
-    this.#tell = tell
-  }
-
-  add (text: string, revision: number): void {
-    if (revision !== this.#from + this.#lines.length) return
-    this.#lines.push(text)
-    this.#length += text.length
-    if (this.#length > MAX_MESSAGE) this.flush()
-  }
-
-  flush (): void {
-    if (this.#lines.length === 0) return
-    this.#tell({ type: 'tail', from: this.#from, lines: this.#lines.join('\n') })
-    this.#from += this.#lines.length
-    this.#lines = []
-    this.#length = 0
-  }
-}
-
 /** Throws when a directory has buckets of a storage adapter: none is taken for an empty one. */
 export function refuseUnimported (directory: string): void {
   const isBegun = isImporting(directory)
@@ -273,29 +244,4 @@ export function refuseUnimported (directory: string): void {
   if (file === undefined && !isBegun) return
   const what = isBegun ? 'an import that has not ended' : `buckets of a storage adapter (${file?.name})`
   throw new Error(`${directory} has ${what}: run "npx fastify-noex import ${directory}" first`)
-}
-
-function emptiedText (directory: string, mark: number): string {
-  return `${directory} has had a log up to revision ${mark}, and has none now: ` +
-    'bring it back from a backup, or remove store.mark to begin anew'
-}
-
-function shortText (path: string, last: number, end: number): string {
-  return `${path} ends with revision ${last}, but ${end} was on the disk: bring it back from a backup`
-}
-
-/** Returns the message of a snapshot that is newer than the log, whose end is there by its mark. */
-export function aheadText (path: string, last: number): string {
-  return `${path} is ahead of the log, which ends with revision ${last}: move it away if it is not of this ` +
-    'store, else bring the files of the log back from a backup'
-}
-
-function baseText (directory: string, base: number): string {
-  return `${directory}: the snapshot of revision ${base}, with which the log begins, is missing or ` +
-    'damaged: bring its files back from a backup'
-}
-
-function missingText (directory: string, from: number, to: number, damaged: readonly string[]): string {
-  const cause = damaged.length === 0 ? '' : ` (damaged: ${damaged.join(', ')})`
-  return `${directory}: revisions ${from} to ${to} are missing${cause}: bring its files back from a backup`
 }

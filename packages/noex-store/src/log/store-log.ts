@@ -1,13 +1,13 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { StoreUnavailableError } from '../errors.js'
-import { callSafely } from '../events/call-safely.js'
+import { callSafely } from '../util/call-safely.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { CommitNote } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityOptions, DurabilityStatus } from '../types/durability.js'
 import { AttachedLog, type AttachOptions } from './attached-log.js'
 import type { ChangeLog, LogBackups } from './change-log.js'
 import { FileLog } from './file-log.js'
-import { progressNotices } from './recovery-progress.js'
+import { progressNotices } from './recovery.js'
 
 /** Ends what `Store.beginRead` has begun. */
 export type EndRead = () => Promise<void> | undefined

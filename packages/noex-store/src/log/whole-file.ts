@@ -60,7 +60,7 @@ export class WholeFile {
 }
 
 /** How far a file is one that was ended. */
-export interface WholeRead {
+interface WholeRead {
   readonly isWhole: boolean
   /** Lines that are good, and their bytes: behind them stands what is damaged or missing. */
   readonly lines: number

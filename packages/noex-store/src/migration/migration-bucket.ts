@@ -1,4 +1,4 @@
-import type { Store } from '../store.js'
+import type { Store } from '../store/store.js'
 import type { MigrationBucketHandle } from '../types/migration.js'
 import type { BucketDefinition, FieldDefinition, FieldType } from '../types/schema.js'
 

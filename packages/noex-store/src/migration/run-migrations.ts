@@ -1,4 +1,4 @@
-import type { Store } from '../store.js'
+import type { Store } from '../store/store.js'
 import type { Migration, MigrationContext, MigrationResult } from '../types/migration.js'
 import type { BucketDefinition } from '../types/schema.js'
 import { MigrationBucket } from './migration-bucket.js'

@@ -1,6 +1,6 @@
 import type { InitialContents } from '../commit/definitions.js'
 import { restoreBuckets } from '../commit/restores.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { BackupNotFoundError } from '../errors.js'
 import type { BackupInfo } from '../types/persistence.js'
 import { contentsOf, savedStateOf, type BucketSaver, type PersistedBucketState } from './bucket-saver.js'

@@ -2,7 +2,7 @@ import type { Bucket } from '../bucket/bucket.js'
 import { readRemembered, rememberedOf } from '../bucket/remembered.js'
 import { recordsOf } from '../commit/copied-records.js'
 import type { InitialContents } from '../commit/definitions.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import type { Change, Commit, RememberedKeys } from '../types/commit.js'
 import type { PersistedState, StorageAdapter } from '../storage/adapter.js'
 import { toError } from '../storage/errors.js'
@@ -13,7 +13,7 @@ import type { StoreRecord } from '../types/record.js'
 export interface PersistedBucketState {
   readonly records: ReadonlyArray<readonly [unknown, StoreRecord]>
   readonly autoincrementCounter: number
-  /** What is remembered of deleted keys; the original does not know it. */
+  /** Deleted keys that are remembered; the original does not know the member. */
   readonly remembered?: RememberedKeys
 }
 

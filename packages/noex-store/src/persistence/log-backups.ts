@@ -1,7 +1,7 @@
 import type { InitialContents } from '../commit/definitions.js'
 import { restoreBuckets } from '../commit/restores.js'
 import { readRemembered } from '../bucket/remembered.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { BackupNotFoundError, StoreUnavailableError } from '../errors.js'
 import { headOf, savedImage } from '../log/backup-format.js'
 import type { LogBackups } from '../log/change-log.js'

@@ -4,7 +4,7 @@ import type { Normalize } from '../schema/bucket-schema.js'
 import type { Aggregate, AggregateFunction, GroupByResult } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import { AggregateOverflowError } from '../errors.js'
-import { getterOf } from '../filter/path.js'
+import { getterOf } from '../schema/path.js'
 import type { TextWork } from './work.js'
 
 /** Numbers are also added up in this unit, where their sum cannot overflow. */
@@ -17,7 +17,7 @@ const MAX_PLAIN = 128
 export const GROUP_STEP = 4
 
 /** Takes in records one by one, and gives their aggregate. */
-export interface Accumulator {
+interface Accumulator {
   readonly add: (record: StoreRecord) => void
   readonly result: () => number | undefined
 }

@@ -1,8 +1,8 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Visit } from '../bucket/snapshot.js'
 import { expireDue } from '../commit/expiry.js'
-import type { Engine } from '../engine.js'
-import { bothOf } from '../filter/filter.js'
+import type { Engine } from '../commit/engine.js'
+import { intersectFilters } from '../filter/filter.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 import type {
@@ -68,7 +68,12 @@ export class BucketReader implements QueryBucket {
     const bucket = this.#open()
     const order = sort && sortOrderOf(sort, bucket.schema.normalizeOf)
     const wanted = { order, offset: limitOf(offset), limit: limit === undefined ? ALL : limitOf(limit) }
-    return await find(this.#engine, select(bucket, bothOf(this.#scope, filter)), wanted, this.#meter())
+    return await find(
+      this.#engine,
+      select(bucket, intersectFilters(this.#scope, filter)),
+      wanted,
+      this.#meter()
+    )
   }
 
   async findOne (filter: WhereFilter): Promise<StoreRecord | undefined> {
@@ -77,7 +82,7 @@ export class BucketReader implements QueryBucket {
 
   async count (filter?: WhereFilter): Promise<number> {
     const bucket = this.#open()
-    const known = countNow(this.#engine, select(bucket, bothOf(this.#scope, filter)))
+    const known = countNow(this.#engine, select(bucket, intersectFilters(this.#scope, filter)))
     if (known !== undefined) return known
     let count = 0
     await this.#visit(filter, () => {
@@ -93,7 +98,7 @@ export class BucketReader implements QueryBucket {
   }
 
   async last (n: number, filter?: WhereFilter): Promise<StoreRecord[]> {
-    const selection = select(this.#open(), bothOf(this.#scope, filter))
+    const selection = select(this.#open(), intersectFilters(this.#scope, filter))
     return await page(this.#engine, selection, { limit: limitOf(n), isLast: true }, this.#meter())
   }
 
@@ -153,7 +158,7 @@ export class BucketReader implements QueryBucket {
   #visit (
     filter: WhereFilter | undefined, visit: Visit, visiting: Visiting = {}
   ): Promise<void> | undefined {
-    const selection = select(this.#open(), bothOf(this.#scope, filter))
+    const selection = select(this.#open(), intersectFilters(this.#scope, filter))
     return visitMatches(this.#engine, selection, visit, { meter: this.#meter(), ...visiting })
   }
 
@@ -178,7 +183,7 @@ export class BucketReader implements QueryBucket {
   }
 
   #extreme (field: string, filter: WhereFilter | undefined, isHighest: boolean): number | undefined {
-    const selection = select(this.#open(), bothOf(this.#scope, filter))
+    const selection = select(this.#open(), intersectFilters(this.#scope, filter))
     return extremeByIndex(this.#engine, selection, field, isHighest, this.#meter())
   }
 
@@ -188,7 +193,7 @@ export class BucketReader implements QueryBucket {
       return { records: [], hasMore: false, nextCursor: undefined }
     }
     const bounds = boundsAfter(bucket, after)
-    const selection = select(bucket, bothOf(this.#scope, filter))
+    const selection = select(bucket, intersectFilters(this.#scope, filter))
     // A key that was never seen ends the walk.
     const rows = bounds === undefined
       ? []

@@ -1,5 +1,5 @@
-import type { Engine } from '../engine.js'
-import { isExactRange, rangeOn } from '../filter/planner.js'
+import type { Engine } from '../commit/engine.js'
+import { isExactRange, rangeOn } from './planner.js'
 import { orderedIndex } from './index-walk.js'
 import type { Selection } from './visit.js'
 

@@ -1,4 +1,4 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { FilterError } from '../errors.js'
 import type { Slicer } from '../scan/slicer.js'
 import type { WhereFilter } from '../types/filter.js'

@@ -1,5 +1,5 @@
 import { timeOf } from '../schema/stored-date.js'
-import { isPlain } from '../value-kinds.js'
+import { isPlain } from '../util/value-kinds.js'
 
 /** Tells whether two results are the same: same values in the same places, dates of the same time. */
 export function deepEqual (a: unknown, b: unknown): boolean {

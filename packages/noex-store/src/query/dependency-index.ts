@@ -1,6 +1,18 @@
 import type { Bucket } from '../bucket/bucket.js'
 import type { Change } from '../types/commit.js'
-import type { ReadDependencies } from './query-context.js'
+import type { QueryDependencies } from '../types/query.js'
+
+/** Records and buckets that a query has read so far. */
+export class ReadDependencies implements QueryDependencies {
+  readonly bucketLevel = new Set<string>()
+  readonly recordLevel = new Map<string, Set<unknown>>()
+
+  addRecord (bucket: string, key: unknown): void {
+    const keys = this.recordLevel.get(bucket)
+    if (keys === undefined) this.recordLevel.set(bucket, new Set([key]))
+    else keys.add(key)
+  }
+}
 
 /** Finds what depends on a changed record. */
 export class DependencyIndex<T> {

@@ -1,5 +1,5 @@
-import type { Engine } from '../engine.js'
-import { findSource, isWalkShorter, rangeOn } from '../filter/planner.js'
+import type { Engine } from '../commit/engine.js'
+import { findSource, isWalkShorter, rangeOn } from './planner.js'
 import type { WorkMeter } from '../types/access.js'
 import type { StoreRecord } from '../types/record.js'
 import { visibility, type Selection } from './visit.js'

@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { inOrder } from '../index/in-order.js'
-import type { Row } from '../bucket/row.js'
+import type { Row } from '../rows/row.js'
 import type { WhereFilter } from '../types/filter.js'
 
 /** Rows that are answered without a plan. */

@@ -1,5 +1,5 @@
 import type { Visit } from '../bucket/snapshot.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { BestOf } from '../scan/best-of.js'
 import { sortInSlices } from '../scan/sort.js'
 import type { WorkMeter } from '../types/access.js'
@@ -13,8 +13,8 @@ import { unitsOfSort, weightOf } from './work.js'
 /** Records up to which the first ones of an order are kept while all are looked at; more are sorted. */
 export const MAX_KEPT = 2_048
 
-/** What part of the records that match is wanted, in which order. */
-export interface Wanted {
+/** Part of the matching records that is wanted, and its order. */
+interface FindWindow {
   /** `undefined`: the order of their insertion. */
   readonly order: SortOrder | undefined
   /** Records to pass over. */
@@ -29,7 +29,7 @@ export interface Wanted {
  * first.
  */
 export async function find (
-  engine: Engine, selection: Selection, { order, offset, limit }: Wanted, meter: WorkMeter
+  engine: Engine, selection: Selection, { order, offset, limit }: FindWindow, meter: WorkMeter
 ): Promise<StoreRecord[]> {
   const end = offset + limit
   if (limit === 0) return []

@@ -1,13 +1,13 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import type { ReadFilter } from '../types/query.js'
 import type { AnyQueryFn } from './declarative.js'
-import { callSafely } from '../events/call-safely.js'
+import { callSafely } from '../util/call-safely.js'
 import { deepEqual } from './deep-equal.js'
-import type { DependencyIndex } from './dependency-index.js'
-import { ReadDependencies, TrackedContext } from './query-context.js'
+import { ReadDependencies, type DependencyIndex } from './dependency-index.js'
+import { TrackedContext } from './query-context.js'
 import { MAX_RERUNS, ReadMoment, type Dependent } from './read-moment.js'
 
-export interface LiveQueryOptions {
+interface LiveQueryOptions {
   readonly query: string
   readonly fn: AnyQueryFn
   readonly params: unknown
@@ -128,13 +128,13 @@ export class LiveQuery implements Dependent {
       try {
         result = params === undefined ? await fn(context) : await fn(context, params)
       } catch (error) {
-        // What it has not come to read this time counts on.
+        // Dependencies that this run did not come to read stay.
         this.#keep(former)
         throw error
       } finally {
         moment.end()
       }
-      // What a run has seen of commits that were taken back meanwhile is never shown.
+      // A run that has seen commits which were taken back meanwhile is never shown.
       if (this.#engine.takenBack !== takenBack) continue
       if (!moment.isMixed || run >= MAX_RERUNS) return result
     }

@@ -1,7 +1,7 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import type { WorkMeter } from '../types/access.js'
 import type {
-  QueryBucket, QueryContext, QueryDependencies, QueryRunOptions, ReadFilter
+  QueryBucket, QueryContext, QueryRunOptions, ReadFilter
 } from '../types/query.js'
 import { BucketReader } from './bucket-reader.js'
 import type { ReadMoment } from './read-moment.js'
@@ -68,15 +68,3 @@ export class TrackedContext implements QueryContext {
 }
 
 function ignore (): void {}
-
-/** Records and buckets that a query has read so far. */
-export class ReadDependencies implements QueryDependencies {
-  readonly bucketLevel = new Set<string>()
-  readonly recordLevel = new Map<string, Set<unknown>>()
-
-  addRecord (bucket: string, key: unknown): void {
-    const keys = this.recordLevel.get(bucket)
-    if (keys === undefined) this.recordLevel.set(bucket, new Set([key]))
-    else keys.add(key)
-  }
-}

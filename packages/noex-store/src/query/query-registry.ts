@@ -1,4 +1,4 @@
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import {
   BucketNotDefinedError, QueryAlreadyDefinedError, QueryNotDefinedError, TooManyRunsError
 } from '../errors.js'

@@ -1,5 +1,4 @@
-import type { DependencyIndex } from './dependency-index.js'
-import { ReadDependencies } from './query-context.js'
+import { ReadDependencies, type DependencyIndex } from './dependency-index.js'
 
 /** Hears that something which it has read has changed. */
 export interface Dependent {

@@ -1,4 +1,4 @@
-import { getterOf } from '../filter/path.js'
+import { getterOf } from '../schema/path.js'
 import type { Normalize } from '../schema/bucket-schema.js'
 import { timeOf } from '../schema/stored-date.js'
 import type { Sort } from '../types/query.js'

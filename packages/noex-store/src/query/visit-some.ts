@@ -1,6 +1,6 @@
 import { Snapshot, type Visit } from '../bucket/snapshot.js'
-import type { Engine } from '../engine.js'
-import { findSource, isWalkShorter, rowsInOrder } from '../filter/planner.js'
+import type { Engine } from '../commit/engine.js'
+import { findSource, isWalkShorter, rowsInOrder } from './planner.js'
 import { requestOrder } from './build-ordered.js'
 import type { WorkMeter } from '../types/access.js'
 import { selective, visibility, visitSource, type Selection } from './visit.js'

@@ -1,10 +1,10 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { Snapshot, type Visit } from '../bucket/snapshot.js'
-import type { Row } from '../bucket/row.js'
-import type { Engine } from '../engine.js'
+import type { Row } from '../rows/row.js'
+import type { Engine } from '../commit/engine.js'
 import { type CompiledFilter, compileFilter } from '../filter/filter.js'
-import { findSource, rowsInOrder, type Source } from '../filter/planner.js'
-import { searched } from '../filter/text-search.js'
+import { findSource, rowsInOrder, type Source } from './planner.js'
+import { searchedChars } from '../filter/text-search.js'
 import { requestOrder } from './build-ordered.js'
 import { STEP, walk } from './walk.js'
 import type { WorkMeter } from '../types/access.js'
@@ -162,9 +162,9 @@ export function selective (
 /** Counts the texts that a test looks through. */
 function measured (test: CompiledFilter['test'], work: TextWork): CompiledFilter['test'] {
   return record => {
-    const before = searched.chars
+    const before = searchedChars.chars
     const isMatch = test(record)
-    work.add(searched.chars - before)
+    work.add(searchedChars.chars - before)
     return isMatch
   }
 }

@@ -1,5 +1,5 @@
 import type { Snapshot, Visit } from '../bucket/snapshot.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 
 /** Places looked at between two looks at the clock. */
 export const STEP = 256

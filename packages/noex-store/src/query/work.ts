@@ -1,5 +1,5 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { WorkBudgetError } from '../errors.js'
 import type { WorkMeter } from '../types/access.js'
 

@@ -6,7 +6,7 @@ import { instantOf } from './instant.js'
 import { matchingPower } from './pattern-power.js'
 import { MAX_NESTING, compileValidator, type Validator } from './validator.js'
 import { parseTtl } from './ttl.js'
-import { isObject } from '../value-kinds.js'
+import { isObject } from '../util/value-kinds.js'
 
 /** Most characters of a bucket's name. */
 const MAX_NAME = 1_000

@@ -3,7 +3,7 @@ import type { CheckedSchema } from '../types/checked-schema.js'
 import type { StoreSchema } from '../types/record-types.js'
 import { compileSchema } from './bucket-schema.js'
 import { checkOptionNames } from './option-names.js'
-import { isObject } from '../value-kinds.js'
+import { isObject } from '../util/value-kinds.js'
 
 /**
  * Checks the definitions of the buckets of a store, and returns a frozen copy. Its type is what the types of

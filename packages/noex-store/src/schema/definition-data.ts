@@ -1,14 +1,8 @@
 import type { BucketDefinition, FieldDefinition } from '../types/schema.js'
-import { isObject } from '../value-kinds.js'
+import { isObject } from '../util/value-kinds.js'
 
 /** Differences of two definitions that are named. */
 const MAX_DIFFERENCES = 5
-
-/**
- * Path by which a bucket without any definition says what is missing: it was imported, and its present
- * definition is a guess that the first one of a process replaces.
- */
-export const WHOLE_DEFINITION = 'definition'
 
 /** Returns a definition as data: functions are left out. */
 export function withoutFunctions (definition: BucketDefinition): BucketDefinition {

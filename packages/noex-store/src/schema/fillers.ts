@@ -1,6 +1,6 @@
 import { ValidatorError } from '../errors.js'
 import type { BucketDefinition } from '../types/schema.js'
-import { isThenable } from '../value-kinds.js'
+import { isThenable } from '../util/value-kinds.js'
 import { generateCuid, generateTimestamp, generateUuid } from './generate.js'
 import type { Filler } from './template.js'
 

@@ -1,5 +1,5 @@
 import { storedDate, timeOf } from './stored-date.js'
-import { isPlain } from '../value-kinds.js'
+import { isPlain } from '../util/value-kinds.js'
 
 /** Levels of a definition: more than any filter or schema can use, fewer than would fill the stack. */
 const MAX_LEVELS = 2_000

@@ -14,11 +14,11 @@ const MATCH_MS = 50
 /** Times that a match is begun, if others have kept the processor from it. */
 const MAX_ATTEMPTS = 4
 
-/** What matching the texts of the record at hand has taken. */
+/** Work that matching the texts of the present record has taken. */
 const spent = { steps: 0, ms: 0 }
 
 /** Outcome of a match; `slow` means that it was given up. */
-export type Match = 'match' | 'mismatch' | 'slow'
+type Match = 'match' | 'mismatch' | 'slow'
 
 const context = vm.createContext({ pattern: undefined, value: '' })
 const watched = new vm.Script('pattern.test(value)')

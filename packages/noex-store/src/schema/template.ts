@@ -1,6 +1,6 @@
 import type { StoreRecord } from '../types/record.js'
 import type { InputReader } from './input-reader.js'
-import { isPlain } from '../value-kinds.js'
+import { isPlain } from '../util/value-kinds.js'
 
 /** Shapes remembered by a bucket; inputs of further shapes are built more slowly. */
 const MAX_SHAPES = 32
@@ -23,7 +23,7 @@ interface Shape {
 }
 
 /** Members that the store writes into a new record. */
-export interface NewMeta {
+interface NewMeta {
   readonly version: number
   /** Epoch milliseconds. */
   readonly time: number

@@ -3,7 +3,7 @@ import type { BucketDefinition, FieldDefinition, FieldType, SchemaDefinition } f
 import { isValidEmail, isValidIsoDate, isValidUrl } from './format.js'
 import { isInstant } from './instant.js'
 import { beginMatching, compilePattern } from './pattern.js'
-import { isThenable } from '../value-kinds.js'
+import { isThenable } from '../util/value-kinds.js'
 import { pendingCheck, type PendingCheck } from './pending-checks.js'
 
 /** Levels of `properties` and `items` below the record that are checked. */
@@ -19,7 +19,7 @@ const MAX_MESSAGES = 250
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** What is wrong with a record, and the checks whose answer is still to come. */
+/** Faults of a record, and the checks whose answer is still to come. */
 interface Findings extends Array<ValidationIssue> {
   pending?: PendingCheck[]
 }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHashedStem, keyOf } from './file-name.js'
-import { isObject } from '../value-kinds.js'
+import { isObject } from '../util/value-kinds.js'
 import { keyOfDocument } from './state-document.js'
 
 /** Bytes at the beginning of a file by which a big one is known. */

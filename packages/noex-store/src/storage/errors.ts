@@ -1,4 +1,4 @@
-/** What an adapter was doing when it failed. */
+/** Operation of an adapter that has failed. */
 export type StorageOperation = 'save' | 'load' | 'delete' | 'exists' | 'listKeys' | 'cleanup' | 'close'
 
 /** Says that an operation of a storage adapter failed; `cause` is the reason, where there is one. */

@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path'
 import type { PersistedState, StorageAdapter } from './adapter.js'
 import {
-  deleteIfPresent, isPresent, listFiles, readIfPresent, removeStrayFiles, setAside, writeFileDurably, type WriteOptions
+  deleteIfPresent, isPresent, listFiles, readIfPresent, removeStrayFiles, setAside, writeFileDurably,
+  type WriteOptions
 } from './durable-file.js'
 import {
   ChecksumMismatchError, CorruptedStateError, StorageError, toError, type StorageOperation
@@ -171,7 +172,7 @@ export class FileAdapter implements StorageAdapter {
         const { metadata } = this.#parse(key, text)
         if (Date.now() - metadata.persistedAt <= maxAgeMs) return false
       } catch {
-        // Whoever loads it will be told.
+        // The caller that loads it is told.
         return false
       }
       return deleteIfPresent(path, this.#write.fsync)

@@ -9,7 +9,7 @@ const HASH_PREFIX = '%h-'
 /** Stands for the empty key. */
 const EMPTY_STEM = '%'
 
-/** Windows takes these names for devices, whatever the extension. */
+/** Windows takes these names for devices, with any extension. */
 const DEVICE_NAME = /^(?:con|prn|aux|nul|com\d|lpt\d)$/
 
 /**

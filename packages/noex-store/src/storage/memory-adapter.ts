@@ -10,7 +10,7 @@ export interface MemoryAdapterOptions {
 /**
  * Keeps states in memory, as deep copies both ways.
  *
- * It outlives whoever uses it: `close` keeps everything, so a store can be stopped and started again
+ * It outlives the store that uses it: `close` keeps everything, so a store can be stopped and started again
  * on the same adapter.
  */
 export class MemoryAdapter implements StorageAdapter {

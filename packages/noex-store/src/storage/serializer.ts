@@ -23,7 +23,7 @@ export function makeSerializer (indent: number): StateSerializer {
   return {
     serialize (value) {
       try {
-        // What vanishes as a whole is written as null: every text can be read back.
+        // A value that vanishes as a whole is written as null: every text can be read back.
         return JSON.stringify(encode(value), undefined, indent) ?? 'null'
       } catch (error) {
         if (error instanceof SerializationError) throw error

@@ -8,7 +8,7 @@ import { toError } from '../storage/errors.js'
 import { isHashedStem, keyOf, stemOf } from '../storage/file-name.js'
 import { defaultSerializer } from '../storage/serializer.js'
 import { keyOfDocument, parseDocument } from '../storage/state-document.js'
-import { isObject } from '../value-kinds.js'
+import { isObject } from '../util/value-kinds.js'
 import { restoreOriginal } from './original-value.js'
 
 /** The version of the files that adapters write. */

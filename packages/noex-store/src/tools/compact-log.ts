@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileLog } from '../log/file-log.js'
-import { Store } from '../store.js'
+import { Store } from '../store/store.js'
 import { AFTER_CRASH, isAfterCrash } from './after-crash.js'
 import { requireLog } from './directory.js'
 

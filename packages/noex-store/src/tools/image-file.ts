@@ -1,5 +1,6 @@
 import { sizeOf } from '@hamicek/noex-journal'
-import { parseHead, type BackupHead } from '../log/backup-format.js'
+import { parseHead } from '../log/backup-format.js'
+import type { BackupHead } from '../log/change-log.js'
 import { readWhole } from '../log/whole-file.js'
 import { ImageCounts, type Counts } from './record-counts.js'
 

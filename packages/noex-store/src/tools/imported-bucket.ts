@@ -1,12 +1,11 @@
 import { readRemembered } from '../bucket/remembered.js'
 import { ValidationError } from '../errors.js'
-import { WHOLE_DEFINITION } from '../schema/definition-data.js'
 import { InputReader } from '../schema/input-reader.js'
 import { estimateBytes } from '../schema/size.js'
 import type { Change, Commit, RememberedKeys } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
-import type { BucketDefinition, FieldType } from '../types/schema.js'
-import { isObject } from '../value-kinds.js'
+import { WHOLE_DEFINITION, type BucketDefinition, type FieldType } from '../types/schema.js'
+import { isObject } from '../util/value-kinds.js'
 import type { SavedBucket } from './bucket-state.js'
 
 /** Records and estimated bytes after which a commit of an import ends. */

@@ -1,6 +1,6 @@
 import { isChangeType } from '../log/entry-lines.js'
 import { parseEncoded } from '../storage/tagged-value.js'
-import { isObject } from '../value-kinds.js'
+import { isObject } from '../util/value-kinds.js'
 
 /** Number of records of each bucket. */
 export type Counts = ReadonlyMap<string, number>

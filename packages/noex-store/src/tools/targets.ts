@@ -70,7 +70,7 @@ function hasLog (directory: string): boolean {
     const names = readdirSync(directory)
     return names.includes('store.json') && names.some(isLogFile)
   } catch {
-    // What this user may not list is no directory of a store that it could harm.
+    // A directory that this user may not list is none of a store that it could harm.
     return false
   }
 }

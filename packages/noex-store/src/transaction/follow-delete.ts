@@ -1,6 +1,6 @@
 import type { Bucket } from '../bucket/bucket.js'
-import { checkCauses, type Inbound } from '../commit/references.js'
-import type { Engine } from '../engine.js'
+import { checkCauses, type InboundReference } from '../commit/references.js'
+import type { Engine } from '../commit/engine.js'
 import type { StoreRecord } from '../types/record.js'
 import type { Overlay } from './overlay.js'
 
@@ -41,7 +41,7 @@ export function * followDelete (
 }
 
 function referring (
-  { source, reference: { field } }: Inbound, overlay: Overlay, target: unknown
+  { source, reference: { field } }: InboundReference, overlay: Overlay, target: unknown
 ): Referring[] {
   const index = source.contents.byField.get(field)
   const found: Referring[] = []

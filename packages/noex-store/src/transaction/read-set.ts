@@ -1,12 +1,12 @@
 import type { Bucket } from '../bucket/bucket.js'
-import type { Engine } from '../engine.js'
+import type { Engine } from '../commit/engine.js'
 import { BucketNotDefinedError, TransactionConflictError } from '../errors.js'
-import { changed } from '../commit/check.js'
+import { changedRecordError } from '../commit/check.js'
 import { expireDue } from '../commit/expiry.js'
 import type { WorkMeter } from '../types/access.js'
 import type { Change } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
-import type { Test } from '../filter/condition.js'
+import type { RecordTest } from '../filter/condition.js'
 import { visibility } from '../query/visit.js'
 
 /** Changes of others times filters that are looked at without a look at the clock. */
@@ -21,7 +21,7 @@ const MAX_ROUNDS = 5
 /** A read of all records that match. */
 interface PredicateRead {
   readonly bucket: Bucket
-  readonly test: Test | undefined
+  readonly test: RecordTest | undefined
   /** Whether only the number of matching records was read. */
   readonly isCount: boolean
   /** Position of the history at which was read, or up to which that is known to hold. */
@@ -43,7 +43,7 @@ export class ReadSet {
     let records = this.#records.get(bucket)
     if (records === undefined) this.#records.set(bucket, records = new Map())
     if (!records.has(key)) records.set(key, record)
-    else if (records.get(key) !== record) throw changed(bucket, key, records.get(key))
+    else if (records.get(key) !== record) throw changedRecordError(bucket, key, records.get(key))
   }
 
   /** Notes that all records which pass `test`, or all, were read or counted at a position of the history. */
@@ -99,7 +99,9 @@ export class ReadSet {
       const isVisible = visibility(bucket)
       for (const [key, record] of records) {
         const isSame = bucket.contents.rows.get(key)?.record === record
-        if (!isSame || (record !== undefined && !isVisible(record))) throw changed(bucket, key, record)
+        if (!isSame || (record !== undefined && !isVisible(record))) {
+          throw changedRecordError(bucket, key, record)
+        }
       }
     }
     if (this.#cost(engine) > MAX_IN_STEP) {
@@ -134,7 +136,7 @@ function checkBucket (engine: Engine, bucket: Bucket): void {
   throw new TransactionConflictError(bucket.name, undefined, 'The bucket has been defined anew')
 }
 
-/** What others have changed in the bucket since the read. @throws TransactionConflictError where unknown */
+/** Returns the changes of others since the read. @throws TransactionConflictError where they are unknown */
 function changesFor (engine: Engine, { bucket, position }: PredicateRead): Change[] {
   checkBucket(engine, bucket)
   const changes = engine.history.since(position, bucket.name)

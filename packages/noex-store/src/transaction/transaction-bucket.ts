@@ -1,8 +1,8 @@
 import type { Bucket } from '../bucket/bucket.js'
-import { changesOf, checkObject, type Input } from '../commit/changes.js'
-import type { WriteAccess } from '../commit/write-access.js'
-import { checkVersion, keyOfNew, MAX_ATTEMPTS } from '../commit/writes.js'
-import type { Engine } from '../engine.js'
+import { changesOf, checkObject, type Input } from '../write/changes.js'
+import type { WriteAccess } from '../write/write-access.js'
+import { checkVersion, keyOfNew, MAX_ATTEMPTS } from '../write/writes.js'
+import type { Engine } from '../commit/engine.js'
 import {
   DuplicateKeyError, RecordExistsError, RecordNotFoundError, TransactionConflictError
 } from '../errors.js'

@@ -1,8 +1,8 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { expireDue } from '../commit/expiry.js'
-import type { WriteAccess } from '../commit/write-access.js'
-import type { Engine } from '../engine.js'
-import { bothOf } from '../filter/filter.js'
+import type { WriteAccess } from '../write/write-access.js'
+import type { Engine } from '../commit/engine.js'
+import { intersectFilters } from '../filter/filter.js'
 import { Groups, GROUP_STEP } from '../query/aggregate.js'
 import { countNow } from '../query/count.js'
 import { select, visibility, visitMatches, type Selection, type Visiting } from '../query/visit.js'
@@ -73,7 +73,7 @@ export class TransactionReader {
   async count (filter?: WhereFilter): Promise<number> {
     for (let turn = this.pause(1); turn !== undefined; turn = this.pause(1)) await turn
     this.open()
-    const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
+    const selection = select(this.#bucket, intersectFilters(this.#access.scope, filter))
     let count = countNow(this.#engine, selection)
     if (count === undefined) {
       count = 0
@@ -162,7 +162,7 @@ export class TransactionReader {
   ): Promise<void> {
     for (let turn = this.pause(1); turn !== undefined; turn = this.pause(1)) await turn
     this.open()
-    const selection = select(this.#bucket, bothOf(this.#access.scope, filter))
+    const selection = select(this.#bucket, intersectFilters(this.#access.scope, filter))
     this.#access.work?.take(this.#overlay.size)
     this.#notePredicate(selection, isCount)
     const written = this.#writtenMatches(selection)

@@ -1,9 +1,9 @@
 import type { Bucket } from '../bucket/bucket.js'
-import { commitCauses, MAX_SHORT, turnForCommit } from '../commit/commit-causes.js'
+import { commitCauses, MAX_STEPS_AT_ONCE, turnForCommit } from '../commit/commit-causes.js'
 import { isOverdue, whenPurged } from '../commit/expiry.js'
 import { Plan, type Step } from '../commit/plan.js'
-import { WriteAccess } from '../commit/write-access.js'
-import type { Engine } from '../engine.js'
+import { WriteAccess } from '../write/write-access.js'
+import type { Engine } from '../commit/engine.js'
 import { CommitTooLargeError, StoreStoppedError } from '../errors.js'
 import { OperationBudget } from '../schema/size.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
@@ -96,7 +96,9 @@ export class TransactionContext {
 
   /** Whether nothing is done in slices before the step that commits. */
   get #isShort (): boolean {
-    if (this.#steps.length > MAX_SHORT || this.#steps.some(({ after }) => after === undefined)) return false
+    if (this.#steps.length > MAX_STEPS_AT_ONCE || this.#steps.some(({ after }) => after === undefined)) {
+      return false
+    }
     if (this.#reads.isLong(this.#engine)) return false
     for (const { name } of this.#overlays.keys()) if (isOverdue(this.#engine, name)) return false
     return true

@@ -19,7 +19,7 @@ export interface ClearChange {
   readonly bucket: string
 }
 
-/** What a bucket remembers of deleted keys, so that no version of a key comes again. */
+/** Deleted keys that a bucket remembers, so that no version of a key comes again. */
 export interface RememberedKeys {
   /** Highest version of a deleted key that is not among them. */
   readonly floor: number
@@ -48,6 +48,7 @@ export interface QueryChange {
   readonly config: DeclarativeQueryConfig | undefined
 }
 
+/** One change in a commit: of a record, a definition, a whole bucket or a query. */
 export type Change = RecordChange | ClearChange | DefinitionChange | QueryChange
 
 /** One atomic step of a store: everything in it happened together. */

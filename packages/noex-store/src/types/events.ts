@@ -1,7 +1,9 @@
 import type { StoreRecord } from './record.js'
 
+/** Kind of a change of a record. */
 export type BucketEventType = 'inserted' | 'updated' | 'deleted'
 
+/** Event of `bucket.NAME.inserted`. */
 export interface BucketInsertedEvent {
   readonly type: 'inserted'
   readonly bucket: string
@@ -9,6 +11,7 @@ export interface BucketInsertedEvent {
   readonly record: StoreRecord
 }
 
+/** Event of `bucket.NAME.updated`, with the record before and after. */
 export interface BucketUpdatedEvent {
   readonly type: 'updated'
   readonly bucket: string
@@ -17,6 +20,7 @@ export interface BucketUpdatedEvent {
   readonly newRecord: StoreRecord
 }
 
+/** Event of `bucket.NAME.deleted`, with the record as it was. */
 export interface BucketDeletedEvent {
   readonly type: 'deleted'
   readonly bucket: string

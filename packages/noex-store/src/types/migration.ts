@@ -1,5 +1,6 @@
 import type { BucketDefinition, FieldDefinition, FieldType } from './schema.js'
 
+/** A change of a store that is made once. */
 export interface Migration {
   /** A positive integer, unique among the migrations. */
   readonly version: number
@@ -8,6 +9,7 @@ export interface Migration {
   readonly down?: (ctx: MigrationContext) => Promise<void>
 }
 
+/** Buckets that a migration changes. */
 export interface MigrationContext {
   bucket (name: string): MigrationBucketHandle
   createBucket (name: string, definition: BucketDefinition): Promise<void>
@@ -25,6 +27,7 @@ export interface MigrationBucketHandle {
   transformAll (fn: (record: Record<string, unknown>) => Record<string, unknown>): Promise<void>
 }
 
+/** Number of migrations that have run, and the version after them. */
 export interface MigrationResult {
   readonly applied: number
   readonly currentVersion: number

@@ -12,6 +12,7 @@ export interface StorePersistenceConfig {
   readonly onError?: (error: Error) => void
 }
 
+/** Description of a backup. */
 export interface BackupInfo {
   /** The same as `name`. */
   readonly id: string

@@ -2,6 +2,7 @@ import type { WorkMeter } from './access.js'
 import type { WhereFilter } from './filter.js'
 import type { StoreRecord } from './record.js'
 
+/** Bounds of a page. */
 export interface PaginateOptions {
   /** Key of the record after which the page begins. Omit for the first page. */
   readonly after?: unknown
@@ -14,6 +15,7 @@ export interface PaginateOptions {
   readonly filter?: WhereFilter | undefined
 }
 
+/** A page of records. */
 export interface PaginatedResult {
   readonly records: StoreRecord[]
   readonly hasMore: boolean
@@ -29,6 +31,7 @@ export interface QueryDependencies {
   readonly recordLevel: ReadonlyMap<string, ReadonlySet<unknown>>
 }
 
+/** Function over the values of a field; `count` counts records. */
 export type AggregateFunction = 'count' | 'sum' | 'avg' | 'min' | 'max'
 
 /** Aggregate of the records that share the values of some fields. */
@@ -37,6 +40,7 @@ export interface GroupByResult {
   readonly value: number
 }
 
+/** Aggregate that a query as data returns. */
 export interface Aggregate {
   readonly function: AggregateFunction
   /** Required for every function but `count`. */
@@ -46,7 +50,7 @@ export interface Aggregate {
 /** Fields to sort by, the first one first. */
 export type Sort = Readonly<Record<string, 'asc' | 'desc'>>
 
-/** What `find` finds. */
+/** Options of `find`. */
 export interface FindOptions {
   /** @default all records */
   readonly filter?: WhereFilter | undefined
@@ -130,8 +134,10 @@ export interface DeclarativeQueryConfig {
   readonly aggregate?: Aggregate & { readonly groupBy?: string | readonly string[] }
 }
 
+/** Whether a query is a function or data. */
 export type QueryType = 'programmatic' | 'declarative'
 
+/** Description of a query. */
 export interface QueryInfo {
   readonly name: string
   readonly type: QueryType

@@ -89,6 +89,12 @@ export interface BucketFields {
   list (): readonly string[]
 }
 
+/**
+ * Path by which a bucket without any definition says what is missing: it was imported, and its present
+ * definition is a guess that the first one of a process replaces.
+ */
+export const WHOLE_DEFINITION = 'definition'
+
 /** A bucket of a log that takes no writes. */
 export interface IncompleteBucket {
   readonly bucket: string

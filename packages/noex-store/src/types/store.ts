@@ -55,6 +55,7 @@ export interface StoreOptions {
   readonly onListenerError?: (error: unknown) => void
 }
 
+/** Counts of what a store holds. */
 export interface StoreStats {
   readonly name: string
   readonly revision: number

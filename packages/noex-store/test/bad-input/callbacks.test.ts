@@ -3,11 +3,11 @@ import { test, type Test } from 'tap'
 import type { Store } from '../../src/index.js'
 import { rejection, startStore } from '../support/store.js'
 
-/** What callbacks of the application do to a store: throw, reject, write, recurse, never settle. */
+/** Misbehaviour of callbacks of the application: they throw, reject, write, recurse, never settle. */
 
 interface Watched {
   readonly store: Store
-  /** What `onListenerError` has heard. */
+  /** Errors that `onListenerError` was given. */
   readonly errors: unknown[]
 }
 

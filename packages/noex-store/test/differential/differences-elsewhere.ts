@@ -1,4 +1,4 @@
-import type { Difference } from './differences.js'
+import type { Difference } from './difference.js'
 
 /** Differences that named tests show: histories of single operations do not come upon them. */
 export const otherDifferences: readonly Difference[] = [

@@ -1,5 +1,5 @@
 import type { BucketDefinition } from 'registry-noex-store'
-import type { Difference } from './differences.js'
+import type { Difference } from './difference.js'
 import type { Operation } from './operations.js'
 import { isBadFilter, isDate, isMixed, isOperators, matches } from './reference.js'
 import { filterIn, type World } from './world.js'

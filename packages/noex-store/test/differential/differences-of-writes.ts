@@ -1,7 +1,7 @@
 import type { StoreRecord } from 'registry-noex-store'
 import { isPartOf } from './async-validators.js'
 import { rightDelete } from './deletes.js'
-import type { Difference, Step } from './differences.js'
+import type { Difference, Step } from './difference.js'
 import { isStructural } from './invariants.js'
 import type { Input, Operation } from './operations.js'
 import { placed } from './perform.js'

@@ -4,7 +4,8 @@ import * as own from '../../src/index.js'
 import { isPartOf, withAsyncValidators } from './async-validators.js'
 import { Controlled } from './controlled.js'
 import { bucketNames, type Definitions } from './definitions.js'
-import { differences, type Step } from './differences.js'
+import type { Step } from './difference.js'
+import { differences } from './differences.js'
 import { isStructural, violation } from './invariants.js'
 import type { Operation } from './operations.js'
 import { perform, placed, type Setting } from './perform.js'
@@ -177,7 +178,7 @@ export class History {
   }
 }
 
-/** What is compared: not the subscriptions of 0.2.0, which have a reference of their own. */
+/** Compared members: not the subscriptions of 0.2.0, which have a reference of their own. */
 const shown = ({ outcome, contents, events }: Observation): unknown => [outcome, contents, events]
 
 /** Whether a step has ended as the model says. */

@@ -7,7 +7,7 @@ import type { Side } from './side.js'
 
 export type RunMigrations = (store: Store, migrations: readonly Migration[]) => Promise<MigrationResult>
 
-/** What both sides need besides the operation. */
+/** Context that both sides need besides the operation. */
 export interface Setting {
   readonly definitions: Definitions
   /** Number of the step, for names that may not repeat. */

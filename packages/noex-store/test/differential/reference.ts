@@ -20,7 +20,7 @@ export function isDate (definition: BucketDefinition, field: string): boolean {
   return Object.hasOwn(definition.schema, field) && definition.schema[field]?.type === 'date'
 }
 
-/** What a value is compared by: in date fields, the instant. */
+/** Returns the form by which a value is compared: in date fields, the instant. */
 export function comparable (definition: BucketDefinition, field: string, value: unknown): unknown {
   if (!isDate(definition, field)) return value
   if (value instanceof Date) return value.getTime()
@@ -159,7 +159,7 @@ export function sort (
   })
 }
 
-/** What a value is sorted by; `undefined` where it has no place in an order. */
+/** Returns the form by which a value is sorted; `undefined` where it has no place in an order. */
 function sortable (value: unknown): number | string | undefined {
   if (typeof value === 'boolean' || value instanceof Date) return Number(value)
   return typeof value === 'string' || typeof value === 'number' ? value : undefined

@@ -32,7 +32,7 @@ export const faultRows: readonly FaultRow[] = [
     fault: 'the disk is full',
     outcome: 'writes are refused, reads go on, `/readyz` is 503; all ends by itself, nothing is lost',
     remedy: 'make room',
-    tests: [[`${here}/durability.test.ts`, 'a full disk']]
+    tests: [[`${here}/durability/full-disk.test.ts`, 'a full disk']]
   },
   {
     fault: 'a write or a sync fails (`EIO`)',

@@ -6,7 +6,7 @@ import type { Witness } from './witness.js'
 export const accountBuckets = ['a', 'b', 'c'] as const
 const accounts = ['1', '2'] as const
 
-/** What one participant does, again and again. */
+/** Step that one participant repeats. */
 export type Act =
   | { readonly kind: 'transfer', readonly from: number, readonly to: number, readonly fails: boolean }
   | {

@@ -1,79 +1,13 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import {
-  appendFileSync, chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync,
-  renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync
+  appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { GENESIS, hashOf, parseLine } from '../../../../lib/audit/chain/chain.js'
-import {
-  hasGoodSignature,
-  parseCheckpointLine,
-  type Checkpoint
-} from '../../../../lib/audit/chain/checkpoint.js'
-import { Journal, type JournalOptions } from '../../../../lib/audit/file/journal.js'
+import t from 'tap'
+import { hasGoodSignature, parseCheckpointLine } from '../../../../lib/audit/chain/checkpoint.js'
 import { verifyTrail } from '../../../../lib/audit/file/verify.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
-
-const entry = (n: number): string => JSON.stringify({ timestamp: n, userId: 'ünïcode', resource: `r${n}` })
-const entries = (from: number, to: number): string[] =>
-  Array.from({ length: to - from + 1 }, (_, i) => entry(from + i))
-
-interface Opened {
-  readonly journal: Journal
-  readonly made: Checkpoint[]
-  readonly warnings: string[]
-}
-
-function open (directory: string, options: Partial<JournalOptions> = {}): Opened {
-  const made: Checkpoint[] = []
-  const warnings: string[] = []
-  const journal = new Journal({
-    path: join(directory, 'audit.jsonl'),
-    maxBytes: 1_000_000,
-    maxAgeMs: 1_000_000_000,
-    keep: Infinity,
-    fsync: true,
-    key: undefined,
-    checkpointEntries: 1_000,
-    ...options
-  }, { onCheckpoint (checkpoint) { made.push(checkpoint) }, onWarning (message) { warnings.push(message) } })
-  return { journal, made, warnings }
-}
-
-/** The segments, in the order of their entries. */
-function segments (directory: string): string[] {
-  const names = readdirSync(directory).filter(name => name.endsWith('.jsonl'))
-  return [
-    ...names.filter(name => name !== 'audit.jsonl').sort(),
-    ...names.filter(name => name === 'audit.jsonl')
-  ].map(name => join(directory, name))
-}
-
-/**
- * The numbers of all entries. Fails unless every line is whole and the chain holds from the first to the
- * last.
- */
-function follow (t: Test, directory: string, hash = GENESIS): number[] {
-  const seqs: number[] = []
-  for (const path of segments(directory)) {
-    const lines = readFileSync(path, 'utf8').split('\n')
-    if (lines.pop() !== '') t.fail(`${path} ends within a line`)
-    for (const text of lines) {
-      const line = parseLine(text)
-      if (line === undefined || line.hash !== hashOf(line.body, hash)) {
-        t.fail(`${path}: ${text}`)
-        return seqs
-      }
-      hash = line.hash
-      seqs.push(line.seq)
-    }
-  }
-  return seqs
-}
-
-const range = (from: number, to: number): number[] =>
-  Array.from({ length: to - from + 1 }, (_, i) => from + i)
+import { entries, follow, open, range, segments } from '../../../support/audit-journal.js'
 
 t.test('a line is the entry with its number and hash, for the owner\'s eyes only', async t => {
   const directory = temporaryDirectory(t)
@@ -208,7 +142,7 @@ t.test('zeros and remains of lines behind the last good one are a torn write too
   t.same(follow(t, directory), [1, 2, 3, 4])
 })
 
-t.test('what no crash explains is refused and left as it is', async t => {
+t.test('damage that no crash explains is refused and left as it is', async t => {
   const changes: ReadonlyArray<readonly [string, RegExp, (path: string) => void]> = [
     [
       'a changed entry before a checkpoint',
@@ -272,142 +206,6 @@ t.test('a segment that is missing between others is refused', async t => {
   journal.close()
   rmSync(segments(directory)[1] as string)
   t.throws(() => open(directory, { maxBytes: 1_000 }), /entries 8 to 14 are missing/)
-})
-
-t.test('a segment that is removed or replaced while it is written is noticed before anything more is added to it', async t => {
-  for (const remove of [
-    (path: string) => { rmSync(path) },
-    (path: string) => { renameSync(path, `${path}.1`) }
-  ]) {
-    const directory = temporaryDirectory(t)
-    const path = join(directory, 'audit.jsonl')
-    const { journal, made } = open(directory)
-    journal.append(entries(1, 3))
-    remove(path)
-    t.throws(() => { journal.append(entries(4, 4)) }, /removed or replaced/)
-    journal.append(entries(4, 4))
-    journal.close()
-    t.match(readFileSync(path, 'utf8'), /"r4"/, 'it goes on in a new file')
-    t.match(made[1], { seq: 3 }, 'a checkpoint names what is gone')
-    t.match(
-      readFileSync(path, 'utf8'),
-      /^[^\n]*"operation":"audit.lost"[^\n]*"details":\{"from":1,"to":3\}/,
-      'the new file begins with it'
-    )
-    t.match(
-      await verifyTrail({ files: [path] }),
-      { ok: false, line: 1, seq: 1, problem: /^entries 1 to 3 are gone: .*audit.lost/ }
-    )
-  }
-})
-
-t.test('what others put in the place of a file of the trail is set aside, and the trail goes on', async t => {
-  const replacements: Record<string, (path: string) => void> = {
-    'a copy of itself' (path) {
-      copyFileSync(path, `${path}.copy`)
-      renameSync(`${path}.copy`, path)
-    },
-    'an edited copy' (path) {
-      writeFileSync(`${path}.copy`, readFileSync(path, 'utf8').replace('"r2"', '"R2"'))
-      renameSync(`${path}.copy`, path)
-    },
-    'another file' (path) {
-      rmSync(path)
-      writeFileSync(path, 'of something else\n')
-    },
-    'shorter content in the same file' (path) { writeFileSync(path, '{"seq":9}\n') },
-    'a directory' (path) {
-      rmSync(path)
-      mkdirSync(path)
-      writeFileSync(join(path, 'file'), 'in it')
-    },
-    'a link to nothing' (path) {
-      rmSync(path)
-      symlinkSync(`${path}.nothing`, path)
-    },
-    'a link to itself' (path) {
-      rmSync(path)
-      symlinkSync(path, path)
-    },
-    'a link to where it is now' (path) {
-      renameSync(path, `${path}.moved`)
-      symlinkSync(`${path}.moved`, path)
-    }
-  }
-  for (const [title, replace] of Object.entries(replacements)) {
-    const directory = temporaryDirectory(t)
-    const path = join(directory, 'audit.jsonl')
-    const { journal } = open(directory)
-    for (const from of [1, 5]) {
-      journal.append(entries(from, from + 2))
-      replace(path)
-      const waiting = entries(from + 3, from + 3)
-      t.throws(
-        () => { journal.append(waiting) },
-        /(removed or replaced|cut): lost to the trail: .* new file$/,
-        title
-      )
-      journal.append(waiting)
-      t.match(readFileSync(path, 'utf8'), /^[^\n]*"operation":"audit.lost"/, title)
-    }
-    journal.close()
-    if (title !== 'shorter content in the same file') {
-      t.ok(lstatSync(`${path}.foreign`), title)
-      t.ok(lstatSync(`${path}.foreign.2`), `${title}: the first one stays`)
-    }
-    open(directory).journal.close()
-    t.match(await verifyTrail({ files: [path] }), { ok: false, problem: /are gone: .*audit.lost/ }, title)
-
-    const sidecar = join(directory, 'audit.checkpoints')
-    const { journal: next, made, warnings } = open(directory)
-    replace(sidecar)
-    next.append(entries(20, 20))
-    next.checkpoint()
-    t.equal(made.length, 1, `${title}, of checkpoints`)
-    t.match(warnings, [/has been removed, replaced/], title)
-    next.close()
-  }
-})
-
-t.test('what cannot be set aside is named with what must be done, and then the trail goes on', async t => {
-  const directory = temporaryDirectory(t)
-  const path = join(directory, 'audit.jsonl')
-  const { journal } = open(directory)
-  journal.append(entries(1, 1))
-  rmSync(path)
-  writeFileSync(path, 'of something else\n')
-  for (let n = 1; n <= 1_000; n++) writeFileSync(`${path}.foreign${n === 1 ? '' : `.${n}`}`, '')
-  const waiting = entries(2, 2)
-  for (let i = 0; i < 3; i++) {
-    const told = /audit\.jsonl is not the trail's and cannot be moved to .*: move it away/
-    t.throws(() => { journal.append(waiting) }, told)
-  }
-  t.equal(readFileSync(path, 'utf8'), 'of something else\n')
-  rmSync(path)
-  journal.append(waiting)
-  journal.close()
-  t.match(readFileSync(path, 'utf8'), /"audit.lost"/)
-})
-
-t.test('files that others can read become the owner\'s', async t => {
-  const directory = temporaryDirectory(t)
-  const path = join(directory, 'audit.jsonl')
-  writeFileSync(path, '')
-  chmodSync(path, 0o644)
-  open(directory).journal.close()
-  t.equal(statSync(path).mode & 0o777, 0o600)
-})
-
-t.test('entries without a checkpoint are told', async t => {
-  const { privateKey } = generateKeyPairSync('ed25519')
-  const directory = temporaryDirectory(t)
-  t.equal(open(directory, { key: privateKey }).journal.unsigned, 0, 'an empty trail has none')
-  open(directory).journal.append(entries(1, 5))
-  rmSync(join(directory, 'audit.checkpoints'))
-  const { journal } = open(directory, { key: privateKey })
-  t.equal(journal.unsigned, 5)
-  journal.close()
-  t.equal(open(directory, { key: privateKey }).journal.unsigned, 0)
 })
 
 t.test('an interrupted move to a new segment is finished', async t => {

@@ -1,0 +1,143 @@
+import t from 'tap'
+import { Heartbeat, type Pingable } from '../../../lib/connection/heartbeat.js'
+import { FakeClock } from '../../support/fake-clock.js'
+
+/** A connection as the heartbeat sees it; records its pings and losses. */
+function pingableAt (clock: FakeClock, answers: 'at once' | 'never') {
+  const pingable: Pingable & { pings: number[], losses: number[], isPaused: boolean } = {
+    isAlive: true,
+    isPaused: false,
+    pings: [],
+    losses: [],
+    ping () {
+      pingable.pings.push(clock.ticks())
+      if (answers === 'at once') pingable.isAlive = true
+    },
+    onTimeout () { pingable.losses.push(clock.ticks()) }
+  }
+  return pingable
+}
+
+t.test('Heartbeat', t => {
+  t.test('pings once per interval, the first time after one interval', async t => {
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'at once')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
+    clock.turn(350)
+    t.same(pingable.pings, [100, 200, 300])
+    t.same(pingable.losses, [])
+  })
+
+  t.test('pings connections that came at different times each in its own rhythm', async t => {
+    const clock = new FakeClock()
+    const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
+    const early = pingableAt(clock, 'at once')
+    const late = pingableAt(clock, 'at once')
+    heartbeat.add(early)
+    clock.turn(30)
+    heartbeat.add(late)
+    clock.turn(300)
+    t.same(early.pings, [100, 200, 300])
+    t.same(late.pings, [130, 230, 330])
+  })
+
+  t.test('[G-I4] loses a silent connection when timeoutMs have passed since the ping', async t => {
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
+    clock.turn(139)
+    t.same(pingable.losses, [])
+    clock.turn(1)
+    t.same(pingable.losses, [140])
+  })
+
+  for (const timeoutMs of [100, 250]) {
+    t.test(
+      `[G-I4] looks at the next ping when timeoutMs is ${timeoutMs === 100 ? 'equal to' : 'above'} the interval`,
+      async t => {
+        const clock = new FakeClock()
+        const pingable = pingableAt(clock, 'never')
+        new Heartbeat({ intervalMs: 100, timeoutMs }, clock).add(pingable)
+        clock.turn(199)
+        t.same(pingable.losses, [])
+        clock.turn(1)
+        t.same(pingable.losses, [200])
+        t.same(pingable.pings, [100])
+        clock.turn(1_000)
+        t.same(pingable.losses, [200], 'a lost connection is reported once')
+        t.equal(clock.pending, 0)
+      }
+    )
+  }
+
+  t.test('[G-I5] takes any frame after the ping for its answer, and one of before for none', async t => {
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
+    clock.turn(120)
+    pingable.isAlive = true
+    clock.turn(99)
+    t.same(pingable.pings, [100, 200])
+    t.same(pingable.losses, [])
+    clock.turn(21)
+    t.same(pingable.losses, [240], 'a frame from before the second ping does not answer it')
+  })
+
+  t.test('[G-I5] is not switched off by one early answer', async t => {
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
+    clock.turn(50)
+    pingable.isAlive = true
+    clock.turn(90)
+    t.same(pingable.losses, [140])
+  })
+
+  t.test('[G-I6] does not count silence while the server does not read', async t => {
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock).add(pingable)
+    clock.turn(90)
+    pingable.isPaused = true
+    clock.turn(500)
+    t.same(pingable.losses, [])
+    t.same(pingable.pings, [100, 200, 300, 400, 500], 'the client still gets pings')
+    pingable.isPaused = false
+    clock.turn(50)
+    t.same(pingable.losses, [600])
+  })
+
+  t.test('leaves a deleted connection alone', async t => {
+    const clock = new FakeClock()
+    const pingable = pingableAt(clock, 'never')
+    const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
+    heartbeat.add(pingable)
+    clock.turn(110)
+    heartbeat.delete(pingable)
+    clock.turn(1_000)
+    t.same(pingable.losses, [])
+    t.same(pingable.pings, [100])
+  })
+
+  t.test('keeps no timer when it has stopped', async t => {
+    const clock = new FakeClock()
+    const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
+    heartbeat.add(pingableAt(clock, 'never'))
+    clock.turn(110)
+    heartbeat.stop()
+    t.equal(clock.pending, 0)
+  })
+
+  t.test('serves ten thousand connections with two timers', async t => {
+    const clock = new FakeClock()
+    const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
+    const pingables = Array.from({ length: 10_000 }, () => pingableAt(clock, 'at once'))
+    for (const pingable of pingables) heartbeat.add(pingable)
+    t.equal(clock.pending, 1)
+    clock.turn(110)
+    t.equal(clock.pending, 2)
+    t.ok(pingables.every(pingable => pingable.pings.length === 1))
+    heartbeat.stop()
+  })
+  t.end()
+})
