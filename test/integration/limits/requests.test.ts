@@ -163,7 +163,7 @@ t.test('requests', t => {
     )
   })
 
-  t.test('for statistics with a wrong token count by address; 429 precedes the check of the token', async t => {
+  t.test('for statistics with a wrong token count by address; 429 precedes the check', async t => {
     let validated = 0
     const { port } = await serve(t, {
       auth: {
