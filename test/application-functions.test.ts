@@ -22,9 +22,9 @@ interface Driven extends Served {
 
 interface Subject {
   readonly drive: Drive
-  /** What it should answer. */
+  /** The answer that it should give. */
   readonly right: unknown
-  /** What it must not answer, if there is anything. */
+  /** The answer that it must not give, if any. */
   readonly wrong: unknown
 }
 
@@ -150,7 +150,7 @@ t.test('the table of docs/functions.md has every function of the application, an
   }
 })
 
-/** What a function can do, and the column of the table that says what comes of it. */
+/** The ways a function can behave, and the column of the table that states the outcome. */
 const deeds: ReadonlyArray<readonly [title: string, column: number, act: (subject: Subject) => unknown]> = [
   ['throws', 0, () => { throw new Error('secret') }],
   ['rejects', 0, async () => { throw new Error('secret') }],

@@ -207,7 +207,7 @@ t.test('replies and errors find their request', async t => {
   const lost = client.request('store.get', { bucket: 'a', key: 1 })
   await server.next()
   server.ws.terminate()
-  await t.rejects(lost, { code: 'DISCONNECTED' }, 'nobody knows whether it was carried out')
+  await t.rejects(lost, { code: 'DISCONNECTED' }, 'it is unknown whether it was carried out')
 })
 
 t.test('leaves a server that is about to stop, after the last reply, and comes back', async t => {

@@ -1,22 +1,16 @@
 import t, { type Test } from 'tap'
-import type { TestClient } from '../support/client.js'
-import { serve, type Served } from '../support/service.js'
-
-interface Setting extends Served {
-  readonly client: TestClient
-}
+import { serveBuckets, type ServedClient } from '../support/service.js'
 
 /** A bucket with a record for each value of `n`, all of one kind. */
-async function withValues (t: Test, ...values: readonly unknown[]): Promise<Setting> {
-  const served = await serve(t)
-  await served.store.defineBucket('values', { key: 'id', schema: { id: { type: 'number' } } })
+async function withValues (t: Test, ...values: readonly unknown[]): Promise<ServedClient> {
+  const served = await serveBuckets(t, { values: { key: 'id', schema: { id: { type: 'number' } } } })
   await served.store.bucket('values').insertMany(values.map((n, id) => ({ id, n, kind: 'a' })))
-  return { ...served, client: await served.connect() }
+  return served
 }
 
 const overflow = { type: 'error', code: 'VALIDATION_ERROR', message: /overflows/ }
 
-type Way = (setting: Setting, fn: string) => Promise<unknown>
+type Way = (setting: ServedClient, fn: string) => Promise<unknown>
 
 /** The ways in which a field can be aggregated; each answers with the number, or with the error reply. */
 const ways: ReadonlyArray<readonly [title: string, aggregate: Way]> = [

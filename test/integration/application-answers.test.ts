@@ -7,8 +7,7 @@ import {
   plainPaths,
   serveMeddled
 } from '../support/meddled-service.js'
-
-type Line = Record<string, any>
+import type { LogLine } from '../support/log-into.js'
 
 t.test("the application's own answer passes on every route, with and without our members", async t => {
   const answers: ReadonlyArray<
@@ -108,7 +107,7 @@ for (const [name, made, status, expected] of payloads) {
   t.test(`the answer of a hook of preSerialization that ${name} passes on every route`, async t => {
     const { get, body, unharmed } = await serveMeddled(t, app => {
       app.addHook('preSerialization', async (request, _reply, payload) =>
-        isMeddled(request) && (payload as Line)['statusCode'] === undefined ? made(payload) : payload
+        isMeddled(request) && (payload as LogLine)['statusCode'] === undefined ? made(payload) : payload
       )
     })
     for (const path of ['/healthz', '/readyz', '/livez']) {

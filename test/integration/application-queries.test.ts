@@ -7,6 +7,7 @@ import { serve, type Served } from '../support/service.js'
 import { watchUncaughtErrors } from '../support/uncaught-errors.js'
 import { logText } from '../support/log-into.js'
 import { Barrier } from '../support/barrier.js'
+import { until } from '../support/until.js'
 
 type Query = (ctx: QueryContext, params: unknown) => Promise<unknown>
 
@@ -53,14 +54,14 @@ t.test('a query that never ends is not waited for, and the connection goes on', 
 })
 
 t.test('what a query returns or rejects with too late is dropped', async t => {
-  const turnstile = new Barrier()
+  const barrier = new Barrier()
   const { client } = await setUp(t, {
     async late (ctx: QueryContext) {
-      await turnstile.pass()
+      await barrier.pass()
       return await ctx.bucket('items').all()
     },
     async fails () {
-      await turnstile.pass()
+      await barrier.pass()
       throw new Error('too late')
     }
   })
@@ -69,7 +70,7 @@ t.test('what a query returns or rejects with too late is dropped', async t => {
       t.equal(await client.code(type, { query }), 'INTERNAL_ERROR')
     }
   }
-  turnstile.open()
+  barrier.open()
   await setImmediate()
   t.same(await client.ask('store.query', { query: 'late' }), [], 'the next run is waited for again')
   t.same(client.waiting, [])
@@ -90,7 +91,7 @@ t.test(
     t.equal(data, 0)
     hangs = true
     await store.bucket('items').insert({})
-    while (!logged().includes('keep the last result')) await new Promise(resolve => setTimeout(resolve, 5))
+    await until(() => logged().includes('keep the last result'))
     hangs = false
     await store.bucket('items').insert({})
     t.match(await client.push(subscriptionId), { data: 2 })
@@ -98,8 +99,8 @@ t.test(
 )
 
 t.test('runs that do not end are bounded, for one client and for all', async t => {
-  const turnstile = new Barrier()
-  const slow: Query = async (_ctx, params) => (params === 'hang' ? await turnstile.pass() : 'quick')
+  const barrier = new Barrier()
+  const slow: Query = async (_ctx, params) => (params === 'hang' ? await barrier.pass() : 'quick')
   const { client, connect } = await setUp(t, { slow }, { queryTimeoutMs: 20 })
   const hang = async (client: TestClient, type = 'store.query') =>
     await client.request(type, { query: 'slow', params: 'hang' })
@@ -113,7 +114,7 @@ t.test('runs that do not end are bounded, for one client and for all', async t =
       details: { retryAfterMs: 20 }
     })
   }
-  t.equal(turnstile.passed, 4)
+  t.equal(barrier.passed, 4)
   const others = await Promise.all(Array.from({ length: 30 }, () => connect()))
   t.equal(
     await (others[0] as TestClient).ask('store.query', { query: 'slow' }),
@@ -125,12 +126,12 @@ t.test('runs that do not end are bounded, for one client and for all', async t =
       for (let n = 0; n < 4; n++) await hang(other)
     })
   )
-  t.ok(turnstile.passed >= 100 && turnstile.passed <= 130, `${turnstile.passed} runs were begun`)
+  t.ok(barrier.passed >= 100 && barrier.passed <= 130, `${barrier.passed} runs were begun`)
   t.match(await hang(await connect()), {
     code: 'RATE_LIMITED',
     message: 'Query "slow" is refused: 100 earlier runs have not ended'
   })
-  turnstile.open()
+  barrier.open()
   await setImmediate()
   t.equal(
     await client.ask('store.query', { query: 'slow' }),

@@ -172,7 +172,7 @@ const writes: ReadonlyArray<readonly [type: string, fields: object, isNew: boole
 for (const [place] of Object.entries(places)) {
   t.test(`${place} does wrong`, async t => {
     for (const [index, [title, [callback, said, isNamed = true]]] of Object.entries(wrong).entries()) {
-      // What a default returns is a value like one of the client: it is refused as that.
+      // The value of a default is checked like one of the client.
       if (place.includes('default') && title.startsWith('returns')) continue
       await t.test(title, async t => {
         const { store, client, logged } = await setUp(t, place, callback, index % 2 === 0)

@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { TestClient } from '../support/client.js'
 import { isThorough } from '../support/sampled.js'
 import { serve, type Served } from '../support/service.js'
-import { Barrier } from '../support/barrier.js'
+import { defineSlowQuery } from '../support/slow-query.js'
 
 const MIB = 2 ** 20
 
@@ -45,7 +45,7 @@ function defineText (served: Served) {
 
 /**
  * Changes the result until the server holds bytes back for a client that does not read, or has cut it off:
- * then nobody watches any more.
+ * then no client watches any more.
  */
 async function fill (
   change: () => Promise<void>,
@@ -63,29 +63,18 @@ async function fill (
   }
 }
 
-/** A query that is answered when the test says so. */
-function defineSlow (t: Test, served: Served): Barrier {
-  const turnstile = new Barrier()
-  served.store.defineQuery('slow', async () => {
-    await turnstile.pass()
-    return 'done'
-  })
-  t.teardown(() => { turnstile.open() })
-  return turnstile
-}
-
 /** Of 900 kB each, that a client sends without waiting: far more than may be underway. */
 const FRAMES = isThorough ? 300 : 100
 
 t.test('[G-A5] a client that sends faster than it is served', t => {
   t.test('is read no further: memory stays bounded, and everything is answered in order later', async t => {
     const served = await serve(t)
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     const other = await served.connect()
     const filler = 'x'.repeat(900_000)
     client.send({ id: 1, type: 'store.query', query: 'slow' })
-    await turnstile.held()
+    await barrier.held()
     const before = used()
     let sent = 0
     // One frame after the other, so that nothing piles up on this side.
@@ -110,7 +99,7 @@ t.test('[G-A5] a client that sends faster than it is served', t => {
     t.ok(grown < 64 * MIB, `the process grew by ${Math.round(grown / MIB)} MiB`)
     t.same(client.waiting, [])
 
-    turnstile.open()
+    barrier.open()
     t.match(await client.next(frame => 'id' in frame), { id: 1, data: 'done' })
     for (let i = 0; i < FRAMES; i++) {
       t.match(await client.next(frame => 'id' in frame), { id: 1_000 + i, type: 'result', data: null })
@@ -120,13 +109,13 @@ t.test('[G-A5] a client that sends faster than it is served', t => {
 
   t.test('may send any number of small frames', async t => {
     const served = await serve(t)
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     client.send({ id: 1, type: 'store.query', query: 'slow' })
-    await turnstile.held()
+    await barrier.held()
     for (let id = 2; id <= 5_000; id++) client.send({ id, type: 'store.buckets' })
     await (await served.connect()).settled()
-    turnstile.open()
+    barrier.open()
     for (let id = 1; id <= 5_000; id++) {
       const frame = await client.next()
       if (frame['id'] !== id) t.equal(frame['id'], id)
@@ -137,14 +126,14 @@ t.test('[G-A5] a client that sends faster than it is served', t => {
 
   t.test('does not hold up the others', async t => {
     const served = await serve(t)
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     const other = await served.connect()
     client.send({ id: 1, type: 'store.query', query: 'slow' })
-    await turnstile.held()
+    await barrier.held()
     for (let id = 2; id <= 1_000; id++) client.send({ id, type: 'store.buckets' })
     t.match(await other.ask('store.insert', { bucket: 'items', data: { n: 1 } }), { n: 1 })
-    turnstile.open()
+    barrier.open()
     await client.next(frame => frame['id'] === 1_000)
   })
   t.end()
@@ -209,29 +198,32 @@ t.test('[G-E1] a client that does not read', t => {
     t.match(await store.bucket('items').get('last'), { id: 'last' })
   })
 
-  t.test('is closed with 1013 when it stays above the mark for too long, and harms nobody else', async t => {
-    const served = await serve(t, { backpressure: { maxBufferedBytes: 100_000, drainTimeoutMs: 150 } })
-    const { state, change } = defineText(served)
-    const [client, other] = [await served.connect(), await served.connect()]
-    await client.ask('store.subscribe', { query: 'text' })
-    await other.ask('store.subscribe', { query: 'text' })
-    const read = stopReading(client)
-    await fill(change, () => state.runs, 100)
-    await other.next(frame => frame['data']?.version === 100)
-    // Its subscription ends with the close; the socket follows when the close frame has its answer or its
-    // deadline.
-    while (
-      served.app.noex.getConnections().some(connection => connection.storeSubscriptionCount === 0) === false
-    ) {
-      await other.settled()
+  t.test(
+    'is closed with 1013 when it stays above the mark for too long, and harms no other client',
+    async t => {
+      const served = await serve(t, { backpressure: { maxBufferedBytes: 100_000, drainTimeoutMs: 150 } })
+      const { state, change } = defineText(served)
+      const [client, other] = [await served.connect(), await served.connect()]
+      await client.ask('store.subscribe', { query: 'text' })
+      await other.ask('store.subscribe', { query: 'text' })
+      const read = stopReading(client)
+      await fill(change, () => state.runs, 100)
+      await other.next(frame => frame['data']?.version === 100)
+      // Its subscription ends with the close; the socket follows when the close frame has its answer or its
+      // deadline.
+      while (
+        served.app.noex.getConnections().some(connection => connection.storeSubscriptionCount === 0) === false
+      ) {
+        await other.settled()
+      }
+      read()
+      t.same(await client.closed, { code: 1013, reason: 'slow_consumer' })
+      await change()
+      await other.next(frame => frame['data']?.version === 101)
+      while (served.app.noex.connectionCount > 1) await other.settled()
+      t.ok(other.ws.readyState === other.ws.OPEN)
     }
-    read()
-    t.same(await client.closed, { code: 1013, reason: 'slow_consumer' })
-    await change()
-    await other.next(frame => frame['data']?.version === 101)
-    while (served.app.noex.connectionCount > 1) await other.settled()
-    t.ok(other.ws.readyState === other.ws.OPEN)
-  })
+  )
 
   t.test('is cut off when it reads nothing even then', async t => {
     const served = await serve(t, { backpressure: { maxBufferedBytes: 100_000, drainTimeoutMs: 100 } })
@@ -334,25 +326,25 @@ t.test('the heartbeat', t => {
 
   t.test('[G-I6] does not take a slow request for silence', async t => {
     const served = await serve(t, { heartbeat: { intervalMs: 40, timeoutMs: 200 } })
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     const reply = client.ask('store.query', { query: 'slow' })
-    await turnstile.held()
+    await barrier.held()
     for (let i = 0; i < 10; i++) await client.next(frame => frame['type'] === 'ping')
-    turnstile.open()
+    barrier.open()
     t.equal(await reply, 'done')
     t.equal(client.ws.readyState, client.ws.OPEN)
   })
 
   t.test('[G-I6] does not take it for silence that the server has stopped reading', async t => {
     const served = await serve(t, { heartbeat: { intervalMs: 40, timeoutMs: 30 } })
-    const turnstile = defineSlow(t, served)
+    const barrier = defineSlowQuery(t, served.store)
     const client = await served.connect()
     client.send({ id: 1_000, type: 'store.query', query: 'slow' })
-    await turnstile.held()
+    await barrier.held()
     for (let id = 1_001; id <= 3_000; id++) client.send({ id, type: 'store.buckets' })
     for (let i = 0; i < 8; i++) await client.next(frame => frame['type'] === 'ping')
-    turnstile.open()
+    barrier.open()
     await client.next(frame => frame['id'] === 3_000)
     for (let i = 0; i < 3; i++) await client.next(frame => frame['type'] === 'ping')
     t.equal(client.ws.readyState, client.ws.OPEN)

@@ -171,13 +171,13 @@ t.test('before a login, frames are small', async t => {
 t.test('while a login is being checked, no more is read than one frame and what came with it', async t => {
   /** Serves with logins that wait; `bytesRead` is what the server has read from its first client. */
   async function serveSlowly (t: Test) {
-    const turnstile = new Barrier()
+    const barrier = new Barrier()
     t.teardown(() => {
-      turnstile.open()
+      barrier.open()
     })
     const sockets: Socket[] = []
     const validate = async (token: string): Promise<{ userId: string; roles: string[] }> => {
-      if (token === 'slow') await turnstile.pass()
+      if (token === 'slow') await barrier.pass()
       return { userId: token, roles: ['writer'] }
     }
     const before = (app: {
@@ -188,21 +188,21 @@ t.test('while a login is being checked, no more is read than one frame and what 
       })
     }
     const served = await serve(t, { auth: { validate } }, { before })
-    return { ...served, turnstile, bytesRead: () => sockets[0]?.bytesRead ?? NaN }
+    return { ...served, barrier, bytesRead: () => sockets[0]?.bytesRead ?? NaN }
   }
 
   t.test('and all of it is answered in the end', async t => {
-    const { connect, turnstile, bytesRead } = await serveSlowly(t)
+    const { connect, barrier, bytesRead } = await serveSlowly(t)
     const client = await connect()
     client.send({ id: 1, type: 'auth.login', token: 'slow' })
-    await turnstile.held()
+    await barrier.held()
     for (let id = 2; id <= 101; id++) client.send({ id, type: 'auth.whoami', padding: 'ж'.repeat(15_000) })
     // By then a server that reads would have read everything.
     const other = await connect()
     await other.ask('auth.login', { token: 'ann' })
     for (let i = 0; i < 200; i++) await other.ask('store.count', { bucket: 'items' })
     t.ok(bytesRead() < 200_000, `${bytesRead()} of 3,000,000 bytes`)
-    turnstile.open()
+    barrier.open()
     t.match(await client.next(frame => frame['id'] === 101), { data: { userId: 'slow' } })
     t.same(
       client.waiting.filter(({ type }) => type !== 'ping').map(({ id }) => id),
@@ -212,12 +212,12 @@ t.test('while a login is being checked, no more is read than one frame and what 
   })
 
   t.test('small requests that a client sends with its login are answered, however many', async t => {
-    const { connect, turnstile } = await serveSlowly(t)
+    const { connect, barrier } = await serveSlowly(t)
     const client = await connect()
     client.send({ id: 1, type: 'auth.login', token: 'slow' })
     for (let id = 2; id <= 1_001; id++) client.send({ id, type: 'store.count', bucket: 'items' })
-    await turnstile.held()
-    turnstile.open()
+    await barrier.held()
+    barrier.open()
     t.match(await client.next(frame => frame['id'] === 1_001), { type: 'result', data: 0 })
   })
 })

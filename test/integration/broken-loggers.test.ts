@@ -75,7 +75,7 @@ t.test('each request has its answer though the logger throws, and the process is
   ])
 })
 
-t.test('a stranger who sends a binary frame is closed though the logger throws', async t => {
+t.test('an unauthenticated client that sends a binary frame is closed though the logger throws', async t => {
   const { url, state, connect } = await serveBroken(t, { auth: { validate: () => null } })
   const other = await connect()
   const ws = new WebSocket(url)

@@ -131,14 +131,14 @@ t.test('what the application does to the store itself reaches a live query, once
 
 t.test('a live query never shows half of a commit that comes between its reads', async t => {
   const store = await startStore(t)
-  const turnstile = new Barrier()
+  const barrier = new Barrier()
   await store.defineBucket('accounts', {
     key: 'id', schema: { id: { type: 'string' }, n: { type: 'number' } }
   })
   await store.bucket('accounts').insertMany([{ id: 'a', n: 10 }, { id: 'b', n: 0 }])
   store.defineQuery('both', async (ctx: QueryContext) => {
     const a = await ctx.bucket('accounts').get('a')
-    await turnstile.pass()
+    await barrier.pass()
     const b = await ctx.bucket('accounts').get('b')
     return [a?.['n'], b?.['n']]
   })
@@ -152,16 +152,16 @@ t.test('a live query never shows half of a commit that comes between its reads',
   const { connect } = await serve(t, {}, { store })
   const client = await connect()
   const subscribing = client.ask('store.subscribe', { query: 'both' })
-  await turnstile.held()
+  await barrier.held()
   await move(1)
   // The evaluation that has seen half, and the next one.
-  await turnstile.release()
-  await turnstile.release()
+  await barrier.release()
+  await barrier.release()
   t.same((await subscribing).data, [9, 1], 'neither the first result')
   await move(2)
-  await turnstile.held()
+  await barrier.held()
   await move(3)
-  turnstile.open()
+  barrier.open()
   t.same((await client.push())['data'], [7, 3], 'nor a push')
 })
 

@@ -2,10 +2,8 @@ import t, { type Test } from 'tap'
 import type { AuditEntry, NoexOptions } from '../../lib/index.js'
 import { TestClient } from '../support/client.js'
 import { serve, type Served } from '../support/service.js'
-import { logInto } from '../support/log-into.js'
+import { logInto, type LogLine } from '../support/log-into.js'
 import { RawSocket } from '../support/raw-socket.js'
-
-type Line = Record<string, any>
 
 const adminSecret = '9f1c5e0b7a3d48e2b6c4d1f0a8e7c3b5'
 
@@ -13,7 +11,7 @@ interface Way {
   readonly name: string
   /** The header that a proxy sets. */
   readonly header: string
-  readonly serve: (t: Test, options?: Omit<NoexOptions, 'store'>, lines?: Line[]) => Promise<Served>
+  readonly serve: (t: Test, options?: Omit<NoexOptions, 'store'>, lines?: LogLine[]) => Promise<Served>
 }
 
 const ways: readonly Way[] = [
@@ -75,7 +73,7 @@ for (const way of ways) {
       await TestClient.open(t, url, { headers: { [way.header]: written } })
 
     t.test('in the list of connections and in the log', async t => {
-      const lines: Line[] = []
+      const lines: LogLine[] = []
       const served = await way.serve(t, {}, lines)
       for (const [address, writtenForms] of spellings) {
         for (const written of writtenForms) {
@@ -160,7 +158,7 @@ for (const way of ways) {
     t.test(
       'and what is no address is refused with 400, for the log and the trail at the address of the proxy',
       async t => {
-        const lines: Line[] = []
+        const lines: LogLine[] = []
         const entries: AuditEntry[] = []
         const served = await way.serve(
           t,
@@ -198,7 +196,7 @@ for (const way of ways) {
     )
 
     t.test('and a refusal for another reason names the client by the same address', async t => {
-      const lines: Line[] = []
+      const lines: LogLine[] = []
       const entries: AuditEntry[] = []
       const served = await way.serve(
         t,

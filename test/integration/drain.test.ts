@@ -12,33 +12,36 @@ async function statusOf ({ port }: Served, path: string): Promise<number> {
 }
 
 t.test('the delay of a drain', t => {
-  t.test('is announced at once, and everybody is still served, also who comes only now', async t => {
-    const served = await serve(t, { shutdown: { drainDelayMs: 60_000 } })
-    const { app, connect } = served
-    const client = await connect()
-    const drained = app.noex.drain()
-    t.equal(app.noex.state, 'draining')
-    t.same(
-      await Promise.all(['/healthz', '/readyz', '/livez'].map(async path => await statusOf(served, path))),
-      [503, 503, 200]
-    )
-    t.ok(await client.ask('store.insert', { bucket: 'items', data: {} }))
-    const late = await connect()
-    t.equal(await late.ask('store.count', { bucket: 'items' }), 1)
-    t.same([...client.waiting, ...late.waiting], [], 'nobody is told yet')
-    await app.close()
-    await drained
-    t.same(await client.closed, shutDown)
-    t.same(await late.closed, shutDown)
-  })
+  t.test(
+    'is announced at once, and every client is still served, also one that connects only now',
+    async t => {
+      const served = await serve(t, { shutdown: { drainDelayMs: 60_000 } })
+      const { app, connect } = served
+      const client = await connect()
+      const drained = app.noex.drain()
+      t.equal(app.noex.state, 'draining')
+      t.same(
+        await Promise.all(['/healthz', '/readyz', '/livez'].map(async path => await statusOf(served, path))),
+        [503, 503, 200]
+      )
+      t.ok(await client.ask('store.insert', { bucket: 'items', data: {} }))
+      const late = await connect()
+      t.equal(await late.ask('store.count', { bucket: 'items' }), 1)
+      t.same([...client.waiting, ...late.waiting], [], 'no client is told yet')
+      await app.close()
+      await drained
+      t.same(await client.closed, shutDown)
+      t.same(await late.closed, shutDown)
+    }
+  )
 
-  t.test('ends: then nobody is let in any more, and the process still lives', async t => {
+  t.test('ends: then no connection is accepted any more, and the process still lives', async t => {
     const served = await serve(t, { shutdown: { drainDelayMs: 100 } })
     const client = await served.connect()
     await served.app.noex.drain()
     t.same(await client.closed, shutDown)
     t.equal(await (await RawSocket.upgrade(t, served.port)).status(), 503)
-    t.equal(await statusOf(served, '/livez'), 200, 'to be killed would help nobody')
+    t.equal(await statusOf(served, '/livez'), 200, 'killing it would be of no use')
   })
 
   t.test('can be given to the call', async t => {
@@ -55,7 +58,7 @@ t.test('the delay of a drain', t => {
     t.same(await client.closed, shutDown)
   })
 
-  t.test('is not waited for by an app that closes: nobody is served then', async t => {
+  t.test('is not waited for by an app that closes: no client is served then', async t => {
     const { app, connect } = await serve(t, { shutdown: { drainDelayMs: 60_000 } })
     const client = await connect()
     await app.close()

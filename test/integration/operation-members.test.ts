@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { BucketDefinition } from '@hamicek/noex-store'
-import type { Frame, TestClient } from '../support/client.js'
-import { serve, type Served } from '../support/service.js'
+import type { Frame } from '../support/client.js'
+import { serveBuckets, type ServedClient } from '../support/service.js'
 
 const notes: BucketDefinition = {
   key: 'id',
@@ -9,21 +9,15 @@ const notes: BucketDefinition = {
   indexes: ['owner']
 }
 
-interface Setting extends Served {
-  readonly client: TestClient
-}
-
 /**
  * A bucket `notes` with the records a to f, of which every other one is Ann's, and `sorted`, in which they
  * stand by key.
  */
-async function withNotes (t: Test): Promise<Setting> {
-  const served = await serve(t)
-  await served.store.defineBucket('notes', notes)
-  await served.store.defineBucket('sorted', { ...notes, etsType: 'ordered_set' })
+async function withNotes (t: Test): Promise<ServedClient> {
+  const served = await serveBuckets(t, { notes, sorted: { ...notes, etsType: 'ordered_set' } })
   const data = ['c', 'a', 'e', 'b', 'd', 'f'].map((id, n) => ({ id, n, owner: n % 2 === 0 ? 'ann' : 'bob' }))
   for (const bucket of ['notes', 'sorted']) await served.store.bucket(bucket).insertMany(data)
-  return { ...served, client: await served.connect() }
+  return served
 }
 
 const ids = (records: readonly Frame[]): string => records.map(({ id }) => id as string).join('')

@@ -7,7 +7,7 @@ import { ADMIN_SECRET, serveAccounts } from '../support/identity.js'
 import { operations } from '../../lib/operations/registry.js'
 import { sampleOf } from '../support/sampled.js'
 
-/** What a hostile request may be answered, beside a result. */
+/** The codes that may answer a hostile request, beside a result. */
 const acceptable = new Set([
   'VALIDATION_ERROR',
   'NOT_FOUND',
@@ -27,11 +27,17 @@ const ABSENT = Symbol('absent')
 const values: readonly unknown[] = [
   ABSENT, null, '', 'x', ' ', '\0', 'constructor', 'hasOwnProperty', '\u{1F600}', 'x'.repeat(5000),
   0, -1, 1, 1.5, -0, 1e308, -1e308, 5e-324, 2 ** 53, true, false,
-  [], [1], [null], ['x'], [[]], [{}], [{ op: 'get' }], [{ op: 'constructor', bucket: 'items' }], Array.from({ length: 200 }, () => 'x'),
-  {}, { a: {} }, { '': 1 }, { constructor: 1 }, { valueOf: 1 }, { length: 5 }, { then: 1 }, { toJSON: 1 }, { $or: 5 }, { $and: {} }, { $foo: 1 }, { $eq: 1 }, { id: { $gt: [] } },
-  { id: { $in: 'x' } }, { 'a\nb': [] }, { a: { b: { c: { d: [{ e: [[[null]]] }] } } } }, { function: 'count' }, { function: 'sum' }, { function: 'sum', field: 'n' }, { key: 'id', schema: 5 },
-  '__proto__', '__superadmin__', 'superadmin', ['read', 'admin'], ['fly'], [{ allow: '*' }], [{ allow: 5 }], { $where: '1' },
-  { key: 'id', schema: { id: null } }, { addFields: [] }, { addFields: { z: 5 } }, { bucket: 'items', filter: 5 }, { id: 'taken' }, { id: null }, { id: {} }, { _version: 'x', _createdAt: null, _expiresAt: {} }
+  [], [1], [null], ['x'], [[]], [{}], [{ op: 'get' }], [{ op: 'constructor', bucket: 'items' }],
+  Array.from({ length: 200 }, () => 'x'),
+  {}, { a: {} }, { '': 1 }, { constructor: 1 }, { valueOf: 1 }, { length: 5 }, { then: 1 }, { toJSON: 1 },
+  { $or: 5 }, { $and: {} }, { $foo: 1 }, { $eq: 1 }, { id: { $gt: [] } },
+  { id: { $in: 'x' } }, { 'a\nb': [] }, { a: { b: { c: { d: [{ e: [[[null]]] }] } } } },
+  { function: 'count' }, { function: 'sum' }, { function: 'sum', field: 'n' }, { key: 'id', schema: 5 },
+  '__proto__', '__superadmin__', 'superadmin', ['read', 'admin'], ['fly'], [{ allow: '*' }], [{ allow: 5 }],
+  { $where: '1' },
+  { key: 'id', schema: { id: null } }, { addFields: [] }, { addFields: { z: 5 } },
+  { bucket: 'items', filter: 5 }, { id: 'taken' }, { id: null }, { id: {} },
+  { _version: 'x', _createdAt: null, _expiresAt: {} }
 ]
 
 /** Operations that exist with accounts only; they are sent by the superadmin. */
@@ -128,7 +134,7 @@ t.test('Every operation has a base request', async t => {
 })
 
 for (const [name, operation] of operations) {
-  t.test(`${name} answers whatever its fields hold`, async t => {
+  t.test(`${name} answers with any fields`, async t => {
     const base = baseRequests[name]
     if (base === undefined) {
       t.fail('there is no valid request for it')
@@ -178,7 +184,7 @@ for (const [name, operation] of operations) {
   })
 }
 
-t.test('store.transaction answers whatever its entries hold', async t => {
+t.test('store.transaction answers with any entries', async t => {
   const { connect } = await serveHostile(t)
   const client = await connect()
   const requests: Array<readonly [string, object, string]> = []
@@ -202,7 +208,7 @@ t.test('store.transaction answers whatever its entries hold', async t => {
   t.match(await client.ask('store.stats'), { buckets: { count: 3 } })
 })
 
-t.test('G-C16 what a request touches can be told of any input', async t => {
+t.test('G-C16 the resources of a request can be told for any input', async t => {
   for (const [name, operation] of operations) {
     const fields = [...Object.keys(operation.request.properties), 'bucket', 'name', 'config', 'operations']
     const requests: object[] = [{}]
@@ -211,28 +217,28 @@ t.test('G-C16 what a request touches can be told of any input', async t => {
     }
     const bad: unknown[] = []
     for (const fields of requests) {
-      const touches = operation.resources({ ...fields, id: 1, type: name })
+      const resources = operation.resources({ ...fields, id: 1, type: name })
       const total =
-        touches.length > 0 &&
-        touches.every(
+        resources.length > 0 &&
+        resources.every(
           resource =>
             typeof resource.name === 'string' &&
             resource.name !== '' &&
             resource.operation.startsWith(name.slice(0, 4)) &&
             ['bucket', 'query', 'topic', 'procedure', 'server'].includes(resource.type)
         )
-      if (!total) bad.push({ fields, touches })
+      if (!total) bad.push({ fields, resources })
     }
-    t.same(bad, [], `${name} always touches something with a name`)
+    t.same(bad, [], `${name} always has resources with names`)
   }
 })
 
-t.test('A valid request touches what it names', async t => {
+t.test('The resources of a valid request are those that it names', async t => {
   const table: ReadonlyArray<
     readonly [
       type: string,
       fields: object,
-      touches: ReadonlyArray<readonly [operation: string, name: string]>
+      resources: ReadonlyArray<readonly [operation: string, name: string]>
     ]
   > = [
     ['store.get', { bucket: 'a', key: 1, name: 'decoy' }, [['store.get', 'a']]],

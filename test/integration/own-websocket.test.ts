@@ -1,37 +1,12 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
-import Fastify, { type FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
-import WebSocket, { WebSocketServer } from 'ws'
-import { noexPlugin, type NoexOptions } from '../../lib/index.js'
+import type { WebsocketPluginOptions } from '@fastify/websocket'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import WebSocket from 'ws'
 import { TestClient } from '../support/client.js'
-import { serve, startStore, type Served } from '../support/service.js'
 import { watchUncaughtErrors } from '../support/uncaught-errors.js'
-import { logInto } from '../support/log-into.js'
 import { RawSocket } from '../support/raw-socket.js'
-
-type Line = Record<string, any>
-
-async function serveOn (
-  t: Test,
-  own: WebsocketPluginOptions,
-  options: Omit<NoexOptions, 'store'> = {},
-  lines: Line[] = []
-): Promise<Served> {
-  return await serve(t, options, {
-    fastify: { logger: logInto(lines), handlerTimeout: 300 },
-    before: async app => {
-      await app.register(websocket, own)
-      app.get('/own', { websocket: true }, socket => {
-        socket.on('message', data => {
-          socket.send(`own ${String(data)}`)
-        })
-      })
-    }
-  })
-}
+import { serveBesideOwn } from '../support/own-websocket.js'
+import type { LogLine } from '../support/log-into.js'
 
 class OwnWebSocket extends WebSocket {}
 
@@ -110,7 +85,7 @@ const harmless: ReadonlyArray<readonly [name: string, own: WebsocketPluginOption
 for (const [name, own] of harmless) {
   t.test(`an application's own @fastify/websocket with ${name}`, async t => {
     const uncaught = watchUncaughtErrors(t)
-    const { app, url, port } = await serveOn(t, own, { path: '/live', maxPayloadBytes: 1_000 })
+    const { app, url, port } = await serveBesideOwn(t, own, { path: '/live', maxPayloadBytes: 1_000 })
     const client = await TestClient.open(t, `${url}/live`)
     t.match(await client.ask('store.insert', { bucket: 'items', data: { name: 'x'.repeat(200) } }), {
       name: 'x'.repeat(200)
@@ -140,7 +115,7 @@ for (const [name, own] of harmless) {
 }
 
 t.test('a closeTimeout of the application does not hold up the shutdown', async t => {
-  const { app, port } = await serveOn(t, { options: { closeTimeout: 60_000 } as object })
+  const { app, port } = await serveBesideOwn(t, { options: { closeTimeout: 60_000 } as object })
   const silent = await RawSocket.upgrade(t, port)
   await silent.until(/welcome/)
   const startedAt = performance.now()
@@ -152,7 +127,7 @@ t.test(
   'a compressed message is not inflated beyond maxPayloadBytes where the application allows more',
   async t => {
     const inflated: number[] = []
-    const { app, url } = await serveOn(
+    const { app, url } = await serveBesideOwn(
       t,
       { options: { perMessageDeflate: true, maxPayload: 1_073_741_824 } },
       { maxPayloadBytes: 10_000 }
@@ -182,7 +157,7 @@ t.test(
   }
 )
 
-t.test('an upgrade that the application refuses or never answers gives its place back', t => {
+t.test('an upgrade that the application refuses or never answers releases its slot', t => {
   const refusing: ReadonlyArray<readonly [name: string, own: WebsocketPluginOptions, status: number]> = [
     ['verifyClient refuses', { options: { verifyClient: () => false } }, 401],
     [
@@ -256,8 +231,8 @@ t.test('an upgrade that the application refuses or never answers gives its place
   for (const [name, own, status] of refusing) {
     t.test(name, async t => {
       const uncaught = watchUncaughtErrors(t)
-      const lines: Line[] = []
-      const { app, port } = await serveOn(t, own, { connectionLimits: { maxConnections: 1 } }, lines)
+      const lines: LogLine[] = []
+      const { app, port } = await serveBesideOwn(t, own, { connectionLimits: { maxConnections: 1 } }, lines)
       for (let i = 0; i < 3; i++) {
         const raw = await RawSocket.upgrade(t, port, '/', ['Host: localhost', 'Sec-WebSocket-Protocol: a'])
         t.equal(await raw.status(), status)
@@ -275,148 +250,5 @@ t.test('an upgrade that the application refuses or never answers gives its place
       t.same(uncaught, [])
     })
   }
-  t.end()
-})
-
-t.test('options with which the socket could not be served are refused at boot, by name', async t => {
-  class Broken {
-    constructor () {
-      throw new Error('no such socket')
-    }
-  }
-  const refused: ReadonlyArray<readonly [own: WebsocketPluginOptions, problem: RegExp]> = [
-    [
-      { options: { path: '/other' } as object },
-      /option path makes the URL \/live, but your @fastify\/websocket has options\.path "\/other"/
-    ],
-    [{ options: { WebSocket: Broken } as object }, /option maxPayloadBytes .* options\.WebSocket/],
-    [
-      { options: { verifyClient: async () => false } as object },
-      /options\.verifyClient of your @fastify\/websocket must not be an async function: .*\(info, done\)/
-    ],
-    [
-      { options: { verifyClient: async (_info: unknown) => true } as object },
-      /options\.verifyClient .* must not be an async function/
-    ],
-    [
-      { options: { * verifyClient () { yield false } } as object },
-      /options\.verifyClient .* must not be a generator function/
-    ],
-    [
-      { options: { async * verifyClient (_info: unknown, _done: unknown) { yield false } } as object },
-      /options\.verifyClient .* must not be a generator function/
-    ],
-    [{ options: { verifyClient: 'yes' } as object }, /options\.verifyClient .* must be a function/],
-    [{ options: { noServer: true } }, /noServer/]
-  ]
-  for (const [own, problem] of refused) {
-    await t.rejects(
-      serve(
-        t,
-        { path: '/live' },
-        {
-          before: app => {
-            app.register(websocket, own)
-          }
-        }
-      ),
-      problem
-    )
-  }
-})
-
-t.test('an application whose WebSockets are on another server', async t => {
-  const lines: Line[] = []
-  const other = createServer()
-  t.teardown(() => {
-    other.close()
-  })
-  const { url, port } = await serveOn(t, { options: { server: other } }, {}, lines)
-  t.match(lines, [{ level: 40, path: '/', msg: /listens on another server/ }])
-  const raw = await RawSocket.upgrade(t, port)
-  t.equal(await raw.status(), 503, 'an upgrade here is answered')
-  await raw.closed
-  await t.rejects(TestClient.open(t, url))
-  other.listen(0, '127.0.0.1')
-  await once(other, 'listening')
-  const client = await TestClient.open(t, `ws://127.0.0.1:${(other.address() as AddressInfo).port}`)
-  t.ok(await client.ask('store.buckets'), 'and one there is served')
-})
-
-t.test('another upgrade listener', t => {
-  let chat: WebSocketServer | undefined
-  t.teardown(() => {
-    chat?.close()
-  })
-  const foreign: ReadonlyArray<
-    readonly [name: string, add: (app: FastifyInstance) => void, warned: boolean]
-  > = [
-    [
-      'of @fastify/websocket is none',
-      async app => {
-        await app.register(websocket)
-      },
-      false
-    ],
-    [
-      'of a WebSocketServer is told at boot',
-      app => {
-        chat = new WebSocketServer({ server: app.server, path: '/chat' })
-      },
-      true
-    ],
-    [
-      'of the application is told at boot',
-      app => {
-        app.server.on('upgrade', () => {})
-      },
-      true
-    ]
-  ]
-  for (const [name, add, warned] of foreign) {
-    for (const when of ['before', 'after'] as const) {
-      t.test(`${name}, when it is added ${when} the plugin`, async t => {
-        const lines: Line[] = []
-        const app = Fastify({ logger: logInto(lines), forceCloseConnections: true })
-        t.teardown(async () => {
-          await app.close()
-        })
-        if (when === 'before') await add(app)
-        await app.register(noexPlugin, { store: await startStore(t), path: '/live', prefix: '/api' })
-        if (when === 'after') await add(app)
-        await app.listen({ port: 0, host: '127.0.0.1' })
-        const told = lines.filter(({ msg }) => /another upgrade listener .* \/api\/live/.test(msg as string))
-        t.equal(told.length, warned ? 1 : 0)
-      })
-    }
-  }
-
-  t.test('that takes the path for itself harms neither the process nor the limits', async t => {
-    const uncaught = watchUncaughtErrors(t)
-    const { app, url, port } = await serve(
-      t,
-      { connectionLimits: { maxConnections: 1 } },
-      {
-        before (app) {
-          const thief = new WebSocketServer({ server: app.server })
-          thief.on('connection', socket => {
-            socket.send('stolen')
-          })
-          t.teardown(() => {
-            thief.close()
-          })
-        }
-      }
-    )
-    for (let i = 0; i < 3; i++) {
-      const client = new WebSocket(url)
-      t.equal(String((await once(client, 'message'))[0]), 'stolen')
-      client.terminate()
-      await once(client, 'close')
-    }
-    t.equal(app.noex.connectionCount, 0)
-    t.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200)
-    t.same(uncaught, [])
-  })
   t.end()
 })

@@ -1,177 +1,8 @@
-import { setImmediate } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import type { BucketDefinition, Store, StoreRecord } from '@hamicek/noex-store'
-import type { Frame, TestClient } from '../support/client.js'
+import t from 'tap'
+import type { Store } from '@hamicek/noex-store'
 import { FakeRuleEngine } from '../support/fake-rule-engine.js'
-import { serve, type Served } from '../support/service.js'
-import { isThorough } from '../support/sampled.js'
-
-const CLIENTS = 64
-
-/** Transfers of each client. */
-const ROUNDS = isThorough ? 30 : 5
-
-const buckets: Readonly<Record<string, BucketDefinition>> = {
-  accounts: {
-    key: 'id',
-    schema: { id: { type: 'string' }, balance: { type: 'number', min: 0 }, kind: { type: 'string' } },
-    indexes: ['kind']
-  },
-  entries: {
-    key: 'id',
-    schema: {
-      id: { type: 'string', generated: 'uuid' },
-      account: { type: 'string', ref: 'accounts' },
-      amount: { type: 'number' }
-    }
-  }
-}
-
-async function setUp (t: Test, accounts: number): Promise<Served> {
-  const served = await serve(t)
-  for (const [name, definition] of Object.entries(buckets)) await served.store.defineBucket(name, definition)
-  const records = Array.from({ length: accounts }, (_, n) => ({
-    id: `a${n}`,
-    balance: 1_000_000,
-    kind: 'open'
-  }))
-  await served.store.bucket('accounts').insertMany(records)
-  return served
-}
-
-/** Reads two accounts, computes both balances, and writes them with an entry each. */
-const transfer = {
-  name: 'transfer',
-  transaction: true,
-  steps: [
-    { action: 'store.get', bucket: 'accounts', key: '{{ input.from }}', as: 'from' },
-    { action: 'store.get', bucket: 'accounts', key: '{{ input.to }}', as: 'to' },
-    {
-      action: 'compute',
-      op: 'subtract',
-      left: '{{ from.balance }}',
-      right: '{{ input.amount }}',
-      as: 'debited'
-    },
-    { action: 'compute', op: 'add', left: '{{ to.balance }}', right: '{{ input.amount }}', as: 'credited' },
-    {
-      action: 'store.update',
-      bucket: 'accounts',
-      key: '{{ input.from }}',
-      data: { balance: '{{ debited }}' }
-    },
-    {
-      action: 'store.update',
-      bucket: 'accounts',
-      key: '{{ input.to }}',
-      data: { balance: '{{ credited }}' }
-    },
-    { action: 'store.insert', bucket: 'entries', data: { account: '{{ input.from }}', amount: -1 } },
-    { action: 'store.insert', bucket: 'entries', data: { account: '{{ input.to }}', amount: 1 } }
-  ]
-}
-
-/** Has writes wait for a change of the schema, so that all that wait go on in one tick and in step. */
-async function changeSchemaUntil (isOver: () => boolean, admin: TestClient): Promise<void> {
-  while (!isOver()) {
-    await admin.ask('store.updateBucket', { name: 'items', updates: {} })
-    await setImmediate()
-  }
-}
-
-/** Writes to an account as the application, past all transactions. Resolves with its last write. */
-async function writeUntil (isOver: () => boolean, store: Store): Promise<string> {
-  let kind = ''
-  for (let n = 0; !isOver(); n++) {
-    kind = `kind ${n}`
-    await store.bucket('accounts').update('a0', { kind })
-    if (n % 3 === 0) await setImmediate()
-  }
-  return kind
-}
-
-/** Calls `work` from all clients, `rounds` times from each, and counts the codes of the replies, or `ok`. */
-async function hammer (
-  clients: readonly TestClient[],
-  rounds: number,
-  work: (client: TestClient, n: number) => Promise<Frame>
-): Promise<Map<string, number>> {
-  const answers = new Map<string, number>()
-  await Promise.all(
-    clients.map(async (client, n) => {
-      for (let round = 0; round < rounds; round++) {
-        const reply = await work(client, n * rounds + round)
-        const answer = reply['code'] ?? 'ok'
-        answers.set(answer, (answers.get(answer) ?? 0) + 1)
-      }
-    })
-  )
-  return answers
-}
-
-t.test(
-  '64 clients that move money between few accounts lose nothing, and none is told of a conflict',
-  { timeout: 120_000 },
-  async t => {
-    const { connect, store } = await setUp(t, 4)
-    const admin = await connect()
-    await admin.ask('procedures.register', { procedure: transfer })
-    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect()))
-    let isOver = false
-    const changing = changeSchemaUntil(() => isOver, admin)
-    const writing = writeUntil(() => isOver, store)
-    const answers = await hammer(clients, ROUNDS, async (client, n) => {
-      const [from, to] = [`a${n % 4}`, `a${(n + 1 + (n % 3)) % 4}`]
-      return await client.request('procedures.call', { name: 'transfer', input: { from, to, amount: 1 } })
-    })
-    isOver = true
-    await changing
-    const last = await writing
-    t.same([...answers], [['ok', CLIENTS * ROUNDS]], 'each call was answered with its result')
-    t.match(await store.bucket('accounts').get('a0'), { kind: last }, 'nor does the application lose any')
-    const moved = new Map<string, number>()
-    for (const { account, amount } of (await store.bucket('entries').all()) as Array<
-      StoreRecord & { account: string; amount: number }
-    >) {
-      moved.set(account, (moved.get(account) ?? 0) + amount)
-    }
-    const accounts = await store.bucket('accounts').all()
-    for (const { id, balance } of accounts) {
-      t.equal(
-        balance,
-        1_000_000 + (moved.get(String(id)) ?? 0),
-        `the balance of ${String(id)} is what its entries say`
-      )
-    }
-    t.equal(await store.bucket('entries').count({ amount: 1 }), CLIENTS * ROUNDS, 'as many credits as calls')
-    t.equal(await store.bucket('entries').count({ amount: -1 }), CLIENTS * ROUNDS, 'as many debits as calls')
-  }
-)
-
-t.test('64 clients that count in one record lose nothing', { timeout: 120_000 }, async t => {
-  const { connect, store } = await setUp(t, 1)
-  const admin = await connect()
-  const clients = await Promise.all(Array.from({ length: CLIENTS }, () => connect()))
-  let isOver = false
-  const changing = changeSchemaUntil(() => isOver, admin)
-  const answers = await hammer(clients, 20, async (client, n) =>
-    n % 2 === 0
-      ? await client.request('store.increment', { bucket: 'accounts', key: 'a0', field: 'balance', by: 1 })
-      : await client.request('store.transaction', {
-        operations: [
-          { op: 'get', bucket: 'accounts', key: 'a0' },
-          { op: 'increment', bucket: 'accounts', key: 'a0', field: 'balance', by: 1 }
-        ]
-      })
-  )
-  isOver = true
-  await changing
-  t.same([...answers], [['ok', CLIENTS * 20]])
-  t.match(await store.bucket('accounts').get('a0'), {
-    balance: 1_000_000 + CLIENTS * 20,
-    _version: 1 + CLIENTS * 20
-  })
-})
+import { serve } from '../support/service.js'
+import { serveTransfers, transfer } from '../support/money-transfers.js'
 
 /** Lets another writer in before the commit of each of the next `times` transactions. */
 function interfere (store: Store, write: () => Promise<unknown>, times = 1): () => number {
@@ -278,7 +109,7 @@ t.test(
         [others, 1]
       ] as const) {
         for (const write of writes) {
-          const { connect, store } = await setUp(t, 2)
+          const { connect, store } = await serveTransfers(t, 2)
           const client = await connect()
           const stop = interfere(store, () => write(store))
           const operations = [
@@ -307,7 +138,7 @@ t.test(
 )
 
 t.test('A reference that a transaction has followed holds at its commit', async t => {
-  const { connect, store } = await setUp(t, 2)
+  const { connect, store } = await serveTransfers(t, 2)
   const client = await connect()
   const stop = interfere(store, () => store.bucket('accounts').delete('a0'))
   t.equal(
@@ -331,7 +162,7 @@ t.test('A reference that a transaction has followed holds at its commit', async 
 t.test(
   'Writes that do not matter to a transaction are no conflict: for a full bucket, for references',
   async t => {
-    const { connect, store } = await setUp(t, 2)
+    const { connect, store } = await serveTransfers(t, 2)
     await store.defineBucket('small', { key: 'id', schema: { id: { type: 'string' } }, maxSize: 3 })
     await store.bucket('small').insert({ id: 'old' })
     const client = await connect()
@@ -358,7 +189,7 @@ t.test(
 )
 
 t.test('Who is always overtaken is told CONFLICT after ten tries, and nothing is written', async t => {
-  const { connect, store } = await setUp(t, 2)
+  const { connect, store } = await serveTransfers(t, 2)
   const client = await connect()
   await client.ask('procedures.register', { procedure: transfer })
   let n = 0
@@ -398,7 +229,7 @@ t.test('Who is always overtaken is told CONFLICT after ten tries, and nothing is
 })
 
 t.test('A version that the client expects is not looked for again', async t => {
-  const { connect, store } = await setUp(t, 1)
+  const { connect, store } = await serveTransfers(t, 1)
   const client = await connect()
   const stop = interfere(store, () => store.bucket('accounts').update('a0', { balance: 5 }))
   const operations = [

@@ -1,4 +1,3 @@
-import { randomBytes, scryptSync } from 'node:crypto'
 import type { Test } from 'tap'
 import { Store, type StoreOptions } from '@hamicek/noex-store'
 import type { Grant } from '../../lib/permissions/grant.js'
@@ -8,7 +7,6 @@ import { NoexServerError } from '../../lib/protocol/errors.js'
 import { toReplyError } from '../../lib/store/store-errors.js'
 import { Identity } from '../../lib/identity/identity.js'
 import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
-import type { Log } from '../../lib/util/log.js'
 import { rejectionReasons } from '../../lib/limits/rejections.js'
 import { Counters } from '../../lib/util/counters.js'
 import { operations } from '../../lib/operations/registry.js'
@@ -19,17 +17,12 @@ import type { RequestMessage } from '../../lib/protocol/messages.js'
 import { SharedStore } from '../../lib/store/shared-store.js'
 import { Work } from '../../lib/store/work.js'
 import { FakeClock } from './fake-clock.js'
+import { ADMIN_SECRET, PASSWORD, passwordHash } from './identity.js'
 import { startStore } from './service.js'
+import { silentLog } from './silent-log.js'
 import { Barrier } from './barrier.js'
 
-const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
-
-export const PASSWORD = 'correct horse battery staple'
-export const ADMIN_SECRET = 'the admin secret of the tests'
-
-/** As `@hamicek/noex-server` keeps it: quick to check, and renewed at login. */
-const salt = randomBytes(16)
-export const oldHash = `$scrypt$16384$8$1$${salt.toString('base64')}$${scryptSync(PASSWORD, salt, 64, { N: 16_384, r: 8, p: 1 }).toString('base64')}`
+export { ADMIN_SECRET, PASSWORD, passwordHash }
 
 const defaults = {
   adminSecret: ADMIN_SECRET,
@@ -183,7 +176,7 @@ export async function startAccounts (t: Test, {
   }
 
   async function user (username: string, ...roles: string[]): Promise<string> {
-    const { id } = await store.bucket('_users').insert({ username, passwordHash: oldHash })
+    const { id } = await store.bucket('_users').insert({ username, passwordHash })
     for (const name of roles) {
       await store
         .bucket('_user_roles')
@@ -207,17 +200,17 @@ export async function startAccounts (t: Test, {
 }
 
 /** Holds every transaction of a store, after it is composed and before it is committed. */
-export function holdTransactions (store: Store): { readonly turnstile: Barrier, readonly letGo: () => void } {
-  const turnstile = new Barrier()
+export function holdTransactions (store: Store): { readonly barrier: Barrier, readonly letGo: () => void } {
+  const barrier = new Barrier()
   const transaction = store.transaction.bind(store)
   store.transaction = async work => await transaction(async tx => {
     const result = await work(tx)
-    await turnstile.pass()
+    await barrier.pass()
     return result
   })
   const letGo = (): void => {
     store.transaction = transaction
-    turnstile.open()
+    barrier.open()
   }
-  return { turnstile, letGo }
+  return { barrier, letGo }
 }

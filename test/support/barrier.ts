@@ -1,15 +1,15 @@
 import { EventEmitter, once } from 'node:events'
 
-/** Holds whoever passes until the test lets it go: slowness that needs no clock. */
+/** Holds each call of `pass` until the test releases it: slowness that needs no clock. */
 export class Barrier {
   readonly #held: Array<() => void> = []
   readonly #arrivals = new EventEmitter()
-  /** How many have come so far. */
+  /** The number of calls so far. */
   passed = 0
-  /** When set, nobody is held any more. */
+  /** When set, no call is held any more. */
   #open = false
 
-  /** Resolves when the test lets this one go. */
+  /** Resolves when the test releases this call. */
   async pass (): Promise<void> {
     this.passed++
     if (this.#open) return
@@ -19,18 +19,18 @@ export class Barrier {
     })
   }
 
-  /** Resolves when so many are held. */
+  /** Resolves when `count` calls are held. */
   async held (count = 1): Promise<void> {
     while (this.#held.length < count) await once(this.#arrivals, 'held')
   }
 
-  /** Waits for somebody and lets the one who came first go. */
+  /** Waits for a held call and releases the oldest. */
   async release (): Promise<void> {
     await this.held()
     this.#held.shift()?.()
   }
 
-  /** Lets everybody go, now and later. */
+  /** Releases every call, now and later. */
   open (): void {
     this.#open = true
     for (const go of this.#held.splice(0)) go()

@@ -72,9 +72,8 @@ export class TestClient {
         const index = this.#frames.findIndex(matches)
         if (index !== -1) return this.#frames.splice(index, 1)[0] as Frame
         if (late || this.ws.readyState === WebSocket.CLOSED) {
-          throw new Error(
-            `${late ? 'no such frame' : 'closed while waiting'}; frames left: ${JSON.stringify(this.#frames.slice(0, 20))}`
-          )
+          const left = JSON.stringify(this.#frames.slice(0, 20))
+          throw new Error(`${late ? 'no such frame' : 'closed while waiting'}; frames left: ${left}`)
         }
         await new Promise<void>(resolve => { this.#arrived.push(resolve) })
       }
@@ -137,4 +136,10 @@ export class TestClient {
     await this.request('store.buckets')
     await this.request('store.buckets')
   }
+}
+
+/** Checks that the connection answers, and that nothing else has arrived. */
+export async function assertQuiet (t: Test, client: TestClient): Promise<void> {
+  await client.ask('store.buckets')
+  t.same(client.waiting, [], 'nothing else was sent')
 }

@@ -9,9 +9,11 @@ export const ADMIN_SECRET = 'the admin secret of the tests'
 /** The password of every user that these helpers make. */
 export const PASSWORD = 'correct horse battery staple'
 
-/** Weak and quick, as `@hamicek/noex-server` keeps it, so that users need not be waited for. */
 const salt = randomBytes(16)
-const passwordHash = `$scrypt$16384$8$1$${salt.toString('base64')}$${scryptSync(PASSWORD, salt, 64, { N: 16_384, r: 8, p: 1 }).toString('base64')}`
+const derivedKey = scryptSync(PASSWORD, salt, 64, { N: 16_384, r: 8, p: 1 })
+
+/** A hash of PASSWORD as `@hamicek/noex-server` keeps it: weak, quick to check, renewed at login. */
+export const passwordHash = `$scrypt$16384$8$1$${salt.toString('base64')}$${derivedKey.toString('base64')}`
 
 export interface Accounts extends Served {
   /** Opens a client that is the superadmin. */

@@ -3,10 +3,9 @@ import type { Test } from 'tap'
 import type { NoexOptions } from '../../lib/index.js'
 import { serve, type Served } from './service.js'
 import { watchUncaughtErrors } from './uncaught-errors.js'
-import { logInto } from './log-into.js'
+import { logInto, type LogLine } from './log-into.js'
 import { RawSocket } from './raw-socket.js'
 
-type Line = Record<string, any>
 type Add = (app: FastifyInstance) => void
 
 /** Requests that the hooks of this file meddle with have this header; all others pass them. */
@@ -17,7 +16,7 @@ export function isMeddled (request: FastifyRequest): boolean {
 }
 
 export interface Meddled extends Served {
-  readonly lines: Line[]
+  readonly lines: LogLine[]
   /** Resolves with the status of a request with which the hooks meddle: a plain one, or an upgrade. */
   readonly get: (path: string, method?: string) => Promise<number>
   readonly upgrade: (...headers: string[]) => Promise<number>
@@ -31,7 +30,7 @@ export async function serveMeddled (
   t: Test, add: Add, options: Omit<NoexOptions, 'store'> = {}
 ): Promise<Meddled> {
   const uncaught = watchUncaughtErrors(t)
-  const lines: Line[] = []
+  const lines: LogLine[] = []
   const served = await serve(
     t,
     { path: '/live', routes: { metrics: '/metrics' }, connectionLimits: { maxConnections: 4 }, ...options },
@@ -63,7 +62,7 @@ export async function serveMeddled (
     t.ok(await otherClient.ask('store.buckets'), 'the other client is served')
     while (app.noex.connectionCount > 1) await otherClient.settled()
     const next = await connect('/live')
-    t.ok(await next.ask('store.buckets'), 'the place of the request is free again')
+    t.ok(await next.ask('store.buckets'), 'the slot of the request is free again')
     next.ws.terminate()
     for (const path of ['/healthz', '/stats', '/metrics']) {
       t.equal((await fetch(`http://127.0.0.1:${port}${path}`)).status, 200, path)

@@ -1,5 +1,5 @@
 /** One message of an exchange; `text` is what was sent, which need not be JSON where the client sends it. */
-export interface Message {
+interface Message {
   readonly from: 'client' | 'server'
   readonly text: string
 }

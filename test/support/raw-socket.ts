@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 /** Time after which an answer that a test waits for counts as missing. */
 const PATIENCE_MS = 5_000
 
-/** What makes a request an upgrade request. */
+/** The headers that make a request an upgrade request. */
 export const upgradeHeaders = [
   'Upgrade: websocket',
   'Connection: Upgrade',

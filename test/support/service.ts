@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
-import { Store, type StoreOptions } from '@hamicek/noex-store'
+import { Store, type BucketDefinition, type StoreOptions } from '@hamicek/noex-store'
 import { noexPlugin, type NoexOptions } from '../../lib/index.js'
 import { TestClient } from './client.js'
 
@@ -22,8 +22,12 @@ export interface Served {
   readonly connect: (path?: string) => Promise<TestClient>
 }
 
+export interface ServedClient extends Served {
+  readonly client: TestClient
+}
+
 export interface ServeSettings {
-  /** Serves this store instead of a fresh one; whoever made it stops it. */
+  /** Serves this store instead of a fresh one; the caller stops it. */
   readonly store?: Store
   readonly fastify?: FastifyServerOptions
   /** Registers things before the plugin. */
@@ -60,4 +64,14 @@ export async function serve (
     url,
     connect: async (path = options.path ?? '/') => await TestClient.open(t, url + path)
   }
+}
+
+/** Serves as `serve` does, with these buckets beside `items`, and opens a client. */
+export async function serveBuckets (
+  t: Test,
+  buckets: Readonly<Record<string, BucketDefinition>> = {}
+): Promise<ServedClient> {
+  const served = await serve(t)
+  for (const [name, definition] of Object.entries(buckets)) await served.store.defineBucket(name, definition)
+  return { ...served, client: await served.connect() }
 }

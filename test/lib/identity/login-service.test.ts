@@ -7,7 +7,7 @@ import {
   ADMIN_SECRET,
   FakeClient,
   holdTransactions,
-  oldHash,
+  passwordHash,
   PASSWORD,
   startAccounts
 } from '../../support/account-operations.js'
@@ -18,10 +18,10 @@ t.test('login', async t => {
   t.test('[G-B7] a user who is revoked while the session is written is not logged in', async t => {
     const { ask, store, identity, revocations, user } = await startAccounts(t)
     const id = await user('alice')
-    const { turnstile, letGo } = holdTransactions(store)
+    const { barrier, letGo } = holdTransactions(store)
     const client = new FakeClient()
     const login = ask(client, 'identity.login', { username: 'alice', password: PASSWORD })
-    await turnstile.held()
+    await barrier.held()
     revocations.add(id)
     identity.endSessionsOf(id)
     letGo()
@@ -32,9 +32,9 @@ t.test('login', async t => {
 
   t.test('[G-B7] neither is the superadmin', async t => {
     const { ask, store, identity, revocations } = await startAccounts(t)
-    const { turnstile, letGo } = holdTransactions(store)
+    const { barrier, letGo } = holdTransactions(store)
     const login = ask(new FakeClient(), 'identity.loginWithSecret', { secret: ADMIN_SECRET })
-    await turnstile.held()
+    await barrier.held()
     revocations.add(SUPERADMIN_ID)
     letGo()
     await t.rejects(login, { code: 'SESSION_REVOKED' })
@@ -43,10 +43,10 @@ t.test('login', async t => {
 
   t.test('a client that disconnects while its session is written leaves none behind', async t => {
     const { ask, store, identity } = await startAccounts(t)
-    const { turnstile, letGo } = holdTransactions(store)
+    const { barrier, letGo } = holdTransactions(store)
     const client = new FakeClient()
     const login = ask(client, 'identity.loginWithSecret', { secret: ADMIN_SECRET })
-    await turnstile.held()
+    await barrier.held()
     client.isOpen = false
     letGo()
     await t.rejects(login, NoexServerError)
@@ -72,7 +72,7 @@ t.test('login', async t => {
         async (id: string) => { await users.update(id, { enabled: false }) },
         async (id: string) => { await users.delete(id) },
         async (id: string) => {
-          await users.update(id, { passwordHash: oldHash.replace(/.{20}$/, 'A'.repeat(20)) })
+          await users.update(id, { passwordHash: passwordHash.replace(/.{20}$/, 'A'.repeat(20)) })
         }
       ]) {
         const id = await user('alice')
