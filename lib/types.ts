@@ -6,7 +6,7 @@ export type { ConnectionInfo, ServerStats }
 
 export type { NoexState }
 
-/** What the plugin decorates the application with: `app.noex`. */
+/** The decorator `app.noex`. */
 export interface Noex {
   readonly state: NoexState
   /** The number of WebSocket connections, closing ones included. */

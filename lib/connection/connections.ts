@@ -52,7 +52,7 @@ export class Connections implements ConnectionHost {
   dispatch: ConnectionHost['dispatch'] = () => undefined
   readonly closeCounters = new Counters(closeCauses)
   readonly #connectionQuota: ConnectionQuota
-  /** Those whose socket is there although they have been sent away before anybody has logged in. */
+  /** Connections that were closed before a login, and whose socket has not ended yet. */
   readonly #closingUnauthenticated = new Set<Connection>()
   /** Connections whose client must log in before the deadline. */
   readonly #unauthenticated: DeadlineQueue<Connection>

@@ -29,7 +29,7 @@ export interface RequestOriginRefusal extends Omit<HeaderRefusal, 'refused'> {
   readonly refused: HeaderRefusal['refused'] | 403
 }
 
-/** What arrivals are told by. */
+/** The options and state on which the origin of a request depends. */
 export interface RequestOriginOptions {
   /** `undefined` where no gateway names the users. */
   readonly gateway: GatewayOptions | undefined

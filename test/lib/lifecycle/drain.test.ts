@@ -5,7 +5,7 @@ import { Drain, type DrainTimes } from '../../../lib/lifecycle/drain.js'
 import { FakeClock } from '../../support/fake-clock.js'
 
 interface FakeConnection {
-  open: boolean
+  isOpen: boolean
   reconnectAfterMs: number | undefined
   closedAt: number | undefined
 }
@@ -21,14 +21,14 @@ function drain (count: number, times: Partial<DrainTimes>) {
   let emptied: () => void = () => {}
   const empty = new Promise<void>(resolve => { emptied = resolve })
   const close = (connection: FakeConnection): void => {
-    if (!connection.open) return
-    connection.open = false
+    if (!connection.isOpen) return
+    connection.isOpen = false
     connection.closedAt = clock.ticks()
-    if (all.every(({ open }) => !open)) emptied()
+    if (all.every(({ isOpen }) => !isOpen)) emptied()
   }
   const all = Array.from({ length: count }, () => {
     const connection = {
-      open: true,
+      isOpen: true,
       reconnectAfterMs: undefined as number | undefined,
       closedAt: undefined as number | undefined,
       notify (notice: { reconnectAfterMs: number }): void {
@@ -41,7 +41,7 @@ function drain (count: number, times: Partial<DrainTimes>) {
     return connection
   })
   const connections = {
-    get all () { return all.filter(({ open }) => open) },
+    get all () { return all.filter(({ isOpen }) => isOpen) },
     get size () { return connections.all.length },
     empty: async () => { await (connections.size === 0 ? undefined : empty) },
     settled: async () => {},
@@ -107,7 +107,7 @@ t.test('the clients', t => {
   t.test('are closed one by one when they do not leave, the last at the end of the grace period', async t => {
     const { all, run, seen } = drain(1_000, { gracePeriodMs: 2_000, reconnectWindowMs: 5_000 })
     await run(999)
-    t.ok(all.every(({ open }) => open), 'all clients have the first half')
+    t.ok(all.every(({ isOpen }) => isOpen), 'all clients have the first half')
     await run(1_010)
     const closed = all.map(({ closedAt }) => closedAt as number)
     t.ok(
@@ -121,7 +121,7 @@ t.test('the clients', t => {
   t.test('have nearly all of the grace period when they are few', async t => {
     const { all, run } = drain(2, { gracePeriodMs: 2_000 })
     await run(1_959)
-    t.ok(all.every(({ open }) => open))
+    t.ok(all.every(({ isOpen }) => isOpen))
     await run(45)
     t.ok(all.every(({ closedAt }) => closedAt !== undefined && closedAt >= 1_960 && closedAt <= 2_002))
   })
