@@ -1,6 +1,7 @@
-// Each process of a test run loads this first (tap's node-arg in package.json). tap has loaders for mocks and for
-// `--changed`, which send each of a thousand modules through a thread of their own: more than a second of CPU for each
-// test file and each of its children on Node 20. No test mocks modules, and coverage does not need the loaders.
+// Each process of a test run loads this first (tap's node-arg in package.json). tap has loaders for mocks and
+// for `--changed`, which send each of a thousand modules through a thread of their own: more than a second of
+// CPU for each test file and each of its children on Node 20. No test mocks modules, and coverage does not
+// need the loaders.
 const module_ = require('node:module')
 
 const { register } = module_

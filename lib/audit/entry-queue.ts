@@ -45,8 +45,8 @@ export class EntryQueue {
   }
 
   /**
-   * Tells when the next batch is to be written: `gather` while no reply waits for any of it and it is not full;
-   * `undefined` when no entry waits, or a batch is being written.
+   * Tells when the next batch is to be written: `gather` while no reply waits for any of it and it is not
+   * full; `undefined` when no entry waits, or a batch is being written.
    */
   get due (): 'now' | 'gather' | undefined {
     if (this.#batch.length > 0 || this.#waiting.length === 0) return undefined
@@ -62,8 +62,8 @@ export class EntryQueue {
   }
 
   /**
-   * Begins the next batch and returns its entries, none while one is being written; they stay in the queue until
-   * `finishBatch`.
+   * Begins the next batch and returns its entries, none while one is being written; they stay in the queue
+   * until `finishBatch`.
    */
   startBatch (): readonly QueuedEntry[] {
     if (this.#batch.length > 0) return []

@@ -46,8 +46,8 @@ export interface ConnectionHost extends PrincipalHost {
   /** Called when the connection has become anonymous. */
   onLoggedOut: (connection: Connection) => void
   /**
-   * Called when the connection takes no more requests; `cause` is one that `closeCauseOf` takes, `wasLoggedIn`
-   * tells whether it had a session until now.
+   * Called when the connection takes no more requests; `cause` is one that `closeCauseOf` takes,
+   * `wasLoggedIn` tells whether it had a session until now.
    */
   onStopped: (connection: Connection, cause: string | number, wasLoggedIn: boolean) => void
   /** Called when the socket has ended. */

@@ -4,7 +4,13 @@ import type { Authorizer } from '../permissions/authorizer.js'
 import type { Session } from '../protocol/session.js'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Clock } from '../util/clock.js'
-import { CLOSE_TIMEOUT_MS, closeCauseOf, closeCauses, closeReasons, type CloseReason } from '../protocol/close-codes.js'
+import {
+  CLOSE_TIMEOUT_MS,
+  closeCauseOf,
+  closeCauses,
+  closeReasons,
+  type CloseReason
+} from '../protocol/close-codes.js'
 import { AddressQuota, type ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'

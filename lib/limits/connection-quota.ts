@@ -69,8 +69,8 @@ export class ConnectionQuota {
   }
 
   /**
-   * Counts an upgrade, of `userId` where a gateway has named one. Returns a function that takes the count back when
-   * no connection comes of it, with effect once; or why the upgrade is refused.
+   * Counts an upgrade, of `userId` where a gateway has named one. Returns a function that takes the count
+   * back when no connection comes of it, with effect once; or why the upgrade is refused.
    */
   acquire (userId: string | undefined): (() => void) | QuotaRefusal {
     if (this.#connections >= this.#limits.maxConnections) {

@@ -30,7 +30,10 @@ type SetOne = (value: number) => void
  */
 type SetAll = (samples: Iterable<readonly [...labels: string[], value: number]>) => void
 
-/** Writes all metrics of a snapshot in the Prometheus text format, from a registry of its own. docs/metrics.md. */
+/**
+ * Writes all metrics of a snapshot in the Prometheus text format, from a registry of its own.
+ * docs/metrics.md.
+ */
 export class Exposition {
   readonly #registry: Registry
   readonly #durations = new RequestDurations()

@@ -47,7 +47,9 @@ export const closeCauses: readonly CloseCause[] = [
 /** The code of `ws` for the end of a socket without a close frame. */
 const LOST = 1006
 
-/** Returns the cause of a close that the server began, or of a socket that has ended by itself with a code. */
+/**
+ * Returns the cause of a close that the server began, or of a socket that has ended by itself with a code.
+ */
 export function closeCauseOf (ending: string | number): CloseCause {
   if (typeof ending === 'string') return ending as CloseCause
   return ending === LOST ? 'lost' : 'client'

@@ -8,7 +8,10 @@ export function optionTable (listed, owner, sources) {
     return rowsOf(members, documented, '', sources)
   })
   const header = [owner === undefined ? 'option' : `option of \`${owner}\``, 'default', 'values', 'meaning']
-  return table(header, rows.map(({ path, fallback, values, text }) => [`\`${path}\``, fallback, values, text]))
+  return table(
+    header,
+    rows.map(({ path, fallback, values, text }) => [`\`${path}\``, fallback, values, text])
+  )
 }
 
 /** Builds the table of the options that are limits, with the paths that start with `prefix`. */

@@ -20,7 +20,10 @@ function recipe (): string {
   return code
 }
 
-/** Compiles the sources with the operation in their table, as a contributor would; returns the package's entry. */
+/**
+ * Compiles the sources with the operation in their table, as a contributor would; returns the package's
+ * entry.
+ */
 async function compileWith (operation: string, folder: string): Promise<string> {
   for (const part of ['lib', 'routes', 'tsconfig.base.json', 'package.json']) {
     cpSync(projectFile(part), join(folder, part), { recursive: true })

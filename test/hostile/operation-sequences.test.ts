@@ -213,7 +213,7 @@ async function serveSequences (t: Test): Promise<Served> {
   return served
 }
 
-t.test('after any sequence of three clients, each request has one reply and the counts are right', async t => {
+t.test('after any sequence of three clients, each request has one reply and counts are right', async t => {
   t.comment(`FUZZ_SEED=${SEED} FUZZ_RUNS=${RUNS}`)
   const served = await serveSequences(t)
   let executed = 0

@@ -24,8 +24,10 @@ export const untrusted = [
 
 /** Spellings that some program on the way takes for the same header. */
 export const otherSpellings = [
-  'X_Forwarded_User', 'x_forwarded_user', 'X.Forwarded.User', 'XForwardedUser', 'X-Forwarded_User', 'X_Forwarded-User', 'X.Forwarded_User',
-  'X--Forwarded-User', 'X-Forwarded-User-', '-X-Forwarded-User', 'X-Forwarded-User_', 'X-For-Warded-User', 'X~Forwarded!User', 'XFORWARDEDUSER'
+  'X_Forwarded_User', 'x_forwarded_user', 'X.Forwarded.User', 'XForwardedUser', 'X-Forwarded_User',
+  'X_Forwarded-User', 'X.Forwarded_User',
+  'X--Forwarded-User', 'X-Forwarded-User-', '-X-Forwarded-User', 'X-Forwarded-User_', 'X-For-Warded-User',
+  'X~Forwarded!User', 'XFORWARDEDUSER'
 ]
 
 export const noUser = { refused: 401, reason: 'header "X-Forwarded-User" names no user' }

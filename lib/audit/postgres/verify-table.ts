@@ -67,7 +67,8 @@ export async function verifyTable (
   }
   const checkpoints = new KnownCheckpoints(options)
   if (checkpoints.problem !== undefined) return checkpoints.problem
-  const text = `SELECT timestamp::text, user_id, session_id, operation, resource, result, error, details::text,
+  const text = `SELECT timestamp::text, user_id, session_id, operation, resource, result, error,
+      details::text,
     remote_address, seq::text, hash
     FROM ${quoteTable(table)} AS entry WHERE stream = $1 AND entry.seq >= $2::bigint
     ORDER BY entry.seq LIMIT ${PAGE_ROWS}`

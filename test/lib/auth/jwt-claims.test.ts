@@ -39,7 +39,7 @@ t.test('the claims decide', t => {
     }
   })
 
-  t.test('[G-B2] a token without exp is refused, as is one with an exp that never comes or is no number', async t => {
+  t.test('[G-B2] a token without exp, or with one that never comes or is no number, is refused', async t => {
     const validate = validator(withSecret)
     for (const exp of [
       undefined,
@@ -250,7 +250,8 @@ t.test('the claims decide', t => {
         { ...ofAlice, roles: ['reader'] },
         `a claim of its own named ${name}`
       )
-      const smuggled = `${JSON.stringify({ ...alice, roles: undefined }).slice(0, -1)},"${name}":{"roles":["admin"]}}`
+      const claims = JSON.stringify({ ...alice, roles: undefined }).slice(0, -1)
+      const smuggled = `${claims},"${name}":{"roles":["admin"]}}`
       t.same(
         await validator(withSecret)(hs256(smuggled)),
         { ...ofAlice, roles: [] },

@@ -162,7 +162,9 @@ t.test('a forged token is refused', t => {
     t.same(await validate(await signed(rsa.privateKey, { alg: 'RS256' })), ofAlice)
     const spellings = [
       rsaPem, rsaPem.trim(), ` ${rsaPem}`, rsaPem.replaceAll('\n', ''),
-      rsa.publicKey.export({ type: 'spki', format: 'der' }), rsa.publicKey.export({ type: 'pkcs1', format: 'pem' }), JSON.stringify(rsa.publicKey.export({ format: 'jwk' }))
+      rsa.publicKey.export({ type: 'spki', format: 'der' }),
+      rsa.publicKey.export({ type: 'pkcs1', format: 'pem' }),
+      JSON.stringify(rsa.publicKey.export({ format: 'jwk' }))
     ]
     for (const [alg, hash] of [
       ['HS256', 'sha256'],

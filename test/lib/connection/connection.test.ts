@@ -11,12 +11,10 @@ import type { Authorizer } from '../../../lib/permissions/authorizer.js'
 import { unlimitedScope } from '../../../lib/permissions/policy.js'
 import { Work } from '../../../lib/store/work.js'
 import { DeadlineQueue } from '../../../lib/util/deadline-queue.js'
-import type { Log } from '../../../lib/util/log.js'
 import { isPending, turns } from '../../support/event-loop.js'
 import { FakeClock } from '../../support/fake-clock.js'
 import { FakeWebSocket } from '../../support/fake-socket.js'
-
-const silentLog: Log = { trace () {}, debug () {}, info () {}, warn () {}, error () {}, child: () => silentLog }
+import { silentLog } from '../../support/silent-log.js'
 
 /** The bound of lib/connection/inbox.ts. */
 const MAX_FRAMES = 256

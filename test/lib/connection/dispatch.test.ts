@@ -29,7 +29,9 @@ function parts (...broken: string[]): { to: DispatchContext, isStale: () => unkn
   return { to: stubs as unknown as DispatchContext, isStale: or('isStale', () => false) }
 }
 
-async function repliesOf ({ to, isStale }: ReturnType<typeof parts>, thrown?: () => never): Promise<string[]> {
+async function repliesOf (
+  { to, isStale }: ReturnType<typeof parts>, thrown?: () => never
+): Promise<string[]> {
   const replies: string[] = []
   const reply = ({ text }: { readonly text: string }) => {
     replies.push(text)

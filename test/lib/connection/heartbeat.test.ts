@@ -53,7 +53,7 @@ t.test('Heartbeat', t => {
 
   for (const timeoutMs of [100, 250]) {
     t.test(
-      `[G-I4] looks at the next ping when timeoutMs is ${timeoutMs === 100 ? 'equal to' : 'above'} the interval`,
+      `[G-I4] looks at the next ping when timeoutMs is ${timeoutMs === 100 ? 'at' : 'above'} the interval`,
       async t => {
         const clock = new FakeClock()
         const pingable = pingableAt(clock, 'never')

@@ -133,7 +133,8 @@ t.test('trustedProxyMatcher', t => {
 
   t.test('agrees with the BlockList of Node', async t => {
     let inside = 0
-    fc.assert(fc.property(fc.nat(0xffffffff), fc.integer({ min: 8, max: 32 }), fc.nat(31), fc.boolean(), (address, length, flip, mapped) => {
+    const cases = [fc.nat(0xffffffff), fc.integer({ min: 8, max: 32 }), fc.nat(31), fc.boolean()] as const
+    fc.assert(fc.property(...cases, (address, length, flip, mapped) => {
       const network = dotted(Number(BigInt(address) >> BigInt(32 - length) << BigInt(32 - length)))
       const peer = dotted(Number(BigInt(address) ^ 1n << BigInt(flip)))
       const list = new BlockList()

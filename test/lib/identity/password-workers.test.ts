@@ -56,7 +56,8 @@ t.test('the threads', t => {
     t.equal(started.length, 2)
   })
 
-  t.test('leave the event loop and the thread pool of libuv alone', { skip: process.platform === 'win32' }, async t => {
+  const title = 'leave the event loop and the thread pool of libuv alone'
+  t.test(title, { skip: process.platform === 'win32' }, async t => {
     const passwords = new Passwords({ argon2: false }, workers)
     const hash = await passwords.hash('swordfish')
     const release = blockThreadPool(t)

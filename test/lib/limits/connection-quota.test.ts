@@ -26,7 +26,7 @@ function room (connectionQuota: ConnectionQuota, userId?: string): number {
     if (typeof place !== 'function') break
     places.push(place)
   }
-  for (const giveBack of places) giveBack()
+  for (const takeBack of places) takeBack()
   return places.length
 }
 
@@ -73,7 +73,7 @@ t.test('a login that is one too many changes nothing', async t => {
 })
 
 interface Walker {
-  readonly giveBack: () => void
+  readonly takeBack: () => void
   userId: string | undefined
   state: 'entered' | 'open' | 'stopped' | 'gone'
 }
@@ -82,7 +82,7 @@ t.test('with any sequence of calls, exactly the limits hold, and in the end noth
   const limits = { maxConnections: 8, maxConnectionsPerUser: 2, maxUnauthenticatedConnections: 3 }
   const user = fc.constantFrom(undefined, 'ann', 'bob')
   const step = fc.record({
-    what: fc.constantFrom('enter', 'giveBack', 'open', 'change', 'stop', 'leave'),
+    what: fc.constantFrom('enter', 'takeBack', 'open', 'change', 'stop', 'leave'),
     which: fc.nat(20),
     user
   })
@@ -101,12 +101,12 @@ t.test('with any sequence of calls, exactly the limits hold, and in the end noth
           counted(({ state }) => state !== 'gone') < 8 && counted(isWho(user)) < (user === undefined ? 3 : 2)
         const place = connectionQuota.acquire(user)
         if ((typeof place === 'function') !== fits) return false
-        if (typeof place === 'function') walkers.push({ giveBack: place, userId: user, state: 'entered' })
+        if (typeof place === 'function') walkers.push({ takeBack: place, userId: user, state: 'entered' })
       } else if (walker === undefined) {
         continue
-      } else if (what === 'giveBack' && walker.state === 'entered') {
-        walker.giveBack()
-        walker.giveBack()
+      } else if (what === 'takeBack' && walker.state === 'entered') {
+        walker.takeBack()
+        walker.takeBack()
         walker.state = 'gone'
       } else if (what === 'open' && walker.state === 'entered') {
         walker.state = 'open'
@@ -128,7 +128,7 @@ t.test('with any sequence of calls, exactly the limits hold, and in the end noth
       }
     }
     for (const walker of walkers) {
-      if (walker.state === 'entered') walker.giveBack()
+      if (walker.state === 'entered') walker.takeBack()
       if (walker.state === 'open') connectionQuota.stop(walker.userId)
       if (walker.state === 'open' || walker.state === 'stopped') connectionQuota.release()
     }

@@ -97,10 +97,10 @@ t.test('a window', t => {
 t.test('a cost that is taken back', t => {
   t.test('can be taken again, once', async t => {
     const { limiter, allowed } = start({ max: 5 })
-    const giveBack = limiter.take('a', 2)
+    const takeBack = limiter.take('a', 2)
     allowed('a', 3)
-    giveBack?.()
-    giveBack?.()
+    takeBack?.()
+    takeBack?.()
     t.equal(allowed('a', 10), 2)
   })
 
@@ -113,19 +113,19 @@ t.test('a cost that is taken back', t => {
     ]
     for (const end of endings) {
       limiter.clear('a')
-      const giveBack = limiter.take('a')
+      const takeBack = limiter.take('a')
       end()
       t.equal(allowed('a', 10), 3)
-      giveBack?.()
+      takeBack?.()
       t.equal(allowed('a', 10), 0)
     }
   })
 
   t.test('leaves nothing behind when it was all', async t => {
     const { clock, limiter } = start({ max: 1 })
-    const giveBack = limiter.take('a')
+    const takeBack = limiter.take('a')
     clock.turn(400)
-    giveBack?.()
+    takeBack?.()
     t.equal(limiter.size, 0)
     limiter.take('a')
     t.equal(limiter.retryAfterMs('a'), WINDOW_MS, 'the window starts anew')
@@ -189,10 +189,10 @@ t.test('memory', t => {
   t.test('is not held by functions that could still take a cost back', async t => {
     const { limiter } = start({ maxKeys: 2 })
     const before = heapUsed()
-    const giveBack = limiter.take('a')
+    const takeBack = limiter.take('a')
     for (let i = 0; i < 200_000; i++) limiter.take(`key-${i}`)
     t.ok(heapUsed() - before < 5_000_000, 'of 25 MB')
-    giveBack?.()
+    takeBack?.()
     t.equal(limiter.size, 2)
   })
   t.end()
@@ -256,7 +256,7 @@ class Model {
     return true
   }
 
-  giveBack (id: number): void {
+  takeBack (id: number): void {
     for (const window of this.windows) window.counts = window.counts.filter(count => count.id !== id)
     this.windows = this.windows.filter(({ counts }) => counts.length > 0)
   }
@@ -280,7 +280,7 @@ t.test('does what a naive model does, with any calls', async t => {
   const cost = fc.integer({ min: 1, max: limits.max })
   const call = fc.oneof(
     { weight: 6, arbitrary: fc.record({ take: key, cost }) },
-    { weight: 2, arbitrary: fc.record({ giveBack: fc.nat(60) }) },
+    { weight: 2, arbitrary: fc.record({ takeBack: fc.nat(60) }) },
     { weight: 1, arbitrary: fc.record({ clear: key }) },
     { weight: 2, arbitrary: fc.record({ turn: fc.nat(12) }) }
   )
@@ -293,14 +293,14 @@ t.test('does what a naive model does, with any calls', async t => {
       if ('take' in call) {
         const open = model.windows.length
         const isNew = model.used(call.take) === 0
-        const giveBack = limiter.take(call.take, call.cost)
-        if (model.take(call.take, call.cost, taken.length) !== (giveBack !== undefined)) return false
-        taken.push(giveBack)
-        seen[giveBack === undefined ? 'refused' : 'allowed']++
+        const takeBack = limiter.take(call.take, call.cost)
+        if (model.take(call.take, call.cost, taken.length) !== (takeBack !== undefined)) return false
+        taken.push(takeBack)
+        seen[takeBack === undefined ? 'refused' : 'allowed']++
         if (isNew && open === limits.maxKeys) seen.evicted++
-      } else if ('giveBack' in call) {
-        taken[call.giveBack]?.()
-        model.giveBack(call.giveBack)
+      } else if ('takeBack' in call) {
+        taken[call.takeBack]?.()
+        model.takeBack(call.takeBack)
       } else if ('clear' in call) {
         limiter.clear(call.clear)
         model.clear(call.clear)

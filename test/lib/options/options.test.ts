@@ -336,7 +336,11 @@ t.test('resolveOptions', t => {
       refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: value } }, 'rateLimit.costs')
     }
     for (const value of [null, -1, 0.5, 6, '1']) {
-      refuses(t, { rateLimit: { maxRequests: 5, windowMs: 1, costs: { ping: value } } }, 'rateLimit.costs.ping')
+      refuses(
+        t,
+        { rateLimit: { maxRequests: 5, windowMs: 1, costs: { ping: value } } },
+        'rateLimit.costs.ping'
+      )
     }
     for (const value of [null, 0, 0.5, '1']) {
       const rateLimit = { maxRequests: 5, windowMs: 1, costs: { work: value } }

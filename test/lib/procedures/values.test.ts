@@ -58,7 +58,7 @@ t.test('a text that is one placeholder becomes the value itself', async t => {
   for (const [template, expected] of table) t.same(fill(template), expected, template)
 })
 
-t.test('what leads to nothing is absent: in an object left out, in an array null, in a text empty', async t => {
+t.test('a reference without a value is left out of an object, null in an array, empty in a text', async t => {
   const nowhere = [
     'input.nope',
     'nope',
@@ -129,7 +129,7 @@ t.test('objects and arrays are filled in as deep as they go, their names are not
   t.equal(filled['polluted'], undefined)
 })
 
-t.test('in a filter a reference widens nothing: it is a scalar or a list of them, and null where it leads to nothing', async t => {
+t.test('in a filter a reference is a scalar or a list of them, and null where it has no value', async t => {
   t.strictSame(
     fill(
       {
@@ -164,7 +164,15 @@ t.test('what is made is limited while it is made', async t => {
     { code: 'VALIDATION_ERROR' }
   )
   t.throws(() => fill('{{ item }}'.repeat(20), 'data', budget()), { code: 'VALIDATION_ERROR' })
-  t.throws(() => fill(Array.from({ length: 101 }, () => null), 'data', budget()), { code: 'VALIDATION_ERROR' })
+  t.throws(
+    () =>
+      fill(
+        Array.from({ length: 101 }, () => null),
+        'data',
+        budget()
+      ),
+    { code: 'VALIDATION_ERROR' }
+  )
   t.same(fill('{{ item }}', 'data', budget()), variables.results.get('item'))
   t.ok(jsonChars(variables.input, BUDGET) >= JSON.stringify(variables.input).length)
   t.ok(jsonChars(variables.input, BUDGET) < 2 * JSON.stringify(variables.input).length)

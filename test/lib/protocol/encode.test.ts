@@ -33,7 +33,8 @@ t.test('Replies', async t => {
     '{"id":0,"type":"error","code":"NOT_FOUND","message":"gone"}'
   )
   t.equal(encodeError(1, new NoexServerError('RATE_LIMITED', 'slow', { retryAfterMs: 5 }), false),
-    '{"id":1,"type":"error","code":"RATE_LIMITED","message":"slow","details":{"retryAfterMs":5}}', 'hiding spares the time to wait')
+    '{"id":1,"type":"error","code":"RATE_LIMITED","message":"slow","details":{"retryAfterMs":5}}',
+    'hiding spares the time to wait')
 })
 
 t.test('Messages that answer no request', async t => {

@@ -61,7 +61,8 @@ t.test('Reads under a row filter are those of a bucket that holds nothing else',
   const { store, sharedStore } = await open(t, {})
   let buckets = 0
   await fc.assert(fc.asyncProperty(
-    fc.uniqueArray(entry, { selector: ({ id }) => id }), fc.array(entry), fc.subarray(['owner', 'status', 'n']),
+    fc.uniqueArray(entry, { selector: ({ id }) => id }), fc.array(entry),
+    fc.subarray(['owner', 'status', 'n']),
     fc.boolean(), fc.boolean(), condition, condition, fc.integer({ min: 1, max: 6 }),
     async (inserts, updates, indexes, ordered, named, rows, asked, n) => {
       const name = `b${buckets++}`
@@ -251,15 +252,19 @@ t.test('A query', async t => {
       const bucket = ctx.bucket('notes')
       const page = await bucket.paginate({ limit: 1 })
       return [
-        await bucket.get('m1'), await bucket.get('o1'), await bucket.all(), await bucket.where({ text: 'a' }), await bucket.findOne({ owner: 'you' }),
-        await bucket.count(), await bucket.first(1), await bucket.last(1), page, await bucket.paginate({ limit: 5, after: page.nextCursor }),
-        await bucket.sum('_version'), await bucket.avg('_version'), await bucket.min('_version'), await bucket.max('_version', { owner: 'you' }),
+        await bucket.get('m1'), await bucket.get('o1'), await bucket.all(), await bucket.where({ text: 'a' }),
+        await bucket.findOne({ owner: 'you' }),
+        await bucket.count(), await bucket.first(1), await bucket.last(1), page,
+        await bucket.paginate({ limit: 5, after: page.nextCursor }),
+        await bucket.sum('_version'), await bucket.avg('_version'), await bucket.min('_version'),
+        await bucket.max('_version', { owner: 'you' }),
         await bucket.groupBy('owner', { function: 'count' })
       ]
     })
     t.match(await sharedStore.runQuery('every read', undefined, confined), [
       { id: 'm1' }, undefined, [{ id: 'm1' }, { id: 'm2' }], [{ id: 'm1' }], undefined,
-      2, [{ id: 'm1' }], [{ id: 'm2' }], { records: [{ id: 'm1' }], hasMore: true, nextCursor: 'm1' }, { records: [{ id: 'm2' }], hasMore: false, nextCursor: 'm2' },
+      2, [{ id: 'm1' }], [{ id: 'm2' }], { records: [{ id: 'm1' }], hasMore: true, nextCursor: 'm1' },
+      { records: [{ id: 'm2' }], hasMore: false, nextCursor: 'm2' },
       2, 1, 1, undefined,
       [{ key: { owner: 'me' }, value: 2 }]
     ])

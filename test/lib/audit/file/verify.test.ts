@@ -161,10 +161,10 @@ t.test('events that the trail records about itself are warnings', async t => {
 })
 
 t.test('entries whose checkpoints were gone at a start are not signed, though it signed them', async t => {
-  const unsealed = {
+  const signedLate = {
     operation: 'audit.unsealed', sessionId: null, userId: null, details: { entries: 2, from: 1, to: 2 }
   }
-  const entry = (seq: number): AuditEntry => numberedEntry(seq, seq === 3 ? unsealed : {})
+  const entry = (seq: number): AuditEntry => numberedEntry(seq, seq === 3 ? signedLate : {})
   const { path, sidecar } = writeTrail(temporaryDirectory(t), {
     segments: [6], checkpointEvery: 2, key: privateKey, entry
   })
