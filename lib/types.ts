@@ -2,8 +2,6 @@ import type { DrainOptions } from './lifecycle/shutdown-options.js'
 import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
 import type { NoexState } from './service/status.js'
 
-export type { ConnectionInfo, ServerStats }
-
 export type { NoexState }
 
 /** The decorator `app.noex`. */

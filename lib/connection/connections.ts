@@ -16,6 +16,7 @@ import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'
 import type { ConnectionsOptions } from './connection-options.js'
 import type { Log } from '../util/log.js'
+import { Waiters } from '../util/waiters.js'
 import { Connection, type ConnectionHost } from './connection.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import { Counters } from '../util/counters.js'
@@ -67,7 +68,7 @@ export class Connections implements ConnectionHost {
   readonly #connections = new Set<Connection>()
   readonly #addressQuota: AddressQuota
   #authenticated = 0
-  #emptied: Array<() => void> = []
+  readonly #emptied = new Waiters()
 
   constructor (options: ConnectionsOptions, parts: ConnectionsParts) {
     const { log, clock, trail, requiresAuth, authorizer, authenticator, isRevoked } = parts
@@ -202,7 +203,7 @@ export class Connections implements ConnectionHost {
   /** Resolves when no connection is left. */
   async empty (): Promise<void> {
     if (this.#connections.size === 0) return
-    await new Promise<void>(resolve => { this.#emptied.push(resolve) })
+    await this.#emptied.wait()
   }
 
   /** Resolves when every request that has arrived is answered. */
@@ -244,9 +245,7 @@ export class Connections implements ConnectionHost {
     this.#connectionQuota.release()
     this.#addressQuota.release(connection.addressKey)
     if (this.#connections.size > 0) return
-    const emptied = this.#emptied
-    this.#emptied = []
-    for (const resolve of emptied) resolve()
+    this.#emptied.release()
   }
 
   #stopCounting (connection: Connection): void {

@@ -1,4 +1,5 @@
 import { charsOf, type MessageText } from '../protocol/parts.js'
+import { Waiters } from '../util/waiters.js'
 
 /** The reason for which a reply waits. */
 export interface Hold {
@@ -37,7 +38,7 @@ export class HeldReplies {
   readonly #deliver: (reply: Reply) => void
   #items: Item[] = []
   #chars = 0
-  #idle: Array<() => void> = []
+  readonly #idle = new Waiters()
 
   /** `maxChars` bounds the characters that wait; `deliver` sends a reply. */
   constructor (maxChars: number, deliver: (reply: Reply) => void) {
@@ -75,12 +76,12 @@ export class HeldReplies {
   clear (): void {
     this.#items = []
     this.#chars = 0
-    this.#settle()
+    this.#idle.release()
   }
 
   /** Resolves when no reply waits. */
   async idle (): Promise<void> {
-    if (!this.isEmpty) await new Promise<void>(resolve => { this.#idle.push(resolve) })
+    if (!this.isEmpty) await this.#idle.wait()
   }
 
   #release (): void {
@@ -89,10 +90,6 @@ export class HeldReplies {
       this.#chars -= chars
       this.#deliver(reply)
     }
-    if (this.isEmpty) this.#settle()
-  }
-
-  #settle (): void {
-    for (const resolve of this.#idle.splice(0)) resolve()
+    if (this.isEmpty) this.#idle.release()
   }
 }

@@ -1,4 +1,5 @@
 import { isBurstOver, nextTurn, noteWork } from '../util/slice.js'
+import { Waiters } from '../util/waiters.js'
 
 /** Bounds of an inbox. One TCP chunk of small frames may arrive on top of each. */
 export interface InboxLimits {
@@ -90,7 +91,7 @@ export class Inbox {
   #bytes = 0
   #isBusy = false
   #isHeld = false
-  #idle: Array<() => void> | undefined
+  #idle: Waiters | undefined
   #done: (() => void) | undefined
 
   constructor (handler: FrameHandler, owner: InboxOwner, unauthenticated?: UnauthenticatedInboxes) {
@@ -150,13 +151,13 @@ export class Inbox {
     this.#bytes = 0
     this.#waiting = []
     this.#sizes = []
-    if (!this.#isBusy) this.#settle()
+    if (!this.#isBusy) this.#idle?.release()
   }
 
   /** Resolves when no frame is being handled or waiting. */
   async idle (): Promise<void> {
     if (!this.#isBusy && this.#waiting.length === 0) return
-    await new Promise<void>(resolve => { (this.#idle ??= []).push(resolve) })
+    await (this.#idle ??= new Waiters()).wait()
   }
 
   /** Handles the next frames, in a later turn when bursts have taken too much of this one. */
@@ -187,7 +188,7 @@ export class Inbox {
     if (waiting === this.#waiting) this.#remove(taken, bytes)
     if (work === undefined) {
       this.#isBusy = false
-      if (this.#waiting.length === 0) this.#settle()
+      if (this.#waiting.length === 0) this.#idle?.release()
     } else {
       // Created on first use, so that an idle client does not pay for it.
       this.#done ??= () => { this.#goOn() }
@@ -202,12 +203,6 @@ export class Inbox {
     this.#bytes -= bytes
     this.#waiting.splice(0, frames)
     this.#sizes.splice(0, frames)
-  }
-
-  #settle (): void {
-    const idle = this.#idle
-    this.#idle = undefined
-    idle?.forEach(resolve => { resolve() })
   }
 }
 

@@ -5,6 +5,7 @@ import { textFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
 import { noteWork } from '../util/slice.js'
 import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-message.js'
+import { Waiters } from '../util/waiters.js'
 
 /** Characters that are encoded in about the time of a small request. */
 const CHARS_OF_SMALL = 2_048
@@ -48,7 +49,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
   #bigPending = 0
   #isAboveMark = false
   #holds = 0
-  #idle: Array<() => void> | undefined
+  #idle: Waiters | undefined
   #written: (() => void) | undefined
 
   constructor (owner: OutboxOwner, stream: Duplex, limits: OutboxLimits) {
@@ -105,7 +106,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     this.#pendingBytes = 0
     if (!this.#owner.isWritable) {
       this.#bigPending = 0
-      this.#settle()
+      this.#idle?.release()
       return
     }
     if (this.#bigPending === 0) {
@@ -137,7 +138,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
 
   /** Resolves when no big message is on its way any more. */
   async idle (): Promise<void> {
-    if (this.#big !== undefined) await new Promise<void>(resolve => { (this.#idle ??= []).push(resolve) })
+    if (this.#big !== undefined) await (this.#idle ??= new Waiters()).wait()
   }
 
   #writeBig (message: FragmentedMessage): void {
@@ -147,14 +148,8 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
       this.#big = undefined
       this.flush()
       if (this.#isAboveMark) this.#endCongestion()
-      if (this.#big === undefined) this.#settle()
+      if (this.#big === undefined) this.#idle?.release()
     })
-  }
-
-  #settle (): void {
-    const idle = this.#idle
-    this.#idle = undefined
-    idle?.forEach(resolve => { resolve() })
   }
 
   onProgress (): void {

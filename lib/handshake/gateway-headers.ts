@@ -5,7 +5,7 @@ import { headerReader, type HeaderRefusal } from './raw-headers.js'
 import { trustedProxyMatcher } from './trusted-proxies.js'
 
 /** Who a request comes from, as the gateway says. */
-export interface GatewayIdentity {
+interface GatewayIdentity {
   readonly userId: string
   /** Each once, in the order of the header. */
   readonly roles: readonly string[]

@@ -11,6 +11,22 @@ const Maybe = Type.Optional(Type.Unknown())
 /** A new password; the bound is above every accepted one. */
 const NewPassword = Type.String({ minLength: 1, maxLength: 4_096 })
 
+/** Defines an operation that gives a role to a user or takes it away, by a method of `RoleService`. */
+function roleChange (name: string, method: 'assign' | 'unassign', answer: object): Operation {
+  return defineOperation({
+    name: `identity.${name}`,
+    tier: 'admin',
+    resource: userIn('userId'),
+    details: ['userId', 'roleName'],
+    accessLevel: 'admin',
+    request: UserRole,
+    async run ({ server, grant }, r) {
+      await accounts(server).roles[method](grant, r.userId, r.roleName)
+      return answer
+    }
+  })
+}
+
 /** The operations of the `identity` namespace that concern accounts. PROTOCOL.md, "Users and roles". */
 export const identityUsers: readonly Operation[] = [
   defineOperation({
@@ -90,30 +106,8 @@ export const identityUsers: readonly Operation[] = [
       return { reset: true }
     }
   }),
-  defineOperation({
-    name: 'identity.assignRole',
-    tier: 'admin',
-    resource: userIn('userId'),
-    details: ['userId', 'roleName'],
-    accessLevel: 'admin',
-    request: UserRole,
-    async run ({ server, grant }, r) {
-      await accounts(server).roles.assign(grant, r.userId, r.roleName)
-      return { assigned: true }
-    }
-  }),
-  defineOperation({
-    name: 'identity.removeRole',
-    tier: 'admin',
-    resource: userIn('userId'),
-    details: ['userId', 'roleName'],
-    accessLevel: 'admin',
-    request: UserRole,
-    async run ({ server, grant }, r) {
-      await accounts(server).roles.unassign(grant, r.userId, r.roleName)
-      return { removed: true }
-    }
-  }),
+  roleChange('assignRole', 'assign', { assigned: true }),
+  roleChange('removeRole', 'unassign', { removed: true }),
   defineOperation({
     name: 'identity.getUserRoles',
     accessLevel: 'admin',

@@ -35,6 +35,18 @@ function bucketOf (
   return server.sharedStore.bucket(bucket, accessOf(grant, operation, bucket))
 }
 
+function slice (method: 'first' | 'last'): Operation {
+  return defineOperation({
+    name: `store.${method}`,
+    tier: 'read',
+    request: Slice,
+    resources: recordsOfBucket,
+    check: checkFilterOf,
+    fields: fieldsOf,
+    run: (context, r) => bucketOf(`store.${method}`, context, r)[method](r.n, filterOf(r))
+  })
+}
+
 type FieldAggregate = 'sum' | 'avg' | 'min' | 'max'
 
 function fieldAggregate (method: FieldAggregate): Operation {
@@ -93,24 +105,8 @@ export const storeRead: readonly Operation[] = [
     fields: fieldsOf,
     run: (context, r) => bucketOf('store.count', context, r).count(filterOf(r))
   }),
-  defineOperation({
-    name: 'store.first',
-    tier: 'read',
-    request: Slice,
-    resources: recordsOfBucket,
-    check: checkFilterOf,
-    fields: fieldsOf,
-    run: (context, r) => bucketOf('store.first', context, r).first(r.n, filterOf(r))
-  }),
-  defineOperation({
-    name: 'store.last',
-    tier: 'read',
-    request: Slice,
-    resources: recordsOfBucket,
-    check: checkFilterOf,
-    fields: fieldsOf,
-    run: (context, r) => bucketOf('store.last', context, r).last(r.n, filterOf(r))
-  }),
+  slice('first'),
+  slice('last'),
   defineOperation({
     name: 'store.paginate',
     tier: 'read',

@@ -19,7 +19,7 @@ export interface Condition {
 }
 
 /** A number, or a text that is one placeholder. */
-export type Operand = number | string
+type Operand = number | string
 
 type JsonObject = Readonly<Record<string, unknown>>
 
@@ -73,7 +73,7 @@ export type ProcedureStep =
   | { action: 'return', value: unknown }
 
 /** A step that adds to a number of a record. */
-export interface IncrementStep {
+interface IncrementStep {
   action: 'store.increment'
   bucket: string
   key: string

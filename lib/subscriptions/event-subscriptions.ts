@@ -18,7 +18,7 @@ export const MAX_WAITING_EVENTS = 1_000
  * Bytes of the rule events that wait for one client.
  * @limit the system event `gap` tells how many are missing
  */
-export const MAX_WAITING_EVENT_BYTES = 1_048_576
+const MAX_WAITING_EVENT_BYTES = 1_048_576
 
 /** The owner of event subscriptions, with its present rights. */
 export interface EventSubscriber extends Subscriber {

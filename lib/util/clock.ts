@@ -17,8 +17,8 @@ const { setTimeout: startTimer, clearTimeout: cancelTimer, clearImmediate: cance
 /** Returns the milliseconds of a monotonic clock. */
 export const readTicks = performance.now.bind(performance)
 
-/** Run a callback in the next turn of the event loop, or in a microtask, also under fake timers. */
-export const { setImmediate: runInNextTurn, queueMicrotask: runInMicrotask } = globalThis
+/** Runs a callback in the next turn of the event loop, also under fake timers. */
+export const { setImmediate: runInNextTurn } = globalThis
 /** Runs a callback before other microtasks and turns, also under fake timers. */
 export const { nextTick: runInNextTick } = process
 

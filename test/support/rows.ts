@@ -35,7 +35,7 @@ export async function open (
   return { store, sharedStore }
 }
 
-export const notes: BucketDefinition = {
+const notes: BucketDefinition = {
   key: 'id',
   schema: {
     id: { type: 'string' },
