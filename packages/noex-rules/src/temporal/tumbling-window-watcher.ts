@@ -1,28 +1,22 @@
 import type { Event } from '../event.js'
-import { type Instance, InstanceQueue } from './instances.js'
+import { InstanceWatcher } from './instance-watcher.js'
+import type { Instance } from './instances.js'
 import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
-import type { Fire, Watcher, WatcherContext } from './watcher.js'
+import type { Fire, WatcherContext } from './watcher.js'
 import { addSample, NO_TOTALS, type Totals, type WindowAggregation } from './window-aggregation.js'
 
 interface Window extends Instance {
-  readonly group: string
   readonly events: Event[]
   totals: Totals
 }
 
 /** Aggregates consecutive windows, each at its end. They begin at multiples of their length since 1970. */
-export class TumblingWindowWatcher implements Watcher {
+export class TumblingWindowWatcher extends InstanceWatcher<Window> {
   readonly #aggregation: WindowAggregation
-  readonly #context: WatcherContext
-  readonly #queue: InstanceQueue<Window>
-  readonly #byGroup = new Map<string, Window>()
 
   constructor (aggregation: WindowAggregation, context: WatcherContext) {
+    super(context)
     this.#aggregation = aggregation
-    this.#context = context
-    this.#queue = new InstanceQueue<Window>(
-      context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue
-    )
   }
 
   observe (event: Event, fire: Fire): void {
@@ -36,36 +30,24 @@ export class TumblingWindowWatcher implements Watcher {
     if (window.events.length < MAX_SHOWN_EVENTS) window.events.push(event)
   }
 
-  expire (now: number, fire: Fire): void {
-    for (let due = this.#queue.takeDue(now); due !== undefined; due = this.#queue.takeDue(now)) {
-      this.#end(due, fire)
-    }
-    this.#queue.disarm()
-    this.#queue.arm()
-  }
-
-  clear (): void {
-    this.#queue.clear()
-  }
-
   #windowAt (now: number, group: string, fire: Fire): Window {
-    const open = this.#byGroup.get(group)
+    const open = this.byGroup.get(group)
     if (open !== undefined && now < open.deadline) return open
     if (open !== undefined) {
-      this.#queue.forget(open)
-      this.#end(open, fire)
+      this.queue.forget(open)
+      this.onExpired(open, fire)
     }
     const { windowMs } = this.#aggregation
     const deadline = (Math.floor(now / windowMs) + 1) * windowMs
-    const window: Window = { group, events: [], totals: NO_TOTALS, deadline, queue: this.#queue }
-    this.#byGroup.set(group, window)
-    this.#queue.add(window)
+    const window: Window = { group, events: [], totals: NO_TOTALS, deadline, queue: this.queue }
+    this.byGroup.set(group, window)
+    this.queue.add(window)
     return window
   }
 
-  #end ({ totals, events, group, deadline }: Window, fire: Fire): void {
+  protected override onExpired ({ totals, events, group, deadline }: Window, fire: Fire): void {
     const occurrence = this.#aggregation.occurrenceOf(
-      totals, () => events, this.#context.isGrouped ? group : undefined, deadline
+      totals, () => events, this.context.isGrouped ? group : undefined, deadline
     )
     if (occurrence !== undefined) fire(occurrence)
   }
