@@ -1,11 +1,8 @@
-import type { CompiledTemporalPattern } from '../compiler/compiled-rule.js'
+import type { CompiledAbsence } from '../compiler/compiled-rule.js'
 import type { Event } from '../event.js'
-import { InstanceWatcher } from './instance-watcher.js'
 import type { Instance } from './instances.js'
 import { matchesEvent, temporalOccurrence } from './temporal-occurrence.js'
-import type { Fire, WatcherContext } from './watcher.js'
-
-type Absence = Extract<CompiledTemporalPattern, { type: 'absence' }>
+import { type Fire, InstanceWatcher } from './watcher.js'
 
 interface Expectation extends Instance {
   readonly event: Event
@@ -14,18 +11,9 @@ interface Expectation extends Instance {
 /**
  * Watches for an event that does not come. One is awaited at a time per group, or one in all without groups.
  */
-export class AbsenceWatcher extends InstanceWatcher<Expectation> {
-  readonly #pattern: Absence
-
-  constructor (pattern: Absence, context: WatcherContext) {
-    super(context)
-    this.#pattern = pattern
-  }
-
-  observe (event: Event, fire: Fire): void {
-    const { after, expected, groupOf, withinMs } = this.#pattern
-    const group = groupOf(event.data)
-    if (group === undefined) return
+export class AbsenceWatcher extends InstanceWatcher<CompiledAbsence, Expectation> {
+  protected observeGroup (group: string, event: Event, fire: Fire): void {
+    const { after, expected, withinMs } = this.pattern
     const waiting = this.byGroup.get(group)
     if (waiting !== undefined && event.timestamp > waiting.deadline) {
       this.queue.forget(waiting)
@@ -47,6 +35,6 @@ export class AbsenceWatcher extends InstanceWatcher<Expectation> {
         event.data
       ]
     }
-    fire(temporalOccurrence(data, [event], [this.#pattern.after], now))
+    fire(temporalOccurrence(data, [event], [this.pattern.after], now))
   }
 }

@@ -1,14 +1,11 @@
-import type { CompiledTemporalPattern } from '../compiler/compiled-rule.js'
+import type { CompiledSequence } from '../compiler/compiled-rule.js'
 import type { Event } from '../event.js'
-import { InstanceWatcher } from './instance-watcher.js'
 import type { Instance } from './instances.js'
 import { matchesEvent, temporalOccurrence } from './temporal-occurrence.js'
-import type { Fire, WatcherContext } from './watcher.js'
+import { type Fire, InstanceWatcher } from './watcher.js'
 
 /** The most concurrent sequences without groups; one more drops the oldest. */
 const MAX_UNGROUPED = 100
-
-type Sequence = Extract<CompiledTemporalPattern, { type: 'sequence' }>
 
 interface Progress extends Instance {
   readonly events: Event[]
@@ -18,19 +15,10 @@ interface Progress extends Instance {
  * Watches for events in order. A group has one sequence at a time; without groups each first event begins
  * one.
  */
-export class SequenceWatcher extends InstanceWatcher<Progress> {
-  readonly #pattern: Sequence
-
-  constructor (pattern: Sequence, context: WatcherContext) {
-    super(context)
-    this.#pattern = pattern
-  }
-
-  observe (event: Event, fire: Fire): void {
-    const group = this.#pattern.groupOf(event.data)
-    if (group === undefined) return
+export class SequenceWatcher extends InstanceWatcher<CompiledSequence, Progress> {
+  protected observeGroup (group: string, event: Event, fire: Fire): void {
     for (const progress of this.#progressOf(group)) this.#advance(progress, event, fire)
-    if (matchesEvent(this.#pattern.events[0]!, event)) this.#begin(group, event)
+    if (matchesEvent(this.pattern.events[0]!, event)) this.#begin(group, event)
   }
 
   #progressOf (group: string): Progress[] {
@@ -46,7 +34,7 @@ export class SequenceWatcher extends InstanceWatcher<Progress> {
       this.context.pool.drop(this.queue.oldest!)
     }
     // An event at exactly the end of the time belongs to it.
-    const deadline = event.timestamp + this.#pattern.withinMs + 1
+    const deadline = event.timestamp + this.pattern.withinMs + 1
     const progress = { group, events: [event], deadline, queue: this.queue }
     if (this.context.isGrouped) this.byGroup.set(group, progress)
     this.queue.add(progress)
@@ -56,17 +44,17 @@ export class SequenceWatcher extends InstanceWatcher<Progress> {
     const { events, group, deadline } = progress
     if (event.timestamp >= deadline) {
       this.queue.forget(progress)
-    } else if (matchesEvent(this.#pattern.events[events.length]!, event)) {
+    } else if (matchesEvent(this.pattern.events[events.length]!, event)) {
       events.push(event)
-      if (events.length < this.#pattern.events.length) return
+      if (events.length < this.pattern.events.length) return
       this.queue.forget(progress)
       const data = {
         ...this.context.isGrouped && { groupKey: group },
         count: events.length,
         events: events.map(({ data }) => data)
       }
-      fire(temporalOccurrence(data, events, this.#pattern.events, event.timestamp))
-    } else if (this.#pattern.strict) {
+      fire(temporalOccurrence(data, events, this.pattern.events, event.timestamp))
+    } else if (this.pattern.strict) {
       this.queue.forget(progress)
     }
   }

@@ -1,9 +1,8 @@
 import type { Event } from '../event.js'
-import { InstanceWatcher } from './instance-watcher.js'
 import type { Instance } from './instances.js'
 import { SlidingWindow } from './sliding-window.js'
 import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
-import type { Fire, WatcherContext } from './watcher.js'
+import { type Fire, InstanceWatcher } from './watcher.js'
 import type { WindowAggregation } from './window-aggregation.js'
 
 interface Sample extends Instance {
@@ -12,18 +11,10 @@ interface Sample extends Instance {
 }
 
 /** Aggregates the window that ends with each event, and fires each time the threshold is met. */
-export class SlidingWindowWatcher extends InstanceWatcher<Sample, SlidingWindow<Sample>> {
-  readonly #aggregation: WindowAggregation
-
-  constructor (aggregation: WindowAggregation, context: WatcherContext) {
-    super(context)
-    this.#aggregation = aggregation
-  }
-
-  observe (event: Event, fire: Fire): void {
-    const { event: matcher, groupOf, sampleOf, windowMs, occurrenceOf } = this.#aggregation
-    const group = groupOf(event.data)
-    if (group === undefined || !matchesEvent(matcher, event)) return
+export class SlidingWindowWatcher extends InstanceWatcher<WindowAggregation, Sample, SlidingWindow<Sample>> {
+  protected observeGroup (group: string, event: Event, fire: Fire): void {
+    const { event: matcher, sampleOf, windowMs, occurrenceOf } = this.pattern
+    if (!matchesEvent(matcher, event)) return
     const value = sampleOf(event)
     if (value === undefined) return
 

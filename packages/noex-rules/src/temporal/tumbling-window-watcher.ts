@@ -1,8 +1,7 @@
 import type { Event } from '../event.js'
-import { InstanceWatcher } from './instance-watcher.js'
 import type { Instance } from './instances.js'
 import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
-import type { Fire, WatcherContext } from './watcher.js'
+import { type Fire, InstanceWatcher } from './watcher.js'
 import { addSample, NO_TOTALS, type Totals, type WindowAggregation } from './window-aggregation.js'
 
 interface Window extends Instance {
@@ -11,18 +10,10 @@ interface Window extends Instance {
 }
 
 /** Aggregates consecutive windows, each at its end. They begin at multiples of their length since 1970. */
-export class TumblingWindowWatcher extends InstanceWatcher<Window> {
-  readonly #aggregation: WindowAggregation
-
-  constructor (aggregation: WindowAggregation, context: WatcherContext) {
-    super(context)
-    this.#aggregation = aggregation
-  }
-
-  observe (event: Event, fire: Fire): void {
-    const group = this.#aggregation.groupOf(event.data)
-    if (group === undefined || !matchesEvent(this.#aggregation.event, event)) return
-    const value = this.#aggregation.sampleOf(event)
+export class TumblingWindowWatcher extends InstanceWatcher<WindowAggregation, Window> {
+  protected observeGroup (group: string, event: Event, fire: Fire): void {
+    if (!matchesEvent(this.pattern.event, event)) return
+    const value = this.pattern.sampleOf(event)
     if (value === undefined) return
 
     const window = this.#windowAt(event.timestamp, group, fire)
@@ -37,7 +28,7 @@ export class TumblingWindowWatcher extends InstanceWatcher<Window> {
       this.queue.forget(open)
       this.onExpired(open, fire)
     }
-    const { windowMs } = this.#aggregation
+    const { windowMs } = this.pattern
     const deadline = (Math.floor(now / windowMs) + 1) * windowMs
     const window: Window = { group, events: [], totals: NO_TOTALS, deadline, queue: this.queue }
     this.byGroup.set(group, window)
@@ -46,7 +37,7 @@ export class TumblingWindowWatcher extends InstanceWatcher<Window> {
   }
 
   protected override onExpired ({ totals, events, group, deadline }: Window, fire: Fire): void {
-    const occurrence = this.#aggregation.occurrenceOf(
+    const occurrence = this.pattern.occurrenceOf(
       totals, () => events, this.context.isGrouped ? group : undefined, deadline
     )
     if (occurrence !== undefined) fire(occurrence)
