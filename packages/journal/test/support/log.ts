@@ -7,7 +7,7 @@ import {
 /** Format of the tests' lines: as a store has them, up to 16 MiB. */
 export const format: JournalFormat<CrcHead> = crcFormat(16_777_216)
 
-export function namesIn (directory: string): SegmentNames {
+function namesIn (directory: string): SegmentNames {
   return new SegmentNames(join(directory, 'store.log'), '.log', 'log')
 }
 

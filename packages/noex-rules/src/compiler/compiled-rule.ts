@@ -61,6 +61,9 @@ export type CompiledTemporalPattern = {
   }
 )
 
+export type CompiledSequence = Extract<CompiledTemporalPattern, { type: 'sequence' }>
+export type CompiledAbsence = Extract<CompiledTemporalPattern, { type: 'absence' }>
+
 export interface CompiledLookup {
   readonly lookup: RuleLookup
   readonly args: Resolve<unknown[]>

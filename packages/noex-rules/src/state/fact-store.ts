@@ -1,10 +1,10 @@
-import { LimitError } from '../errors.js'
 import type { FactReader } from '../expressions/scope.js'
 import type { Fact } from '../fact.js'
 import type { PatternMatcher } from '../patterns/pattern.js'
 import type { CompleteClock } from '../util/clock.js'
 import { deepEqual } from '../util/deep-equal.js'
 import { assertName } from '../util/names.js'
+import { KeyedStore } from './keyed-store.js'
 
 /** The change of a fact. */
 export interface FactChange {
@@ -17,18 +17,9 @@ export interface FactChange {
  * The facts of an engine. A fact is frozen, and replaced each time it is set; its value is kept as it was
  * given.
  */
-export class FactStore implements FactReader {
-  readonly #facts = new Map<string, Fact>()
-  readonly #max: number
-  readonly #clock: CompleteClock
-
+export class FactStore extends KeyedStore<Fact> implements FactReader {
   constructor (max: number, clock: CompleteClock) {
-    this.#max = max
-    this.#clock = clock
-  }
-
-  get size (): number {
-    return this.#facts.size
+    super('maxFacts', max, clock)
   }
 
   /**
@@ -36,39 +27,26 @@ export class FactStore implements FactReader {
    */
   set (key: string, value: unknown, source: Fact['source']): FactChange {
     assertName(key, 'The key of a fact')
-    const previous = this.#facts.get(key)
-    if (previous === undefined && this.#facts.size >= this.#max) throw new LimitError('maxFacts', this.#max)
+    const previous = this.values.get(key)
+    if (previous === undefined) this.assertRoom()
     const fact = Object.freeze({
       key,
       value,
-      timestamp: this.#clock.now(),
+      timestamp: this.clock.now(),
       source,
       version: (previous?.version ?? 0) + 1
     })
-    this.#facts.set(key, fact)
+    this.values.set(key, fact)
     return { fact, previous }
-  }
-
-  get (key: string): Fact | undefined {
-    return this.#facts.get(key)
-  }
-
-  /** Returns false when there was none. */
-  delete (key: string): boolean {
-    return this.#facts.delete(key)
   }
 
   * matching ({ exact, matches }: PatternMatcher): Iterable<Fact> {
     if (exact !== undefined) {
-      const fact = this.#facts.get(exact)
+      const fact = this.values.get(exact)
       if (fact !== undefined) yield fact
       return
     }
-    for (const [key, fact] of this.#facts) if (matches(key)) yield fact
-  }
-
-  all (): Fact[] {
-    return [...this.#facts.values()]
+    for (const [key, fact] of this.values) if (matches(key)) yield fact
   }
 }
 

@@ -1,28 +1,16 @@
-import { LimitError, RuleValidationError, type ValidationIssue } from '../errors.js'
+import { RuleValidationError, type ValidationIssue } from '../errors.js'
 import type { RuleGroup, RuleGroupInput, RuleGroupUpdate } from '../rule-group.js'
 import type { CompleteClock } from '../util/clock.js'
 import { assertData } from '../util/names.js'
+import { KeyedStore } from './keyed-store.js'
 
 /** The most characters of ids, names and descriptions of groups. */
 const MAX_TEXT_LENGTH = 1024
 
 /** The groups of an engine. A group is frozen, and replaced when it changes. */
-export class GroupStore {
-  readonly #groups = new Map<string, RuleGroup>()
-  readonly #max: number
-  readonly #clock: CompleteClock
-
+export class GroupStore extends KeyedStore<RuleGroup> {
   constructor (max: number, clock: CompleteClock) {
-    this.#max = max
-    this.#clock = clock
-  }
-
-  get (id: string): RuleGroup | undefined {
-    return this.#groups.get(id)
-  }
-
-  all (): RuleGroup[] {
-    return [...this.#groups.values()]
+    super('maxGroups', max, clock)
   }
 
   /**
@@ -31,7 +19,7 @@ export class GroupStore {
    */
   create (input: RuleGroupInput): RuleGroup {
     assertGroup(input)
-    const now = this.#clock.now()
+    const now = this.clock.now()
     return this.#add({ id: input.id, ...membersOf(input, true), createdAt: now, updatedAt: now })
   }
 
@@ -46,30 +34,25 @@ export class GroupStore {
 
   /** Changes a group. Returns `undefined` when there is none of this id. Throws `RuleValidationError`. */
   update (id: string, update: RuleGroupUpdate): RuleGroup | undefined {
-    const group = this.#groups.get(id)
+    const group = this.values.get(id)
     if (group === undefined) return undefined
     assertData(update, 'The update of a group')
     const given = Object.fromEntries(Object.entries(update).filter(([, value]) => value !== undefined))
     const merged = { ...group, ...given, id }
     assertGroup(merged)
     const { createdAt } = group
-    return this.#set({ id, ...membersOf(merged, group.enabled), createdAt, updatedAt: this.#clock.now() })
-  }
-
-  /** Returns false when there was none. */
-  delete (id: string): boolean {
-    return this.#groups.delete(id)
+    return this.#set({ id, ...membersOf(merged, group.enabled), createdAt, updatedAt: this.clock.now() })
   }
 
   #add (group: RuleGroup): RuleGroup {
-    if (this.#groups.has(group.id)) throw invalid([issue('id', 'is the id of another group')])
-    if (this.#groups.size >= this.#max) throw new LimitError('maxGroups', this.#max)
+    if (this.values.has(group.id)) throw invalid([issue('id', 'is the id of another group')])
+    this.assertRoom()
     return this.#set(group)
   }
 
   #set (group: RuleGroup): RuleGroup {
     Object.freeze(group)
-    this.#groups.set(group.id, group)
+    this.values.set(group.id, group)
     return group
   }
 }

@@ -1,13 +1,10 @@
 import type { Event } from '../event.js'
-import type { TriggerMeta } from '../expressions/scope.js'
+import type { Scope } from '../expressions/scope.js'
 import type { Timer } from '../timer.js'
 import type { FactChange } from './fact-store.js'
 
 /** The trigger of a rule, as the rule sees it. */
-export interface Occurrence {
-  readonly data: Readonly<Record<string, unknown>>
-  readonly meta: TriggerMeta
-  readonly matched: Readonly<Record<string, unknown>>
+export interface Occurrence extends Pick<Scope, 'data' | 'meta' | 'matched'> {
   readonly cause: Cause
 }
 

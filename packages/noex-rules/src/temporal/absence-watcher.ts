@@ -1,70 +1,40 @@
-import type { CompiledTemporalPattern } from '../compiler/compiled-rule.js'
+import type { CompiledAbsence } from '../compiler/compiled-rule.js'
 import type { Event } from '../event.js'
-import { type Instance, InstanceQueue } from './instances.js'
+import type { Instance } from './instances.js'
 import { matchesEvent, temporalOccurrence } from './temporal-occurrence.js'
-import type { Fire, Watcher, WatcherContext } from './watcher.js'
-
-type Absence = Extract<CompiledTemporalPattern, { type: 'absence' }>
+import { type Fire, InstanceWatcher } from './watcher.js'
 
 interface Expectation extends Instance {
-  readonly group: string
   readonly event: Event
 }
 
 /**
  * Watches for an event that does not come. One is awaited at a time per group, or one in all without groups.
  */
-export class AbsenceWatcher implements Watcher {
-  readonly #pattern: Absence
-  readonly #context: WatcherContext
-  readonly #queue: InstanceQueue<Expectation>
-  readonly #byGroup = new Map<string, Expectation>()
-
-  constructor (pattern: Absence, context: WatcherContext) {
-    this.#pattern = pattern
-    this.#context = context
-    this.#queue = new InstanceQueue<Expectation>(
-      context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue
-    )
-  }
-
-  observe (event: Event, fire: Fire): void {
-    const { after, expected, groupOf, withinMs } = this.#pattern
-    const group = groupOf(event.data)
-    if (group === undefined) return
-    const waiting = this.#byGroup.get(group)
+export class AbsenceWatcher extends InstanceWatcher<CompiledAbsence, Expectation> {
+  protected observeGroup (group: string, event: Event, fire: Fire): void {
+    const { after, expected, withinMs } = this.pattern
+    const waiting = this.byGroup.get(group)
     if (waiting !== undefined && event.timestamp > waiting.deadline) {
-      this.#queue.forget(waiting)
-      this.#fire(waiting, event.timestamp, fire)
+      this.queue.forget(waiting)
+      this.onExpired(waiting, fire, event.timestamp)
     } else if (waiting !== undefined && matchesEvent(expected, event)) {
-      this.#queue.forget(waiting)
+      this.queue.forget(waiting)
     }
-    if (this.#byGroup.has(group) || !matchesEvent(after, event)) return
-    const expectation = { group, event, deadline: event.timestamp + withinMs, queue: this.#queue }
-    this.#byGroup.set(group, expectation)
-    this.#queue.add(expectation)
+    if (this.byGroup.has(group) || !matchesEvent(after, event)) return
+    const expectation = { group, event, deadline: event.timestamp + withinMs, queue: this.queue }
+    this.byGroup.set(group, expectation)
+    this.queue.add(expectation)
   }
 
-  expire (now: number, fire: Fire): void {
-    for (let due = this.#queue.takeDue(now); due !== undefined; due = this.#queue.takeDue(now)) {
-      this.#fire(due, now, fire)
-    }
-    this.#queue.disarm()
-    this.#queue.arm()
-  }
-
-  clear (): void {
-    this.#queue.clear()
-  }
-
-  #fire ({ group, event }: Expectation, now: number, fire: Fire): void {
+  protected override onExpired ({ group, event }: Expectation, fire: Fire, now: number): void {
     const data = {
-      ...this.#context.isGrouped && { groupKey: group },
+      ...this.context.isGrouped && { groupKey: group },
       after: event.data,
       events: [
         event.data
       ]
     }
-    fire(temporalOccurrence(data, [event], [this.#pattern.after], now))
+    fire(temporalOccurrence(data, [event], [this.pattern.after], now))
   }
 }

@@ -4,6 +4,7 @@ import { OldestFirstSet } from '../util/oldest-first-set.js'
 
 /** A sequence, an absence or an event in a window, held until its deadline. */
 export interface Instance {
+  readonly group: string
   /** Epoch milliseconds. */
   readonly deadline: number
   /** The owner, which removes it. */

@@ -1,82 +1,57 @@
 import type { Event } from '../event.js'
-import { type Instance, InstanceQueue } from './instances.js'
+import type { Instance } from './instances.js'
 import { SlidingWindow } from './sliding-window.js'
 import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
-import type { Fire, Watcher, WatcherContext } from './watcher.js'
+import { type Fire, InstanceWatcher } from './watcher.js'
 import type { WindowAggregation } from './window-aggregation.js'
 
 interface Sample extends Instance {
-  readonly group: string
   readonly event: Event
   readonly value: number
 }
 
 /** Aggregates the window that ends with each event, and fires each time the threshold is met. */
-export class SlidingWindowWatcher implements Watcher {
-  readonly #aggregation: WindowAggregation
-  readonly #context: WatcherContext
-  readonly #queue: InstanceQueue<Sample>
-  readonly #byGroup = new Map<string, SlidingWindow<Sample>>()
-
-  constructor (aggregation: WindowAggregation, context: WatcherContext) {
-    this.#aggregation = aggregation
-    this.#context = context
-    this.#queue = new InstanceQueue<Sample>(
-      context.pool, context.clock, sample => { this.#leave(sample) }, context.onDue
-    )
-  }
-
-  observe (event: Event, fire: Fire): void {
-    const { event: matcher, groupOf, sampleOf, windowMs, occurrenceOf } = this.#aggregation
-    const group = groupOf(event.data)
-    if (group === undefined || !matchesEvent(matcher, event)) return
+export class SlidingWindowWatcher extends InstanceWatcher<WindowAggregation, Sample, SlidingWindow<Sample>> {
+  protected observeGroup (group: string, event: Event, fire: Fire): void {
+    const { event: matcher, sampleOf, windowMs, occurrenceOf } = this.pattern
+    if (!matchesEvent(matcher, event)) return
     const value = sampleOf(event)
     if (value === undefined) return
 
     this.#forgetOld(group, event.timestamp)
     // A sample exactly as old as the window belongs to it.
-    const sample = { group, event, value, deadline: event.timestamp + windowMs + 1, queue: this.#queue }
+    const sample = { group, event, value, deadline: event.timestamp + windowMs + 1, queue: this.queue }
     const window = this.#windowOf(group)
     window.push(sample)
-    this.#queue.add(sample)
+    this.queue.add(sample)
     const shown = (): Event[] => window.first(MAX_SHOWN_EVENTS).map(({ event }) => event)
     const occurrence = occurrenceOf(
-      window.totals, shown, this.#context.isGrouped ? group : undefined, event.timestamp
+      window.totals, shown, this.context.isGrouped ? group : undefined, event.timestamp
     )
     if (occurrence !== undefined) fire(occurrence)
   }
 
-  expire (now: number): void {
-    while (this.#queue.takeDue(now) !== undefined);
-    this.#queue.disarm()
-    this.#queue.arm()
-  }
-
-  clear (): void {
-    this.#queue.clear()
-  }
-
   #windowOf (group: string): SlidingWindow<Sample> {
-    let window = this.#byGroup.get(group)
-    if (window === undefined) this.#byGroup.set(group, window = new SlidingWindow())
+    let window = this.byGroup.get(group)
+    if (window === undefined) this.byGroup.set(group, window = new SlidingWindow())
     return window
   }
 
   #forgetOld (group: string, now: number): void {
-    const window = this.#byGroup.get(group)
+    const window = this.byGroup.get(group)
     for (
       let oldest = window?.oldest;
       oldest !== undefined && oldest.deadline <= now;
       oldest = window?.oldest
     ) {
-      this.#queue.forget(oldest)
+      this.queue.forget(oldest)
     }
   }
 
   /** Removes the oldest sample of a group: the sample that leaves, as it is the oldest of all. */
-  #leave ({ group }: Sample): void {
-    const window = this.#byGroup.get(group)
+  protected override onForget ({ group }: Sample): void {
+    const window = this.byGroup.get(group)
     window?.shift()
-    if (window?.oldest === undefined) this.#byGroup.delete(group)
+    if (window?.oldest === undefined) this.byGroup.delete(group)
   }
 }

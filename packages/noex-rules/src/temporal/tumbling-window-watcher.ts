@@ -1,34 +1,19 @@
 import type { Event } from '../event.js'
-import { type Instance, InstanceQueue } from './instances.js'
+import type { Instance } from './instances.js'
 import { matchesEvent, MAX_SHOWN_EVENTS } from './temporal-occurrence.js'
-import type { Fire, Watcher, WatcherContext } from './watcher.js'
+import { type Fire, InstanceWatcher } from './watcher.js'
 import { addSample, NO_TOTALS, type Totals, type WindowAggregation } from './window-aggregation.js'
 
 interface Window extends Instance {
-  readonly group: string
   readonly events: Event[]
   totals: Totals
 }
 
 /** Aggregates consecutive windows, each at its end. They begin at multiples of their length since 1970. */
-export class TumblingWindowWatcher implements Watcher {
-  readonly #aggregation: WindowAggregation
-  readonly #context: WatcherContext
-  readonly #queue: InstanceQueue<Window>
-  readonly #byGroup = new Map<string, Window>()
-
-  constructor (aggregation: WindowAggregation, context: WatcherContext) {
-    this.#aggregation = aggregation
-    this.#context = context
-    this.#queue = new InstanceQueue<Window>(
-      context.pool, context.clock, ({ group }) => { this.#byGroup.delete(group) }, context.onDue
-    )
-  }
-
-  observe (event: Event, fire: Fire): void {
-    const group = this.#aggregation.groupOf(event.data)
-    if (group === undefined || !matchesEvent(this.#aggregation.event, event)) return
-    const value = this.#aggregation.sampleOf(event)
+export class TumblingWindowWatcher extends InstanceWatcher<WindowAggregation, Window> {
+  protected observeGroup (group: string, event: Event, fire: Fire): void {
+    if (!matchesEvent(this.pattern.event, event)) return
+    const value = this.pattern.sampleOf(event)
     if (value === undefined) return
 
     const window = this.#windowAt(event.timestamp, group, fire)
@@ -36,36 +21,24 @@ export class TumblingWindowWatcher implements Watcher {
     if (window.events.length < MAX_SHOWN_EVENTS) window.events.push(event)
   }
 
-  expire (now: number, fire: Fire): void {
-    for (let due = this.#queue.takeDue(now); due !== undefined; due = this.#queue.takeDue(now)) {
-      this.#end(due, fire)
-    }
-    this.#queue.disarm()
-    this.#queue.arm()
-  }
-
-  clear (): void {
-    this.#queue.clear()
-  }
-
   #windowAt (now: number, group: string, fire: Fire): Window {
-    const open = this.#byGroup.get(group)
+    const open = this.byGroup.get(group)
     if (open !== undefined && now < open.deadline) return open
     if (open !== undefined) {
-      this.#queue.forget(open)
-      this.#end(open, fire)
+      this.queue.forget(open)
+      this.onExpired(open, fire)
     }
-    const { windowMs } = this.#aggregation
+    const { windowMs } = this.pattern
     const deadline = (Math.floor(now / windowMs) + 1) * windowMs
-    const window: Window = { group, events: [], totals: NO_TOTALS, deadline, queue: this.#queue }
-    this.#byGroup.set(group, window)
-    this.#queue.add(window)
+    const window: Window = { group, events: [], totals: NO_TOTALS, deadline, queue: this.queue }
+    this.byGroup.set(group, window)
+    this.queue.add(window)
     return window
   }
 
-  #end ({ totals, events, group, deadline }: Window, fire: Fire): void {
-    const occurrence = this.#aggregation.occurrenceOf(
-      totals, () => events, this.#context.isGrouped ? group : undefined, deadline
+  protected override onExpired ({ totals, events, group, deadline }: Window, fire: Fire): void {
+    const occurrence = this.pattern.occurrenceOf(
+      totals, () => events, this.context.isGrouped ? group : undefined, deadline
     )
     if (occurrence !== undefined) fire(occurrence)
   }

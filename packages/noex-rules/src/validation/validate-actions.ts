@@ -12,6 +12,14 @@ import { MAX_ACTION_DEPTH, MAX_ACTIONS, type ValidationRun } from './validation-
 /** The severity of an empty list of actions. */
 type WhenEmpty = 'warning' | 'error'
 
+/** An action that has lists of actions. */
+interface NestingAction {
+  readonly run: ValidationRun
+  readonly path: string
+  readonly action: Record<string, unknown>
+  readonly depth: number
+}
+
 /** Checks the actions of a rule, and those within them; an empty list is a warning. */
 export function validateActions (run: ValidationRun, path: string, actions: unknown): void {
   validateList(run, path, actions, 1, 'warning')
@@ -46,19 +54,14 @@ function validateAction (run: ValidationRun, path: string, action: unknown, dept
   const { type } = action
   if (!validateOneOf(issues, `${path}.type`, type, ACTION_TYPES)) return
   switch (type) {
-    case 'conditional': return validateConditional(run, path, action, depth)
-    case 'for_each': return validateForEach(run, path, action, depth)
-    case 'try_catch': return validateTryCatch(run, path, action, depth)
+    case 'conditional': return validateConditional({ run, path, action, depth })
+    case 'for_each': return validateForEach({ run, path, action, depth })
+    case 'try_catch': return validateTryCatch({ run, path, action, depth })
     default: return validateSimpleAction(issues, path, type, action)
   }
 }
 
-function validateConditional (
-  run: ValidationRun,
-  path: string,
-  action: Record<string, unknown>,
-  depth: number
-): void {
+function validateConditional ({ run, path, action, depth }: NestingAction): void {
   const { issues } = run
   const { conditions } = action
   if (conditions === undefined) {
@@ -73,12 +76,7 @@ function validateConditional (
   if (action['else'] !== undefined) validateList(run, `${path}.else`, action['else'], depth + 1, 'warning')
 }
 
-function validateForEach (
-  run: ValidationRun,
-  path: string,
-  action: Record<string, unknown>,
-  depth: number
-): void {
+function validateForEach ({ run, path, action, depth }: NestingAction): void {
   const { issues } = run
   const { collection } = action
   if (collection === undefined || Array.isArray(collection) || isReference(collection)) {
@@ -91,12 +89,7 @@ function validateForEach (
   validateList(run, `${path}.actions`, action['actions'], depth + 1, 'warning')
 }
 
-function validateTryCatch (
-  run: ValidationRun,
-  path: string,
-  action: Record<string, unknown>,
-  depth: number
-): void {
+function validateTryCatch ({ run, path, action, depth }: NestingAction): void {
   const { issues } = run
   validateList(run, `${path}.try`, action['try'], depth + 1, 'error')
   if (action['catch'] === undefined && action['finally'] === undefined) {

@@ -9,7 +9,7 @@ import {
 } from '../../src/index.js'
 
 /** A line of the engine's log. */
-export interface LogLine {
+interface LogLine {
   readonly level: keyof Logger
   readonly details: Record<string, unknown>
   readonly message: string
@@ -35,7 +35,7 @@ export async function startEngine (t: Test, config: RuleEngineConfig = {}): Prom
   return { engine, log, errors }
 }
 
-export function recordingLogger (log: LogLine[]): Logger {
+function recordingLogger (log: LogLine[]): Logger {
   const writer = (level: keyof Logger) => (details: object, message: string): void => {
     log.push({ level, details: details as Record<string, unknown>, message })
   }

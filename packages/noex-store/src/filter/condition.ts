@@ -53,7 +53,7 @@ export function compileConditions (
 }
 
 /** Tells whether a value is an object of operators: every member begins with `$`. */
-export function isOperators (value: unknown): value is Record<string, unknown> {
+function isOperators (value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   const names = Object.keys(value)
   return names.length > 0 && names.every(name => name.startsWith('$'))

@@ -1,4 +1,5 @@
 import type { Row } from '../rows/row.js'
+import { rowsBackwards } from '../rows/row-sequence.js'
 
 export type Scalar = number | string
 
@@ -198,11 +199,8 @@ export class OrderedIndex {
   }
 
   /** Rows in descending order, of one value in descending order of place. */
-  * backwards (): Generator<Row, undefined> {
-    for (let i = this.#chunks.length - 1; i >= 0; i--) {
-      const { rows } = this.#chunks[i] as Chunk
-      for (let slot = rows.length - 1; slot >= 0; slot--) yield rows[slot] as Row
-    }
+  backwards (): Generator<Row, undefined> {
+    return rowsBackwards(this.#chunks, ({ rows }) => rows)
   }
 
   /** Lowest and highest value. */

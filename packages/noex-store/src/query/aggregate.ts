@@ -5,6 +5,7 @@ import type { Aggregate, AggregateFunction, GroupByResult } from '../types/query
 import type { StoreRecord } from '../types/record.js'
 import { AggregateOverflowError } from '../errors.js'
 import { getterOf } from '../schema/path.js'
+import type { Visiting } from './visit.js'
 import type { TextWork } from './work.js'
 
 /** Numbers are also added up in this unit, where their sum cannot overflow. */
@@ -14,7 +15,7 @@ const UNIT = 2 ** 64
 const MAX_PLAIN = 128
 
 /** Records between two looks at the clock while they are grouped: by texts, which may be long. */
-export const GROUP_STEP = 4
+const GROUP_STEP = 4
 
 /** Takes in records one by one, and gives their aggregate. */
 interface Accumulator {
@@ -108,15 +109,19 @@ export class Groups {
   }>()
 
   readonly #work: TextWork
+  /** How the records to be grouped are visited. */
+  readonly visiting: Visiting
 
   /** `work` counts the texts that are compared. */
   constructor (
-    fields: readonly string[], aggregate: Aggregate, normalizeOf: (field: string) => Normalize | undefined,
-    work: TextWork
+    field: string | readonly string[], aggregate: Aggregate,
+    normalizeOf: (field: string) => Normalize | undefined, work: TextWork
   ) {
     this.#work = work
-    this.#fields = fields.map(name => ({ name, get: getterOf(name), normalize: normalizeOf(name) }))
+    const names = typeof field === 'string' ? [field] : [...field]
+    this.#fields = names.map(name => ({ name, get: getterOf(name), normalize: normalizeOf(name) }))
     this.#aggregate = aggregate
+    this.visiting = { perMatch: names.length + 1, step: GROUP_STEP }
   }
 
   add (record: StoreRecord): void {

@@ -9,7 +9,7 @@ import type {
   Aggregate, AggregateFunction, FindOptions, GroupByResult, PaginatedResult, PaginateOptions, QueryBucket
 } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
-import { accumulate, Groups, GROUP_STEP } from './aggregate.js'
+import { accumulate, Groups } from './aggregate.js'
 import { countNow } from './count.js'
 import { extremeByIndex } from './extreme.js'
 import { find } from './find.js'
@@ -125,14 +125,13 @@ export class BucketReader implements QueryBucket {
   async groupBy (
     field: string | string[], aggregate: Aggregate, filter?: WhereFilter
   ): Promise<GroupByResult[]> {
-    const fields = typeof field === 'string' ? [field] : [...field]
     const { normalizeOf } = this.#open().schema
     const meter = this.#meter()
-    const groups = new Groups(fields, aggregate, normalizeOf, new TextWork(meter))
+    const groups = new Groups(field, aggregate, normalizeOf, new TextWork(meter))
     await this.#visit(filter, record => {
       groups.add(record)
       return undefined
-    }, { perMatch: fields.length + 1, step: GROUP_STEP, meter })
+    }, { ...groups.visiting, meter })
     return await groups.results(this.#engine.slicer)
   }
 

@@ -24,6 +24,19 @@ export function slotFrom ({ start, slots, places }: Chunk, place: number): numbe
   return low
 }
 
+/** The rows of a list of chunks, from the last one on. */
+export function * rowsBackwards<T> (
+  chunks: readonly T[], slotsOf: (chunk: T) => ReadonlyArray<Row | undefined>
+): Generator<Row, undefined> {
+  for (let i = chunks.length - 1; i >= 0; i--) {
+    const slots = slotsOf(chunks[i] as T)
+    for (let slot = slots.length - 1; slot >= 0; slot--) {
+      const row = slots[slot]
+      if (row !== undefined) yield row
+    }
+  }
+}
+
 /** Place of the last slot. */
 function lastPlace (chunk: Chunk): number {
   return placeAt(chunk, chunk.slots.length - 1)
@@ -142,14 +155,8 @@ export class RowSequence {
   }
 
   /** Rows in the opposite order, from the last one on. Must not be used across changes. */
-  * backwards (): Generator<Row, undefined> {
-    for (let i = this.#chunks.length - 1; i >= 0; i--) {
-      const { slots } = this.#chunks[i] as Chunk
-      for (let slot = slots.length - 1; slot >= 0; slot--) {
-        const row = slots[slot]
-        if (row !== undefined) yield row
-      }
-    }
+  backwards (): Generator<Row, undefined> {
+    return rowsBackwards(this.#chunks, ({ slots }) => slots)
   }
 
   /** Makes one chunk of a sparse one and those beside it, as far as they are sparse too. */

@@ -3,7 +3,7 @@ import { DATE_BYTES, MEMBER_BYTES, numberBytes } from './size.js'
 import { isStoredDate, storedDate, timeOf } from './stored-date.js'
 
 /** Levels of objects and arrays in the value of a record's member: the one bound of records. */
-export const MAX_DEPTH = 100
+const MAX_DEPTH = 100
 
 type Fields = Readonly<Record<string, unknown>>
 

@@ -8,7 +8,7 @@ const TAG = '$noex'
 const MARK = `"${TAG}"`
 
 /** How deep values may be nested. A cycle is found by it, too. */
-export const MAX_DEPTH = 1000
+const MAX_DEPTH = 1000
 
 interface Tagged {
   readonly [TAG]: 'undefined' | 'bigint' | 'date' | 'map' | 'set' | 'object'

@@ -3,7 +3,7 @@ import { expireDue } from '../commit/expiry.js'
 import type { WriteAccess } from '../write/write-access.js'
 import type { Engine } from '../commit/engine.js'
 import { intersectFilters } from '../filter/filter.js'
-import { Groups, GROUP_STEP } from '../query/aggregate.js'
+import { Groups } from '../query/aggregate.js'
 import { countNow } from '../query/count.js'
 import { select, visibility, visitMatches, type Selection, type Visiting } from '../query/visit.js'
 import { meterOf, TextWork } from '../query/work.js'
@@ -96,13 +96,12 @@ export class TransactionReader {
   async groupBy (
     field: string | string[], aggregate: Aggregate, filter?: WhereFilter
   ): Promise<GroupByResult[]> {
-    const fields = typeof field === 'string' ? [field] : [...field]
     const work = new TextWork(meterOf(this.#engine, this.#bucket.name, this.#access.work))
-    const groups = new Groups(fields, aggregate, this.#bucket.schema.normalizeOf, work)
+    const groups = new Groups(field, aggregate, this.#bucket.schema.normalizeOf, work)
     await this.#visit(filter, false, ({ record }) => {
       groups.add(record)
       return undefined
-    }, { perMatch: fields.length + 1, step: GROUP_STEP })
+    }, groups.visiting)
     return await groups.results(this.#engine.slicer)
   }
 

@@ -49,7 +49,7 @@ const bucketsOf = (operation: Operation, world: World): BucketDefinition[] =>
   (operation.kind === 'transaction' ? operation.steps : [operation])
     .flatMap(step => 'bucket' in step ? world.buckets.get(step.bucket)?.definition ?? [] : [])
 
-export function isConcerned (concern: Concern, operation: Operation, world: World): boolean {
+function isConcerned (concern: Concern, operation: Operation, world: World): boolean {
   return filtersIn(operation, world).some(filter =>
     bucketsOf(operation, world).some(definition => concern(filter, definition)))
 }

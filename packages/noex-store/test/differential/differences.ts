@@ -7,7 +7,7 @@ import { otherDifferences } from './differences-elsewhere.js'
 export const differences: readonly Difference[] = [...readDifferences, ...writeDifferences]
 
 /** All differences, those too that named tests show. */
-export const allDifferences: readonly Difference[] = [...differences, ...otherDifferences]
+const allDifferences: readonly Difference[] = [...differences, ...otherDifferences]
 
 /** The table of differences, as the documents have it. */
 export function differencesTable (): string {

@@ -3,7 +3,7 @@ import type { Store, StoreRecord } from '../../src/index.js'
 import type { Witness } from './witness.js'
 
 /** Buckets with accounts whose balances add up to 0 over all of them. */
-export const accountBuckets = ['a', 'b', 'c'] as const
+const accountBuckets = ['a', 'b', 'c'] as const
 const accounts = ['1', '2'] as const
 
 /** Step that one participant repeats. */
