@@ -43,8 +43,7 @@ const rules = await RuleEngine.start()
 const id = { type: 'string', generated: 'uuid' } as const
 
 /**
- * What is there at first, and what the attack has made of it is gone: what clients may store is theirs to
- * fill.
+ * Restores the records of the start: clients may fill the buckets with anything.
  */
 async function plant (): Promise<void> {
   for (const { name } of store.getQueries()) store.undefineQuery(name)

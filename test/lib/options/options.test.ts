@@ -384,11 +384,11 @@ t.test('the public face', t => {
   })
 
   t.test('has an error for applications that carries what the client is told', async t => {
-    const error = new face.NoexServerError('CONFLICT', 'somebody was faster', { bucket: 'items' })
+    const error = new face.NoexServerError('CONFLICT', 'another client was faster', { bucket: 'items' })
     t.match(error, {
       name: 'NoexServerError',
       code: 'CONFLICT',
-      message: 'somebody was faster',
+      message: 'another client was faster',
       details: { bucket: 'items' }
     })
   })

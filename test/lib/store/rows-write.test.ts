@@ -289,7 +289,7 @@ t.test('Values that the store fills into a new record count', async t => {
   t.same(
     ids(await store.bucket('small').all()),
     ['m'],
-    'a full bucket gives up its oldest record, whoever sees it'
+    'a full bucket gives up its oldest record, also one that the client may not see'
   )
 })
 

@@ -2,7 +2,7 @@
 export type TerminateReason = 'normal' | 'shutdown' | { readonly error: Error }
 
 /**
- * What a server does: four functions around one state value.
+ * The work of a server: four functions around one state value.
  *
  * At most one of them is active at a time, across their `await`s too. Messages, replies and the
  * state are passed by reference, never copied.
@@ -15,7 +15,7 @@ export interface GenServerBehavior<State, Call, Cast, Reply> {
    * the state then stays, and so does the server.
    */
   handleCall (msg: Call, state: State): readonly [Reply, State] | Promise<readonly [Reply, State]>
-  /** Takes one message that nobody waits for, and gives the next state. What it throws is dropped. */
+  /** Takes one message that has no reply, and gives the next state. Errors are dropped. */
   handleCast (msg: Cast, state: State): State | Promise<State>
   /** Cleans up; runs once, after the last message. */
   terminate? (reason: TerminateReason, state: State): void | Promise<void>

@@ -8,7 +8,7 @@ import { startUnrefTimer } from './unref-timer.js'
 /** When a child that ended by itself is started again: always, only after an error, or never. */
 export type ChildRestartStrategy = 'permanent' | 'transient' | 'temporary'
 
-/** What a supervisor starts. */
+/** The description of a child to start. */
 export interface ChildSpec {
   /** Unique among the children of the supervisor. */
   readonly id: string

@@ -14,7 +14,7 @@ interface Publication {
   readonly message: unknown
 }
 
-/** What a bus is asked, in turn with what is published. */
+/** One request to a bus, in turn with the events that are published. */
 type BusRequest = (subscriptions: SubscriptionTable) => unknown
 
 /** The address of a bus; also the ref of a server, so that a bus can be supervised. */
@@ -66,7 +66,7 @@ async function subscribe<T = unknown> (
   pattern: string,
   handler: (message: T, topic: string) => void
 ): Promise<() => Promise<void>> {
-  // Whoever publishes on a topic and whoever subscribes to it agree on T; the bus cannot check it.
+  // Publishers and subscribers of a topic agree on T; the bus cannot check it.
   const id = await request(ref, subscriptions => subscriptions.add(pattern, handler as TopicHandler))
   return async function unsubscribe () {
     if (isRunning(ref)) await request(ref, subscriptions => subscriptions.remove(id))
@@ -82,7 +82,7 @@ async function subscribe<T = unknown> (
 function publish (ref: EventBusRef, topic: string, message: unknown): void {
   const bus = buses.get(ref.id)
   if (bus === undefined) throw new ServerNotRunningError(ref.id)
-  // Nothing is queued and nobody listens: there is nothing to do.
+  // Nothing is queued and there is no listener: there is nothing to do.
   if (bus.server.isIdle && bus.subscriptions.matching(topic).length === 0) return
   bus.server.cast({ topic, message })
 }

@@ -11,7 +11,7 @@ export interface CallOptions {
   readonly timeout?: number
 }
 
-/** What the promise of a call gives. */
+/** The result of a call. */
 export type CallResult<Reply> = Reply
 
 /** Servers: one state, one mailbox, one handler at a time. */

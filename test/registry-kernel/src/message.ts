@@ -11,7 +11,7 @@ export interface CallMessage<Call, Reply> {
   readonly deadline: number
 }
 
-/** A message that nobody waits for. */
+/** A message without a reply. */
 export interface CastMessage<Cast> {
   readonly kind: 'cast'
   readonly msg: Cast
@@ -23,5 +23,5 @@ export interface StopMessage {
   readonly reason: TerminateReason
 }
 
-/** What a server's mailbox holds. */
+/** A message in the mailbox of a server. */
 export type Message<Call, Cast, Reply> = CallMessage<Call, Reply> | CastMessage<Cast> | StopMessage

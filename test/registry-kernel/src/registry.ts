@@ -22,7 +22,7 @@ function whereis (name: string): GenServerRef | undefined {
   return refOf(name)
 }
 
-/** Frees a name; the server goes on. A name that nobody holds is fine. */
+/** Frees a name; the server goes on. A name that is free is fine. */
 function unregister (name: string): void {
   removeName(name)
 }

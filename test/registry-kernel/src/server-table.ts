@@ -60,7 +60,7 @@ export function assignName (name: string, ref: GenServerRef): void {
   namesById.set(ref.id, namesOfServer.add(name))
 }
 
-/** Frees a name; a name that nobody holds is fine. */
+/** Frees a name; a name that is free is fine. */
 export function removeName (name: string): void {
   const ref = names.get(name)
   if (ref === undefined) return

@@ -76,7 +76,7 @@ export class Server<State, Call, Cast, Reply> {
     return answer
   }
 
-  /** Has the behavior take `msg`; nobody learns the outcome. Throws `ServerNotRunningError`. */
+  /** Has the behavior take `msg`; the outcome is not reported. Throws `ServerNotRunningError`. */
   cast (msg: Cast): void {
     if (this.#status !== 'running') throw new ServerNotRunningError(this.id)
     if (this.#busy) {
@@ -106,7 +106,7 @@ export class Server<State, Call, Cast, Reply> {
   }
 
   /**
-   * Stops the server at once, whatever it is doing. Every call that waits for a reply rejects with
+   * Stops the server at once, also while it works. Every call that waits for a reply rejects with
    * `ServerNotRunningError`; `terminate` is begun but not waited for.
    */
   kill (reason: TerminateReason): void {
@@ -178,7 +178,7 @@ export class Server<State, Call, Cast, Reply> {
       }
       this.#state = outcome
     } catch {
-      // Nobody waits for the outcome of a cast, and a handler's error does not end a server.
+      // A cast has no reply, and a handler's error does not end a server.
     }
     return true
   }

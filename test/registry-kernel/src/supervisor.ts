@@ -24,7 +24,7 @@ export interface SupervisorOptions {
   readonly restartIntensity?: RestartIntensityOptions
 }
 
-/** What a supervisor tells of one child. */
+/** Facts about one child. */
 export interface ChildInfo {
   readonly id: string
   /** The server that runs now; it changes with a restart. */
