@@ -62,23 +62,29 @@ export function dispatchWith (
  */
 export function dispatch (
   text: string,
-  caller: RequestClient,
-  to: DispatchContext
+  client: RequestClient,
+  context: DispatchContext
 ): Promise<void> | undefined {
   const decoded = decode(text)
   switch (decoded.kind) {
     case 'pong': return undefined
     case 'malformed': {
-      caller.onMalformed(decoded.error.message)
-      refuse(decoded.id, undefined, refusalOf(undefined, undefined, caller, to) ?? decoded.error, caller, to)
+      client.onMalformed(decoded.error.message)
+      refuse(
+        decoded.id,
+        undefined,
+        refusalOf(undefined, undefined, client, context) ?? decoded.error,
+        client,
+        context
+      )
       return undefined
     }
     case 'request': {
       const { request } = decoded
-      const operation = to.registry.find(request.type)
-      const refusal = refusalOf(request, operation, caller, to)
-      if (refusal === undefined) return perform(request, operation, caller, to)
-      refuse(request.id, request.type, refusal, caller, to)
+      const operation = context.registry.find(request.type)
+      const refusal = refusalOf(request, operation, client, context)
+      if (refusal === undefined) return perform(request, operation, client, context)
+      refuse(request.id, request.type, refusal, client, context)
       return undefined
     }
   }
@@ -86,13 +92,13 @@ export function dispatch (
 
 /** Counts a frame against the rate limit; `request` is `undefined` for no request. Returns the refusal. */
 function refusalOf (
-  request: RequestMessage | undefined, operation: Operation | undefined, caller: RequestClient,
+  request: RequestMessage | undefined, operation: Operation | undefined, client: RequestClient,
   { limiter }: DispatchContext
 ): NoexServerError | undefined {
   if (limiter === undefined) return undefined
   const charges = request && (operation?.chargesOf?.(request) ?? request.type)
-  const refusal = limiter.count(caller.principal.session?.userId, caller.addressKey, charges)
-  if (refusal !== undefined) caller.onRateLimited(operation?.name)
+  const refusal = limiter.count(client.principal.session?.userId, client.addressKey, charges)
+  if (refusal !== undefined) client.onRateLimited(operation?.name)
   return refusal
 }
 
@@ -101,77 +107,80 @@ function refuse (
   id: number,
   type: string | undefined,
   error: NoexServerError,
-  caller: RequestClient,
+  client: RequestClient,
   { registry, requestMetrics, exposeErrorDetails }: DispatchContext
 ): void {
-  caller.flow.reply({ text: encodeError(id, error, exposeErrorDetails) })
+  client.flow.reply({ text: encodeError(id, error, exposeErrorDetails) })
   requestMetrics?.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0)
 }
 
 async function perform (
-  request: RequestMessage, operation: Operation | undefined, caller: RequestClient, to: DispatchContext
+  request: RequestMessage, operation: Operation | undefined, client: RequestClient, context: DispatchContext
 ): Promise<void> {
   let reply: Reply | undefined
   let isAnswered = false
   try {
-    const { trail, clock } = to.server
-    const since = to.requestMetrics && clock.ticks()
-    const audit = trail && RequestAudit.begin(trail, operation, request, caller, clock)
+    const { trail, clock } = context.server
+    const since = context.requestMetrics && clock.ticks()
+    const audit = trail && RequestAudit.begin(trail, operation, request, client, clock)
     let failure: NoexServerError | undefined
     let grant: Grant | undefined
-    const userId = to.limiter && caller.principal.session?.userId
+    const userId = context.limiter && client.principal.session?.userId
     try {
       const reserved = audit?.reserve()
       if (reserved !== undefined) await reserved
       // Without an answer of the issuer, a client may still log out or log in anew.
-      if (operation?.accessLevel !== 'everyone' && caller.principal.isStale) await caller.principal.confirm()
-      grant = to.authorizer.authorize(caller.principal, operation, request, audit?.note)
-      if (operation === undefined) throw to.registry.unknown(request.type)
-      caller.answering = operation
-      operation.guard?.(caller)
+      if (operation?.accessLevel !== 'everyone' && client.principal.isStale) await client.principal.confirm()
+      grant = context.authorizer.authorize(client.principal, operation, request, audit?.note)
+      if (operation === undefined) throw context.registry.unknown(request.type)
+      client.answering = operation
+      operation.guard?.(client)
       operation.validate(request)
-      const data = await runDurably(operation, request, { server: to.server, client: caller, grant })
+      const data = await runDurably(operation, request, { server: context.server, client, grant })
       if (mayBeBig(data)) {
-        reply = await answerBig(operation, request, data, grant, caller)
+        reply = await answerBig(operation, request, data, grant, client)
       } else {
         const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
         reply = { text: encodeResult(request.id, data), sent, unsent }
       }
     } catch (error) {
-      failure = failureOf(error, operation, request, caller)
-      logIncomplete(failure, caller, to)
+      failure = failureOf(error, operation, request, client)
+      logIncomplete(failure, client, context)
       if (failure instanceof NothingNamedError) {
-        failure = await withSuggestion(failure, { operation, request }, caller, to)
+        failure = await withSuggestion(failure, { operation, request }, client, context)
       }
-      reply = { text: encodeFailure(failure, request, caller, to) }
+      reply = { text: encodeFailure(failure, request, client, context) }
     }
-    if (grant !== undefined) to.limiter?.charge(userId, caller.addressKey, grant.work.spent)
+    if (grant !== undefined) context.limiter?.charge(userId, client.addressKey, grant.work.spent)
     const made = reply
     const settled = audit?.settled()
     if (settled !== undefined) await settled
     const released = audit?.end(failure?.message)
     isAnswered = true
-    if (released === undefined) caller.flow.reply(made)
-    else caller.flow.reply(made, { released, instead: () => encodeUnaudited(failure, made, request, to) })
-    if (since !== undefined) count(operation, failure, since, released, to)
+    if (released === undefined) {
+      client.flow.reply(made)
+    } else {
+      client.flow.reply(made, { released, instead: () => encodeUnaudited(failure, made, request, context) })
+    }
+    if (since !== undefined) count(operation, failure, since, released, context)
   } catch (error) {
     // A fault in this code: there is one reply nevertheless.
-    caller.logFailure(error, request.type)
+    client.logFailure(error, request.type)
     if (isAnswered) return
     reply?.unsent?.()
     reply?.answered?.()
-    caller.flow.reply({ text: encodeError(request.id, internalError(), false) })
+    client.flow.reply({ text: encodeError(request.id, internalError(), false) })
   } finally {
-    caller.answering = undefined
+    client.answering = undefined
   }
 }
 
 /** Encodes a result that may be big, in slices. */
 async function answerBig (
-  operation: Operation, request: RequestMessage, data: unknown, grant: Grant, caller: RequestClient
+  operation: Operation, request: RequestMessage, data: unknown, grant: Grant, client: RequestClient
 ): Promise<Reply> {
   const encoding = encodeBigResult(request.id, data)
-  if (operation.tier !== 'read') return await answerBehind(caller.flow.holdPushes(), encoding)
+  if (operation.tier !== 'read') return await answerBehind(client.flow.holdPushes(), encoding)
   const text = await encoding
   // Rights may have changed while it was encoded.
   grant.assertStillAllowed()
@@ -210,40 +219,40 @@ function encodeUnaudited (
   failure: NoexServerError | undefined,
   { unsent }: Reply,
   request: RequestMessage,
-  to: DispatchContext
+  context: DispatchContext
 ): string {
   const error = failure === undefined && unsent === undefined ? appliedUnaudited() : auditUnavailable()
-  return encodeError(request.id, error, to.exposeErrorDetails)
+  return encodeError(request.id, error, context.exposeErrorDetails)
 }
 
 /** Adds the nearest name to a failure that no such name exists. Never rejects: then nothing is added. */
 async function withSuggestion (
   failure: NothingNamedError,
   asked: Pick<Asked, 'operation' | 'request'>,
-  caller: RequestClient,
+  client: RequestClient,
   { registry, authorizer, server }: DispatchContext
 ): Promise<NoexServerError> {
   try {
     return await completeAnswer(failure, {
       ...asked,
-      principal: caller.principal,
+      principal: client.principal,
       authorizer,
       registry,
       server
     })
   } catch (error) {
-    caller.logFailure(error, asked.request.type)
+    client.logFailure(error, asked.request.type)
     return failure
   }
 }
 
 /** Returns the error that the client may see; logs any other. */
 function failureOf (
-  error: unknown, operation: Operation | undefined, request: RequestMessage, caller: RequestClient
+  error: unknown, operation: Operation | undefined, request: RequestMessage, client: RequestClient
 ): NoexServerError {
   const known = toReplyError(error)
   if (known !== undefined) return known
-  caller.logFailure(error, request.type, operation?.resourceOf(request))
+  client.logFailure(error, request.type, operation?.resourceOf(request))
   return internalError()
 }
 
@@ -260,13 +269,13 @@ function logIncomplete (failure: NoexServerError, { log }: RequestClient, { serv
 function encodeFailure (
   failure: NoexServerError,
   request: RequestMessage,
-  caller: RequestClient,
-  to: DispatchContext
+  client: RequestClient,
+  context: DispatchContext
 ): string {
   try {
-    return encodeError(request.id, failure, to.exposeErrorDetails)
+    return encodeError(request.id, failure, context.exposeErrorDetails)
   } catch {
-    caller.logFailure(failure, request.type)
+    client.logFailure(failure, request.type)
     return encodeError(request.id, internalError(), false)
   }
 }

@@ -1,7 +1,7 @@
 // The exports of `@hamicek/noex-server` beside its server, under the names that they have there.
 import type { AuthOptions, BuiltInAuth, RevocationOptions } from '../auth/auth-options.js'
 import type { Tier } from '../permissions/policy.js'
-import { isBuiltInRole, includesTier, tierOf } from '../permissions/tiers.js'
+import { isBuiltInRole, includesTier, tierOf } from '../permissions/rule-policy.js'
 import type { AuditOptions } from '../audit/audit-options.js'
 import type { AuditFilter } from '../audit/ring.js'
 import type { ConnectionInfo, ServerStats } from '../operations/server-info.js'

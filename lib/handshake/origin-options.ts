@@ -31,18 +31,20 @@ const origins: ValueType = {
   text: 'array of origins, such as `"https://app.example.com"`',
   check (value, path) {
     textArray.check(value, path)
-    const wrong = (value as string[]).find(origin => !isOrigin(origin))
-    if (wrong !== undefined) {
+    // A hole of the array is an origin that is `undefined`.
+    for (const origin of value as string[]) {
+      if (isOrigin(origin)) continue
       throw new NoexOptionsError(
         path,
-        `must be origins as browsers send them, such as "https://app.example.com"; "${wrong}" is none`
+        `must be origins as browsers send them, such as "https://app.example.com"; "${origin}" is none`
       )
     }
   }
 }
 
 /** Other schemes than http, those of extensions for instance, have no spelling that could be checked. */
-function isOrigin (text: string): boolean {
+function isOrigin (text: string | undefined): boolean {
+  if (text === undefined) return false
   const url = /^https?:/i.test(text) && URL.canParse(text) ? new URL(text).origin : text
   return text === url && /^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#@*\s]+)$/.test(text)
 }

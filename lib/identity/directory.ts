@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { Change, StoreRecord, WriteOptions } from '@hamicek/noex-store'
-import { tooManyChanges } from '../protocol/refusals.js'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
 import type { NoexStore } from '../store/noex-store.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
@@ -44,7 +43,7 @@ export class Directory extends DirectoryCache {
   readonly #log: Log
   readonly #listeners: ChangeListeners
   readonly #clientQueries: ClientQueries
-  readonly #changes = new ChangeQueue()
+  readonly #changes = new ChangeQueue(MAX_WAITING, RETRY_AFTER_MS)
   #ready: Promise<void> | undefined
   #stopListening: Array<() => void> = []
   #users = 0
@@ -136,13 +135,12 @@ export class Directory extends DirectoryCache {
    * @throws `RATE_LIMITED` when too many changes wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
-    if (this.#changes.size >= MAX_WAITING) throw tooManyChanges(RETRY_AFTER_MS)
     return await this.#changes.run(change)
   }
 
   /** Runs a change like `exclusive`, without a limit: for the consequences of changes already made. */
   async retryLater<T> (change: () => Promise<T>): Promise<T> {
-    return await this.#changes.run(change)
+    return await this.#changes.enqueue(change)
   }
 
   /**

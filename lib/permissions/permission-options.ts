@@ -30,7 +30,7 @@ export interface PermissionConfig {
    */
   rules?: readonly PermissionRule[] | undefined
   /**
-   * Asked before the rules, for everything that a request touches: `true` and `false` decide, `undefined`
+   * Asked before the rules, for everything that a request uses: `true` and `false` decide, `undefined`
    * leaves it to the rules. `session` is `null` for an anonymous client. It is also asked before each push,
    * so it must be quick. Not an async function; a promise, any other answer, or an error denies with
    * `INTERNAL_ERROR`, and the log says so.

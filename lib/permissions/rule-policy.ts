@@ -12,7 +12,6 @@ import {
   type ResourceAccess
 } from './policy.js'
 import type { AuthSession, Session } from '../protocol/session.js'
-import { includesTier, tierOf } from './tiers.js'
 import type { RowAccess } from '../store/row-scope.js'
 
 const anonymousRoles: readonly string[] = [ANONYMOUS]
@@ -134,4 +133,33 @@ function decisionIn (value: unknown): boolean | undefined {
 /** Returns a copy for the application, so that a change to it does not change the rights of the user. */
 function shown ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
   return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
+}
+
+const levels: Readonly<Record<Tier, number>> = { read: 1, write: 2, admin: 3 }
+
+/** The built-in roles with the highest tier that each may use. PROTOCOL.md, "Tiers". */
+const builtInRoles: ReadonlyMap<string, Tier> = new Map([
+  ['reader', 'read'],
+  ['writer', 'write'],
+  ['admin', 'admin']
+])
+
+/** Whether `tier` includes `needed`. */
+export function includesTier (tier: Tier, needed: Tier): boolean {
+  return levels[tier] >= levels[needed]
+}
+
+/** Whether a role is built in and so has a tier. */
+export function isBuiltInRole (role: string): boolean {
+  return builtInRoles.has(role)
+}
+
+/** Returns the highest tier among the built-in roles of a session; `undefined` when it has none. */
+export function tierOf (roles: readonly string[]): Tier | undefined {
+  let highest: Tier | undefined
+  for (const role of roles) {
+    const tier = builtInRoles.get(role)
+    if (tier !== undefined && (highest === undefined || levels[tier] > levels[highest])) highest = tier
+  }
+  return highest
 }

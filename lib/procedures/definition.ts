@@ -1,5 +1,5 @@
 import { NoexServerError } from '../protocol/errors.js'
-import { checkJson } from '../protocol/json-guard.js'
+import { checkJson } from '../protocol/decode.js'
 import { compileSteps } from './compile.js'
 import { hasType, inputTypes } from './input.js'
 import { Issues, issueText, type Issue } from './issues.js'

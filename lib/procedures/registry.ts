@@ -1,6 +1,5 @@
 import type { BucketHandle } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
-import { tooManyChanges } from '../protocol/refusals.js'
 import { ChangeQueue } from '../identity/change-queue.js'
 import type { Log } from '../util/log.js'
 import { NoexOptionsError } from '../util/option-schema.js'
@@ -54,7 +53,7 @@ export class ProcedureRegistry {
   readonly #log: Log
   readonly #pinned = new Map<string, Pinned>()
   readonly #stored = new Map<string, Registered>()
-  readonly #changes = new ChangeQueue()
+  readonly #changes = new ChangeQueue(MAX_WAITING, RETRY_AFTER_MS)
   #ready: Promise<void> | undefined
   #users = 0
   #stop: (() => void) | undefined
@@ -160,7 +159,6 @@ export class ProcedureRegistry {
    * @throws `RATE_LIMITED` when too many wait
    */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
-    if (this.#changes.size >= MAX_WAITING) throw tooManyChanges(RETRY_AFTER_MS)
     return await this.#changes.run(change)
   }
 

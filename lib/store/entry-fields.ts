@@ -1,7 +1,7 @@
 import {
   fieldsOfFilter, fieldsOfGroups, fieldsOfIncrement, requireFields, type NamedField
 } from './named-fields.js'
-import type { RecordInput } from './record-input.js'
+import type { RecordInput } from './writes.js'
 import type { RowScope } from './row-scope.js'
 import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'

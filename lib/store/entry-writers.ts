@@ -1,5 +1,5 @@
 import { isStoreError, type BucketDefinition } from '@hamicek/noex-store'
-import type { RecordInput } from './record-input.js'
+import type { RecordInput } from './writes.js'
 
 /**
  * Keeps which entry of a transaction was the last to write a key, a unique value or a reference, which the

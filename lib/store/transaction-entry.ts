@@ -1,6 +1,6 @@
 import type { Aggregate, WhereFilter } from '@hamicek/noex-store'
 import type { Increment } from './arithmetic.js'
-import type { RecordInput } from './record-input.js'
+import type { RecordInput } from './writes.js'
 
 interface MaybeVersion {
   /** The `_version` that the record must have. */

@@ -3,7 +3,7 @@ import type {
 } from '@hamicek/noex-store'
 import type { EntryWriters } from './entry-writers.js'
 import { checkCounter, incremented } from './arithmetic.js'
-import { withoutExpiry, type RecordInput } from './record-input.js'
+import { withoutExpiry, type RecordInput } from './writes.js'
 import { accessOf, type RowScope } from './row-scope.js'
 import type { SharedStore } from './shared-store.js'
 import type { TransactionEntry } from './transaction-entry.js'

@@ -1,8 +1,10 @@
 import type { BucketHandle, StoreRecord, UpsertOptions, WhereFilter, WriteOptions } from '@hamicek/noex-store'
 import { checkCounter, incremented, type Increment } from './arithmetic.js'
-import { withoutExpiry, type RecordInput } from './record-input.js'
 import { accessOf, commitOptions, type RowScope } from './row-scope.js'
 import type { SharedStore } from './shared-store.js'
+
+/** A record, or changes of one, as a client sends it. */
+export type RecordInput = Readonly<Record<string, unknown>>
 
 /**
  * Writes records for one request. Each method rejects with an error of the store, which `toReplyError`
@@ -84,4 +86,11 @@ export class Writes {
     const options = commitOptions(this.#rowScope)
     return expectedVersion === undefined ? options : { ...options, expectedVersion }
   }
+}
+
+/** Returns a record without `_expiresAt`, by which it could outlive the TTL of its bucket. */
+export function withoutExpiry (data: RecordInput): Record<string, unknown> {
+  if (!Object.hasOwn(data, '_expiresAt')) return data as Record<string, unknown>
+  const { _expiresAt: _, ...rest } = data
+  return rest
 }

@@ -1,4 +1,4 @@
-import { subscriptionId } from './live-query.js'
+import { subscriptionId } from './subscriber.js'
 import { encodeEventPush } from '../protocol/encode.js'
 import { textFrame } from '../protocol/frame.js'
 import { compilePattern, hasWildcard, stemOf } from '../rules/topic-pattern.js'

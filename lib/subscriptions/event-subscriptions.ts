@@ -1,7 +1,6 @@
-import { EndedSubscriptions, type Subscriber } from './subscriber.js'
+import { SubscriptionsById, type Subscriber } from './subscriber.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
 import type { PushTarget } from './query-subscriptions.js'
-import { subscriptionId } from './live-query.js'
 import type { TopicScope } from '../permissions/policy.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
@@ -32,25 +31,24 @@ interface Waiting {
 }
 
 /** The subscriptions of one connection to rule events. */
-export class EventSubscriptions {
+export class EventSubscriptions extends SubscriptionsById<EventSubscription> {
   readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
   readonly #subscriber: EventSubscriber
-  readonly #subscriptions = new Map<string, EventSubscription>()
-  readonly #ended = new EndedSubscriptions()
   /** Events that wait until the client reads, or has the reply to its subscription; in order. */
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #isClosed = false
 
   constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: EventSubscriber) {
+    super()
     this.#target = target
     this.#quota = quota
     this.#subscriber = subscriber
   }
 
   get size (): number {
-    return this.#subscriptions.size
+    return this.byId.size
   }
 
   /** @throws `RATE_LIMITED` when the quota allows no further subscription */
@@ -67,25 +65,13 @@ export class EventSubscriptions {
     this.checkQuota()
     const subscription = new EventSubscription(this, channels, pattern)
     const channel = subscription.follow(this.#subscriber.topicScope(pattern) ?? 'below')
-    const id = (subscription.id =
-      this.#subscriptions.has(channel.id) || this.#ended.has(channel.id) ? subscriptionId() : channel.id)
-    this.#subscriptions.set(id, subscription)
+    const id = subscription.id = this.freeId(channel.id)
+    this.byId.set(id, subscription)
     this.#quota.take('rules')
     return new EncodedJson(`{"subscriptionId":${JSON.stringify(id)}}`, () => {
       subscription.isActive = true
       this.resume()
     }, () => { this.remove(id) })
-  }
-
-  /**
-   * Ends a subscription. Returns whether there was one, or one that ended by itself and has not been
-   * unsubscribed since.
-   */
-  remove (id: string): boolean {
-    const subscription = this.#subscriptions.get(id)
-    if (subscription === undefined) return this.#ended.take(id)
-    this.#drop(subscription)
-    return true
   }
 
   /** Sends the waiting events, in order, and then the number of events that each subscription has missed. */
@@ -110,7 +96,7 @@ export class EventSubscriptions {
    * login, they are suspended until there is one. PROTOCOL.md, "Subscriptions".
    */
   review (): void {
-    for (const subscription of [...this.#subscriptions.values()]) this.#isStillAllowed(subscription)
+    for (const subscription of [...this.byId.values()]) this.#isStillAllowed(subscription)
   }
 
   /** Ends all subscriptions for good. */
@@ -118,8 +104,8 @@ export class EventSubscriptions {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#quota.release('rules', this.size)
-    for (const subscription of this.#subscriptions.values()) subscription.suspend()
-    this.#subscriptions.clear()
+    for (const subscription of this.byId.values()) subscription.suspend()
+    this.byId.clear()
     this.#setWaiting([])
   }
 
@@ -169,7 +155,7 @@ export class EventSubscriptions {
   }
 
   #notifyGaps (): void {
-    for (const subscription of this.#subscriptions.values()) {
+    for (const subscription of this.byId.values()) {
       if (subscription.missed === 0 || !subscription.isActive) continue
       this.#target.send(
         encodeNotice({
@@ -215,15 +201,15 @@ export class EventSubscriptions {
 
   /** Ends a subscription, which frees its slot, and notifies the client. */
   #end (subscription: EventSubscription, reason: SubscriptionEnd): void {
-    this.#drop(subscription)
-    this.#ended.add(subscription.id)
+    this.drop(subscription)
+    this.ended.add(subscription.id)
     const { id: subscriptionId } = subscription
     this.#target.send(encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId, reason }))
   }
 
-  #drop (subscription: EventSubscription): void {
+  protected drop (subscription: EventSubscription): void {
     this.#suspend(subscription)
-    this.#subscriptions.delete(subscription.id)
+    this.byId.delete(subscription.id)
     this.#quota.release('rules')
   }
 

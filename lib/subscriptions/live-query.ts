@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { NoexServerError } from '../protocol/errors.js'
 import type { Scope } from '../permissions/policy.js'
 import { encodePush } from '../protocol/encode.js'
@@ -6,6 +5,7 @@ import { textFrame } from '../protocol/frame.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import { isTakenBack } from '../store/noex-store.js'
 import type { Dependent, ReadSet } from './dependency-index.js'
+import { subscriptionId } from './subscriber.js'
 
 /** One subscription to a live query. */
 export interface LiveQueryListener {
@@ -68,11 +68,6 @@ interface Waiter {
 /** Wraps an error: a query may throw `undefined` too. */
 interface Failure {
   readonly error: unknown
-}
-
-/** Returns a new random subscription id, which reveals nothing about other clients. */
-export function subscriptionId (): string {
-  return `sub-${randomBytes(9).toString('base64url')}`
 }
 
 /**

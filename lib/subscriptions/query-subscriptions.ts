@@ -2,9 +2,9 @@ import type { Grant } from '../permissions/grant.js'
 import type { Scope } from '../permissions/policy.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import { subscriptionId, type LiveQuery, type LiveQueryListener } from './live-query.js'
+import type { LiveQuery, LiveQueryListener } from './live-query.js'
 import type { LiveQueries } from './live-queries.js'
-import { EndedSubscriptions, type Subscriber } from './subscriber.js'
+import { SubscriptionsById, type Subscriber } from './subscriber.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
 
 /** The receiver of pushes: the outbox of a connection. */
@@ -24,20 +24,19 @@ export interface QuerySubscriber extends Subscriber {
 }
 
 /** The subscriptions of one connection to live queries. */
-export class QuerySubscriptions {
+export class QuerySubscriptions extends SubscriptionsById<Subscription> {
   readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
   readonly #subscriber: QuerySubscriber
   /** Whether the right to a subscription must be checked before each push. */
   readonly #isVolatile: boolean
-  readonly #subscriptions = new Map<string, Subscription>()
-  readonly #ended = new EndedSubscriptions()
   readonly #waiting = new Set<Subscription>()
   /** The number of subscriptions whose first result is being evaluated; they count too. */
   #joining = 0
   #isClosed = false
 
   constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: QuerySubscriber) {
+    super()
     this.#target = target
     this.#quota = quota
     this.#subscriber = subscriber
@@ -45,7 +44,7 @@ export class QuerySubscriptions {
   }
 
   get size (): number {
-    return this.#subscriptions.size + this.#joining
+    return this.byId.size + this.#joining
   }
 
   /** @throws `RATE_LIMITED` when the quota allows no further subscription */
@@ -76,23 +75,12 @@ export class QuerySubscriptions {
     }
     const { liveQuery } = subscription
     const { text } = liveQuery
-    this.#subscriptions.set(subscription.id = this.#freeId(liveQuery), subscription)
+    this.byId.set(subscription.id = this.freeId(liveQuery.id), subscription)
     return new EncodedJson(
       `{"subscriptionId":${JSON.stringify(subscription.id)},"data":${text}}`,
       () => { subscription.activate(text) },
       () => { this.remove(subscription.id) }
     )
-  }
-
-  /**
-   * Ends a subscription. Returns whether there was one, or one that ended by itself and has not been
-   * unsubscribed since.
-   */
-  remove (id: string): boolean {
-    const subscription = this.#subscriptions.get(id)
-    if (subscription === undefined) return this.#ended.take(id)
-    this.#drop(subscription)
-    return true
   }
 
   /** Pushes the newest results of the subscriptions that have waited. */
@@ -107,7 +95,7 @@ export class QuerySubscriptions {
    * login, they are suspended until there is one. PROTOCOL.md, "Subscriptions".
    */
   review (): void {
-    for (const subscription of [...this.#subscriptions.values()]) {
+    for (const subscription of [...this.byId.values()]) {
       const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
       if (scope !== undefined) subscription.follow(scope)
       else if (this.#subscriber.isLoggedIn) this.end(subscription, 'forbidden')
@@ -120,8 +108,8 @@ export class QuerySubscriptions {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#quota.release('store', this.size)
-    for (const subscription of this.#subscriptions.values()) subscription.suspend()
-    this.#subscriptions.clear()
+    for (const subscription of this.byId.values()) subscription.suspend()
+    this.byId.clear()
     this.#waiting.clear()
   }
 
@@ -153,9 +141,9 @@ export class QuerySubscriptions {
 
   /** Ends a subscription, which frees its slot, and notifies the client. */
   end (subscription: Subscription, reason: SubscriptionEnd): void {
-    if (this.#subscriptions.get(subscription.id) !== subscription) return
-    this.#drop(subscription)
-    this.#ended.add(subscription.id)
+    if (this.byId.get(subscription.id) !== subscription) return
+    this.drop(subscription)
+    this.ended.add(subscription.id)
     this.#target.send(
       encodeNotice({ type: 'system', event: 'subscription_closed', subscriptionId: subscription.id, reason })
     )
@@ -166,17 +154,10 @@ export class QuerySubscriptions {
     subscription.suspend()
   }
 
-  #drop (subscription: Subscription): void {
+  protected drop (subscription: Subscription): void {
     this.#suspend(subscription)
-    this.#subscriptions.delete(subscription.id)
+    this.byId.delete(subscription.id)
     this.#quota.release('store')
-  }
-
-  /** Returns the id that subscribers share, and so the frame; a new one for a second subscription. */
-  #freeId (liveQuery: LiveQuery): string {
-    return this.#subscriptions.has(liveQuery.id) || this.#ended.has(liveQuery.id)
-      ? subscriptionId()
-      : liveQuery.id
   }
 }
 

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+
 /** The owner of subscriptions. */
 export interface Subscriber {
   /** Whether there is a session. */
@@ -8,6 +10,11 @@ export interface Subscriber {
   readonly isVolatile: boolean
   /** Whether pushes may be sent now; if not, `resume` is called once they may. */
   mayPush: () => boolean
+}
+
+/** Returns a new random subscription id, which reveals nothing about other clients. */
+export function subscriptionId (): string {
+  return `sub-${randomBytes(9).toString('base64url')}`
 }
 
 /** The number of ids that are kept; the oldest are dropped. */
@@ -31,4 +38,29 @@ export class EndedSubscriptions {
   take (id: string): boolean {
     return this.#ids.delete(id)
   }
+}
+
+/** The subscriptions of one client, of one kind. */
+export abstract class SubscriptionsById<Subscription> {
+  protected readonly byId = new Map<string, Subscription>()
+  protected readonly ended = new EndedSubscriptions()
+
+  /**
+   * Ends a subscription. Returns whether there was one, or one that the server has ended and that was
+   * not unsubscribed since.
+   */
+  remove (id: string): boolean {
+    const subscription = this.byId.get(id)
+    if (subscription === undefined) return this.ended.take(id)
+    this.drop(subscription)
+    return true
+  }
+
+  /** Returns the id that subscribers share, and so the frame; a new one for a second subscription. */
+  protected freeId (sharedId: string): string {
+    return this.byId.has(sharedId) || this.ended.has(sharedId) ? subscriptionId() : sharedId
+  }
+
+  /** Forgets a subscription and frees its slot. */
+  protected abstract drop (subscription: Subscription): void
 }

@@ -10,7 +10,7 @@ import { secrets, serveFuzz, type FuzzServer, type Mode } from './fuzz-server.js
 import { requestsOf, type FieldsText } from './request-arbitraries.js'
 import { ErrorCode } from '../../lib/protocol/errors.js'
 import { operations } from '../../lib/operations/registry.js'
-import { MAX_JSON_DEPTH } from '../../lib/protocol/json-guard.js'
+import { MAX_JSON_DEPTH } from '../../lib/protocol/decode.js'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? (isThorough ? 2 : 1))
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import type { ChainHead } from './chain.js'
 import { signCheckpoint, type Checkpoint } from './checkpoint.js'
 import type { SinkContext } from '../sink.js'
-import { checkpointTeller, type CheckpointListener } from '../sink-options.js'
+import { checkpointTeller, type CheckpointListener } from './sink-options.js'
 
 /** How often checkpoints are made, and the callback that gets them. */
 export interface AnnouncerOptions {

@@ -9,7 +9,7 @@ import { isCurrentSegment } from './segments.js'
 import {
   checkpointTeller, pathWith, sinkOptions, toPrivateKey,
   type CheckpointListener, type SinkOptions
-} from '../sink-options.js'
+} from '../chain/sink-options.js'
 
 /** The options of `jsonlSink`. */
 export interface JsonlSinkOptions extends SinkOptions {

@@ -6,7 +6,7 @@ import type { PostgresPool } from './client.js'
 import { isTableName } from './table.js'
 import type { WriterSettings } from './start.js'
 import { PostgresWriter } from './writer.js'
-import { pathWith, sinkOptions, toPrivateKey, type SinkOptions } from '../sink-options.js'
+import { pathWith, sinkOptions, toPrivateKey, type SinkOptions } from '../chain/sink-options.js'
 import type { AuditSink } from '../sink.js'
 
 /** The options of `postgresSink`. */

@@ -169,8 +169,10 @@ t.test('jwtAuth refuses at once', t => {
     'an address of keys that others can see or change on the way': {
       path: 'auth.jwksUri',
       refused: [
-        '', 'x', '/keys', 1, null, [], 'http://issuer.example/keys', 'http://10.0.0.1', 'http://localhost.example', 'http://127.0.0.1.example', 'http://[::2]', 'http://0.0.0.0',
-        'ftp://issuer.example', 'file:///etc/keys', 'data:application/json,{}', 'https://', 'https://user@issuer.example', 'https://:secret@issuer.example', 'http://issuer.example@[::2]/'
+        '', 'x', '/keys', 1, null, [], 'http://issuer.example/keys', 'http://10.0.0.1',
+        'http://localhost.example', 'http://127.0.0.1.example', 'http://[::2]', 'http://0.0.0.0',
+        'ftp://issuer.example', 'file:///etc/keys', 'data:application/json,{}', 'https://',
+        'https://user@issuer.example', 'https://:secret@issuer.example', 'http://issuer.example@[::2]/'
       ].map(jwksUri => ({ ...jwks, jwksUri })),
       accepted: [
         'https://issuer.example/keys?a=b',

@@ -4,7 +4,7 @@ import { dispatch, type DispatchContext, type RequestClient } from '../../../lib
 const trap = (): never => { throw new Error('trapped') }
 
 /** Returns the parts of a service, of which those that `broken` names throw. */
-function parts (...broken: string[]): { to: DispatchContext, isStale: () => unknown } {
+function parts (...broken: string[]): { context: DispatchContext, isStale: () => unknown } {
   const or = (name: string, right: () => unknown) => broken.includes(name) ? trap : right
   const operation = {
     name: 'x.y',
@@ -26,11 +26,11 @@ function parts (...broken: string[]): { to: DispatchContext, isStale: () => unkn
     server,
     exposeErrorDetails: true
   }
-  return { to: stubs as unknown as DispatchContext, isStale: or('isStale', () => false) }
+  return { context: stubs as unknown as DispatchContext, isStale: or('isStale', () => false) }
 }
 
 async function repliesOf (
-  { to, isStale }: ReturnType<typeof parts>, thrown?: () => never
+  { context, isStale }: ReturnType<typeof parts>, thrown?: () => never
 ): Promise<string[]> {
   const replies: string[] = []
   const reply = ({ text }: { readonly text: string }) => {
@@ -47,7 +47,7 @@ async function repliesOf (
     flow: { reply },
     logFailure () {}
   }
-  await dispatch('{"id":1,"type":"x.y"}', caller as unknown as RequestClient, to)
+  await dispatch('{"id":1,"type":"x.y"}', caller as unknown as RequestClient, context)
   return replies
 }
 

@@ -393,9 +393,8 @@ t.test('no member of any kind makes the check throw', async t => {
 /** The check has an answer, and one that begins with a path where it is no. */
 function total (t: Test, definition: object): void {
   const { procedure, issues } = checkDefinition(definition, limits)
-  const isAnswer =
-    procedure === undefined
-      ? issues !== undefined && issues.length > 0 && issues.every(({ path }) => path !== '')
-      : procedure.stepCount > 0
+  const isAnswer = procedure === undefined
+    ? issues !== undefined && issues.length > 0 && issues.every(({ path }) => path !== '')
+    : procedure.stepCount > 0
   if (!isAnswer) t.fail(JSON.stringify(definition))
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { decode, type Decoded } from '../../../lib/protocol/decode.js'
-import { checkJson, MAX_JSON_DEPTH, withoutDepths } from '../../../lib/protocol/json-guard.js'
+import { checkJson, MAX_JSON_DEPTH, withoutDepths } from '../../../lib/protocol/decode.js'
 import { withoutUnsafeIntegers } from '../../../lib/protocol/json-text.js'
 
 /** The outcome of a frame: `[id, code]` of the error, `'request'` or `'pong'`. */

@@ -1,9 +1,9 @@
 import { createPrivateKey, KeyObject } from 'node:crypto'
-import { ApplicationListener } from '../application/application-listener.js'
-import { option, options, type ValueType } from '../util/option-schema.js'
-import { callback, integer, MAX_INTEGER, timerMs, type } from '../util/option-types.js'
-import type { Checkpoint } from './chain/checkpoint.js'
-import { sinkPolicies, type SinkContext, type SinkPolicies } from './sink.js'
+import { ApplicationListener } from '../../application/application-listener.js'
+import { option, options, type ValueType } from '../../util/option-schema.js'
+import { callback, integer, MAX_INTEGER, timerMs, type } from '../../util/option-types.js'
+import type { Checkpoint } from './checkpoint.js'
+import { sinkPolicies, type SinkContext, type SinkPolicies } from '../sink.js'
 
 /** The options that every sink of this package has. */
 export interface SinkOptions {
