@@ -93,7 +93,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'lib/handshake/client-address.ts': ['node:net'],
   'lib/handshake/trusted-proxies.ts': ['node:net'],
   'lib/deployment/boot-advice.ts': ['node:tls'],
-  'routes/incoming-request.ts': ['node:http'],
+  'routes/http.ts': ['node:http'],
   // A socket with a path, by which the processes of one machine know who writes a file.
   'packages/journal/src/file-lock.ts': ['node:net'],
   // The database and the issuer's keys, where the options name them.
@@ -101,7 +101,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'lib/auth/jwks.ts': ['fetch'],
   // Packages that are there only when they are wanted.
   'lib/identity/password-key.ts': ['@node-rs/argon2'],
-  'lib/metrics/load-prom-client.ts': ['prom-client']
+  'lib/metrics/exposition.ts': ['prom-client']
 }
 
 t.test('the code has no client besides these', t => {

@@ -154,10 +154,7 @@ export class ProcedureRegistry {
     }
   }
 
-  /**
-   * Runs one change after the other, so that the checks of a change still hold when it writes.
-   * @throws `RATE_LIMITED` when too many wait
-   */
+  /** Runs one change after the other: see `ChangeQueue.run`. */
   async exclusive<T> (change: () => Promise<T>): Promise<T> {
     return await this.#changes.run(change)
   }

@@ -21,7 +21,7 @@ export function subscriptionId (): string {
 const MAX_ENDED = 100
 
 /** Ids of subscriptions that the server has ended: the client may still unsubscribe from each, once. */
-export class EndedSubscriptions {
+class EndedSubscriptions {
   readonly #ids = new Set<string>()
 
   has (id: string): boolean {
