@@ -138,7 +138,7 @@ export const gatewayAuthOptions = options<GatewayAuth>()({
 export const builtInOptions = options<BuiltInAuth>()({
   builtIn: required(type('`true`', 'must be true', value => value === true)),
   adminSecret: required(nonEmptyText),
-  // Dates end at 8.64e15.
+  // A date ends at 8.64e15 ms: this leaves room for the moment plus the time to live.
   sessionTtl: option(integer(1, 1e15), 86_400_000),
   passwordMinLength: option(integer(1, 1_024), 8),
   maxSessionsPerUser: option(integer(1, MAX_INTEGER), 10),

@@ -37,9 +37,14 @@ const MAX_REASON_CHARS = 200
  * a token without the claim has none. Tokens have at most 8,192 characters. The reason of a refusal is
  * logged.
  * @throws {NoexOptionsError} for a bad option, with its path below `auth`
- * @example const auth = jwtAuth({ jwksUri: 'https://login.example.com/.well-known/jwks.json', algorithms:
- * ['RS256'], issuer: 'https://login.example.com/', audience: 'orders' }) await app.register(noex, { store,
- * auth })
+ * @example
+ * const auth = jwtAuth({
+ *   jwksUri: 'https://login.example.com/.well-known/jwks.json',
+ *   algorithms: ['RS256'],
+ *   issuer: 'https://login.example.com/',
+ *   audience: 'orders'
+ * })
+ * await app.register(noexPlugin, { store, auth })
  */
 export function jwtAuth (options: JwtAuthOptions): JwtAuth {
   const resolved = resolveJwt(options)

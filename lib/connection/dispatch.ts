@@ -70,13 +70,8 @@ export function dispatch (
     case 'pong': return undefined
     case 'malformed': {
       client.onMalformed(decoded.error.message)
-      refuse(
-        decoded.id,
-        undefined,
-        refusalOf(undefined, undefined, client, context) ?? decoded.error,
-        client,
-        context
-      )
+      const refusal = refusalOf(undefined, undefined, client, context) ?? decoded.error
+      refuse(decoded.id, undefined, refusal, client, context)
       return undefined
     }
     case 'request': {

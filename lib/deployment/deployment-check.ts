@@ -47,7 +47,8 @@ export interface DeploymentPlace {
  * advice on each risk; an empty list for a deployment without a known risk. It does not change or validate
  * the options, and does not throw for options that boot. The same advice is logged, one line for each risk,
  * when an application begins to listen where other machines can reach it.
- * @example for (const { option, message } of checkDeployment(options)) console.warn(`${option}: ${message}`)
+ * @example
+ * for (const { option, message } of checkDeployment(options)) console.warn(`${option}: ${message}`)
  */
 export function checkDeployment (
   options: DeploymentOptions,

@@ -9,7 +9,7 @@ import type { Directory, DirectoryWrite } from './directory.js'
 /** 256 bits: too many to guess, and enough for a fast hash to be stored. */
 const TOKEN_BYTES = 32
 
-/** A longer text is no token. */
+/** Longer texts are refused as tokens without a look-up. */
 const MAX_TOKEN_CHARS = 200
 
 const MAX_USER_AGENT_CHARS = 256

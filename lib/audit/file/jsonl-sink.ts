@@ -63,7 +63,8 @@ export const jsonlOptions = options<JsonlSinkOptions>()({
  * PROTOCOL.md, "Audit".
  * @throws {NoexOptionsError} when an option is unknown or invalid
  * @example
- * await app.register(noex, { audit: { sinks: [jsonlSink({ path: 'data/audit.jsonl', keep: 30 })] } })
+ * const sink = jsonlSink({ path: 'data/audit.jsonl', keep: 30 })
+ * await app.register(noexPlugin, { store, audit: { sinks: [sink] } })
  */
 export function jsonlSink (options: JsonlSinkOptions): AuditSink {
   const { policy, onCheckpoint, signingKey, path, ...rest } = jsonlOptions.resolve(options, 'jsonlSink')

@@ -40,8 +40,9 @@ const RETRIES = 3
  * while it is written. Memory does not grow with the trail.
  * @throws an error of the file system when a file cannot be read, a TypeError when `files` is empty, the key
  * is not an Ed25519 key, or `anchor` or `after` is not a checkpoint
- * @example const result = await verifyTrail({ files: ['data/audit.jsonl'], publicKey }) if (!result.ok)
- * console.error(`${result.file}, line ${result.line}: ${result.problem}`)
+ * @example
+ * const result = await verifyTrail({ files: ['data/audit.jsonl'], publicKey })
+ * if (!result.ok) console.error(`${result.file}, line ${result.line}: ${result.problem}`)
  */
 export async function verifyTrail (options: VerifyOptions): Promise<VerifyResult> {
   if (options.files.length === 0) throw new TypeError('files must name at least one file')

@@ -79,8 +79,9 @@ export const postgresOptions = options<PostgresSinkOptions>()({
  * PROTOCOL.md, "Audit". It holds a lock of its session, so a pooler in between must not share sessions
  * between transactions.
  * @throws {NoexOptionsError} when an option is unknown or invalid
- * @example const sink = postgresSink({ connectionString, stream: 'node-1', spoolPath: 'data/audit.spool' })
- * await app.register(noex, { audit: { sinks: [sink] } })
+ * @example
+ * const sink = postgresSink({ connectionString, stream: 'node-1', spoolPath: 'data/audit.spool' })
+ * await app.register(noexPlugin, { store, audit: { sinks: [sink] } })
  */
 export function postgresSink (options: PostgresSinkOptions): AuditSink {
   const {
