@@ -10,7 +10,7 @@ export interface AuditEntry {
    * The user after the operation, or before it where the operation ended the session; `null` without login.
    */
   readonly userId: string | null
-  /** The id of the connection, by the name that noex-server gave it; `null` for an entry of the server itself. */
+  /** The id of the connection, under the name of noex-server; `null` for an entry of the server itself. */
   readonly sessionId: string | null
   readonly operation: string
   /** The resource that the operation acts on, for instance a bucket; `*` where it names none. */
