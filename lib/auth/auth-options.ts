@@ -41,16 +41,8 @@ export interface RevocationOptions {
   blacklistTtlMs?: number | undefined
 }
 
-/** The option `auth` with tokens that the application issues or checks. */
-export interface ExternalAuth {
-  /**
-   * Tells whose token this is; returns, or resolves with, `null` or `undefined` for a token that is not
-   * valid. An error, and an answer of another form, is logged and answered with `INTERNAL_ERROR`, except for
-   * a `NoexServerError`, which the client is sent. `origin.connectionId` is `null` for a request to `/stats`.
-   */
-  validate: (
-    token: string, origin: Origin
-  ) => Promise<FoundSession | null | undefined> | FoundSession | null | undefined
+/** The options of every mode with tokens. */
+export interface TokenAuth {
   /**
    * Whether a client must log in before it may do anything. With `false`, anonymous clients may do what the
    * role `anonymous` may; without `permissions`, or by `default: 'allow'`, they may read and write
@@ -64,6 +56,18 @@ export interface ExternalAuth {
    * @default none
    */
   permissions?: PermissionConfig | undefined
+}
+
+/** The option `auth` with tokens that the application issues or checks. */
+export interface ExternalAuth extends TokenAuth {
+  /**
+   * Tells whose token this is; returns, or resolves with, `null` or `undefined` for a token that is not
+   * valid. An error, and an answer of another form, is logged and answered with `INTERNAL_ERROR`, except for
+   * a `NoexServerError`, which the client is sent. `origin.connectionId` is `null` for a request to `/stats`.
+   */
+  validate: (
+    token: string, origin: Origin
+  ) => Promise<FoundSession | null | undefined> | FoundSession | null | undefined
   /**
    * When a token is checked again before a request or a push: `false`, never; `0`, each time; otherwise when
    * so many milliseconds have passed since it was last checked.

@@ -3,15 +3,14 @@ import {
   NoexOptionsError, option, options, required, requireObject, type Resolved, type ValueType
 } from '../util/option-schema.js'
 import { integer, nonEmptyText, textArray, unchecked } from '../util/option-types.js'
-import { externalOptions } from './auth-options.js'
+import { externalOptions, type TokenAuth } from './auth-options.js'
 import { REFRESH_AGE_MS } from './jwks.js'
 import { checkAlgorithms, publicKey, secretKey, type JwtAlgorithm, type PublicKeyInput } from './jwt-key.js'
-import type { PermissionConfig } from '../permissions/permission-options.js'
 
 /**
  * The options of `jwtAuth`. Exactly one of `secret`, `publicKey` and `jwksUri` says how tokens are signed.
  */
-export interface JwtAuthOptions {
+export interface JwtAuthOptions extends TokenAuth {
   /**
    * Secret that the issuer shares with this server: at least as many bytes as the hash of `algorithms` has,
    * 32 for `HS256`. One of `secret`, `publicKey` and `jwksUri` is required.
@@ -54,16 +53,6 @@ export interface JwtAuthOptions {
    * @default 30_000
    */
   cooldownMs?: number | undefined
-  /**
-   * Whether a client must log in before it may do anything, as in `ExternalAuth`.
-   * @default true
-   */
-  required?: boolean | undefined
-  /**
-   * Rights of each role, as in `ExternalAuth`.
-   * @default none
-   */
-  permissions?: PermissionConfig | undefined
   /**
    * When a token is checked again before a request or a push, so that a withdrawn key counts: `false`, never;
    * `0`, each time; otherwise when so many milliseconds have passed since it was last checked.
