@@ -79,5 +79,7 @@ export function readWhole (path: string, visit: (text: string) => void): WholeRe
       return true
     }
   })
-  return { isWhole: last === END && goodBytes === size && size === sizeOf(path), lines, goodBytes }
+  // A file that a server has removed meanwhile was whole when it was opened.
+  const sizeNow = sizeOf(path) ?? size
+  return { isWhole: last === END && goodBytes === size && size === sizeNow, lines, goodBytes }
 }

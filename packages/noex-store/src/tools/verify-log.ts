@@ -70,7 +70,8 @@ async function verify (directory: string): Promise<LogReport> {
   const isRunning = await isLocked(join(directory, 'store.lock'))
   const files = new SnapshotFiles(directory).list()
   const snapshots = files
-    .map(({ path, revision }) => attempt(() => checkSnapshot(path, revision)))
+    // A server removes a snapshot when it has newer ones.
+    .map(({ path, revision }) => attempt(() => existsSync(path) ? checkSnapshot(path, revision) : undefined))
     .filter(file => file !== undefined)
   const counts = new LogCounts(identity, snapshots)
   const journal = attempt(() => readLog(directory, counts))
