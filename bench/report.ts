@@ -3,15 +3,7 @@ import type { Row, Target } from './benchmarks/row.js'
 
 const widths = [38, 8, 9, 9, 8, 13, 14, 16, 16]
 const columns = [
-  '',
-  '',
-  'bare',
-  'noex',
-  'ratio',
-  'of rounds',
-  'target',
-  'p50 ms bare/noex',
-  'p99 ms bare/noex'
+  '', '', 'bare', 'noex', 'ratio', 'of rounds', 'target', 'p50 ms bare/noex', 'p99 ms bare/noex'
 ]
 
 /** The lines above the table: where the figures come from. */

@@ -5,14 +5,7 @@ import { SizeBudget } from './size-budget.js'
 
 /** The operators of `if` steps. */
 export const operators = [
-  'eq',
-  'neq',
-  'gt',
-  'gte',
-  'lt',
-  'lte',
-  'exists',
-  'not_exists'
+  'eq', 'neq', 'gt', 'gte', 'lt', 'lte', 'exists', 'not_exists'
 ] as const satisfies ReadonlyArray<Condition['operator']>
 
 /** Compiles a condition that has been checked. `maxChars` bounds the JSON of the value compared with. */

@@ -42,18 +42,7 @@ const oddValues = [
 ] as const
 
 const oddNames = [
-  '__proto__',
-  'constructor',
-  'toString',
-  'id',
-  'type',
-  'bucket',
-  'key',
-  'data',
-  '',
-  'then',
-  '$or',
-  'a.b'
+  '__proto__', 'constructor', 'toString', 'id', 'type', 'bucket', 'key', 'data', '', 'then', '$or', 'a.b'
 ] as const
 
 /**

@@ -53,18 +53,8 @@ const spellings: ReadonlyArray<readonly [address: string, written: readonly stri
 ]
 
 const noAddresses = [
-  'unknown',
-  '_hidden',
-  'for=203.0.113.7',
-  '"203.0.113.7:80"',
-  'client.example',
-  '203.0.113',
-  '[203.0.113.7]:80',
-  '203.0.113.7:port',
-  '203.0.113.7:99999',
-  '[2001:db8::7]:65536',
-  '',
-  ' '
+  'unknown', '_hidden', 'for=203.0.113.7', '"203.0.113.7:80"', 'client.example', '203.0.113',
+  '[203.0.113.7]:80', '203.0.113.7:port', '203.0.113.7:99999', '[2001:db8::7]:65536', '', ' '
 ]
 
 for (const way of ways) {

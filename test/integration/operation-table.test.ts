@@ -9,15 +9,8 @@ import { sampleOf } from '../support/sampled.js'
 
 /** The codes that may answer a hostile request, beside a result. */
 const acceptable = new Set([
-  'VALIDATION_ERROR',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'CONFLICT',
-  'BUCKET_NOT_DEFINED',
-  'QUERY_NOT_DEFINED',
-  'RATE_LIMITED',
-  'UNAUTHORIZED',
-  'FORBIDDEN'
+  'VALIDATION_ERROR', 'NOT_FOUND', 'ALREADY_EXISTS', 'CONFLICT', 'BUCKET_NOT_DEFINED', 'QUERY_NOT_DEFINED',
+  'RATE_LIMITED', 'UNAUTHORIZED', 'FORBIDDEN'
 ])
 
 /** A member with this value is left out. */

@@ -11,15 +11,7 @@ export const withSecret: GatewayOptions = { ...plain, secretHeader: 'X-Gateway-S
 
 export const trusted = ['10.0.0.1', '::ffff:10.0.0.1', '::FFFF:a00:1', 'fd00::1', 'fd00:0:0::1%eth0']
 export const untrusted = [
-  '11.0.0.1',
-  '::ffff:11.0.0.1',
-  '127.0.0.1',
-  '::1',
-  '::a00:1',
-  'fd00::2',
-  'unknown',
-  '',
-  undefined
+  '11.0.0.1', '::ffff:11.0.0.1', '127.0.0.1', '::1', '::a00:1', 'fd00::2', 'unknown', '', undefined
 ]
 
 /** Spellings that some program on the way takes for the same header. */

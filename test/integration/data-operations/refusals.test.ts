@@ -5,27 +5,8 @@ t.test('A wrong field is refused and named', async t => {
   const { client } = await withGoods(t)
   const table: ReadonlyArray<readonly [type: string, fields: object, field: string]> = [
     ...[
-      'get',
-      'all',
-      'where',
-      'findOne',
-      'count',
-      'first',
-      'last',
-      'paginate',
-      'sum',
-      'avg',
-      'min',
-      'max',
-      'groupBy',
-      'insert',
-      'insertMany',
-      'upsert',
-      'update',
-      'updateMany',
-      'delete',
-      'deleteMany',
-      'clear'
+      'get', 'all', 'where', 'findOne', 'count', 'first', 'last', 'paginate', 'sum', 'avg', 'min', 'max',
+      'groupBy', 'insert', 'insertMany', 'upsert', 'update', 'updateMany', 'delete', 'deleteMany', 'clear'
     ].flatMap(type =>
       [undefined, null, '', 5, {}].map(
         bucket =>
@@ -98,26 +79,8 @@ t.test('An unknown bucket is refused by every operation, after its fields', asyn
     data: { id: 'a' }
   }
   for (const type of [
-    'get',
-    'all',
-    'where',
-    'findOne',
-    'count',
-    'first',
-    'last',
-    'paginate',
-    'sum',
-    'avg',
-    'min',
-    'max',
-    'groupBy',
-    'insert',
-    'upsert',
-    'update',
-    'updateMany',
-    'delete',
-    'deleteMany',
-    'clear'
+    'get', 'all', 'where', 'findOne', 'count', 'first', 'last', 'paginate', 'sum', 'avg', 'min', 'max',
+    'groupBy', 'insert', 'upsert', 'update', 'updateMany', 'delete', 'deleteMany', 'clear'
   ]) {
     for (const bucket of ['nope', 'constructor', '__proto__']) {
       t.equal(

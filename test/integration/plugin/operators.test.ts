@@ -32,17 +32,8 @@ t.test('the routes for operators', t => {
     t.equal(response.statusCode, 200)
     const body = response.json<LogLine>()
     t.same(Object.keys(body), [
-      'name',
-      'port',
-      'host',
-      'connectionCount',
-      'uptimeMs',
-      'authEnabled',
-      'rateLimitEnabled',
-      'rulesEnabled',
-      'connections',
-      'store',
-      'rules'
+      'name', 'port', 'host', 'connectionCount', 'uptimeMs', 'authEnabled', 'rateLimitEnabled',
+      'rulesEnabled', 'connections', 'store', 'rules'
     ])
     t.match(body, {
       name: 'production',

@@ -154,14 +154,7 @@ t.test('subscriptions to events', async t => {
   t.test('[G-H4] topics match as clients expect', async t => {
     const { connect } = await serveRules(t)
     const topics = [
-      'stock',
-      'stock.low',
-      'stock.low.eu',
-      'stock.high',
-      'order',
-      'order.eu.paid',
-      'a.b*',
-      '**'
+      'stock', 'stock.low', 'stock.low.eu', 'stock.high', 'order', 'order.eu.paid', 'a.b*', '**'
     ]
     const cases: Record<string, string[]> = {
       '*': topics,

@@ -227,26 +227,12 @@ t.test('checkDeployment', t => {
 
 t.test('an address that only this machine can reach', async t => {
   for (const host of [
-    '127.0.0.1',
-    '127.9.9.9',
-    '::1',
-    '[::1]',
-    '0:0:0:0:0:0:0:1',
-    '::ffff:127.0.0.1',
-    'localhost',
-    'LOCALHOST'
+    '127.0.0.1', '127.9.9.9', '::1', '[::1]', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', 'localhost', 'LOCALHOST'
   ]) {
     t.equal(isLoopback(host), true, host)
   }
   for (const host of [
-    '0.0.0.0',
-    '::',
-    '10.0.0.1',
-    '192.168.1.1',
-    '2001:db8::1',
-    'api.example.com',
-    '127.0.0.1.example.com',
-    ''
+    '0.0.0.0', '::', '10.0.0.1', '192.168.1.1', '2001:db8::1', 'api.example.com', '127.0.0.1.example.com', ''
   ]) {
     t.equal(isLoopback(host), false, host)
   }

@@ -287,15 +287,8 @@ t.test('[G-D7] clientAddress', t => {
       )
     }
     for (const name of [
-      'Host',
-      'origin',
-      'Cookie',
-      'Connection',
-      'Upgrade',
-      'Forwarded',
-      'Sec-WebSocket-Key',
-      'sec_websocket_key',
-      'User_Agent'
+      'Host', 'origin', 'Cookie', 'Connection', 'Upgrade', 'Forwarded', 'Sec-WebSocket-Key',
+      'sec_websocket_key', 'User_Agent'
     ]) {
       refuses(t, () => clientAddress(name, isTrusted), 'realIpHeader', 'must not be', name)
     }

@@ -67,20 +67,8 @@ t.test('bad input', async t => {
     const { code, root } = await startAccounts(t)
     const client = await root()
     for (const type of [
-      'getUser',
-      'updateUser',
-      'deleteUser',
-      'enableUser',
-      'disableUser',
-      'resetPassword',
-      'getUserRoles',
-      'assignRole',
-      'removeRole',
-      'updateRole',
-      'deleteRole',
-      'grant',
-      'revoke',
-      'transferOwner'
+      'getUser', 'updateUser', 'deleteUser', 'enableUser', 'disableUser', 'resetPassword', 'getUserRoles',
+      'assignRole', 'removeRole', 'updateRole', 'deleteRole', 'grant', 'revoke', 'transferOwner'
     ]) {
       t.equal(await code(client, `identity.${type}`, valid[`identity.${type}`]), 'NOT_FOUND', type)
       t.equal(

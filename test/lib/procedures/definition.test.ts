@@ -377,14 +377,7 @@ t.test('no member of any kind makes the check throw', async t => {
     }
   }
   for (const name of [
-    'name',
-    'description',
-    'input',
-    'steps',
-    'transaction',
-    'timeoutMs',
-    'runAs',
-    'extra'
+    'name', 'description', 'input', 'steps', 'transaction', 'timeoutMs', 'runAs', 'extra'
   ]) {
     for (const value of values) total(t, { ...procedureOf(stepOf('return')), [name]: value })
   }

@@ -60,28 +60,10 @@ t.test('a text that is one placeholder becomes the value itself', async t => {
 
 t.test('a reference without a value is left out of an object, null in an array, empty in a text', async t => {
   const nowhere = [
-    'input.nope',
-    'nope',
-    'nope.a.b',
-    'input.nothing.a',
-    'input.name.length',
-    'input.n.toFixed',
-    'text.0',
-    'input.list.9',
-    'input.list.-1',
-    'item.id.x',
-    'input.',
-    '.',
-    'input..name',
-    'constructor',
-    'input.constructor',
-    'input.__proto__',
-    'input.toString',
-    'input.list.map',
-    'item.constructor.name',
-    '__proto__',
-    'hasOwnProperty',
-    'items.constructor'
+    'input.nope', 'nope', 'nope.a.b', 'input.nothing.a', 'input.name.length', 'input.n.toFixed', 'text.0',
+    'input.list.9', 'input.list.-1', 'item.id.x', 'input.', '.', 'input..name', 'constructor',
+    'input.constructor', 'input.__proto__', 'input.toString', 'input.list.map', 'item.constructor.name',
+    '__proto__', 'hasOwnProperty', 'items.constructor'
   ]
   for (const path of nowhere) {
     t.equal(fill(`{{ ${path} }}`), undefined, path)

@@ -110,14 +110,7 @@ t.test('each of thousands of random changes to a trail of 10,000 entries is foun
 })
 
 const changeKinds = [
-  'flip',
-  'delete',
-  'insert',
-  'insert line feed',
-  'delete line',
-  'duplicate line',
-  'swap lines',
-  'cut'
+  'flip', 'delete', 'insert', 'insert line feed', 'delete line', 'duplicate line', 'swap lines', 'cut'
 ] as const
 
 type Random = (below: number) => number
