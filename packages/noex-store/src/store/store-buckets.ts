@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { ChangedKeys } from '../commit/changed-keys.js'
 import { defineBucket, dropBucket } from '../commit/definitions.js'
 import { Engine } from '../commit/engine.js'
 import { purge } from '../commit/expiry.js'
@@ -29,6 +30,9 @@ const FORMAT = 1
 /** Recognises a store of any copy of this package. */
 const MARK: unique symbol = Symbol.for('noex.store')
 
+/** Bounds of the changed keys that a store remembers, until it is given others. */
+const CHANGED_KEYS = { maxKeys: 100_000, maxBytes: 16_777_216 }
+
 let startedStores = 0
 
 /** The part of a store that has the buckets: their definitions, records, events and backups. */
@@ -40,6 +44,8 @@ export class StoreBuckets extends StoreCommits {
   readonly #expiry: ExpiryTimer
   readonly #saver: BucketSaver | undefined
   readonly #log: StoreLog
+  /** Which keys have changed since a revision, for readers that come back. */
+  readonly changedKeys: ChangedKeys
 
   protected constructor (options: StoreOptions) {
     const onListenerError = options.onListenerError ?? warn
@@ -62,6 +68,7 @@ export class StoreBuckets extends StoreCommits {
     const log = new StoreLog(engine, queries, options.persistence !== undefined)
     super(engine, queries, log)
     this.#engine = engine
+    this.changedKeys = new ChangedKeys(engine, CHANGED_KEYS)
     this.#events = events
     this.#queries = queries
     this.#saver = options.persistence === undefined
