@@ -8,6 +8,7 @@ import { limitOptions, type LimitOptions } from '../limits/limit-options.js'
 import { procedureOptions, type ProcedureOptions } from '../procedures/procedure-options.js'
 import { ruleOptions, type RuleOptions } from '../rules/rule-options.js'
 import { storeProblem, type NoexStore } from '../store/noex-store.js'
+import { liveOptions, type LiveOptions } from '../subscriptions/live-options.js'
 import { queryOptions, type QueryOptions } from '../subscriptions/query-runner.js'
 import {
   NoexOptionsError, optional, options, required, type Resolved, type ValueType
@@ -20,7 +21,8 @@ import { routeOptions, type RouteOptions } from './route-options.js'
  * await app.register(noexPlugin, { store, path: '/live', heartbeat: { intervalMs: 10_000 } })
  */
 export interface NoexOptions extends
-  RouteOptions, OriginOptions, ConnectionOptions, LimitOptions, QueryOptions, RuleOptions, LoginOptions {
+  RouteOptions, OriginOptions, ConnectionOptions, LimitOptions, QueryOptions, LiveOptions, RuleOptions,
+  LoginOptions {
   /** The store to serve, from `Store.start()`. It stays the application's: the plugin never stops it. */
   store: NoexStore
   /**
@@ -50,6 +52,7 @@ export const noexOptions = options<NoexOptions>()({
   ...connectionOptions.members,
   ...limitOptions.members,
   ...queryOptions.members,
+  ...liveOptions.members,
   ...ruleOptions.members,
   ...loginOptions.members,
   audit: optional(auditOptions),

@@ -87,7 +87,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const durability = new DurabilityWatch(sharedStore.store, log)
   const status = new ServiceStatus(clock, trail, durability)
   const queries = new QueryRunner(sharedStore, { timeoutMs: options.queryTimeoutMs, clock, log })
-  const liveQueries = new LiveQueries(sharedStore, { queries, log, clock, workBudget: options.workBudget })
+  const liveQueries = new LiveQueries(sharedStore, { ...options, queries, rejections, log, clock })
   const eventVisibility = { isHidden: (bucket: string) => isSystemBucket(bucket, sharedStore) }
   const rules = options.rules &&
     new RuleService(options.rules, eventVisibility, { timeoutMs: options.rulesTimeoutMs, clock, log })
@@ -128,6 +128,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     authenticator,
     isRevoked,
     connectionQuota,
+    liveQueries,
     rejections
   })
   const statistics = new Statistics({

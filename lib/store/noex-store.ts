@@ -8,7 +8,7 @@ export type NoexStore = Pick<Store,
   'undefineQuery' | 'getQueries' | 'getQueryInfo' | 'runQuery' | 'keyOf' |
   'transaction' | 'on' | 'onCommit' | 'onDurable' | 'getStats' |
   'revision' | 'epoch' | 'whenDurable' | 'keepsNotes' | 'notes' |
-  'beginRead' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets'
+  'beginRead' | 'views' | 'changedKeys' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets'
 >
 
 /** Version of the interface between stores and this plugin. */

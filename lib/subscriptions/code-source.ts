@@ -1,3 +1,4 @@
+import { connectionEnded } from '../protocol/refusals.js'
 import { isTakenBack } from '../store/noex-store.js'
 import type { Scope } from '../permissions/policy.js'
 import type { Dependent, ReadSet } from './dependency-index.js'
@@ -174,16 +175,16 @@ export class CodeSource implements LiveSource, Dependent {
     if (this.#isFailing) this.invalidate(this.#host.revision)
   }
 
-  close (): void {
+  close (error: unknown = connectionEnded()): void {
     this.#isClosed = true
     this.#reads?.release()
     this.#reads = undefined
-    this.#settle(Infinity, { error: new Error('the live query has ended') })
+    this.#settle(Infinity, { error })
   }
 
   invalidate (revision: number): void {
     // A commit is announced when it is durable, and then a run may have read it already.
-    if (this.#isRunning ? revision <= this.#begunAt : revision <= this.#runRevision && !this.#isFailing) return
+    if (revision <= this.#begunAt && !this.#isFailing) return
     this.#isDirty = true
     this.#changedAt = Math.min(this.#changedAt, revision)
     this.#plan()
@@ -277,11 +278,17 @@ export class CodeSource implements LiveSource, Dependent {
     const isSame = touches === undefined
       ? this.#hasResult && text !== undefined && text === this.#text
       : touches.length === 0
-    this.#runRevision = run.revision
+    this.#runRevision = this.#revisionOf(run)
     this.#hasResult = true
     this.#list = list
     this.#text = text
-    if (!isSame) this.#listener.onChange(run.revision, touches)
+    if (!isSame) this.#listener.onChange(this.#runRevision, touches)
+  }
+
+  /** Returns the last revision of which it is known that the result of a run is that of its state. */
+  #revisionOf ({ revision }: CodeRun): number {
+    if (this.#changedAt < Infinity) return Math.max(this.#begunAt, this.#changedAt - 1)
+    return Math.min(revision, Math.max(this.#begunAt, this.#host.toldRevision))
   }
 
   /** Keeps the last result for its subscribers; the next subscription has the query evaluated again. */

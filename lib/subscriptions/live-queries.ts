@@ -1,6 +1,6 @@
 import type { Change, Commit } from '@hamicek/noex-store'
 import type { Rejections } from '../limits/rejections.js'
-import { NoexServerError } from '../protocol/errors.js'
+import { bucketNotDefined, NoexServerError, queryNotDefined } from '../protocol/errors.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { SharedStore } from '../store/shared-store.js'
 import { Work } from '../store/work.js'
@@ -22,7 +22,7 @@ import { usedKey } from './recorded-params.js'
 import { ViewSource } from './view-source.js'
 
 /** The parts and bounds that live queries work with. */
-export interface LiveQueriesEnvironment extends Resolved<typeof liveOptions> {
+export type LiveQueriesEnvironment = Resolved<typeof liveOptions> & {
   readonly queries: QueryRunner
   readonly rejections: Rejections
   readonly log: Log
@@ -196,10 +196,10 @@ export class LiveQueries implements LiveQueryHost {
   onGrown (liveQuery: LiveQuery): void {
     try {
       this.admit(liveQuery)
-    } catch {
+    } catch (error) {
       const problem = 'a live query has ended: its result takes more memory than live queries may'
       this.#environment.log.warn({ query: nameOf(liveQuery.request), bytes: liveQuery.bytes }, problem)
-      liveQuery.end('memory_limit')
+      liveQuery.end('memory_limit', error)
     }
   }
 
@@ -231,10 +231,10 @@ export class LiveQueries implements LiveQueryHost {
 
   onFailure (liveQuery: LiveQuery, error: unknown): void {
     if (error instanceof Error && error.name === 'QueryNotDefinedError') {
-      liveQuery.end('query_undefined')
+      liveQuery.end('query_undefined', error)
     } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {
       // It has begun to read a bucket that its subscribers may not.
-      liveQuery.end('forbidden')
+      liveQuery.end('forbidden', error)
     } else if (liveQuery.hasResult && !liveQuery.isFailing) {
       // A client that waits for the first result is told of the failure, and it is logged there.
       this.#environment.log.warn(
@@ -278,17 +278,19 @@ export class LiveQueries implements LiveQueryHost {
         break
       case 'drop': {
         const dependents = index.dependentsOf(change.bucket)
-        this.#end(({ source }) => source instanceof CodeSource && dependents.has(source), 'bucket_dropped')
+        const isReader = ({ source }: LiveQuery): boolean => source instanceof CodeSource && dependents.has(source)
+        this.#end(isReader, 'bucket_dropped', bucketNotDefined(change.bucket))
         break
       }
       case 'query':
         if (change.config === undefined) {
-          this.#end(({ request }) => request.query === change.query, 'query_undefined')
+          const isOf = ({ request }: LiveQuery): boolean => request.query === change.query
+          this.#end(isOf, 'query_undefined', queryNotDefined(change.query))
         }
     }
   }
 
-  #end (isEnded: (liveQuery: LiveQuery) => boolean, reason: SubscriptionEnd): void {
-    for (const liveQuery of [...this.#all]) if (isEnded(liveQuery)) liveQuery.end(reason)
+  #end (isEnded: (liveQuery: LiveQuery) => boolean, reason: SubscriptionEnd, error: NoexServerError): void {
+    for (const liveQuery of [...this.#all]) if (isEnded(liveQuery)) liveQuery.end(reason, error)
   }
 }

@@ -107,11 +107,14 @@ export class LiveQuery implements SourceListener {
   #epoch: { readonly history: string, readonly text: string } | undefined
   #hasServedDeltas = false
   #isFailing = false
-  #hasJoined = false
+  #hasResult = false
+  #isAdmitted = false
   #endReason: SubscriptionEnd | undefined
   /** Revision up to which changes have been published. */
   #publishedTo = 0
   #publication: Publication | undefined
+  /** Of the last publication, what its rows do not tell. */
+  #published: { readonly page: string | undefined, readonly text: string | undefined } | undefined
   #version = 0
   #text: { readonly version: number, readonly text: string } | undefined
   #encoding: Promise<WholeResult> | undefined
@@ -140,7 +143,7 @@ export class LiveQuery implements SourceListener {
 
   /** Whether there has been a result. */
   get hasResult (): boolean {
-    return this.#hasJoined
+    return this.#hasResult
   }
 
   /** Number of changes of the result: another one for another result. */
@@ -217,11 +220,18 @@ export class LiveQuery implements SourceListener {
       throw error
     }
     this.#isFailing = false
-    if (this.#hasJoined) return
-    this.#hasJoined = true
-    this.#history.reset(this.source.revision)
-    this.#publishedTo = this.source.revision
+    if (!this.#hasResult) this.#begin(this.source.revision)
+    if (this.#isAdmitted) return
     this.#host.admit(this)
+    this.#isAdmitted = true
+  }
+
+  /** Takes the result of a revision for the first one. */
+  #begin (publishedTo: number): void {
+    this.#hasResult = true
+    this.#history.reset(this.source.revision)
+    this.#publishedTo = publishedTo
+    if (publishedTo >= 0) this.#isOther(undefined)
   }
 
   /** Returns the live query of a subscriber that may read these records. */
@@ -241,13 +251,11 @@ export class LiveQuery implements SourceListener {
     }
   }
 
-  /**
-   * Ends the live query for all its subscribers; callers that wait for a result are rejected.
-   */
-  end (reason: SubscriptionEnd): void {
+  /** Ends the live query for all its subscribers; callers that wait for a result are rejected with `error`. */
+  end (reason: SubscriptionEnd, error: unknown): void {
     if (this.#endReason !== undefined) return
     this.#endReason = reason
-    this.source.close()
+    this.source.close(error)
     for (const subscriber of [...this.#subscribers]) {
       this.leave(subscriber)
       subscriber.onEnd(reason)
@@ -260,7 +268,9 @@ export class LiveQuery implements SourceListener {
     this.#isFailing = false
     if (touches === undefined) this.#history.reset(revision)
     else this.#history.add(revision, touches, this.source.size)
-    if (this.#hasJoined) this.#host.onChanged(this)
+    // One that some wait for whom it could not be given at first.
+    if (!this.#hasResult) this.#begin(-1)
+    this.#host.onChanged(this)
   }
 
   onSettled (): void {
@@ -276,8 +286,8 @@ export class LiveQuery implements SourceListener {
     this.#isFailing = true
   }
 
-  onEnd (reason: SubscriptionEnd, _error: NoexServerError): void {
-    this.end(reason)
+  onEnd (reason: SubscriptionEnd, error: NoexServerError): void {
+    this.end(reason, error)
   }
 
   /** Publishes what has changed since the last time, and calls `onChange` of each subscriber. */
@@ -285,8 +295,8 @@ export class LiveQuery implements SourceListener {
     const { source } = this
     const from = this.#publishedTo
     const touches = this.#history.since(from)
-    if (touches !== undefined && !hasEffect(touches, source)) return
     try {
+      if (!this.#isOther(touches)) return
       const delta = this.#takesDeltas ? this.#delta(touches) : undefined
       this.#publication = { from, to: source.revision, delta }
     } catch (error) {
@@ -297,6 +307,25 @@ export class LiveQuery implements SourceListener {
     this.#deltaFrames = []
     for (const subscriber of this.#subscribers) subscriber.onChange()
     this.#host.onGrown(this)
+  }
+
+  /** Whether the result differs from the one that was published last. */
+  #isOther (touches: NetTouches | undefined): boolean {
+    const { source } = this
+    const former = this.#published
+    const page = source.page && JSON.stringify(source.page)
+    // Of a result without rows, only its text tells.
+    const text = source.keyField === undefined ? this.#textOf(source) : undefined
+    this.#published = { page, text }
+    if (page !== former?.page) return true
+    if (text !== undefined) return text !== former?.text
+    return touches === undefined || hasEffect(touches, source)
+  }
+
+  #textOf ({ text }: LiveSource): string | undefined {
+    if (text !== undefined) return text
+    const whole = this.whole()
+    return whole instanceof Promise ? undefined : whole.text
   }
 
   get #takesDeltas (): boolean {

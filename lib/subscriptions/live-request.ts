@@ -37,15 +37,22 @@ export function nameOf ({ query, find }: Watched): string {
 export function configOf (
   store: Pick<NoexStore, 'getQueryInfo'>, { query, find, params, page }: LiveRequest
 ): ViewConfig | undefined {
-  const config = find ?? (query === undefined ? undefined : store.getQueryInfo(query)?.config)
-  if (config === undefined) return undefined
-  const { filter, ...rest } = config
-  const filled = filter && fillPlaceholders(filter, params as Record<string, unknown> ?? {})
-  return {
-    ...rest,
-    ...(filled !== undefined && { filter: filled as NonNullable<ViewConfig['filter']> }),
-    ...(page !== undefined && { page })
-  }
+  if (find !== undefined) return viewOf(find, page)
+  const config = store.getQueryInfo(query as string)?.config
+  if (config?.filter === undefined) return config && viewOf(config, page)
+  const filled = fillPlaceholders(config.filter, params as Record<string, unknown> ?? {})
+  return viewOf({ ...config, filter: filled as NonNullable<ViewConfig['filter']> }, page)
+}
+
+/** Returns the view that has the result of a query: an aggregate is one of all records. */
+function viewOf (
+  { bucket, filter, sort, offset, limit, fields, aggregate }: DeclarativeQueryConfig, page: ViewConfig['page']
+): ViewConfig {
+  const list = { sort, offset, limit, fields, page }
+  const members = { bucket, filter, ...(aggregate === undefined ? list : { aggregate }) }
+  return Object.fromEntries(
+    Object.entries(members).filter(([, value]) => value !== undefined)
+  ) as unknown as ViewConfig
 }
 
 /** Returns the text by which the live queries of data are told apart: equal for equal results. */

@@ -43,8 +43,8 @@ export interface LiveSource extends KeyedRows {
   touchesSince: (revision: number) => NetTouches | undefined
   /** Tries again what has failed: a bucket has been defined. */
   retry: () => void
-  /** Frees everything. */
-  close: () => void
+  /** Frees everything; callers that wait for a result are rejected with `error`. */
+  close: (error?: unknown) => void
 }
 
 /** Hears how the result of a source changes. */

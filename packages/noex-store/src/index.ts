@@ -30,6 +30,9 @@ export type {
   Migration, MigrationBucketHandle, MigrationContext, MigrationResult
 } from './types/migration.js'
 export type { StoreOptions, StoreStats } from './types/store.js'
+export type {
+  Touch, View, ViewConfig, ViewListener, ViewOptions, ViewPage, Views
+} from './types/view.js'
 export type { Anything, DateValue, InputOf, ValueOf } from './types/field-value.js'
 export type {
   BucketName, FieldName, FieldsOf, InsertOf, KeyOf, RecordOf, StoreSchema, UpdateOf

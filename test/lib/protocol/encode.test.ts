@@ -1,8 +1,9 @@
 import t from 'tap'
 import { NoexServerError } from '../../../lib/protocol/errors.js'
 import {
-  EncodedJson, encodeError, encodeJson, encodeNotice, encodePush, encodeQueryResult, encodeResult
+  EncodedJson, encodeError, encodeJson, encodeNotice, encodeQueryResult, encodeResult
 } from '../../../lib/protocol/encode.js'
+import { encodePush } from '../../../lib/protocol/live-messages.js'
 
 t.test('Replies', async t => {
   t.equal(encodeResult(12, { deleted: true }), '{"id":12,"type":"result","data":{"deleted":true}}')

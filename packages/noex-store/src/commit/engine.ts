@@ -71,6 +71,7 @@ export class Engine {
   #time: number | undefined
   #inbound: Map<Bucket, InboundReference[]> | undefined
   readonly #onApplied = new Set<CommitListener>()
+  readonly #onStart: Array<(revision: number) => void> = []
   readonly #loggedCounters = new WeakMap<Bucket, number>()
 
   constructor (options: EngineOptions, epoch: string) {
@@ -242,10 +243,16 @@ export class Engine {
     }
   }
 
+  /** Adds a part of the store that hears when `startAt` is called. */
+  onStart (listener: (revision: number) => void): void {
+    this.#onStart.push(listener)
+  }
+
   /** Puts the store at a revision that a log says it is at. */
   startAt (revision: number, epoch: string): void {
     this.#revision = revision
     this.epoch = epoch
+    for (const listener of this.#onStart) listener(revision)
   }
 
   #finish (

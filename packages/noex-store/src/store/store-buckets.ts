@@ -19,7 +19,9 @@ import type { BucketEvent } from '../types/events.js'
 import type { BackupInfo } from '../types/persistence.js'
 import type { BucketDefinition, BucketFields, BucketSchemaUpdate } from '../types/schema.js'
 import type { StoreOptions, StoreStats } from '../types/store.js'
+import type { Views } from '../types/view.js'
 import { isThenable } from '../util/value-kinds.js'
+import { StoreViews } from '../view/store-views.js'
 import { BucketHandle } from './bucket-handle.js'
 import { statsOf } from './stats.js'
 import { StoreCommits } from './store-commits.js'
@@ -44,6 +46,7 @@ export class StoreBuckets extends StoreCommits {
   readonly #expiry: ExpiryTimer
   readonly #saver: BucketSaver | undefined
   readonly #log: StoreLog
+  readonly #views: StoreViews
   /** Which keys have changed since a revision, for readers that come back. */
   readonly changedKeys: ChangedKeys
 
@@ -76,11 +79,17 @@ export class StoreBuckets extends StoreCommits {
       : new BucketSaver(this.#engine, options.persistence)
     this.#log = log
     engine.whenPresentIsDurable = () => log.whenDurable()
+    this.#views = new StoreViews(engine)
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
   }
 
   get name (): string {
     return this.#engine.options.name
+  }
+
+  /** Results of queries that are kept up to date, commit by commit. */
+  get views (): Views {
+    return this.#views
   }
 
   /**
@@ -266,6 +275,7 @@ export class StoreBuckets extends StoreCommits {
     } finally {
       this.#engine.isStopped = true
       this.#events.clear()
+      this.#views.close()
       this.#engine.buckets.clear()
     }
   }

@@ -11,6 +11,11 @@ export interface RecordChange {
   readonly before: StoreRecord | undefined
   /** The record after, `undefined` for a delete. */
   readonly after: StoreRecord | undefined
+  /**
+   * Place in the order of insertion of the bucket in this process: a greater one for each new record, the
+   * same one for all changes of a record. Absent in a commit that comes from a log, until it is applied.
+   */
+  readonly place?: number
 }
 
 /** A bucket that has lost all its records at once. */
