@@ -10,11 +10,8 @@ import { endOf, type Origin, type Session } from '../protocol/session.js'
 import type { LiveQueries } from '../subscriptions/live-queries.js'
 import type { Watched } from '../subscriptions/live-request.js'
 import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
-import {
-  QuerySubscriptions,
-  type PushTarget,
-  type QuerySubscriber
-} from '../subscriptions/query-subscriptions.js'
+import { QuerySubscriptions, type QuerySubscriber } from '../subscriptions/query-subscriptions.js'
+import type { PushTarget } from '../subscriptions/subscriber.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { MAX_TIMER_MS } from '../util/option-types.js'

@@ -1,13 +1,14 @@
 import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
 import { Type, type Static } from 'typebox'
 import { searchScope } from '../permissions/authorizer.js'
-import type { ResourceAccess } from '../permissions/policy.js'
 import { invalid } from '../protocol/errors.js'
 import { JsonObject, Name, PositiveInteger, Count } from '../protocol/fields.js'
 import { fieldsIn, fieldsOfFilter, requireFields, type NamedField } from '../store/named-fields.js'
 import { checkQueryConfig, checkQueryParams } from '../store/query-config.js'
 import type { OperationContext } from './context.js'
-import { defineOperation, nameIn, namedQuery, unsubscribe, type Operation } from './operation.js'
+import {
+  defineOperation, nameIn, namedQuery, unsubscribe, type Operation, type ResourcesOf
+} from './operation.js'
 
 /**
  * Characters of `page.after` and `since.epoch`, texts that the server has made.
@@ -35,12 +36,11 @@ const Subscribe = Type.Object({
 type SubscribeRequest = Static<typeof Subscribe>
 
 /** Names the query, or the bucket of a search, which takes the same right as `store.where`. */
-function watched (request: Readonly<Record<string, unknown>>, self: Pick<ResourceAccess, 'operation' | 'tier'>) {
+const watched: ResourcesOf = (request, self) => {
   const find = request['find'] as { readonly bucket?: unknown } | null | undefined
-  if (find === undefined) return namedQuery('query')(request as never, self)
-  return [
-    { operation: 'store.where', tier: 'read', type: 'bucket', name: nameIn(find?.bucket), records: true } as const
-  ]
+  if (find === undefined) return namedQuery('query')(request, self)
+  const name = nameIn(find?.bucket)
+  return [{ operation: 'store.where', tier: 'read', type: 'bucket', name, records: true }]
 }
 
 /** Checks what the schema cannot express. */

@@ -146,9 +146,9 @@ export class Authorizer implements RequestRights {
     const { subscribe } = this.#options
     return resultUnlessRefused(() => {
       const rows = this.#require(principal, subscribe, { ...watched })
-      return watched.query === undefined
-        ? searchScope(watched.find?.bucket ?? '*', (operation, bucket) => rows?.get(rowAccessKey(operation, bucket)))
-        : this.scope(principal, subscribe.name, watched.query)
+      if (watched.query !== undefined) return this.scope(principal, subscribe.name, watched.query)
+      const bucket = watched.find?.bucket ?? '*'
+      return searchScope(bucket, operation => rows?.get(rowAccessKey(operation, bucket)))
     })
   }
 

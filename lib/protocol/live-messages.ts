@@ -52,8 +52,9 @@ function pushStart (subscriptionId: string): string {
 }
 
 function headText ({ epoch, revision, page }: LiveHead): string {
+  const history = epoch === undefined ? '' : `,"epoch":${JSON.stringify(epoch)}`
   const ends = page && `,"hasMore":${page.hasMore},"nextCursor":${JSON.stringify(page.nextCursor)}`
-  return `${epoch === undefined ? '' : `,"epoch":${JSON.stringify(epoch)}`},"revision":${revision}${ends ?? ''}`
+  return `${history},"revision":${revision}${ends ?? ''}`
 }
 
 function bodyText (body: LiveBody): string {

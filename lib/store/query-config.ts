@@ -47,7 +47,9 @@ const Config = Compile(Type.Object({
  * PROTOCOL.md, "Declarative queries".
  * @throws `VALIDATION_ERROR` naming the property
  */
-export function checkQueryConfig (config: unknown, path: 'config' | 'find' = 'config'): DeclarativeQueryConfig {
+export function checkQueryConfig (
+  config: unknown, path: 'config' | 'find' = 'config'
+): DeclarativeQueryConfig {
   if (!Config.Check(config)) throw firstProblem(Config, config, path)
   const query = config as unknown as DeclarativeQueryConfig
   if (query.filter !== undefined) checkFilter(query.filter, `${path}.filter`, path === 'config')

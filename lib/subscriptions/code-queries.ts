@@ -23,7 +23,7 @@ export interface CodeQueriesEnvironment {
   readonly slowMs: number
 }
 
-/** Evaluates the live queries in code, one after the other in slices, and finds those that a change concerns. */
+/** Evaluates the live queries in code, in slices, and finds those that a change concerns. */
 export class CodeQueries implements CodeSourceHost {
   readonly index = new DependencyIndex()
   readonly #sharedStore: SharedStore

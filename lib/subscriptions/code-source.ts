@@ -263,7 +263,8 @@ export class CodeSource implements LiveSource, Dependent {
 
   #noteUsed (used: UsedNames): void {
     const known = this.#used
-    if (known === 'all' || (used !== 'all' && this.#hasUsed && [...used].every(name => known.has(name)))) return
+    if (known === 'all') return
+    if (used !== 'all' && this.#hasUsed && [...used].every(name => known.has(name))) return
     this.#hasUsed = true
     this.#used = used === 'all' ? 'all' : new Set([...known, ...used])
     this.#listener.onUsed()

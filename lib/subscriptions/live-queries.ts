@@ -278,7 +278,8 @@ export class LiveQueries implements LiveQueryHost {
         break
       case 'drop': {
         const dependents = index.dependentsOf(change.bucket)
-        const isReader = ({ source }: LiveQuery): boolean => source instanceof CodeSource && dependents.has(source)
+        const isReader = ({ source }: LiveQuery): boolean =>
+          source instanceof CodeSource && dependents.has(source)
         this.#end(isReader, 'bucket_dropped', bucketNotDefined(change.bucket))
         break
       }
@@ -290,7 +291,9 @@ export class LiveQueries implements LiveQueryHost {
     }
   }
 
-  #end (isEnded: (liveQuery: LiveQuery) => boolean, reason: SubscriptionEnd, error: NoexServerError): void {
+  #end (
+    isEnded: (liveQuery: LiveQuery) => boolean, reason: SubscriptionEnd, error: NoexServerError
+  ): void {
     for (const liveQuery of [...this.#all]) if (isEnded(liveQuery)) liveQuery.end(reason, error)
   }
 }

@@ -102,6 +102,7 @@ export class LiveQuery implements SourceListener {
   readonly request: LiveRequest
   readonly source: LiveSource
   readonly #host: LiveQueryHost
+  readonly #ownBytes: number
   readonly #subscribers = new Set<LiveQueryListener>()
   readonly #history = new ChangeHistory(0)
   #epoch: { readonly history: string, readonly text: string } | undefined
@@ -125,6 +126,7 @@ export class LiveQuery implements SourceListener {
   constructor (request: LiveRequest, host: LiveQueryHost) {
     this.request = request
     this.#host = host
+    this.#ownBytes = OWN_BYTES + JSON.stringify(request).length
     this.source = host.sourceOf(this)
   }
 
@@ -166,10 +168,10 @@ export class LiveQuery implements SourceListener {
 
   /** Estimated bytes that are kept for it, without the encoded result. */
   get bytes (): number {
-    return OWN_BYTES + this.source.bytes + this.#history.bytes + JSON.stringify(this.request.params ?? 0).length
+    return this.#ownBytes + this.source.bytes + this.#history.bytes
   }
 
-  /** Returns the live query that has the result of a subscriber: another one where parameters turned out so. */
+  /** Returns the live query that has the result of a subscriber, as far as its parameters are used. */
   presentFor ({ request }: LiveQueryListener): LiveQuery {
     return this.isEnded ? this : this.#host.presentFor(this, request)
   }
@@ -251,7 +253,9 @@ export class LiveQuery implements SourceListener {
     }
   }
 
-  /** Ends the live query for all its subscribers; callers that wait for a result are rejected with `error`. */
+  /**
+   * Ends the live query for all its subscribers; callers that wait for a result are rejected with `error`.
+   */
   end (reason: SubscriptionEnd, error: unknown): void {
     if (this.#endReason !== undefined) return
     this.#endReason = reason
@@ -268,7 +272,7 @@ export class LiveQuery implements SourceListener {
     this.#isFailing = false
     if (touches === undefined) this.#history.reset(revision)
     else this.#history.add(revision, touches, this.source.size)
-    // One that some wait for whom it could not be given at first.
+    // The first one, where it could not be had at first.
     if (!this.#hasResult) this.#begin(-1)
     this.#host.onChanged(this)
   }
@@ -384,8 +388,9 @@ export class LiveQuery implements SourceListener {
   /** Returns the frame of the last publication under the shared id, which takes deltas; `more` as in it. */
   sharedFrame (more: boolean): Buffer {
     const { to, delta } = this.#publication as Publication
-    const body = { delta: delta as string }
-    return this.#deltaFrames[more ? 1 : 0] ??= textFrame(this.deltaPush(this.id, to, body, more))
+    const which = more ? 1 : 0
+    this.#deltaFrames[which] ??= textFrame(this.deltaPush(this.id, to, { delta: delta as string }, more))
+    return this.#deltaFrames[which]
   }
 
   /** Returns the text of a push with a delta, or with a complete result. */

@@ -60,7 +60,7 @@ export function keyOf ({ query, scope }: LiveRequest, config: ViewConfig): strin
   const { bucket, filter, sort, offset, limit, fields, aggregate, page } = config
   // The order of the members of a filter is of no consequence, that of a sort is.
   return JSON.stringify([
-    query ?? null, bucket, sortedMembers(filter), Object.entries(sort ?? {}), offset, limit, fields, aggregate,
-    page, scope.key
+    query ?? null, bucket, sortedMembers(filter), Object.entries(sort ?? {}), offset, limit, fields,
+    aggregate, page, scope.key
   ])
 }

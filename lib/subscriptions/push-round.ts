@@ -1,5 +1,6 @@
+import type { LiveBody } from '../protocol/live-messages.js'
 import type { WholeResult } from './live-query.js'
-import type { PushTarget } from './query-subscriptions.js'
+import type { PushTarget } from './subscriber.js'
 import type { QuerySubscription } from './query-subscription.js'
 
 /** Characters of the pushes of one round, from which on the rest has to wait for the next one. */
@@ -88,16 +89,14 @@ export class PushRound {
     }
     const update = liveQuery.updateSince(position)
     if (update === undefined) return true
-    if (update.delta !== undefined) return this.#addText(subscription, update.revision, { delta: update.delta })
+    const { revision, delta } = update
+    if (delta !== undefined) return this.#addText(subscription, revision, { delta })
     const whole = liveQuery.whole()
     if (!(whole instanceof Promise)) return this.#addText(subscription, whole.revision, { data: whole.text })
     return this.#waitFor(whole.then(encoded => { subscription.whole = encoded }), subscription)
   }
 
-  #addText (
-    subscription: QuerySubscription, revision: number,
-    body: { readonly data: string } | { readonly delta: string }
-  ): boolean {
+  #addText (subscription: QuerySubscription, revision: number, body: LiveBody): boolean {
     const { id, liveQuery } = subscription
     this.#chars += 'data' in body ? body.data.length : body.delta.length
     this.#group.push({
@@ -110,7 +109,7 @@ export class PushRound {
     return true
   }
 
-  /** A big result that has been encoded for the client; a round after this one shows what has changed since. */
+  /** A big result that has been encoded for the client; the next round shows what has changed since. */
   #addEncoded (subscription: QuerySubscription, { text, revision }: WholeResult): boolean {
     const { id, liveQuery } = subscription
     this.#chars += text.length

@@ -11,8 +11,8 @@ export interface SubscriptionOptions {
   readonly minIntervalMs: number
 }
 
-/** The owner of a subscription. */
-export interface SubscriptionOwner {
+/** The subscriptions of the same connection. */
+export interface SubscriptionHost {
   /** Shows the subscription's changes together with those of the others of its connection. */
   changed: (subscription: QuerySubscription) => void
   /** Ends a subscription and notifies the client. */
@@ -33,7 +33,7 @@ export class QuerySubscription implements LiveQueryListener {
   whole: WholeResult | undefined
   /** Time before which nothing is pushed, in ticks of the clock. */
   dueAt = -Infinity
-  readonly #owner: SubscriptionOwner
+  readonly #host: SubscriptionHost
   /** While suspended, the live query that it has left. */
   #liveQuery!: LiveQuery
   #isWatching = false
@@ -41,9 +41,9 @@ export class QuerySubscription implements LiveQueryListener {
   #endReason: SubscriptionEnd | undefined
 
   constructor (
-    owner: SubscriptionOwner, request: LiveRequest, { isDelta, minIntervalMs }: SubscriptionOptions
+    host: SubscriptionHost, request: LiveRequest, { isDelta, minIntervalMs }: SubscriptionOptions
   ) {
-    this.#owner = owner
+    this.#host = host
     this.request = request
     this.isDelta = isDelta
     this.minIntervalMs = minIntervalMs
@@ -113,20 +113,20 @@ export class QuerySubscription implements LiveQueryListener {
     this.#isActive = true
     this.sentVersion = version
     this.position = position
-    if (this.#endReason !== undefined) this.#owner.end(this, this.#endReason)
+    if (this.#endReason !== undefined) this.#host.end(this, this.#endReason)
     else this.onChange()
   }
 
   onChange (): void {
-    if (this.isReady) this.#owner.changed(this)
+    if (this.isReady) this.#host.changed(this)
   }
 
   onSettled (): void {
-    if (this.isDelta && this.isReady) this.#owner.changed(this)
+    if (this.isDelta && this.isReady) this.#host.changed(this)
   }
 
   onEnd (reason: SubscriptionEnd): void {
     this.#endReason = reason
-    if (this.#isActive) this.#owner.end(this, reason)
+    if (this.#isActive) this.#host.end(this, reason)
   }
 }

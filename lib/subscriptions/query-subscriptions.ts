@@ -10,17 +10,9 @@ import type { LiveRequest, Watched } from './live-request.js'
 import type { Receiver } from './publisher.js'
 import { PushRound } from './push-round.js'
 import {
-  QuerySubscription, type SubscriptionOptions, type SubscriptionOwner
+  QuerySubscription, type SubscriptionHost, type SubscriptionOptions
 } from './query-subscription.js'
-import { SubscriptionsById, type Subscriber } from './subscriber.js'
-
-/** The receiver of pushes: the outbox of a connection. */
-export interface PushTarget {
-  /** Whether pushes must wait until the client has read more. */
-  readonly isCongested: boolean
-  send: (text: string) => void
-  sendFrame: (frame: Buffer) => void
-}
+import { SubscriptionsById, type PushTarget, type Subscriber } from './subscriber.js'
 
 /** The owner of query subscriptions, with its present rights. */
 export interface QuerySubscriber extends Subscriber {
@@ -33,7 +25,8 @@ export interface QuerySubscriber extends Subscriber {
 }
 
 /** A subscription that is asked for. */
-export interface SubscriptionRequest extends Watched, SubscriptionOptions, Pick<LiveRequest, 'params' | 'page'> {
+export interface SubscriptionRequest extends
+  Watched, SubscriptionOptions, Pick<LiveRequest, 'params' | 'page'> {
   /** The result that the client has from an earlier connection. */
   readonly since: Position | undefined
 }
@@ -46,7 +39,7 @@ const MAX_HOLD_MS = 100
 
 /** The subscriptions of one connection to live queries. */
 export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> implements
-  SubscriptionOwner, Receiver {
+  SubscriptionHost, Receiver {
   readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
   readonly #subscriber: QuerySubscriber
@@ -122,21 +115,19 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     }
     const { liveQuery } = subscription
     const { epoch } = liveQuery
+    const { keyField = null, page } = liveQuery.source
     const { revision } = update ?? whole as NonNullable<typeof whole>
     const version = whole?.version ?? liveQuery.version
-    this.byId.set(subscription.id = this.freeId(liveQuery.id), subscription)
+    const subscriptionId = subscription.id = this.freeId(liveQuery.id)
+    this.byId.set(subscriptionId, subscription)
     if (isDelta) this.#deltas++
+    const body = update === undefined ? { data: whole?.text ?? 'null' } : { delta: update.delta as string }
     return new EncodedJson(
       isDelta
-        ? encodeLiveReply(
-            {
-              subscriptionId: subscription.id, epoch, revision, key: liveQuery.source.keyField ?? null,
-              page: liveQuery.source.page
-            },
-            update === undefined ? { data: whole?.text ?? 'null' } : { delta: update.delta as string })
-        : `{"subscriptionId":${JSON.stringify(subscription.id)},"data":${whole?.text}}`,
+        ? encodeLiveReply({ subscriptionId, epoch, revision, key: keyField, page }, body)
+        : `{"subscriptionId":${JSON.stringify(subscriptionId)},"data":${whole?.text}}`,
       () => { subscription.activate(version, { epoch, revision }) },
-      () => { this.remove(subscription.id) }
+      () => { this.remove(subscriptionId) }
     )
   }
 

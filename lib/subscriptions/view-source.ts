@@ -116,7 +116,8 @@ export class ViewSource implements LiveSource, ViewListener {
     const view = this.#view
     const { bucket, sort, limit, offset = 0, page } = this.#config
     // A window changes by what comes into it from its ends, too.
-    if (view?.keyField === undefined || limit !== undefined || offset > 0 || page !== undefined) return undefined
+    const isWindow = limit !== undefined || offset > 0 || page !== undefined
+    if (view?.keyField === undefined || isWindow) return undefined
     const keys = this.#environment.changedKeys.since(bucket, revision)
     if (keys === undefined) return undefined
     const touches = new Map<unknown, NetTouch>()
