@@ -121,6 +121,8 @@ export class SimulatedClient implements LiveListener {
   async logOut (): Promise<void> {
     this.isLoggedIn = false
     await this.connection?.request('auth.logout')
+    // A login may have been answered meanwhile.
+    this.isLoggedIn = false
   }
 
   /** Subscribes a view, unless it is subscribed. */

@@ -45,6 +45,7 @@ export class Simulation implements ClientWorld {
   readonly #clients: SimulatedClient[]
   readonly #digest = createHash('sha256')
   #life: Life | undefined
+  #running: SimulatedServer | undefined
   #operations = 0
   #isBurst = false
 
@@ -280,12 +281,14 @@ export class Simulation implements ClientWorld {
     const life = this.#life = new Life()
     SimulatedServer.boot(life, this.#disk, new Random(this.#options.seed, `boot ${loop.now}`)).then(server => {
       this.server = server
+      this.#running = server
     }, error => { loop.fail(error) })
   }
 
   #kill (): void {
     this.#life?.end()
-    this.server?.kill()
+    // Also one that is about to stop.
+    this.#running?.kill()
     this.#down()
   }
 
