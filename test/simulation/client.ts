@@ -1,23 +1,44 @@
 import { LiveConnection, LiveView, type LiveCounts, type LiveFrame, type LiveListener } from '../support/live-client.js'
-import { closeFrame, textFrame } from '../support/web-socket-frame.js'
-import { FrameReader } from './frames.js'
-import { loop } from './globals.js'
-import type { Break, Wire } from './network.js'
 import type { Random } from './random.js'
-import type { SimulatedServer } from './server.js'
 
+/** How a connection breaks: the server hears of it at once, as of an end, or not at all. */
+export type Break = 'reset' | 'end' | 'silent'
+
+/** A connection to the server, of whichever kind. */
+export interface Line {
+  /** Whether messages are on their way, as far as that is known. */
+  readonly isBusy: boolean
+  send: (text: string) => void
+  /** Stops reading, or goes on. */
+  read: (isReading: boolean) => void
+  break: (how: Break) => void
+}
+
+/** Hears what comes over a line. */
+export interface LineEnd {
+  onText: (text: string) => void
+  /** Called once, when the line has ended from either side. */
+  onEnd: () => void
+}
 
 /** What a client has to do with. */
 export interface ClientWorld {
-  /** The process that serves at the moment, where there is one. */
-  readonly server: SimulatedServer | undefined
   readonly counts: LiveCounts
+  /** Milliseconds since the start. */
+  readonly now: number
+  after: (delayMs: number, run: () => void) => void
+  /** Ends the run with an error. */
+  fail: (error: unknown) => void
+  /** Connects to the server; `undefined` where there is none at the moment. */
+  connect: (random: Random, end: LineEnd) => Line | undefined
+  /** Makes a session with a token; resolves with whether there is one. */
+  beginSession: (user: string, token: string) => Promise<boolean>
   /** Called with all that a client shows after a step. */
-  readonly onShown: (client: SimulatedClient, views: readonly LiveView[], cause: LiveFrame) => void
+  onShown: (client: WatchingClient, views: readonly LiveView[], cause: LiveFrame) => void
 }
 
 /** A client that connects again whenever it has lost its connection, and resumes what it watches. */
-export class SimulatedClient implements LiveListener {
+export class WatchingClient implements LiveListener {
   readonly name: string
   readonly isDelta: boolean
   user: string
@@ -32,7 +53,7 @@ export class SimulatedClient implements LiveListener {
   readonly trace: string[] = []
   readonly #world: ClientWorld
   readonly #random: Random
-  #wire: Wire | undefined
+  #line: Line | undefined
   #isLoggingIn = false
   #logins = 0
 
@@ -46,50 +67,41 @@ export class SimulatedClient implements LiveListener {
 
   /** Whether it has a connection on which nothing is under way. */
   get isQuiet (): boolean {
-    if (this.connection === undefined || this.#wire === undefined) return false
-    return this.isLoggedIn && this.connection.waiting === 0 && !this.#wire.isBusy
+    if (this.connection === undefined || this.#line === undefined) return false
+    return this.isLoggedIn && this.connection.waiting === 0 && !this.#line.isBusy
   }
 
   start (): void {
-    loop.after(this.#random.next() * 20, () => { this.#connect() }, 'outside')
+    this.#world.after(this.#random.next() * 20, () => { this.#connect() })
   }
 
   #connect (): void {
-    const { server } = this.#world
-    if (this.#wire !== undefined) return
-    if (server === undefined || server.life.isOver) {
+    if (this.#line !== undefined) return
+    this.trace.length = 0
+    const end: LineEnd = {
+      onText: text => {
+        this.#note('<', text)
+        try {
+          connection.receive(text)
+        } catch (error) {
+          this.#fail(error)
+        }
+      },
+      onEnd: () => { if (this.#line === line) this.#lost() }
+    }
+    const line = this.#world.connect(this.#random, end)
+    if (line === undefined) {
       this.#comeBack()
       return
     }
-    this.trace.length = 0
-    const reader = new FrameReader(text => {
-      this.#note('<', text)
-      connection.receive(text)
-    }, code => {
-      this.#note('<', `close ${code}`)
-      this.#wire?.send(closeFrame(code === 1005 ? 1000 : code))
-    })
-    const wire = server.connect(this.#random, {
-      onData: bytes => {
-        try {
-          reader.take(bytes)
-        } catch (error) {
-          loop.fail(this.failure(error))
-        }
-      },
-      onEnd: () => {
-        server.forget(wire)
-        if (this.#wire === wire) this.#lost()
-      }
-    })
     const connection = new LiveConnection(text => {
       this.#note('>', text)
-      wire.send(textFrame(text))
+      line.send(text)
     }, this, this.#world.counts)
-    this.#wire = wire
+    this.#line = line
     this.connection = connection
-    wire.isReading = this.isReading
-    this.#begin(connection).catch(error => { loop.fail(this.failure(error)) })
+    line.read(this.isReading)
+    this.#begin(connection).catch(error => { this.#fail(error) })
   }
 
   async #begin (connection: LiveConnection): Promise<void> {
@@ -102,11 +114,10 @@ export class SimulatedClient implements LiveListener {
   /** Logs in as a user; where the server does not take it now, the connection is given up. */
   async logIn (user: string): Promise<void> {
     const { connection } = this
-    const { server } = this.#world
-    if (connection === undefined || server === undefined || this.#isLoggingIn) return
+    if (connection === undefined || this.#isLoggingIn) return
     this.#isLoggingIn = true
     const token = `${this.name} ${++this.#logins}`
-    const hasSession = await server.beginSession(user, token)
+    const hasSession = await this.#world.beginSession(user, token)
     if (this.connection !== connection) return
     const reply = hasSession ? await connection.request('auth.login', { token }) : undefined
     this.#isLoggingIn = false
@@ -136,13 +147,13 @@ export class SimulatedClient implements LiveListener {
       this.refusals.set(view, reply['code'])
       // What was shown may not be shown any more.
       view.forget()
-    }, error => { loop.fail(this.failure(error)) })
+    }, error => { this.#fail(error) })
   }
 
   unsubscribe (view: LiveView): void {
     this.views.delete(view)
     if (view.state !== 'live') return
-    this.connection?.unsubscribe(view).catch(error => { loop.fail(this.failure(error)) })
+    this.connection?.unsubscribe(view).catch(error => { this.#fail(error) })
   }
 
   /** Sends a request of which only the reply matters. */
@@ -150,22 +161,22 @@ export class SimulatedClient implements LiveListener {
     this.connection?.request(type, fields).then(reply => {
       const isFault = reply['code'] === 'INTERNAL_ERROR' && reply['details']?.reason !== 'store_unavailable'
       if (isFault) throw new Error(`the server has failed: ${JSON.stringify([type, fields, reply])}`)
-    }).catch(error => { loop.fail(this.failure(error)) })
+    }).catch(error => { this.#fail(error) })
   }
 
   /** Stops reading, or goes on. */
   read (isReading: boolean): void {
     this.isReading = isReading
-    if (this.#wire !== undefined) this.#wire.isReading = isReading
+    this.#line?.read(isReading)
   }
 
   /** Loses the connection. */
   break (how: Break): void {
-    this.#wire?.break(how)
+    this.#line?.break(how)
   }
 
   #lost (): void {
-    this.#wire = undefined
+    this.#line = undefined
     this.connection = undefined
     this.isLoggedIn = this.#isLoggingIn = false
     for (const view of this.views) view.state = 'ended'
@@ -174,7 +185,7 @@ export class SimulatedClient implements LiveListener {
 
   #comeBack (): void {
     const delayMs = this.#random.chance(0.2) ? this.#random.next() * 2_000 : this.#random.next() * 100
-    loop.after(delayMs, () => { this.#connect() }, 'outside')
+    this.#world.after(delayMs, () => { this.#connect() })
   }
 
   onShown (views: readonly LiveView[], cause: LiveFrame): void {
@@ -197,8 +208,12 @@ export class SimulatedClient implements LiveListener {
     )
   }
 
+  #fail (error: unknown): void {
+    this.#world.fail(this.failure(error))
+  }
+
   #note (direction: string, text: string): void {
-    this.trace.push(`${loop.now.toFixed(3)} ${direction} ${text.slice(0, 1_500)}`)
+    this.trace.push(`${this.#world.now.toFixed(3)} ${direction} ${text.slice(0, 1_500)}`)
     if (this.trace.length > 400) this.trace.splice(0, 200)
   }
 }

@@ -61,9 +61,11 @@ export class Disk {
     this.entries = this.entries.filter(({ revision }) => revision > snapshot.revision)
   }
 
-  /** Begins another history, of which earlier revisions say nothing. */
-  renew (): void {
+  /** Replaces everything by an image of earlier, from which another history goes on. */
+  restore (image: StoreImage): void {
     this.epoch = `epoch-${++this.#epochs}`
+    this.snapshot = structuredClone(image)
+    this.entries = []
   }
 }
 

@@ -12,6 +12,12 @@ export interface StateAt {
 /** States that are kept; clients are not so far behind. */
 const MAX_STATES = 6_000
 
+/** Returns the state of an image. */
+export function stateOf (epoch: string, { revision, buckets, queries }: StoreImage): StateAt {
+  const records = new Map(buckets.map(({ name, records }) => [name, records]))
+  return { epoch, revision, buckets: records, queries: new Map(queries) }
+}
+
 /** The states of a store, as its log tells them: what clients are shown is compared with these. */
 export class History {
   readonly #records = new Map<string, Map<unknown, StoreRecord>>()
@@ -76,12 +82,10 @@ export class History {
   begin (epoch: string, image: StoreImage): void {
     this.#records.clear()
     this.#states.clear()
-    const buckets = new Map<string, readonly StoreRecord[]>()
     for (const { name, definition, records } of image.buckets) {
       this.#records.set(name, new Map(records.map(record => [record[definition.key], record])))
-      this.#publish(name, buckets)
     }
-    this.#put({ epoch, revision: image.revision, buckets, queries: new Map(image.queries) })
+    this.#put(stateOf(epoch, image))
   }
 
   #publish (name: string, buckets: Map<string, readonly StoreRecord[]>): void {

@@ -1,10 +1,8 @@
 import { Duplex } from 'node:stream'
+import type { Break } from './client.js'
 import type { Life } from './event-loop.js'
 import { loop } from './globals.js'
 import type { Random } from './random.js'
-
-/** How a connection breaks: the server hears of it at once, as of an end, or not at all. */
-export type Break = 'reset' | 'end' | 'silent'
 
 /** The client's end of a connection. */
 export interface ClientEnd {

@@ -2,7 +2,7 @@ import { isStoreError, type BucketDefinition, type Store, type StoreRecord } fro
 import type { Random } from './random.js'
 import { randomDeclaration, randomFilter, randomValue, bucketNames, declaredNames } from './queries.js'
 import { changedPermissions, roleId, roles, users } from './rights.js'
-import { definitions } from './server.js'
+import { definitions } from './application.js'
 
 /** A request over the wire. */
 export interface WireWrite {

@@ -1,44 +1,17 @@
-import { createHash } from 'node:crypto'
 import WebSocket from 'ws'
-import { Store, type BucketDefinition } from '@hamicek/noex-store'
+import { Store } from '@hamicek/noex-store'
 import { resolveOptions } from '../../lib/options/options.js'
 import { NoexService } from '../../lib/service/service.js'
 import { silentLog } from '../support/silent-log.js'
+import { closeFrame, textFrame } from '../support/web-socket-frame.js'
+import type { Line, LineEnd } from './client.js'
 import type { Disk } from './disk.js'
 import type { Life } from './event-loop.js'
 import { loop } from './globals.js'
-import { Wire, type ClientEnd } from './network.js'
-import { codeQueries, declaredNames, randomDeclaration } from './queries.js'
+import { FrameReader } from './frames.js'
+import { Wire } from './network.js'
+import { beginSession, defineCode, fill, fillIdentity, SECRET } from './application.js'
 import type { Random } from './random.js'
-import { roleId, roles, ROOT, users } from './rights.js'
-
-/** Definitions of the buckets at the beginning. */
-export const definitions: Readonly<Record<string, BucketDefinition>> = {
-  items: {
-    key: 'id',
-    schema: {
-      id: { type: 'string' }, owner: { type: 'string' }, state: { type: 'string' }, n: { type: 'number' },
-      rank: { type: 'number' }, name: { type: 'string' }, note: { type: 'string' }
-    },
-    indexes: ['owner', 'n']
-  },
-  counted: {
-    key: 'id',
-    etsType: 'ordered_set',
-    schema: {
-      id: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string' }, state: { type: 'string' },
-      n: { type: 'number' }, rank: { type: 'number' }, name: { type: 'string' }, note: { type: 'string' }
-    }
-  },
-  lines: {
-    key: 'id',
-    maxSize: 25,
-    schema: {
-      id: { type: 'string', generated: 'uuid' }, owner: { type: 'string' }, state: { type: 'string' },
-      n: { type: 'number' }, rank: { type: 'number' }, name: { type: 'string' }, note: { type: 'string' }
-    }
-  }
-}
 
 /** One process that serves the store of a disk. */
 export class SimulatedServer {
@@ -66,13 +39,10 @@ export class SimulatedServer {
       const store = await Store.start({ name: 'simulated', onListenerError: error => { loop.fail(error) } })
       await store.attachLog(disk.open(life))
       if (isFirst) await fill(store, random)
-      let runs = 0
-      for (const [name, { run, variants }] of Object.entries(codeQueries)) {
-        store.defineQuery(name, async (ctx, params: unknown) => await run(ctx, params, runs++ % variants))
-      }
+      defineCode(store)
       const service = await NoexService.start(resolveOptions({
         store,
-        auth: { builtIn: true, adminSecret: 'the secret of the simulation' },
+        auth: { builtIn: true, adminSecret: SECRET },
         backpressure: { maxBufferedBytes: 16_384, highWaterMark: 0.25, drainTimeoutMs: 4_000 },
         connectionLimits: { maxSubscriptionsPerConnection: 1_000 }
       }), { log: silentLog, address: () => null })
@@ -82,27 +52,37 @@ export class SimulatedServer {
   }
 
   /** Connects a client. */
-  connect (random: Random, client: ClientEnd): Wire {
-    const wire = new Wire(random, client, this.life)
-    this.#wires.add(wire)
-    loop.after(random.next() * 3, () => {
-      const request = { ip: '127.0.0.1', peer: '127.0.0.1', rawHeaders: [], headers: {} }
-      const admitted = this.#service.admit(request)
-      if ('refused' in admitted || wire.isBroken) {
-        wire.socket.destroy()
-        return
+  connect (random: Random, end: LineEnd): Line {
+    const reader = new FrameReader(end.onText, code => { wire.send(closeFrame(code === 1005 ? 1000 : code)) })
+    const wire = new Wire(random, {
+      onData: bytes => { reader.take(bytes) },
+      onEnd: () => {
+        this.#wires.delete(wire)
+        end.onEnd()
       }
-      const ws = new WebSocket(null as unknown as string, undefined, {})
-      const options = { maxPayload: 1_048_576, skipUTF8Validation: false, allowSynchronousEvents: true }
-      ;(ws as unknown as { setSocket: (socket: unknown, head: Buffer, options: object) => void })
-        .setSocket(wire.socket, Buffer.alloc(0), options)
-      this.#service.accept(ws, { remoteAddress: '127.0.0.1', requestId: 'req', headers: {}, session: undefined })
     }, this.life)
-    return wire
+    this.#wires.add(wire)
+    loop.after(random.next() * 3, () => { this.#accept(wire) }, this.life)
+    return {
+      get isBusy () { return wire.isBusy },
+      send: text => { wire.send(textFrame(text)) },
+      read: isReading => { wire.isReading = isReading },
+      break: how => { wire.break(how) }
+    }
   }
 
-  forget (wire: Wire): void {
-    this.#wires.delete(wire)
+  #accept (wire: Wire): void {
+    const request = { ip: '127.0.0.1', peer: '127.0.0.1', rawHeaders: [], headers: {} }
+    const admitted = this.#service.admit(request)
+    if ('refused' in admitted || wire.isBroken) {
+      wire.socket.destroy()
+      return
+    }
+    const ws = new WebSocket(null as unknown as string, undefined, {})
+    const options = { maxPayload: 1_048_576, skipUTF8Validation: false, allowSynchronousEvents: true }
+    ;(ws as unknown as { setSocket: (socket: unknown, head: Buffer, options: object) => void })
+      .setSocket(wire.socket, Buffer.alloc(0), options)
+    this.#service.accept(ws, { remoteAddress: '127.0.0.1', requestId: 'req', headers: {}, session: undefined })
   }
 
   /** Runs work of the application within the process. What it rejects with is told to `onError`. */
@@ -113,12 +93,10 @@ export class SimulatedServer {
 
   /** Makes a session with a token; resolves with whether that is durable. */
   async beginSession (user: string, token: string): Promise<boolean> {
-    const id = createHash('sha256').update(token).digest('hex')
-    const session = { id, userId: user === ROOT ? '__superadmin__' : user, expiresAt: Date.now() + 1e12 }
     return await new Promise(resolve => {
       const settle = (isDone: boolean): void => { loop.after(0, () => { resolve(isDone) }, 'outside') }
       this.perform(async store => {
-        await store.bucket('_sessions').insert(session)
+        await beginSession(store, user, token)
         settle(true)
       }, () => { settle(false) })
     })
@@ -141,23 +119,5 @@ export class SimulatedServer {
     this.life.end()
     for (const wire of [...this.#wires]) wire.break('silent')
     this.#wires.clear()
-  }
-}
-
-async function fill (store: Store, random: Random): Promise<void> {
-  for (const [name, definition] of Object.entries(definitions)) await store.defineBucket(name, definition)
-  for (const name of declaredNames) store.defineDeclarativeQuery(name, randomDeclaration(random))
-}
-
-/** Makes users, roles and sessions, as the application could. */
-async function fillIdentity (store: Store): Promise<void> {
-  for (const [name, permissions] of Object.entries(roles)) {
-    const entries = permissions.map(permission => ({ allow: 'store.*', ...permission }))
-    await store.bucket('_roles').insert({ id: roleId(name), name, permissions: entries })
-  }
-  const names = Object.keys(roles)
-  for (const [i, user] of users.entries()) {
-    await store.bucket('_users').insert({ id: user, username: `user-${user}`, passwordHash: 'none' })
-    await store.bucket('_user_roles').insert({ userId: user, roleId: roleId(names[i % names.length] as string) })
   }
 }

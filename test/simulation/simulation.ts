@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
+import type { StoreImage } from '@hamicek/noex-store'
 import { LiveView, noCounts, type LiveFrame } from '../support/live-client.js'
-import { SimulatedClient, type ClientWorld } from './client.js'
+import { WatchingClient, type ClientWorld, type Line, type LineEnd } from './client.js'
 import { Disk } from './disk.js'
 import { Life } from './event-loop.js'
 import { loop } from './globals.js'
@@ -42,10 +43,12 @@ export class Simulation implements ClientWorld {
   readonly #history: History
   readonly #disk: Disk
   readonly #oracle: Oracle
-  readonly #clients: SimulatedClient[]
+  readonly #clients: WatchingClient[]
   readonly #digest = createHash('sha256')
   #life: Life | undefined
   #running: SimulatedServer | undefined
+  /** The last snapshot. */
+  #image: StoreImage | undefined
   #operations = 0
   #isBurst = false
 
@@ -57,7 +60,7 @@ export class Simulation implements ClientWorld {
     this.#oracle = new Oracle(this.#history)
     this.#clients = Array.from({ length: options.clients }, (_, i) => {
       const user = i % 5 === 0 ? ROOT : users[i % users.length] as string
-      return new SimulatedClient(`client-${i}`, user, i % 6 !== 5, this, new Random(options.seed, `client ${i}`))
+      return new WatchingClient(`client-${i}`, user, i % 6 !== 5, this, new Random(options.seed, `client ${i}`))
     })
   }
 
@@ -78,7 +81,27 @@ export class Simulation implements ClientWorld {
     return this.#digest.digest('hex').slice(0, 16)
   }
 
-  onShown (client: SimulatedClient, views: readonly LiveView[], cause: LiveFrame): void {
+  get now (): number {
+    return loop.now
+  }
+
+  after (delayMs: number, run: () => void): void {
+    loop.after(delayMs, run, 'outside')
+  }
+
+  fail (error: unknown): void {
+    loop.fail(error)
+  }
+
+  connect (random: Random, end: LineEnd): Line | undefined {
+    return this.server?.life.isOver === false ? this.server.connect(random, end) : undefined
+  }
+
+  async beginSession (user: string, token: string): Promise<boolean> {
+    return await this.server?.beginSession(user, token) ?? false
+  }
+
+  onShown (client: WatchingClient, views: readonly LiveView[], cause: LiveFrame): void {
     this.#digest.update(`${client.name} ${loop.now} ${JSON.stringify(cause)}\n`)
     for (const view of views) {
       if (view.isDelta) this.#check(client, view).catch(error => { loop.fail(client.failure(error, view)) })
@@ -90,7 +113,7 @@ export class Simulation implements ClientWorld {
   }
 
   /** Checks what a view shows against the state of the revision that it names. */
-  async #check (client: SimulatedClient, view: LiveView): Promise<void> {
+  async #check (client: WatchingClient, view: LiveView): Promise<void> {
     const { revision, data } = view
     const { user } = client
     const state = this.#history.at(revision as number)
@@ -165,14 +188,14 @@ export class Simulation implements ClientWorld {
       if (busy.length > 0 && loop.now > from + MAX_SETTLE_MS) {
         const server = this.server === undefined ? 'there is no server' : 'there is a server'
         const names = busy.map(({ name }) => name).join(', ')
-        throw (busy[0] as SimulatedClient).failure(new Error(`${names} do not come to rest, and ${server}`))
+        throw (busy[0] as WatchingClient).failure(new Error(`${names} do not come to rest, and ${server}`))
       }
       return busy.length === 0 && this.server !== undefined
     })
     cancel()
   }
 
-  async #compare (client: SimulatedClient, view: LiveView): Promise<void> {
+  async #compare (client: WatchingClient, view: LiveView): Promise<void> {
     const expected = await this.#oracle.expected(view.request, client.user, this.#history.present)
     if (view.state !== 'live') {
       const refusal = this.#refusalOf(client, view)
@@ -192,7 +215,7 @@ export class Simulation implements ClientWorld {
     throw client.failure(new Error(problem), view)
   }
 
-  #refusalOf (client: SimulatedClient, view: LiveView): string {
+  #refusalOf (client: WatchingClient, view: LiveView): string {
     return client.refusals.get(view) ?? 'without a reason'
   }
 
@@ -249,7 +272,7 @@ export class Simulation implements ClientWorld {
     }
   }
 
-  #logInAsAnother (client: SimulatedClient): void {
+  #logInAsAnother (client: WatchingClient): void {
     const user = this.#random.pick([...users, client.user])
     for (const view of client.views) {
       // Its rows are the former user's: the server sends what differs by itself, or ends the subscription.
@@ -258,7 +281,7 @@ export class Simulation implements ClientWorld {
     client.logIn(user).catch(error => { loop.fail(client.failure(error)) })
   }
 
-  #watch (client: SimulatedClient): void {
+  #watch (client: WatchingClient): void {
     if (client.views.size >= this.#options.views) return
     const hasFind = client.connection?.extensions.includes('find') === true
     const request = randomRequest(this.#random, hasFind)
@@ -274,7 +297,9 @@ export class Simulation implements ClientWorld {
     const { server } = this
     const image = await store.takeImage()
     await store.whenDurable(image.revision)
-    if (server?.life.isOver === false && store.epoch === this.#disk.epoch) this.#disk.truncate(image)
+    if (server?.life.isOver !== false || store.epoch !== this.#disk.epoch) return
+    this.#disk.truncate(image)
+    this.#image = image
   }
 
   #boot (): void {
@@ -289,7 +314,16 @@ export class Simulation implements ClientWorld {
     this.#life?.end()
     // Also one that is about to stop.
     this.#running?.kill()
+    if (this.#image !== undefined && this.#random.chance(0.1)) this.#restore(this.#image)
     this.#down()
+  }
+
+  /** Puts an image of earlier on the disk, while no process runs. */
+  #restore (image: StoreImage): void {
+    this.#count('restore')
+    this.#disk.restore(image)
+    this.#history.begin(this.#disk.epoch, image)
+    this.#oracle.forget()
   }
 
   #stop (): void {
