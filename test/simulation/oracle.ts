@@ -1,0 +1,84 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { LiveRequest, LiveView } from '../support/live-client.js'
+import type { History, StateAt } from './history.js'
+import { expectedResults } from './queries.js'
+import { rightsAt } from './rights.js'
+
+/** Results that are kept, to be compared with what other clients show. */
+const MAX_KEPT = 20_000
+
+interface Expected {
+  /** Results of which each is right; none where the query may not be read or fails. */
+  readonly results: readonly unknown[]
+}
+
+/** Says what clients may show, by the plain evaluation of the states that the log tells of. */
+export class Oracle {
+  readonly #history: History
+  readonly #kept = new Map<string, Promise<Expected>>()
+  readonly #texts = new WeakMap<object, string>()
+  readonly #rightsKeys = new Map<string, string>()
+
+  constructor (history: History) {
+    this.#history = history
+  }
+
+  /** Forgets everything: revisions mean other states from now on. */
+  forget (): void {
+    this.#kept.clear()
+    this.#rightsKeys.clear()
+  }
+
+  /** Returns the results that a user may be shown for a request at one state, by the rights of another one. */
+  async expected (request: LiveRequest, user: string, state: StateAt, rightsOf = state): Promise<Expected> {
+    const { key, rows } = rightsAt(rightsOf, user)
+    const id = `${state.revision} ${key} ${JSON.stringify(request)}`
+    let expected = this.#kept.get(id)
+    if (expected === undefined) {
+      expected = expectedResults(request, state, rows).then(results => ({ results: results.map(asJson) }))
+      this.#kept.set(id, expected)
+      if (this.#kept.size > MAX_KEPT) this.#kept.delete(this.#kept.keys().next().value as string)
+    }
+    return await expected
+  }
+
+  /** Returns a text that is equal as long as a user has the same rights. */
+  rightsKey (user: string, revision: number): string | undefined {
+    const id = `${user} ${revision}`
+    let key = this.#rightsKeys.get(id)
+    if (key !== undefined) return key
+    const state = this.#history.at(revision)
+    if (state === undefined) return undefined
+    key = rightsAt(state, user).key
+    this.#rightsKeys.set(id, key)
+    return key
+  }
+
+  /** Whether what a view shows is one of the results. */
+  isOneOf ({ data }: LiveView, { results }: Expected): boolean {
+    return results.some(result => this.#isSame(data, result))
+  }
+
+  #isSame (shown: unknown, result: unknown): boolean {
+    if (!Array.isArray(shown) || !Array.isArray(result)) return isDeepStrictEqual(shown, result)
+    return shown.length === result.length && shown.every((row, i) =>
+      this.#textOf(row) === this.#textOf(result[i]) || isDeepStrictEqual(row, result[i]))
+  }
+
+  #textOf (row: unknown): string {
+    if (typeof row !== 'object' || row === null) return JSON.stringify(row)
+    let text = this.#texts.get(row)
+    if (text === undefined) this.#texts.set(row, text = JSON.stringify(row))
+    return text
+  }
+}
+
+/** Returns a result as JSON gives it to a client. */
+function asJson (result: unknown): unknown {
+  if (Array.isArray(result) && result.every(row => isPlain(row))) return result
+  return result === undefined ? null : JSON.parse(JSON.stringify(result))
+}
+
+function isPlain (row: unknown): boolean {
+  return typeof row === 'object' && row !== null && Object.values(row).every(value => value !== undefined)
+}
