@@ -64,7 +64,9 @@ function checkPaged (config: DeclarativeQueryConfig, path: string): void {
 }
 
 /** Returns the fields of records that a search names. */
-function * fieldsOfSearch ({ filter, sort, fields, aggregate }: DeclarativeQueryConfig): Iterable<NamedField> {
+function * fieldsOfSearch (
+  { filter, sort, fields, aggregate }: DeclarativeQueryConfig
+): Iterable<NamedField> {
   yield * fieldsOfFilter(filter, 'find.filter')
   for (const field of Object.keys(sort ?? {})) yield { path: `find.sort.${field}`, field }
   yield * fieldsIn(fields, 'find.fields')
