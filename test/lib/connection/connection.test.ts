@@ -38,6 +38,7 @@ function connectionOver () {
     maxUnauthenticatedPayloadBytes: 100,
     unauthenticatedInboxes: new UnauthenticatedInboxes(100),
     requiresAuth: false,
+    heartbeatMs: 100,
     authorizer: {
       isVolatile: false, liveQueryScope: () => unlimitedScope, topicScope: () => 'whole'
     } as unknown as Authorizer,
@@ -207,7 +208,8 @@ t.test('Connection', t => {
       scope: () => unlimitedScope,
       assertStillAllowed () {},
       work: new Work(Infinity),
-      maxChanges: Infinity
+      maxChanges: Infinity,
+      rights: ''
     }
     await connection.subscriptions.add({ liveQuery: () => liveQuery } as never, 'query', undefined, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)

@@ -4,7 +4,7 @@ import type { Commit, RememberedRequest } from '../types/commit.js'
 /** Requests that are looked at in one step to forget those whose time is over. */
 const MAX_FORGOTTEN = 1_000
 /** Bytes that a remembered request takes beside its texts, about. */
-const BYTES_EACH = 256
+const BYTES_EACH = 768
 
 /**
  * The requests that are remembered, each until its time is over. It follows the commits, also those of
@@ -103,5 +103,5 @@ function nameOf (key: string, user: string | undefined): string {
 }
 
 function bytesOf ({ key, user = '', request, answer = '', rights = '' }: RememberedRequest): number {
-  return BYTES_EACH + 2 * (key.length + user.length + request.length + rights.length + answer.length)
+  return BYTES_EACH + key.length + user.length + request.length + rights.length + Buffer.byteLength(answer)
 }
