@@ -20,6 +20,7 @@ const floors = [
   ['auth'],
   ['permissions'],
   ['handshake'],
+  ['idempotency'],
   ['store'],
   ['limits'],
   ['rules'],

@@ -56,6 +56,7 @@ export class Connections implements ConnectionHost {
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly requiresAuth: boolean
+  readonly heartbeatMs: number
   readonly trail: AuditTrail | undefined
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
@@ -94,6 +95,7 @@ export class Connections implements ConnectionHost {
     )
     this.closing = new DeadlineQueue(CLOSE_TIMEOUT_MS, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
+    this.heartbeatMs = options.heartbeat.intervalMs
     this.trail = trail
     this.authorizer = authorizer
     this.authenticator = authenticator

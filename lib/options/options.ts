@@ -3,6 +3,7 @@ import { loginOptions, type LoginOptions } from '../auth/auth-options.js'
 import { connectionOptions, type ConnectionOptions } from '../connection/connection-options.js'
 import { checkProxies, originOptions, type OriginOptions } from '../handshake/origin-options.js'
 import { reducedName } from '../handshake/raw-headers.js'
+import { idempotencyOptions, type IdempotencyOptions } from '../idempotency/idempotency-options.js'
 import { shutdownOptions, type ShutdownOptions } from '../lifecycle/shutdown-options.js'
 import { limitOptions, type LimitOptions } from '../limits/limit-options.js'
 import { procedureOptions, type ProcedureOptions } from '../procedures/procedure-options.js'
@@ -31,6 +32,8 @@ export interface NoexOptions extends
    * @default none
    */
   audit?: AuditOptions | undefined
+  /** How long and how many requests with an `idempotencyKey` are remembered, so that none is done twice. */
+  idempotency?: IdempotencyOptions | undefined
   /** How large stored procedures may be, and those of the application itself. */
   procedures?: ProcedureOptions | undefined
   /** How clients are sent away when the server stops. */
@@ -56,6 +59,7 @@ export const noexOptions = options<NoexOptions>()({
   ...ruleOptions.members,
   ...loginOptions.members,
   audit: optional(auditOptions),
+  idempotency: idempotencyOptions,
   procedures: procedureOptions,
   shutdown: shutdownOptions
 })

@@ -3,6 +3,15 @@ import type { NoexErrorCode } from './errors.js'
 /** The protocol version that the welcome names. PROTOCOL.md, "Welcome". */
 export const PROTOCOL_VERSION = '1.0.0'
 
+/**
+ * The extensions that the welcome names, in its order: what a client may use beyond the protocol of its
+ * version. A client that uses none sees nothing of them but their names. PROTOCOL.md, "Welcome".
+ */
+export const extensions = ['delta', 'find', 'page', 'idempotency'] as const
+
+/** The name of an extension. */
+export type Extension = typeof extensions[number]
+
 /** Client → server. A request: `id` is repeated in its one reply, other properties depend on `type`. */
 export interface RequestMessage {
   readonly id: number
@@ -91,6 +100,10 @@ export interface WelcomeMessage {
   /** Epoch milliseconds. */
   readonly serverTime: number
   readonly requiresAuth: boolean
+  /** What this server can do beyond the protocol of this version. */
+  readonly extensions: readonly Extension[]
+  /** Time between two pings, in milliseconds. */
+  readonly heartbeatMs: number
 }
 
 /** Server → client. Asks for a pong. PROTOCOL.md, "Heartbeat". */

@@ -4,6 +4,7 @@ import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
+import { KeyedRequests } from '../idempotency/keyed-requests.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
@@ -136,6 +137,8 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   })
   const server: ServerContext = {
     sharedStore,
+    keyedRequests: KeyedRequests.of(options.store),
+    idempotency: options.idempotency,
     authorizer,
     procedures,
     liveQueries,

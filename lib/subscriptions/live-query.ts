@@ -368,21 +368,11 @@ export class LiveQuery implements SourceListener {
     return update.delta === undefined ? undefined : update
   }
 
-  /** Whether a client with this result gets the frame of the last publication. */
-  isShared (position: Position | undefined, epoch: string): boolean {
-    const publication = this.#publication
-    if (publication === undefined || position === undefined || position.epoch !== epoch) return false
-    return position.revision >= publication.from && position.revision < publication.to
-  }
-
-  /** Revision of the last publication. */
-  get publishedTo (): number {
-    return this.#publishedTo
-  }
-
-  /** Whether the last publication can be shown as a delta. */
-  get isPublishedAsDelta (): boolean {
-    return this.#publication?.delta !== undefined
+  /** Whether a client with this result is brought to a revision by the delta that was published last. */
+  isShared (position: Position | undefined, revision: number): boolean {
+    const { from, to, delta } = this.#publication ?? NOT_PUBLISHED
+    if (delta === undefined || to !== revision || position?.epoch !== this.epoch) return false
+    return position.revision >= from && position.revision < to
   }
 
   /** Returns the frame of the last publication under the shared id, which takes deltas; `more` as in it. */
@@ -439,6 +429,9 @@ export class LiveQuery implements SourceListener {
     this.#wholeFrame = undefined
   }
 }
+
+/** Stands for a publication where there is none. */
+const NOT_PUBLISHED: Publication = { from: Infinity, to: -1, delta: undefined }
 
 /** The delta of a result that has not changed. */
 const EMPTY_DELTA = '{"upsert":[],"remove":[]}'

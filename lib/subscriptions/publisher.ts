@@ -5,8 +5,8 @@ import type { LiveQuery } from './live-query.js'
 
 /** The subscriptions of one connection, which show changes together. */
 export interface Receiver {
-  /** Whether it is shown a change by frames of its own, and not by those that others get too. */
-  readonly isCatchingUp: boolean
+  /** Whether it is shown the state of a revision by frames of its own, and not by those that others get too. */
+  isCatchingUp: (revision: number) => boolean
   /**
    * Shows what has changed, as of `revision`. Returns whether that is done; if not, because the results are
    * of a later one already, it has to be called again.
@@ -84,9 +84,9 @@ export class Publisher {
     const receivers = [...this.#receivers]
     this.#receivers = new Set()
     // Those first whose frames are made of the present results, before these can change.
-    const late = receivers.filter(receiver => receiver.isCatchingUp)
-    const others = receivers.filter(receiver => !receiver.isCatchingUp)
-    for (const receiver of [...late, ...others]) {
+    const isCatchingUp = new Map(receivers.map(receiver => [receiver, receiver.isCatchingUp(revision)]))
+    receivers.sort((a, b) => Number(isCatchingUp.get(b)) - Number(isCatchingUp.get(a)))
+    for (const receiver of receivers) {
       if (isTurnOver()) await nextTurn()
       if (!receiver.flush(revision)) this.#receivers.add(receiver)
     }

@@ -39,7 +39,9 @@ export class PushRound {
   add (subscription: QuerySubscription): boolean {
     if (!subscription.isDelta) return this.#addPlain(subscription)
     if (subscription.whole !== undefined) return this.#addEncoded(subscription, subscription.whole)
-    return subscription.isCatchingUp ? this.#addUpdate(subscription) : this.#addShared(subscription)
+    return subscription.isCatchingUp(this.#revision)
+      ? this.#addUpdate(subscription)
+      : this.#addShared(subscription)
   }
 
   /** Sends the pushes. Returns the subscriptions that have got one. */
@@ -69,7 +71,8 @@ export class PushRound {
   /** A client that has the result before gets the frame that all such clients get. */
   #addShared (subscription: QuerySubscription): boolean {
     const { liveQuery } = subscription
-    const { epoch, publishedTo: revision } = liveQuery
+    const { epoch } = liveQuery
+    const revision = this.#revision
     this.#group.push({
       subscription,
       push: more => {
@@ -99,7 +102,9 @@ export class PushRound {
   #addText (subscription: QuerySubscription, revision: number, body: LiveBody): boolean {
     const { id, liveQuery } = subscription
     this.#chars += 'data' in body ? body.data.length : body.delta.length
-    this.#group.push({
+    // A query in code that takes long is shown by itself, as of an earlier moment.
+    const items = revision === this.#revision ? this.#group : this.#single
+    items.push({
       subscription,
       push: more => {
         this.#target.send(liveQuery.deltaPush(id, revision, body, more))

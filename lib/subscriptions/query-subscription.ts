@@ -62,12 +62,9 @@ export class QuerySubscription implements LiveQueryListener {
     return this.#isActive && this.#isWatching && this.#liveQuery.hasResult
   }
 
-  /** Whether it must be shown the present result by a frame of its own. */
-  get isCatchingUp (): boolean {
-    if (!this.isDelta) return false
-    const { liveQuery, position } = this
-    return this.id !== liveQuery.id || !liveQuery.isPublishedAsDelta ||
-      !liveQuery.isShared(position, liveQuery.epoch)
+  /** Whether it must be shown the state of a revision by a frame of its own. */
+  isCatchingUp (revision: number): boolean {
+    return this.isDelta && !(this.id === this.#liveQuery.id && this.#liveQuery.isShared(this.position, revision))
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {

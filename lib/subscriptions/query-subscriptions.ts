@@ -164,8 +164,8 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     this.#liveQueries.publisher.flush(this)
   }
 
-  get isCatchingUp (): boolean {
-    for (const subscription of this.#waiting) if (subscription.isCatchingUp) return true
+  isCatchingUp (revision: number): boolean {
+    for (const subscription of this.#waiting) if (subscription.isCatchingUp(revision)) return true
     return false
   }
 

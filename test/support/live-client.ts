@@ -266,6 +266,7 @@ export class LiveConnection {
         this.counts.wholes++
       }
       view.revision = frame['revision']
+      if (frame['epoch'] !== undefined) view.epoch = frame['epoch']
     }
     this.#listener.onShown([...changed], group.at(-1) as LiveFrame)
   }

@@ -50,6 +50,7 @@ function connectionOver () {
     maxUnauthenticatedPayloadBytes: 100,
     unauthenticatedInboxes: new UnauthenticatedInboxes(100),
     requiresAuth: false,
+    heartbeatMs: 100,
     authorizer: {
       isVolatile: false, liveQueryScope: () => unlimitedScope, topicScope: () => 'whole'
     } as unknown as Authorizer,
@@ -218,7 +219,8 @@ t.test('Connection', t => {
       scope: () => unlimitedScope,
       assertStillAllowed () {},
       work: new Work(Infinity),
-      maxChanges: Infinity
+      maxChanges: Infinity,
+      rights: ''
     }
     const request = {
       query: 'query', params: undefined, page: undefined, since: undefined, isDelta: false, minIntervalMs: 0

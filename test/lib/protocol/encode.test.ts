@@ -43,8 +43,10 @@ t.test('Messages that answer no request', async t => {
     encodePush('sub-4', '3'),
     '{"type":"push","channel":"subscription","subscriptionId":"sub-4","data":3}'
   )
-  t.equal(encodeNotice({ type: 'welcome', version: '1.0.0', serverTime: 5, requiresAuth: false }),
-    '{"type":"welcome","version":"1.0.0","serverTime":5,"requiresAuth":false}')
+  const facts = { serverTime: 5, requiresAuth: false, extensions: ['find'], heartbeatMs: 9 } as const
+  t.equal(encodeNotice({ type: 'welcome', version: '1.0.0', ...facts }),
+    '{"type":"welcome","version":"1.0.0","serverTime":5,"requiresAuth":false,' +
+    '"extensions":["find"],"heartbeatMs":9}')
   t.equal(encodeNotice({ type: 'ping', timestamp: 5 }), '{"type":"ping","timestamp":5}')
 })
 

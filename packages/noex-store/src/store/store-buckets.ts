@@ -145,7 +145,7 @@ export class StoreBuckets extends StoreCommits {
       tx.end()
       throw error
     }
-    const committing = tx.commitSoon()
+    const committing = tx.commitSoon(result)
     if (committing !== undefined) await committing
     return result
   }
