@@ -9,8 +9,10 @@ interface PageMembers {
 /** The members that a push or a reply with deltas has beside its `data` or `delta`. */
 export interface LiveHead {
   readonly revision: number
-  /** Text that names the history of the result; present where the client must take a new one. */
+  /** Text that names the history of the result; present with a complete result, as is `key`. */
   readonly epoch?: string
+  /** The key field; `null` where the result is no list of records with keys. */
+  readonly key?: string | null
   readonly page?: PageMembers | undefined
 }
 
@@ -18,7 +20,6 @@ export interface LiveHead {
 export interface LiveReply extends LiveHead {
   readonly subscriptionId: string
   readonly epoch: string
-  /** `null` where the result is no list of records with keys. */
   readonly key: string | null
 }
 
@@ -42,19 +43,18 @@ export type LiveBody = { readonly data: string } | { readonly delta: string }
 
 /** Encodes the data of the reply to a subscription that asks for deltas. */
 export function encodeLiveReply (reply: LiveReply, body: LiveBody): string {
-  const { subscriptionId, key } = reply
-  const id = JSON.stringify(subscriptionId)
-  return `{"subscriptionId":${id}${headText(reply)},"key":${JSON.stringify(key)},${bodyText(body)}}`
+  return `{"subscriptionId":${JSON.stringify(reply.subscriptionId)}${headText(reply)},${bodyText(body)}}`
 }
 
 function pushStart (subscriptionId: string): string {
   return `{"type":"push","channel":"subscription","subscriptionId":${JSON.stringify(subscriptionId)}`
 }
 
-function headText ({ epoch, revision, page }: LiveHead): string {
+function headText ({ epoch, key, revision, page }: LiveHead): string {
   const history = epoch === undefined ? '' : `,"epoch":${JSON.stringify(epoch)}`
+  const keyed = key === undefined ? '' : `,"key":${JSON.stringify(key)}`
   const ends = page && `,"hasMore":${page.hasMore},"nextCursor":${JSON.stringify(page.nextCursor)}`
-  return `${history},"revision":${revision}${ends ?? ''}`
+  return `${history},"revision":${revision}${keyed}${ends ?? ''}`
 }
 
 function bodyText (body: LiveBody): string {

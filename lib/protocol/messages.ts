@@ -75,6 +75,8 @@ export interface DeltaPush {
   readonly data?: unknown
   /** Present with `data`: names the history of the result from now on. */
   readonly epoch?: string
+  /** Present with `data`: the key field from now on. */
+  readonly key?: string | null
   /** Present for a page. */
   readonly hasMore?: boolean
   /** Present for a page. */

@@ -151,6 +151,7 @@ export class CodeSource implements LiveSource, Dependent {
   }
 
   async fresh (): Promise<void> {
+    if (this.#isClosed) throw connectionEnded()
     if (!this.#isRunning && !this.#isDirty) return
     // The evaluation under way suffices unless a record that it has read has changed meanwhile.
     const evaluation = this.#isRunning && !this.#isDirty ? this.#evaluation : this.#evaluation + 1
@@ -226,7 +227,6 @@ export class CodeSource implements LiveSource, Dependent {
       failure = { error }
       if (earlier !== undefined) reads.include(earlier)
     }
-    this.#noteUsed(used())
     this.#reads = reads
     this.#isRunning = false
     if (this.#isClosed) {
@@ -234,6 +234,7 @@ export class CodeSource implements LiveSource, Dependent {
       this.#reads = undefined
       return
     }
+    this.#noteUsed(used())
     const isOutdated = this.#isDirty
     // A change after the run, while its state became durable, has not overtaken it.
     const changedMeanwhile = isOutdated && this.#changedAt <= (run?.revision ?? Infinity)

@@ -26,10 +26,11 @@ export function deltaOf (rows: KeyedRows, touches: NetTouches): string {
   }
   upserts.sort((a, b) => a.index - b.index)
   const placed = upserts.filter(({ isPlaced }) => isPlaced)
-  // Rows that move one by one would be in each other's way: all but a single one are taken out first.
   const movesOne = placed.length === 1 && placed[0]?.isKnown === true
-  if (!movesOne) for (const { key, isKnown } of placed) if (isKnown) removed.push(key)
   const at = movesOne ? placed : withoutTail(placed, rows.size)
+  // Rows that are moved one by one would be in each other's way, also for a client that has them already.
+  const isAmbiguous = at.length > 1 || (!movesOne && placed.some(({ isKnown }) => isKnown))
+  if (isAmbiguous) for (const { key } of placed) removed.push(key)
   const upsert = encodeQueryResult(upserts.map(({ key }) => rows.row(key)))
   const places = at.length === 0 ? '' : `,"at":${encodeJson(at.map(({ key, index }) => [key, index]))}`
   return `{"upsert":${upsert},"remove":${encodeJson(removed)}${places}}`

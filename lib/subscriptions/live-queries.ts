@@ -232,6 +232,9 @@ export class LiveQueries implements LiveQueryHost {
   onFailure (liveQuery: LiveQuery, error: unknown): void {
     if (error instanceof Error && error.name === 'QueryNotDefinedError') {
       liveQuery.end('query_undefined', error)
+    } else if (error instanceof Error && error.name === 'BucketNotDefinedError' && this.#keys.has(liveQuery)) {
+      // It was dropped before the first result.
+      liveQuery.end('bucket_dropped', error)
     } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {
       // It has begun to read a bucket that its subscribers may not.
       liveQuery.end('forbidden', error)

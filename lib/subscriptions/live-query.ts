@@ -20,6 +20,8 @@ export interface LiveQueryListener {
   readonly isDelta: boolean
   /** Called when there is a result that may differ from the one before. */
   onChange: () => void
+  /** Called when there is a result that is new enough for a subscriber that watches. */
+  onFresh: () => void
   /** Called when the result is that of the last commit again, whether it has changed or not. */
   onSettled: () => void
   /** Called when the query uses other parameters than it did, and this subscription has other values. */
@@ -104,13 +106,16 @@ export class LiveQuery implements SourceListener {
   readonly #host: LiveQueryHost
   readonly #ownBytes: number
   readonly #subscribers = new Set<LiveQueryListener>()
+  /** Those that watch since before a failure. */
+  readonly #unserved = new Set<LiveQueryListener>()
   readonly #history = new ChangeHistory(0)
   #epoch: { readonly history: string, readonly text: string } | undefined
   #hasServedDeltas = false
   #isFailing = false
   #hasResult = false
   #isAdmitted = false
-  #endReason: SubscriptionEnd | undefined
+  /** Wraps the error of those that come too late. */
+  #end: { readonly error: unknown } | undefined
   /** Revision up to which changes have been published. */
   #publishedTo = 0
   #publication: Publication | undefined
@@ -154,7 +159,7 @@ export class LiveQuery implements SourceListener {
   }
 
   get isEnded (): boolean {
-    return this.#endReason !== undefined
+    return this.#end !== undefined
   }
 
   /** Names the history of the result: a client that has another one gets the complete result. */
@@ -197,15 +202,14 @@ export class LiveQuery implements SourceListener {
   }
 
   /**
-   * Adds a subscriber that has an older result or none, and calls `onChange` when there is one at least as
-   * new as this call. Unlike `join` it keeps the subscriber when the query fails: the next change brings the
-   * result.
+   * Adds a subscriber that has another result or none, and calls `onFresh` when there is one at least as new
+   * as this call. Unlike `join` it keeps the subscriber when the query fails: the next result is fresh.
    */
   watch (subscriber: LiveQueryListener): void {
     this.#add(subscriber)
     this.#fresh().then(() => {
-      if (this.#subscribers.has(subscriber)) subscriber.onChange()
-    }, () => {})
+      if (this.#subscribers.has(subscriber)) subscriber.onFresh()
+    }, () => { this.#unserved.add(subscriber) })
   }
 
   #add (subscriber: LiveQueryListener): void {
@@ -217,8 +221,9 @@ export class LiveQuery implements SourceListener {
   async #fresh (): Promise<void> {
     try {
       await this.source.fresh()
+      if (this.#end !== undefined) throw this.#end.error
     } catch (error) {
-      this.onFailure(error)
+      if (this.#end === undefined) this.onFailure(error)
       throw error
     }
     this.#isFailing = false
@@ -242,8 +247,9 @@ export class LiveQuery implements SourceListener {
   }
 
   leave (subscriber: LiveQueryListener): void {
+    this.#unserved.delete(subscriber)
     if (!this.#subscribers.delete(subscriber) || this.#subscribers.size > 0) return
-    if (this.#endReason === undefined) this.#host.onAbandoned(this)
+    if (this.#end === undefined) this.#host.onAbandoned(this)
   }
 
   /** Has those subscribers look for their live query anew whose parameters `isOther` picks. */
@@ -257,8 +263,8 @@ export class LiveQuery implements SourceListener {
    * Ends the live query for all its subscribers; callers that wait for a result are rejected with `error`.
    */
   end (reason: SubscriptionEnd, error: unknown): void {
-    if (this.#endReason !== undefined) return
-    this.#endReason = reason
+    if (this.#end !== undefined) return
+    this.#end = { error }
     this.source.close(error)
     for (const subscriber of [...this.#subscribers]) {
       this.leave(subscriber)
@@ -296,6 +302,7 @@ export class LiveQuery implements SourceListener {
 
   /** Publishes what has changed since the last time, and calls `onChange` of each subscriber. */
   publish (): void {
+    if (this.#end !== undefined || this.#subscribers.size === 0) return
     const { source } = this
     const from = this.#publishedTo
     const touches = this.#history.since(from)
@@ -309,7 +316,10 @@ export class LiveQuery implements SourceListener {
     }
     this.#publishedTo = source.revision
     this.#deltaFrames = []
-    for (const subscriber of this.#subscribers) subscriber.onChange()
+    for (const subscriber of this.#subscribers) {
+      if (this.#unserved.delete(subscriber)) subscriber.onFresh()
+      else subscriber.onChange()
+    }
     this.#host.onGrown(this)
   }
 
@@ -385,9 +395,10 @@ export class LiveQuery implements SourceListener {
 
   /** Returns the text of a push with a delta, or with a complete result. */
   deltaPush (id: string, revision: number, body: LiveBody, more: boolean): string {
-    // A client that takes a complete result may have had one under other rights.
-    const epoch = 'data' in body ? { epoch: this.epoch } : undefined
-    return encodeDeltaPush(id, { ...epoch, revision, page: this.source.page }, body, more)
+    const { page, keyField = null } = this.source
+    // A client that takes a complete result may have had one under other rights, or another definition.
+    const history = 'data' in body ? { epoch: this.epoch, key: keyField } : undefined
+    return encodeDeltaPush(id, { ...history, revision, page }, body, more)
   }
 
   /** Returns the frame with a complete result, for clients that take no deltas. */

@@ -90,6 +90,8 @@ export class PushRound {
       this.isLate = true
       return false
     }
+    // A revision never goes back: the next result is at least of the one that the client has.
+    if (position !== undefined && liveQuery.source.revision < position.revision) return true
     const update = liveQuery.updateSince(position)
     if (update === undefined) return true
     const { revision, delta } = update

@@ -38,6 +38,8 @@ export class QuerySubscription implements LiveQueryListener {
   #liveQuery!: LiveQuery
   #isWatching = false
   #isActive = false
+  /** Whether the result of its live query may be older than the one that the client has. */
+  #isStale = false
   #endReason: SubscriptionEnd | undefined
 
   constructor (
@@ -59,7 +61,7 @@ export class QuerySubscription implements LiveQueryListener {
 
   /** Whether there may be something to show, and pushes are allowed. */
   get isReady (): boolean {
-    return this.#isActive && this.#isWatching && this.#liveQuery.hasResult
+    return this.#isActive && this.#isWatching && !this.#isStale && this.#liveQuery.hasResult
   }
 
   /** Whether it must be shown the state of a revision by a frame of its own. */
@@ -70,10 +72,11 @@ export class QuerySubscription implements LiveQueryListener {
   async join (liveQuery: LiveQuery): Promise<void> {
     this.#liveQuery = liveQuery
     this.#isWatching = true
+    this.#isStale = false
     await liveQuery.join(this)
     // Another one, where the query has turned out to use other parameters.
-    const present = liveQuery.presentFor(this)
-    if (present === liveQuery || !this.#isWatching) return
+    const present = this.#isWatching ? liveQuery.presentFor(this) : liveQuery
+    if (present === liveQuery) return
     this.suspend()
     await this.join(present)
   }
@@ -94,6 +97,7 @@ export class QuerySubscription implements LiveQueryListener {
     this.#liveQuery = liveQuery
     this.#isWatching = true
     this.sentVersion = -1
+    this.#isStale = true
     liveQuery.watch(this)
   }
 
@@ -116,6 +120,11 @@ export class QuerySubscription implements LiveQueryListener {
 
   onChange (): void {
     if (this.isReady) this.#host.changed(this)
+  }
+
+  onFresh (): void {
+    this.#isStale = false
+    this.onChange()
   }
 
   onSettled (): void {

@@ -1,5 +1,6 @@
 import type { ChangedKeys, Touch, View, ViewConfig, ViewListener, Views } from '@hamicek/noex-store'
 import { bucketNotDefined } from '../protocol/errors.js'
+import { connectionEnded } from '../protocol/refusals.js'
 import type { RowAccess } from '../store/row-scope.js'
 import { unreadable } from '../store/shared-store.js'
 import type { Work } from '../store/work.js'
@@ -87,7 +88,7 @@ export class ViewSource implements LiveSource, ViewListener {
       )
       if (this.#isClosed) {
         view.close()
-        return
+        throw connectionEnded()
       }
       view.listener = this
       this.#view = view

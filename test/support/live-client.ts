@@ -262,6 +262,7 @@ export class LiveConnection {
         this.counts.deltas++
       } else {
         view.data = requireData(frame, frame)
+        if (frame['key'] !== undefined) view.key = frame['key']
         if (typeof view.key === 'string') keysOf(view.data, view.key)
         this.counts.wholes++
       }
