@@ -124,21 +124,23 @@ export class LiveFleet implements ClientWorld {
   /** The clients that are not at rest, with the last messages of each. */
   get restless (): string[] {
     return this.clients.filter(({ isQuiet }) => !isQuiet).map(client => {
-      const state = client.connection === undefined ? 'not connected'
+      const state = client.connection === undefined
+        ? 'not connected'
         : `${client.isLoggedIn ? '' : 'not '}logged in, ${client.connection.waiting} requests wait`
       return client.failure(new Error(state)).message
     })
   }
 
-  /** Returns the views that do not show what they should at one state; `undefined` before all is at rest. */
-  async differences (state: StateAt): Promise<ReadonlyArray<readonly [WatchingClient, LiveView]> | undefined> {
+  /** Returns what views show that they should not at one state; `undefined` before all is at rest. */
+  async differences (state: StateAt): Promise<readonly Error[] | undefined> {
     if (this.clients.some(({ isQuiet }) => !isQuiet)) return undefined
-    const different: Array<readonly [WatchingClient, LiveView]> = []
+    const different: Error[] = []
     this.compared = 0
     for (const client of this.clients) {
       for (const view of client.views) {
         this.compared++
-        if (!await isRightAtRest(client, view, state)) different.push([client, view])
+        if (await isRightAtRest(client, view, state)) continue
+        different.push(client.failure(new Error(`${view.state}: ${JSON.stringify(view.data)}`), view))
       }
     }
     return different

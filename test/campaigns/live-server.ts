@@ -1,4 +1,4 @@
-// A server of the campaign of live queries, with a durable store in a folder. Arguments: the folder, the port.
+// A server of the campaign of live queries, with its store in a folder. Arguments: the folder, the port.
 import { NoexServer } from '../../lib/index.js'
 import { Store } from '../../lib/exports/store.js'
 import { beginSession, defineCode, fill, fillIdentity, SECRET } from '../simulation/application.js'

@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto'
-import { isDeepStrictEqual } from 'node:util'
 import type { StoreImage } from '@hamicek/noex-store'
 import { LiveView, noCounts, type LiveFrame } from '../support/live-client.js'
 import { WatchingClient, type ClientWorld, type Line, type LineEnd } from './client.js'
 import { Disk } from './disk.js'
 import { Life } from './event-loop.js'
 import { loop } from './globals.js'
-import { History, type StateAt } from './history.js'
+import { History } from './history.js'
 import { applicationWrite, changeRights, changeStructure, isExpected, randomWrite } from './operations.js'
-import { isRightAtRest, Oracle } from './oracle.js'
+import { Judge } from './judge.js'
 import { randomRequest } from './queries.js'
 import { Random } from './random.js'
-import { rightsAt, ROOT, users } from './rights.js'
+import { ROOT, users } from './rights.js'
 import { SimulatedServer } from './server.js'
 
 /** What a run consists of. */
@@ -32,9 +31,6 @@ const SETTLE_MS = 3_000
 /** Time after which clients that are not quiet have been forgotten by the server. */
 const MAX_SETTLE_MS = 120_000
 
-/** Commits for which what is on its way may be of earlier rights. */
-const MAX_RIGHTS_LAG = 200
-
 /** One run: clients, a server and operations, all of which the seed determines. */
 export class Simulation implements ClientWorld {
   server: SimulatedServer | undefined
@@ -45,7 +41,7 @@ export class Simulation implements ClientWorld {
   readonly #random: Random
   readonly #history: History
   readonly #disk: Disk
-  readonly #oracle: Oracle
+  readonly #judge: Judge
   readonly #clients: WatchingClient[]
   readonly #digest = createHash('sha256')
   #life: Life | undefined
@@ -60,10 +56,11 @@ export class Simulation implements ClientWorld {
     this.#random = new Random(options.seed, 'operations')
     this.#disk = new Disk(new Random(options.seed, 'disk'), entry => { this.#history.add(entry) })
     this.#history = new History(this.#disk.epoch)
-    this.#oracle = new Oracle()
+    this.#judge = new Judge(this.#history, what => { this.#count(what) })
     this.#clients = Array.from({ length: options.clients }, (_, i) => {
       const user = i % 5 === 0 ? ROOT : users[i % users.length] as string
-      return new WatchingClient(`client-${i}`, user, i % 6 !== 5, this, new Random(options.seed, `client ${i}`))
+      const random = new Random(options.seed, `client ${i}`)
+      return new WatchingClient(`client-${i}`, user, i % 6 !== 5, this, random)
     })
   }
 
@@ -107,48 +104,13 @@ export class Simulation implements ClientWorld {
   onShown (client: WatchingClient, views: readonly LiveView[], cause: LiveFrame): void {
     this.#digest.update(`${client.name} ${loop.now} ${JSON.stringify(cause)}\n`)
     for (const view of views) {
-      if (view.isDelta) this.#check(client, view).catch(error => { loop.fail(client.failure(error, view)) })
+      if (!view.isDelta) continue
+      this.#judge.check(client, view).catch(error => { loop.fail(client.failure(error, view)) })
     }
   }
 
   #count (what: string): void {
     this.done[what] = (this.done[what] ?? 0) + 1
-  }
-
-  /** Checks what a view shows against the state of the revision that it names. */
-  async #check (client: WatchingClient, view: LiveView): Promise<void> {
-    const { revision, data } = view
-    const { user } = client
-    const state = this.#history.at(revision as number)
-    if (state === undefined) throw new Error(`the log has no revision ${revision}: it is at ${this.#history.present.revision}`)
-    if (view.epoch !== state.epoch) throw new Error(`the epoch is ${state.epoch}, not ${view.epoch}`)
-    this.#count('compared')
-    const expected = await this.#oracle.expected(view.request, user, state)
-    if (this.#oracle.isOneOf(view, expected)) return
-    // Rights may have changed since, and may be ahead of the log.
-    for (let tries = 0; tries < 200; tries++) {
-      if (await this.#isRightByLaterRights(client, { ...view, data } as LiveView, state)) return
-      if (client.user !== user || !client.views.has(view) || this.#history.present.epoch !== state.epoch) return
-      await new Promise<void>(resolve => { loop.after(5, resolve, 'outside') })
-    }
-    throw new Error(`at revision ${revision} it shows\n${JSON.stringify(data)}\nand the plain evaluation is one of\n` +
-      `${JSON.stringify(expected.results)}\n`)
-  }
-
-  async #isRightByLaterRights (client: WatchingClient, view: LiveView, state: StateAt): Promise<boolean> {
-    const tried = new Set<string>()
-    for (let at = this.#history.present.revision; at > state.revision - MAX_RIGHTS_LAG; at--) {
-      const rightsOf = this.#history.at(at)
-      if (rightsOf === undefined) break
-      const { key } = rightsAt(rightsOf, client.user)
-      if (tried.has(key)) continue
-      tried.add(key)
-      const expected = await this.#oracle.expected(view.request, client.user, state, rightsOf)
-      if (!this.#oracle.isOneOf(view, expected)) continue
-      this.#count('compared by other rights')
-      return true
-    }
-    return false
   }
 
   /** Lets everything come to rest, and compares what all clients show with the plain evaluation. */
@@ -160,24 +122,13 @@ export class Simulation implements ClientWorld {
       for (const view of client.views) client.subscribe(view)
     }
     await this.#settle()
-    this.#compareStore()
-    await Promise.all(this.#clients.flatMap(client => [...client.views].map(async view => {
-      await this.#compare(client, view)
-    })))
-    this.#count('marks')
-  }
-
-  /** The log says what the store has. */
-  #compareStore (): void {
-    const { revision, buckets } = this.#history.present
-    const store = this.server?.store
-    if (store === undefined) return
-    const image = store.image()
-    if (image.revision !== revision) throw new Error(`the store is at ${image.revision}, the log at ${revision}`)
-    for (const { name, records } of image.buckets) {
-      if (isDeepStrictEqual(records, buckets.get(name))) continue
-      throw new Error(`bucket ${name} has\n${JSON.stringify(records)}\nand by the log\n${JSON.stringify(buckets.get(name))}`)
+    if (this.server !== undefined) this.#judge.checkStore(this.server.store)
+    for (const client of this.#clients) {
+      for (const view of client.views) {
+        await this.#judge.checkAtRest(client, view).catch(error => { throw client.failure(error, view) })
+      }
     }
+    this.#count('marks')
   }
 
   async #settle (): Promise<void> {
@@ -205,20 +156,6 @@ export class Simulation implements ClientWorld {
     cancel()
   }
 
-  async #compare (client: WatchingClient, view: LiveView): Promise<void> {
-    const { present } = this.#history
-    this.#count(view.state === 'live' ? 'compared at marks' : `refused: ${client.refusals.get(view)}`)
-    if (await isRightAtRest(client, view, present, this.#oracle)) return
-    const expected = await this.#oracle.expected(view.request, client.user, present)
-    throw client.failure(new Error(
-      `at the mark (revision ${present.revision}, its own ${view.revision}) it is ${view.state} and shows\n` +
-      `${JSON.stringify(view.data)}\nand the plain evaluation is one of\n${JSON.stringify(expected.results)}\n` +
-      `by the rights ${rightsAt(present, client.user).key} and the definition ` +
-      `${JSON.stringify(present.queries.get(view.request.query ?? ''))}, of the buckets ` +
-      [...present.buckets.keys()].join(', ')
-    ), view)
-  }
-
   #next (end: number): void {
     if (this.#operations >= end) return
     const random = this.#random
@@ -235,15 +172,17 @@ export class Simulation implements ClientWorld {
     const client = random.pick(this.#clients)
     const kind = random.weighted([
       [55, 'write'], [18, 'application'], [2, 'rights'], [0.8, 'structure'], [4, 'watch'], [3, 'unwatch'],
-      [2, 'break'], [3, 'read'], [1.5, 'login'], [0.15, 'kill'], [0.05, 'stop'], [0.15, 'full'], [0.2, 'snapshot']
+      [2, 'break'], [3, 'read'], [1.5, 'login'], [0.15, 'kill'], [0.05, 'stop'], [0.15, 'full'],
+      [0.2, 'snapshot']
     ] as const)
     if (this.#options.without.has(kind)) return
     this.#count(kind)
     switch (kind) {
       case 'write': {
         const { type, fields } = randomWrite(random)
-        // Most as the one who may.
-        const writer = random.chance(0.8) ? this.#clients.find(({ user, isQuiet }) => user === ROOT && isQuiet) : client
+        // Most by one who may.
+        const root = this.#clients.find(({ user, isQuiet }) => user === ROOT && isQuiet)
+        const writer = random.chance(0.8) ? root : client
         writer?.send(type, fields)
         break
       }
@@ -304,7 +243,8 @@ export class Simulation implements ClientWorld {
 
   #boot (): void {
     const life = this.#life = new Life()
-    SimulatedServer.boot(life, this.#disk, new Random(this.#options.seed, `boot ${loop.now}`)).then(server => {
+    const random = new Random(this.#options.seed, `boot ${loop.now}`)
+    SimulatedServer.boot(life, this.#disk, random).then(server => {
       this.server = server
       this.#running = server
     }, error => { loop.fail(error) })
@@ -323,7 +263,7 @@ export class Simulation implements ClientWorld {
     this.#count('restore')
     this.#disk.restore(image)
     this.#history.begin(this.#disk.epoch, image)
-    this.#oracle.forget()
+    this.#judge.forget()
   }
 
   #stop (): void {
