@@ -12,8 +12,13 @@ export const definitions: Readonly<Record<string, BucketDefinition>> = {
   items: {
     key: 'id',
     schema: {
-      id: { type: 'string' }, owner: { type: 'string' }, state: { type: 'string' }, n: { type: 'number' },
-      rank: { type: 'number' }, name: { type: 'string' }, note: { type: 'string' }
+      id: { type: 'string' },
+      owner: { type: 'string' },
+      state: { type: 'string' },
+      n: { type: 'number' },
+      rank: { type: 'number' },
+      name: { type: 'string' },
+      note: { type: 'string' }
     },
     indexes: ['owner', 'n']
   },
@@ -21,16 +26,26 @@ export const definitions: Readonly<Record<string, BucketDefinition>> = {
     key: 'id',
     etsType: 'ordered_set',
     schema: {
-      id: { type: 'number', generated: 'autoincrement' }, owner: { type: 'string' }, state: { type: 'string' },
-      n: { type: 'number' }, rank: { type: 'number' }, name: { type: 'string' }, note: { type: 'string' }
+      id: { type: 'number', generated: 'autoincrement' },
+      owner: { type: 'string' },
+      state: { type: 'string' },
+      n: { type: 'number' },
+      rank: { type: 'number' },
+      name: { type: 'string' },
+      note: { type: 'string' }
     }
   },
   lines: {
     key: 'id',
     maxSize: 25,
     schema: {
-      id: { type: 'string', generated: 'uuid' }, owner: { type: 'string' }, state: { type: 'string' },
-      n: { type: 'number' }, rank: { type: 'number' }, name: { type: 'string' }, note: { type: 'string' }
+      id: { type: 'string', generated: 'uuid' },
+      owner: { type: 'string' },
+      state: { type: 'string' },
+      n: { type: 'number' },
+      rank: { type: 'number' },
+      name: { type: 'string' },
+      note: { type: 'string' }
     }
   }
 }
@@ -65,6 +80,7 @@ export async function fillIdentity (store: Store): Promise<void> {
   const names = Object.keys(roles)
   for (const [i, user] of users.entries()) {
     await store.bucket('_users').insert({ id: user, username: `user-${user}`, passwordHash: 'none' })
-    await store.bucket('_user_roles').insert({ userId: user, roleId: roleId(names[i % names.length] as string) })
+    const role = names[i % names.length] as string
+    await store.bucket('_user_roles').insert({ userId: user, roleId: roleId(role) })
   }
 }

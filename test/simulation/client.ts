@@ -1,4 +1,6 @@
-import { LiveConnection, LiveView, type LiveCounts, type LiveFrame, type LiveListener } from '../support/live-client.js'
+import {
+  LiveConnection, LiveView, type LiveCounts, type LiveFrame, type LiveListener
+} from '../support/live-client.js'
 import type { Random } from './random.js'
 
 /** How a connection breaks: the server hears of it at once, as of an end, or not at all. */
@@ -36,6 +38,9 @@ export interface ClientWorld {
   /** Called with all that a client shows after a step. */
   onShown: (client: WatchingClient, views: readonly LiveView[], cause: LiveFrame) => void
 }
+
+/** Whether a failure tells all messages of the connection: `TRACE=1`. */
+const hasWholeTrace = process.env['TRACE'] === '1'
 
 /** A client that connects again whenever it has lost its connection, and resumes what it watches. */
 export class WatchingClient implements LiveListener {
@@ -199,13 +204,12 @@ export class WatchingClient implements LiveListener {
 
   /** Returns an error that says where it has happened, with the last messages of the connection. */
   failure (error: unknown, view?: LiveView): Error {
-    const about = view === undefined ? '' : ` ${JSON.stringify(view.request)} (${view.subscriptionId})`
-    const own = view === undefined ? this.trace : this.trace.filter(line => line.includes(view.subscriptionId ?? '-'))
     const cause = error instanceof Error ? error : new Error(String(error))
-    if (process.env['TRACE'] !== undefined) own.unshift(...this.trace.splice(0))
-    return new Error(
-      `${this.name} (${this.user})${about}: ${cause.message}\n${own.slice(process.env['TRACE'] === undefined ? -12 : 0).join('\n')}`, { cause }
-    )
+    const about = view === undefined ? '' : ` ${JSON.stringify(view.request)} (${view.subscriptionId})`
+    const isOwn = (line: string): boolean => view === undefined || line.includes(view.subscriptionId ?? '-')
+    const last = hasWholeTrace ? this.trace : this.trace.filter(isOwn).slice(-12)
+    const message = `${this.name} (${this.user})${about}: ${cause.message}\n${last.join('\n')}`
+    return new Error(message, { cause })
   }
 
   #fail (error: unknown): void {

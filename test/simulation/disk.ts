@@ -125,7 +125,10 @@ class SimulatedLog implements ChangeLog {
       this.#disk.backups.set(head.name, structuredClone({ head, image }))
     },
     list: async () => [...this.#disk.backups.values()].map(({ head }) => ({
-      id: head.name, name: head.name, createdAt: head.createdAt, bucketNames: [...head.bucketNames],
+      id: head.name,
+      name: head.name,
+      createdAt: head.createdAt,
+      bucketNames: [...head.bucketNames],
       totalRecords: head.totalRecords
     })),
     read: async name => structuredClone(this.#disk.backups.get(name)?.image),

@@ -116,7 +116,8 @@ export class EventLoop {
           if (isDone()) end(resolve)
           else if (!this.#runOne()) throw new Error('the simulation has come to a halt')
         } catch (error) {
-          end(() => { reject(error as Error) })
+          const reason = error instanceof Error ? error : new Error(String(error))
+          end(() => { reject(reason) })
         }
       }
       const batch = (): void => {

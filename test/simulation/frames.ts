@@ -37,6 +37,7 @@ export class FrameReader {
     const length = short === 126 ? bytes.readUInt16BE(2) : short === 127 ? bytes.readUInt32BE(6) : short
     if (bytes.length < start + length) return undefined
     this.#bytes = bytes.subarray(start + length)
-    return { opcode: first & 0x0f, isLast: (first & 0x80) !== 0, payload: bytes.subarray(start, start + length) }
+    const payload = bytes.subarray(start, start + length)
+    return { opcode: first & 0x0f, isLast: (first & 0x80) !== 0, payload }
   }
 }

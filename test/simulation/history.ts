@@ -1,4 +1,6 @@
-import type { BucketDefinition, DeclarativeQueryConfig, LogEntry, StoreImage, StoreRecord } from '@hamicek/noex-store'
+import type {
+  BucketDefinition, DeclarativeQueryConfig, LogEntry, StoreImage, StoreRecord
+} from '@hamicek/noex-store'
 
 /** A store at one revision. */
 export interface StateAt {

@@ -1,5 +1,6 @@
-// Runs one simulation: SEED, CLIENTS, OPERATIONS, MARK_EVERY, VIEWS, WITHOUT (kinds of operations, by commas).
-// Prints what was done and a digest, which is the same for the same seed; ends with 1 at the first fault.
+// Runs one simulation: SEED, CLIENTS, OPERATIONS, MARK_EVERY, VIEWS, WITHOUT (kinds of operations, by
+// commas). Prints what was done and a digest, which is the same for the same seed; ends with 1 at the first
+// fault, whose seed it tells. TRACE=1 tells all messages of the client that has found it.
 import { seed } from './globals.js'
 import { Simulation } from './simulation.js'
 

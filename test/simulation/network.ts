@@ -12,8 +12,8 @@ export interface ClientEnd {
 }
 
 /**
- * One connection between a client and the server: bytes take time, come in pieces of any size, and wait on the
- * way as long as the other side does not read.
+ * One connection between a client and the server: bytes take time, come in pieces of any size, and wait on
+ * the way as long as the other side does not read.
  */
 export class Wire {
   /** The server's end. */
@@ -52,7 +52,7 @@ export class Wire {
   }
 
   /** Stops reading on the client's side, or goes on. */
-  set isReading (isReading: boolean) {
+  read (isReading: boolean): void {
     if (isReading) this.#toClient.resume()
     else this.#toClient.pause()
   }

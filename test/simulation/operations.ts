@@ -35,7 +35,7 @@ function randomBucket (random: Random): string {
   return random.weighted([[6, 'items'], [4, 'counted'], [2, 'lines']])
 }
 
-/** Returns a write that a client may ask for; `isRoot` allows such as take every right. */
+/** Returns a write that a client may ask for. */
 export function randomWrite (random: Random): WireWrite {
   const bucket = randomBucket(random)
   const key = randomKey(random, bucket)
@@ -92,8 +92,8 @@ export async function applicationWrite (random: Random, store: Store): Promise<v
         }
       })
     }],
-    [4, async () => { await store.bucket(bucket).update(randomKey(random, bucket), randomFields(random, 0.4)) }],
-    [2, async () => { await store.bucket(bucket).updateMany(randomFilter(random), randomFields(random, 0.2)) }]
+    [4, async () => await store.bucket(bucket).update(randomKey(random, bucket), randomFields(random, 0.4))],
+    [2, async () => await store.bucket(bucket).updateMany(randomFilter(random), randomFields(random, 0.2))]
   ])()
 }
 
@@ -102,7 +102,7 @@ export async function changeRights (random: Random, store: Store): Promise<void>
   const role = random.pick(Object.keys(roles))
   const userId = random.pick(users)
   if (random.chance(0.4)) {
-    const permissions = random.pick(changedPermissions).map(permission => ({ allow: 'store.*', ...permission }))
+    const permissions = random.pick(changedPermissions).map(entry => ({ allow: 'store.*', ...entry }))
     await store.bucket('_roles').update(roleId(role), { permissions })
     return
   }
@@ -126,9 +126,8 @@ export async function changeStructure (random: Random, store: Store): Promise<vo
     }],
     [2, async () => {
       const definition = definitions[bucket] as BucketDefinition
-      // All records at once, some of them in another order, or each by itself.
       await store.rebuildBucket(bucket, definition, random.chance(0.5)
-        ? records => records.map(([key, record], i) => [key, { ...record, n: i % 100 }] as [unknown, StoreRecord]).reverse()
+        ? reversed
         : { each: record => ({ ...record, rank: random.below(1_000_000) }) })
     }],
     [2, async () => { await store.bucket(bucket).clear() }],
@@ -147,12 +146,18 @@ export async function changeStructure (random: Random, store: Store): Promise<vo
     }],
     [3, async () => {
       for (const name of declaredNames) {
-        if (store.getQueryInfo(name) === undefined) store.defineDeclarativeQuery(name, randomDeclaration(random))
+        if (store.getQueryInfo(name) !== undefined) continue
+        store.defineDeclarativeQuery(name, randomDeclaration(random))
       }
     }],
     [1, async () => { await store.createBackup(random.pick(['one', 'two'])) }],
     [1, async () => { await store.restoreBackup(random.pick(['one', 'two'])) }]
   ])()
+}
+
+/** Makes other records of those of a bucket, in another order. */
+function reversed (records: ReadonlyArray<readonly [unknown, StoreRecord]>): Array<[unknown, StoreRecord]> {
+  return records.map(([key, record], i): [unknown, StoreRecord] => [key, { ...record, n: i % 100 }]).reverse()
 }
 
 /** Whether an error is one that such operations may meet. */

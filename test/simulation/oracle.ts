@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { LiveRequest, LiveView } from '../support/live-client.js'
-import type { History, StateAt } from './history.js'
-import { expectedResults } from './queries.js'
+import type { WatchingClient } from './client.js'
+import type { StateAt } from './history.js'
+import { expectedResults, isCode, isUnsteady } from './queries.js'
 import { rightsAt } from './rights.js'
 
 /** Results that are kept, to be compared with what other clients show. */
@@ -14,22 +15,15 @@ interface Expected {
 
 /** Says what clients may show, by the plain evaluation of the states that the log tells of. */
 export class Oracle {
-  readonly #history: History
   readonly #kept = new Map<string, Promise<Expected>>()
   readonly #texts = new WeakMap<object, string>()
-  readonly #rightsKeys = new Map<string, string>()
-
-  constructor (history: History) {
-    this.#history = history
-  }
 
   /** Forgets everything: revisions mean other states from now on. */
   forget (): void {
     this.#kept.clear()
-    this.#rightsKeys.clear()
   }
 
-  /** Returns the results that a user may be shown for a request at one state, by the rights of another one. */
+  /** Returns what a user may be shown for a request at one state, by the rights of that or another one. */
   async expected (request: LiveRequest, user: string, state: StateAt, rightsOf = state): Promise<Expected> {
     const { key, rows } = rightsAt(rightsOf, user)
     const id = `${state.revision} ${key} ${JSON.stringify(request)}`
@@ -42,20 +36,8 @@ export class Oracle {
     return await expected
   }
 
-  /** Returns a text that is equal as long as a user has the same rights. */
-  rightsKey (user: string, revision: number): string | undefined {
-    const id = `${user} ${revision}`
-    let key = this.#rightsKeys.get(id)
-    if (key !== undefined) return key
-    const state = this.#history.at(revision)
-    if (state === undefined) return undefined
-    key = rightsAt(state, user).key
-    this.#rightsKeys.set(id, key)
-    return key
-  }
-
-  /** Whether what a view shows is one of the results. */
-  isOneOf ({ data }: LiveView, { results }: Expected): boolean {
+  /** Whether what is shown is one of the results. */
+  isOneOf (data: unknown, { results }: Expected): boolean {
     return results.some(result => this.#isSame(data, result))
   }
 
@@ -71,6 +53,21 @@ export class Oracle {
     if (text === undefined) this.#texts.set(row, text = JSON.stringify(row))
     return text
   }
+}
+
+/** Whether a view is as it should be when nothing is under way any more. */
+export async function isRightAtRest (
+  client: WatchingClient, view: LiveView, state: StateAt, oracle = new Oracle()
+): Promise<boolean> {
+  const { request } = view
+  const expected = await oracle.expected(request, client.user, state)
+  if (view.state !== 'live') {
+    const refusal = client.refusals.get(view)
+    return expected.results.length === 0 || refusal === 'VALIDATION_ERROR' || isUnsteady(request)
+  }
+  // A query in code that fails leaves what was shown.
+  if (isUnsteady(request) || (expected.results.length === 0 && isCode(request))) return true
+  return oracle.isOneOf(view.data, expected)
 }
 
 /** Returns a result as JSON gives it to a client. */

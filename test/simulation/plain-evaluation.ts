@@ -23,7 +23,8 @@ export function readable (state: StateAt, rows: Rows, bucket: string): readonly 
 /** Evaluates a query as data; its placeholders are filled already. */
 export function evaluate (state: StateAt, rows: Rows, config: DeclarativeQueryConfig): unknown {
   const { bucket, filter, aggregate } = config
-  const found = readable(state, rows, bucket).filter(record => filter === undefined || matches(record, filter))
+  const all = readable(state, rows, bucket)
+  const found = filter === undefined ? all : all.filter(record => matches(record, filter))
   if (aggregate !== undefined) {
     const { groupBy, ...rest } = aggregate
     return groupBy === undefined ? aggregated(found, rest) : grouped(found, [groupBy].flat(), rest)
@@ -132,7 +133,8 @@ function holds (operator: string, value: unknown, bound: unknown): boolean {
     case '$lte': return isThere && left <= right
     case '$in': return (bound as unknown[]).some(item => isEqual(value, item))
     case '$nin': return !(bound as unknown[]).some(item => isEqual(value, item))
-    case '$contains': return typeof value === 'string' && value.toLowerCase().includes(String(bound).toLowerCase())
+    case '$contains':
+      return typeof value === 'string' && value.toLowerCase().includes(String(bound).toLowerCase())
     case '$startsWith': return typeof value === 'string' && value.startsWith(bound as string)
     case '$endsWith': return typeof value === 'string' && value.endsWith(bound as string)
     case '$exists': return isThere === bound

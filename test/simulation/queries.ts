@@ -1,4 +1,4 @@
-import type { DeclarativeQueryConfig, QueryContext, StoreRecord, WhereFilter } from '@hamicek/noex-store'
+import type { DeclarativeQueryConfig, QueryContext, WhereFilter } from '@hamicek/noex-store'
 import type { LiveRequest } from '../support/live-client.js'
 import type { StateAt } from './history.js'
 import { evaluate, plainContext, Unreadable, type Rows } from './plain-evaluation.js'
@@ -22,18 +22,21 @@ export const codeQueries: Readonly<Record<string, CodeQuery>> = {
   'open-of-two': {
     variants: 1,
     run: async ctx => [
-      ...await ctx.bucket('items').where({ state: 'open' }), ...await ctx.bucket('counted').where({ state: 'open' })
+      ...await ctx.bucket('items').where({ state: 'open' }),
+      ...await ctx.bucket('counted').where({ state: 'open' })
     ]
   },
   'owner-in-code': {
     variants: 1,
-    run: async (ctx, params) => await ctx.bucket('items').find({ filter: { owner: params?.owner }, sort: { n: 'asc' } })
+    run: async (ctx, params) =>
+      await ctx.bucket('items').find({ filter: { owner: params?.owner }, sort: { n: 'asc' } })
   },
   'one-and-its-owner': {
     variants: 1,
     run: async ctx => {
       const one = await ctx.bucket('items').get('i1')
-      return { one, others: one === undefined ? 0 : await ctx.bucket('counted').count({ owner: one['owner'] }) }
+      if (one === undefined) return { others: 0 }
+      return { one, others: await ctx.bucket('counted').count({ owner: one['owner'] }) }
     }
   },
   'another-bucket-each-time': {
@@ -61,7 +64,10 @@ export const codeQueries: Readonly<Record<string, CodeQuery>> = {
   },
   'made-rows': {
     variants: 1,
-    run: async ctx => (await ctx.bucket('counted').all()).map(({ id, n }) => ({ id, double: 2 * Number(n) || 0 }))
+    run: async ctx => {
+      const all = await ctx.bucket('counted').all()
+      return all.map(({ id, n }) => ({ id, double: 2 * Number(n) || 0 }))
+    }
   },
   'no-json-at-times': {
     variants: 1,
@@ -109,7 +115,8 @@ async function resultsOf (
 }
 
 function hasFunction (result: unknown): boolean {
-  return typeof result === 'object' && result !== null && Object.values(result).some(v => typeof v === 'function')
+  if (typeof result !== 'object' || result === null) return false
+  return Object.values(result).some(value => typeof value === 'function')
 }
 
 function filled (config: DeclarativeQueryConfig, params: unknown): DeclarativeQueryConfig {
@@ -165,15 +172,17 @@ export function randomConfig (random: Random): DeclarativeQueryConfig {
   const filter = random.chance(0.8) ? { filter: randomFilter(random) } : {}
   if (random.chance(0.2)) {
     const name = random.pick(['count', 'count', 'sum', 'avg', 'min', 'max'] as const)
+    const field = name === 'count' ? {} : { field: 'n' }
     const groupBy = random.chance(0.5) ? { groupBy: random.pick(['owner', ['state'], ['owner', 'state']]) } : {}
-    return { bucket, ...filter, aggregate: { function: name, ...(name !== 'count' && { field: 'n' }), ...groupBy } }
+    return { bucket, ...filter, aggregate: { function: name, ...field, ...groupBy } }
   }
   return {
     bucket,
     ...filter,
     ...(random.chance(0.5) && {
       sort: random.pick([
-        { n: 'asc' }, { n: 'desc' }, { rank: 'asc' }, { state: 'asc', n: 'desc' }, { name: 'desc', rank: 'asc' }, { id: 'asc' }
+        { n: 'asc' }, { n: 'desc' }, { rank: 'asc' }, { state: 'asc', n: 'desc' }, { name: 'desc', rank: 'asc' },
+        { id: 'asc' }
       ] as const)
     }),
     ...(random.chance(0.4) && { limit: random.pick([1, 3, 10, 40]) }),
@@ -186,7 +195,8 @@ export function randomConfig (random: Random): DeclarativeQueryConfig {
 export function randomDeclaration (random: Random): DeclarativeQueryConfig {
   if (random.chance(0.4)) return randomConfig(random)
   const filter = random.pick<WhereFilter>([
-    { owner: '{{ params.owner }}' }, { owner: '{{ params.owner }}', state: 'open' }, { n: { $lt: '{{ params.n }}' } },
+    { owner: '{{ params.owner }}' }, { owner: '{{ params.owner }}', state: 'open' },
+    { n: { $lt: '{{ params.n }}' } },
     { $or: [{ owner: '{{ params.owner }}' }, { n: { $gte: '{{ params.n }}' } }] }
   ])
   return { ...randomConfig(random), filter }
@@ -195,7 +205,7 @@ export function randomDeclaration (random: Random): DeclarativeQueryConfig {
 /** Returns what a client may ask for. */
 export function randomRequest (random: Random, hasFind: boolean): LiveRequest {
   const minInterval = random.chance(0.1) ? { minIntervalMs: random.pick([20, 300]) } : {}
-  if (hasFind && random.chance(0.5)) return { find: randomConfig(random) as object as Record<string, unknown>, ...minInterval }
+  if (hasFind && random.chance(0.5)) return { find: { ...randomConfig(random) }, ...minInterval }
   const query = random.chance(0.3) ? random.pick(Object.keys(codeQueries)) : random.pick(declaredNames)
   return { query, params: { owner: random.pick(users), n: 10 * random.below(10) }, ...minInterval }
 }
@@ -210,5 +220,3 @@ export function isUnsteady ({ query }: LiveRequest): boolean {
   const code = codeQueries[query ?? '']
   return code !== undefined && code.variants > 1
 }
-
-export type { StoreRecord }

@@ -66,7 +66,7 @@ export class SimulatedServer {
     return {
       get isBusy () { return wire.isBusy },
       send: text => { wire.send(textFrame(text)) },
-      read: isReading => { wire.isReading = isReading },
+      read: isReading => { wire.read(isReading) },
       break: how => { wire.break(how) }
     }
   }
@@ -82,7 +82,8 @@ export class SimulatedServer {
     const options = { maxPayload: 1_048_576, skipUTF8Validation: false, allowSynchronousEvents: true }
     ;(ws as unknown as { setSocket: (socket: unknown, head: Buffer, options: object) => void })
       .setSocket(wire.socket, Buffer.alloc(0), options)
-    this.#service.accept(ws, { remoteAddress: '127.0.0.1', requestId: 'req', headers: {}, session: undefined })
+    const upgrade = { remoteAddress: '127.0.0.1', requestId: 'req', headers: {}, session: undefined }
+    this.#service.accept(ws, upgrade)
   }
 
   /** Runs work of the application within the process. What it rejects with is told to `onError`. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { isDeepStrictEqual } from 'node:util'
 import type { StoreImage } from '@hamicek/noex-store'
 import { LiveView, noCounts, type LiveFrame } from '../support/live-client.js'
 import { WatchingClient, type ClientWorld, type Line, type LineEnd } from './client.js'
@@ -8,10 +7,10 @@ import { Life } from './event-loop.js'
 import { loop } from './globals.js'
 import { History } from './history.js'
 import { applicationWrite, changeRights, changeStructure, isExpected, randomWrite } from './operations.js'
-import { Oracle } from './oracle.js'
-import { isUnsteady, randomRequest } from './queries.js'
+import { Judge } from './judge.js'
+import { randomRequest } from './queries.js'
 import { Random } from './random.js'
-import { rightsAt, ROOT, users } from './rights.js'
+import { ROOT, users } from './rights.js'
 import { SimulatedServer } from './server.js'
 
 /** What a run consists of. */
@@ -42,7 +41,7 @@ export class Simulation implements ClientWorld {
   readonly #random: Random
   readonly #history: History
   readonly #disk: Disk
-  readonly #oracle: Oracle
+  readonly #judge: Judge
   readonly #clients: WatchingClient[]
   readonly #digest = createHash('sha256')
   #life: Life | undefined
@@ -57,10 +56,11 @@ export class Simulation implements ClientWorld {
     this.#random = new Random(options.seed, 'operations')
     this.#disk = new Disk(new Random(options.seed, 'disk'), entry => { this.#history.add(entry) })
     this.#history = new History(this.#disk.epoch)
-    this.#oracle = new Oracle(this.#history)
+    this.#judge = new Judge(this.#history, what => { this.#count(what) })
     this.#clients = Array.from({ length: options.clients }, (_, i) => {
       const user = i % 5 === 0 ? ROOT : users[i % users.length] as string
-      return new WatchingClient(`client-${i}`, user, i % 6 !== 5, this, new Random(options.seed, `client ${i}`))
+      const random = new Random(options.seed, `client ${i}`)
+      return new WatchingClient(`client-${i}`, user, i % 6 !== 5, this, random)
     })
   }
 
@@ -104,41 +104,13 @@ export class Simulation implements ClientWorld {
   onShown (client: WatchingClient, views: readonly LiveView[], cause: LiveFrame): void {
     this.#digest.update(`${client.name} ${loop.now} ${JSON.stringify(cause)}\n`)
     for (const view of views) {
-      if (view.isDelta) this.#check(client, view).catch(error => { loop.fail(client.failure(error, view)) })
+      if (!view.isDelta) continue
+      this.#judge.check(client, view).catch(error => { loop.fail(client.failure(error, view)) })
     }
   }
 
   #count (what: string): void {
     this.done[what] = (this.done[what] ?? 0) + 1
-  }
-
-  /** Checks what a view shows against the state of the revision that it names. */
-  async #check (client: WatchingClient, view: LiveView): Promise<void> {
-    const { revision, data } = view
-    const { user } = client
-    const state = this.#history.at(revision as number)
-    if (state === undefined) throw new Error(`the log has no revision ${revision}: it is at ${this.#history.present.revision}`)
-    if (view.epoch?.startsWith(`${state.epoch}.`) !== true) throw new Error(`the epoch is ${state.epoch}, not ${view.epoch}`)
-    this.#count('compared')
-    const expected = await this.#oracle.expected(view.request, user, state)
-    if (this.#oracle.isOneOf(view, expected)) return
-    // Rights may have changed since, and may be ahead of the log.
-    for (let tries = 0; tries < 200; tries++) {
-      for (let at = this.#history.present.revision; at > state.revision - 200 && at > 0; at--) {
-        const key = this.#oracle.rightsKey(user, at)
-        if (key === undefined) break
-        if (key === this.#oracle.rightsKey(user, at - 1) && at !== this.#history.present.revision) continue
-        const rightsOf = this.#history.at(at) as typeof state
-        if (this.#oracle.isOneOf({ ...view, data } as LiveView, await this.#oracle.expected(view.request, user, state, rightsOf))) {
-          this.#count('compared by other rights')
-          return
-        }
-      }
-      if (client.user !== user || !client.views.has(view) || this.#history.present.epoch !== state.epoch) return
-      await new Promise<void>(resolve => { loop.after(5, resolve, 'outside') })
-    }
-    throw new Error(`at revision ${revision} it shows\n${JSON.stringify(data)}\nand the plain evaluation is one of\n` +
-      `${JSON.stringify(expected.results)}\n`)
   }
 
   /** Lets everything come to rest, and compares what all clients show with the plain evaluation. */
@@ -150,24 +122,13 @@ export class Simulation implements ClientWorld {
       for (const view of client.views) client.subscribe(view)
     }
     await this.#settle()
-    this.#compareStore()
-    await Promise.all(this.#clients.flatMap(client => [...client.views].map(async view => {
-      await this.#compare(client, view)
-    })))
-    this.#count('marks')
-  }
-
-  /** The log says what the store has. */
-  #compareStore (): void {
-    const { revision, buckets } = this.#history.present
-    const store = this.server?.store
-    if (store === undefined) return
-    const image = store.image()
-    if (image.revision !== revision) throw new Error(`the store is at ${image.revision}, the log at ${revision}`)
-    for (const { name, records } of image.buckets) {
-      if (isDeepStrictEqual(records, buckets.get(name))) continue
-      throw new Error(`bucket ${name} has\n${JSON.stringify(records)}\nand by the log\n${JSON.stringify(buckets.get(name))}`)
+    if (this.server !== undefined) this.#judge.checkStore(this.server.store)
+    for (const client of this.#clients) {
+      for (const view of client.views) {
+        await this.#judge.checkAtRest(client, view).catch(error => { throw client.failure(error, view) })
+      }
     }
+    this.#count('marks')
   }
 
   async #settle (): Promise<void> {
@@ -195,30 +156,6 @@ export class Simulation implements ClientWorld {
     cancel()
   }
 
-  async #compare (client: WatchingClient, view: LiveView): Promise<void> {
-    const expected = await this.#oracle.expected(view.request, client.user, this.#history.present)
-    if (view.state !== 'live') {
-      const refusal = this.#refusalOf(client, view)
-      const isRight = expected.results.length === 0 || refusal === 'VALIDATION_ERROR' || isUnsteady(view.request)
-      if (!isRight) throw client.failure(new Error(`it is ${view.state} (${refusal}), and should not be`), view)
-      this.#count(`refused: ${refusal}`)
-      return
-    }
-    this.#count('compared at marks')
-    if (isUnsteady(view.request) || this.#oracle.isOneOf(view, expected)) return
-    if (expected.results.length === 0 && view.request.query === 'no-json-at-times') return
-    const problem = `at the mark (revision ${this.#history.present.revision}, its own ${view.revision}) it shows\n` +
-      `${JSON.stringify(view.data)}\nand the plain evaluation is one of\n${JSON.stringify(expected.results)}\n` +
-      `by the rights ${rightsAt(this.#history.present, client.user).key} and the definition ` +
-      `${JSON.stringify(this.#history.present.queries.get(view.request.query ?? ''))}, of the buckets ` +
-      `${[...this.#history.present.buckets.keys()].join(', ')}`
-    throw client.failure(new Error(problem), view)
-  }
-
-  #refusalOf (client: WatchingClient, view: LiveView): string {
-    return client.refusals.get(view) ?? 'without a reason'
-  }
-
   #next (end: number): void {
     if (this.#operations >= end) return
     const random = this.#random
@@ -235,15 +172,17 @@ export class Simulation implements ClientWorld {
     const client = random.pick(this.#clients)
     const kind = random.weighted([
       [55, 'write'], [18, 'application'], [2, 'rights'], [0.8, 'structure'], [4, 'watch'], [3, 'unwatch'],
-      [2, 'break'], [3, 'read'], [1.5, 'login'], [0.15, 'kill'], [0.05, 'stop'], [0.15, 'full'], [0.2, 'snapshot']
+      [2, 'break'], [3, 'read'], [1.5, 'login'], [0.15, 'kill'], [0.05, 'stop'], [0.15, 'full'],
+      [0.2, 'snapshot']
     ] as const)
     if (this.#options.without.has(kind)) return
     this.#count(kind)
     switch (kind) {
       case 'write': {
         const { type, fields } = randomWrite(random)
-        // Most as the one who may.
-        const writer = random.chance(0.8) ? this.#clients.find(({ user, isQuiet }) => user === ROOT && isQuiet) : client
+        // Most by one who may.
+        const root = this.#clients.find(({ user, isQuiet }) => user === ROOT && isQuiet)
+        const writer = random.chance(0.8) ? root : client
         writer?.send(type, fields)
         break
       }
@@ -304,7 +243,8 @@ export class Simulation implements ClientWorld {
 
   #boot (): void {
     const life = this.#life = new Life()
-    SimulatedServer.boot(life, this.#disk, new Random(this.#options.seed, `boot ${loop.now}`)).then(server => {
+    const random = new Random(this.#options.seed, `boot ${loop.now}`)
+    SimulatedServer.boot(life, this.#disk, random).then(server => {
       this.server = server
       this.#running = server
     }, error => { loop.fail(error) })
@@ -323,7 +263,7 @@ export class Simulation implements ClientWorld {
     this.#count('restore')
     this.#disk.restore(image)
     this.#history.begin(this.#disk.epoch, image)
-    this.#oracle.forget()
+    this.#judge.forget()
   }
 
   #stop (): void {

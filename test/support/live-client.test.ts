@@ -77,7 +77,8 @@ t.test('a view that has shown something asks from there, and takes a delta or th
   const later = talk()
   later.connection.subscribe(view as LiveView).catch(t.error)
   t.match(later.sent, [{ since: { epoch: 'e', revision: 9 } }])
-  later.say({ id: 1, type: 'result', data: reply({ subscriptionId: 'y', epoch: 'f', revision: 2, data: [] }) })
+  const another = reply({ subscriptionId: 'y', epoch: 'f', revision: 2, data: [] })
+  later.say({ id: 1, type: 'result', data: another })
   t.same(later.shown, [[[]]], 'another history begins anew')
 })
 

@@ -7,8 +7,8 @@ const apply = (list: readonly Row[], delta: object): readonly Row[] =>
   applyDelta(list, 'id', { upsert: [], remove: [], ...delta })
 
 t.test('known rows are changed in their place, unknown ones come to the end', async t => {
-  const changed = apply(rows('a', 'b', 'c'), { upsert: [{ id: 'd', n: 1 }, { id: 'b', n: 2 }], remove: ['a'] })
-  t.same(changed, [{ id: 'b', n: 2 }, { id: 'c', n: 0 }, { id: 'd', n: 1 }])
+  const delta = { upsert: [{ id: 'd', n: 1 }, { id: 'b', n: 2 }], remove: ['a'] }
+  t.same(apply(rows('a', 'b', 'c'), delta), [{ id: 'b', n: 2 }, { id: 'c', n: 0 }, { id: 'd', n: 1 }])
 })
 
 t.test('1 and "1" are two keys', async t => {

@@ -16,7 +16,8 @@ export class WireViolation extends Error {
 /** Throws a violation unless `holds`. */
 export function requireOnWire (holds: boolean, problem: string, shown?: unknown): asserts holds {
   if (holds) return
-  throw new WireViolation(shown === undefined ? problem : `${problem}: ${JSON.stringify(shown).slice(0, 2_000)}`)
+  const detail = shown === undefined ? '' : `: ${JSON.stringify(shown).slice(0, 2_000)}`
+  throw new WireViolation(problem + detail)
 }
 
 /**
@@ -50,7 +51,8 @@ function keyOf (row: unknown, key: string): unknown {
   requireOnWire(typeof row === 'object' && row !== null && !Array.isArray(row), 'a row is an object', row)
   requireOnWire(Object.hasOwn(row, key), `a row has no member "${key}"`, row)
   const own = (row as Row)[key]
-  requireOnWire(['string', 'number', 'boolean'].includes(typeof own), 'a key is a text, number or boolean', row)
+  const isKey = ['string', 'number', 'boolean'].includes(typeof own)
+  requireOnWire(isKey, 'a key is a text, number or boolean', row)
   return own
 }
 
