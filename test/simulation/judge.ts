@@ -38,7 +38,7 @@ export class Judge {
     const state = this.#history.at(revision as number)
     const { present } = this.#history
     if (state === undefined) throw new Error(`the log has no revision ${revision}: it is at ${present.revision}`)
-    if (epoch !== state.epoch) throw new Error(`the epoch is ${state.epoch}, not ${epoch}`)
+    if (!epoch?.startsWith(`${state.epoch}.`)) throw new Error(`the epoch is of ${state.epoch}, not ${epoch}`)
     this.#onDone('compared')
     const expected = await this.#oracle.expected(request, user, state)
     if (this.#oracle.isOneOf(data, expected)) return
