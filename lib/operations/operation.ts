@@ -81,8 +81,9 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   /** Returns the record fields that the request names; one that no record of its `bucket` has is refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
   /**
-   * Whether a request may have an `idempotencyKey`. A `run` that makes one commit hands it `grant.idempotency`,
-   * and its `reply` must need no more than the result of that commit; any other is remembered afterwards.
+   * Whether a request may have an `idempotencyKey`. A `run` that makes one commit hands it
+   * `grant.idempotency`, and its `reply` needs no more than the result of that commit; any other is
+   * remembered afterwards.
    * @default false
    */
   readonly takesKey?: boolean
@@ -95,7 +96,10 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   readonly rightsOfSteps?: (request: Static<TObject<Fields>>, context: OperationContext) => StepRights
 }
 
-/** Characters of an `idempotencyKey`, in UTF-16 units. */
+/**
+ * Characters of an `idempotencyKey`, in UTF-16 units.
+ * @limit `VALIDATION_ERROR`
+ */
 const MAX_KEY_CHARS = 64
 
 /** Returns the accounts. @throws `UNKNOWN_OPERATION` where there are none */

@@ -67,7 +67,7 @@ export interface WelcomeMessage {
   /** Epoch milliseconds. */
   readonly serverTime: number
   readonly requiresAuth: boolean
-  /** What this server can do beyond the protocol of this version. */
+  /** The abilities of this server beyond the protocol of this version. */
   readonly extensions: readonly Extension[]
   /** Time between two pings, in milliseconds. */
   readonly heartbeatMs: number
