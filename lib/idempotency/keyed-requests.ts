@@ -1,7 +1,14 @@
 import type { RememberedRequest } from '@hamicek/noex-store'
 import { invalid, NoexServerError } from '../protocol/errors.js'
+import type { RequestMessage } from '../protocol/messages.js'
 import type { NoexStore } from '../store/noex-store.js'
 import type { ResolvedIdempotency } from './idempotency-options.js'
+
+/**
+ * Characters of an `idempotencyKey`, in UTF-16 units.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_KEY_CHARS = 64
 
 /** Pause that a client is told where nothing tells when there will be room, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
@@ -105,6 +112,18 @@ export class KeyedRequests {
 
 /** Tells that the user alone has taken what is not left for others. */
 const OWN_SHARE = ' of one user beside those of all others'
+
+/**
+ * Checks the key of a request that has one; `isTaken`: whether its operation takes keys.
+ * @throws `VALIDATION_ERROR`
+ */
+export function checkKey (request: RequestMessage, operation: string, isTaken: boolean): void {
+  const key = request['idempotencyKey']
+  if (!isTaken) throw invalid('idempotencyKey', `is not taken by ${operation}: leave it out`)
+  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_CHARS) {
+    throw invalid('idempotencyKey', `must be a text of 1 to ${MAX_KEY_CHARS} characters`)
+  }
+}
 
 function keyOfAnother (): NoexServerError {
   return invalid('idempotencyKey', 'is that of another request: each request takes a new key')

@@ -10,7 +10,7 @@ export const PROTOCOL_VERSION = '1.0.0'
 export const extensions = ['delta', 'find', 'page', 'idempotency'] as const
 
 /** The name of an extension. */
-export type Extension = typeof extensions[number]
+type Extension = typeof extensions[number]
 
 /** Client → server. A request: `id` is repeated in its one reply, other properties depend on `type`. */
 export interface RequestMessage {
