@@ -1,4 +1,4 @@
-/* global document, location, Intl */
+/* global document, location, Intl, addEventListener */
 import { LiveClient } from './live-client.js'
 
 /** Products with this many pieces or fewer are listed as low. */
@@ -9,30 +9,37 @@ const MAX_ATTEMPTS = 5
 const MESSAGE_MS = 8_000
 /** How many notices stay. */
 const MAX_NOTICES = 5
+/** How many orders are listed where not only the open ones are asked for. */
+const MAX_ORDERS = 100
 
 const money = new Intl.NumberFormat('en', { style: 'currency', currency: 'EUR' })
 const states = {
   connecting: 'Connecting…',
   open: 'Live',
   leaving: 'The server is restarting…',
-  waiting: 'Disconnected, trying again…',
+  waiting: 'Disconnected, trying again. This may be out of date.',
+  ended: 'Part of this page is not live any more. Reload it.',
   refused: 'Refused by the server. Reload the page to try again.'
 }
 
 const view = Object.fromEntries([...document.querySelectorAll('[id]')].map(element => [element.id, element]))
-const products = new Map()
 let messageTimer
 
 const url = new URL('live', location.href)
 url.protocol = url.protocol.replace('http', 'ws')
-const client = new LiveClient(url.href, { onState: showState })
-client.watch('open-orders', undefined, showOrders)
-client.watch('orders-by-status', undefined, showCounts)
-client.watch('low-stock', { atMost: LOW_STOCK }, showLowStock)
+const client = new LiveClient(url.href, { onState: showState, onEnd: () => { showState('ended') } })
+const customers = client.watch({ query: 'all-customers' }, showNames)
+const products = client.watch({ query: 'all-products' }, showNames)
+let orders = client.watch({ query: 'open-orders' }, showOrders)
+client.watch({ query: 'orders-by-status' }, showCounts)
+client.watch({ query: 'low-stock', params: { atMost: LOW_STOCK } }, showLowStock)
 client.hear('desk.*', showNotice)
 
 view.form.addEventListener('submit', onSubmit)
 view.form.addEventListener('input', showTotal)
+view.choice.addEventListener('change', chooseOrders)
+// The network has changed: whether the connection still works shows at once.
+for (const event of ['offline', 'online']) addEventListener(event, () => { client.connect() })
 client.connect()
 
 // ── Changes ──────────────────────────────────────────────────────────────────
@@ -58,13 +65,13 @@ async function placeOrder (customerId, sku, quantity) {
 }
 
 /** Puts an order into its next stage, provided that it still is as the row shows it. */
-async function advance ({ number, version }, status) {
+async function advance ({ number, _version: version }, status) {
   await client.request('store.transaction', {
     operations: [{ op: 'update', bucket: 'orders', key: number, data: { status }, expectedVersion: version }]
   })
 }
 
-async function pay ({ number, version }) {
+async function pay ({ number, _version: version }) {
   await client.request('store.transaction', {
     operations: [
       { op: 'update', bucket: 'orders', key: number, data: { paid: true }, expectedVersion: version }
@@ -73,7 +80,7 @@ async function pay ({ number, version }) {
 }
 
 /** Cancels an order and puts the pieces back. */
-async function cancel ({ number, sku, quantity, version }) {
+async function cancel ({ number, sku, quantity, _version: version }) {
   await attempt(async () => {
     const product = await client.request('store.get', { bucket: 'products', key: sku })
     const order = await client.request('store.get', { bucket: 'orders', key: number })
@@ -164,53 +171,76 @@ function explain ({ code, message, details }) {
 function showState (state) {
   view.state.textContent = states[state]
   view.state.dataset.state = state
+  if (state === 'ended') return
   view.desk.disabled = state !== 'open'
-  view.orders.inert = view.low.inert = state !== 'open'
-  if (state === 'open') loadChoices().catch(error => { tell(explain(error), true) })
+  view.orders.inert = view.low.inert = view.choice.inert = state !== 'open'
+  view.choice.hidden = !client.has('find')
 }
 
-async function loadChoices () {
-  const [customers, list] = await Promise.all([
-    client.request('store.all', { bucket: 'customers' }),
-    client.request('store.all', { bucket: 'products' })
-  ])
-  products.clear()
-  for (const product of list) products.set(product.sku, product)
-  showOptions(view.customer, customers.map(({ id, name }) => [id, name]))
-  showOptions(
-    view.product,
-    list.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`])
-  )
+/** Lists the orders that the user has chosen: other than the open ones by a query that is made for it. */
+function chooseOrders () {
+  const { status: { value: status }, order: { value: order } } = view
+  const [field, direction] = order.split(' ')
+  const isStandard = status === 'open' && order === 'number desc'
+  const find = {
+    bucket: 'orders',
+    filter: { status: { $in: status === 'open' ? ['new', 'packed'] : [status] } },
+    sort: { [field]: direction },
+    limit: MAX_ORDERS
+  }
+  client.stop(orders)
+  orders = client.watch(isStandard ? { query: 'open-orders' } : { find }, showOrders)
+}
+
+/** Customers or products have changed: the choices of the form, and the names in the list. */
+function showNames () {
+  if (customers.data !== undefined) showOptions(view.customer, customers.data.map(({ id, name }) => [id, name]))
+  if (products.data !== undefined) {
+    const names = products.data.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`])
+    showOptions(view.product, names)
+  }
   showTotal()
+  showOrders()
 }
 
 function showOptions (select, options) {
   const chosen = select.value
+  const content = JSON.stringify(options)
+  if (select.dataset.content === content) return
+  select.dataset.content = content
   select.replaceChildren(...options.map(([value, text]) => make('option', { value, textContent: text })))
   if (options.some(([value]) => value === chosen)) select.value = chosen
 }
 
 function showTotal () {
-  const product = products.get(view.product.value)
+  const product = products.data?.find(({ sku }) => sku === view.product.value)
   const quantity = view.quantity.valueAsNumber
   const isComplete = product !== undefined && quantity > 0
   view.total.textContent = isComplete ? money.format(product.price * quantity / 100) : '–'
 }
 
-function showOrders (orders) {
-  showRows(view.orders, orders, ({ number }) => number, orderRow)
-  view['no-orders'].hidden = orders.length > 0
+function showOrders () {
+  if ([orders, customers, products].some(({ data }) => data === undefined)) return
+  const names = new Map([...customers.data, ...products.data].map(({ id, sku, name }) => [id ?? sku, name]))
+  const rows = orders.data.map(order => (
+    { ...order, customer: names.get(order.customerId), product: names.get(order.sku) }
+  ))
+  showRows(view.orders, rows, ({ number }) => number, orderRow)
+  view['no-orders'].hidden = rows.length > 0
 }
 
 function orderRow (order) {
   const { number, customer, product, quantity, total, status, paid } = order
-  const next = status === 'new' ? ['Pack', 'packed'] : ['Ship', 'shipped']
+  const next = { new: ['Pack', 'packed'], packed: ['Ship', 'shipped'] }[status]
   const actions = make('td', { className: 'actions' })
-  if (!paid) actions.append(button('Paid', `Mark order ${number} as paid`, async () => await pay(order)))
-  actions.append(
-    button(next[0], `${next[0]} order ${number}`, async () => await advance(order, next[1])),
-    button('Cancel', `Cancel order ${number}`, async () => await cancel(order))
-  )
+  if (next !== undefined) {
+    const [verb, stage] = next
+    if (!paid) actions.append(button('Paid', `Mark order ${number} as paid`, async () => await pay(order)))
+    actions.append(
+      button(verb, `${verb} order ${number}`, async () => await advance(order, stage)),
+      button('Cancel', `Cancel order ${number}`, async () => await cancel(order))
+    )
+  }
   const badge = make('span', { className: 'badge', textContent: status })
   badge.dataset.status = status
   const stage = make('td')

@@ -2,7 +2,8 @@
 
 /**
  * Speaks to the server for the page: requests with replies, and live queries and events that survive a lost
- * connection.
+ * connection. Live queries come as what has changed, and after a pause as what was missed, where the server
+ * can do that: PROTOCOL.md, "Deltas".
  */
 
 /** Close codes after which coming back is of no use: the server does not want this client. */
@@ -23,16 +24,20 @@ export class RequestError extends Error {
 /**
  * One connection that is made again whenever it is lost.
  * `onState` is called with `connecting`, `open`, `leaving` (the server is about to stop), `waiting` (for the
- * next attempt, in `delayMs`) and `refused` (there will be none).
+ * next attempt, in `delayMs`) and `refused` (there will be none). `onEnd` is called with a watch that is not
+ * live any more, and why.
  */
 export class LiveClient {
   #url
   #onState
+  #onEnd
   #firstDelayMs
   #maxDelayMs
   #silenceMs
   #socket
   #open = false
+  /** What this server can do beyond the first protocol. */
+  #extensions = new Set()
   #leaving = false
   #returnAfterMs = 0
   #attempts = 0
@@ -45,37 +50,43 @@ export class LiveClient {
   #watches = new Set()
   /** The same, by the id that the present connection has given them. */
   #subscriptions = new Map()
+  /** Pushes of one moment, until the last of them has come. */
+  #group = []
 
   /**
-   * `silenceMs`: the server sends a ping every 30 seconds; when nothing at all has come for this long, the
-   * connection is dead.
+   * `silenceMs`: the server sends pings, every 30 seconds unless its welcome says otherwise; when nothing at
+   * all has come for this long, the connection is dead.
    */
   constructor (
     url,
-    { onState = () => {}, firstDelayMs = 500, maxDelayMs = 10_000, silenceMs = 45_000 } = {}
+    {
+      onState = () => {}, onEnd = () => {}, firstDelayMs = 500, maxDelayMs = 10_000, silenceMs = 45_000
+    } = {}
   ) {
     this.#url = url
     this.#onState = onState
+    this.#onEnd = onEnd
     this.#firstDelayMs = firstDelayMs
     this.#maxDelayMs = maxDelayMs
     this.#silenceMs = silenceMs
   }
 
-  /** Connects, and from then on keeps the connection up. */
+  /** Connects, anew where there is a connection, and from then on keeps the connection up. */
   connect () {
-    clearTimeout(this.#retryTimer)
+    this.close()
     const socket = new WebSocket(this.#url)
     this.#socket = socket
     this.#onState('connecting')
     this.#listenForSilence(socket)
     socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return
       this.#listenForSilence(socket)
       this.#receive(JSON.parse(data))
     }
     socket.onclose = ({ code }) => { this.#lost(socket, code) }
   }
 
-  /** Ends the connection for good. */
+  /** Ends the connection, until `connect`. */
   close () {
     clearTimeout(this.#retryTimer)
     const socket = this.#socket
@@ -88,9 +99,17 @@ export class LiveClient {
     return new Promise((resolve, reject) => { this.#send(type, fields, { resolve, reject }) })
   }
 
-  /** Calls `onData` with the result of a query, now and after every change, over all connections to come. */
-  watch (query, params, onData) {
-    this.#keep({ type: 'store.subscribe', fields: { query, params }, onStart: onData, onData })
+  /** Whether the server has an extension of the protocol: `find`, for instance. */
+  has (extension) {
+    return this.#extensions.has(extension)
+  }
+
+  /**
+   * Watches `{ query, params }` or `{ find }` over all connections to come. Returns the watch, whose `data` is
+   * the present result; `onData` is called after every change, when all watches have what changed with it.
+   */
+  watch (request, onData) {
+    return this.#keep({ type: 'store.subscribe', request, data: undefined, onData })
   }
 
   /**
@@ -98,17 +117,20 @@ export class LiveClient {
    * connection is not heard.
    */
   hear (pattern, onEvent) {
-    this.#keep({
-      type: 'rules.subscribe',
-      fields: { pattern },
-      onStart () {},
-      onData: ({ event }) => { onEvent(event) }
-    })
+    return this.#keep({ type: 'rules.subscribe', request: { pattern }, onEvent })
+  }
+
+  /** Ends a watch. */
+  stop (watch) {
+    this.#watches.delete(watch)
+    this.#subscriptions.delete(watch.subscriptionId)
+    this.#unsubscribe(watch)
   }
 
   #keep (watch) {
     this.#watches.add(watch)
     if (this.#open) this.#subscribe(watch)
+    return watch
   }
 
   #send (type, fields, handlers) {
@@ -125,6 +147,8 @@ export class LiveClient {
     switch (message.type) {
       case 'welcome':
         this.#open = true
+        this.#extensions = new Set(message.extensions)
+        if (message.heartbeatMs !== undefined) this.#silenceMs = message.heartbeatMs * 1.5
         this.#attempts = 0
         this.#onState('open')
         for (const watch of this.#watches) this.#subscribe(watch)
@@ -133,7 +157,8 @@ export class LiveClient {
         this.#socket.send(JSON.stringify({ type: 'pong', timestamp: message.timestamp }))
         break
       case 'push':
-        this.#subscriptions.get(message.subscriptionId)?.onData(message.data)
+        this.#group.push(message)
+        if (message.more !== true) this.#show(this.#group.splice(0))
         break
       case 'result':
         this.#take(message.id)?.resolve(message.data)
@@ -144,6 +169,7 @@ export class LiveClient {
         this.#leaveWhenDone()
         break
       case 'system':
+        if (message.event === 'subscription_closed') this.#ended(message)
         if (message.event !== 'shutdown') break
         this.#leaving = true
         // Not the same for all clients: so they do not come back in one wave.
@@ -153,6 +179,29 @@ export class LiveClient {
     }
   }
 
+  /** Takes in the pushes of one moment, all of them before the first is shown. */
+  #show (pushes) {
+    const changed = new Set()
+    for (const push of pushes) {
+      const watch = this.#subscriptions.get(push.subscriptionId)
+      if (watch === undefined) continue
+      if (push.channel === 'event') {
+        watch.onEvent(push.data.event)
+      } else {
+        bring(watch, push)
+        changed.add(watch)
+      }
+    }
+    for (const watch of changed) watch.onData(watch.data)
+  }
+
+  #ended ({ subscriptionId, reason }) {
+    const watch = this.#subscriptions.get(subscriptionId)
+    if (watch === undefined) return
+    this.#subscriptions.delete(subscriptionId)
+    this.#onEnd(watch, reason)
+  }
+
   #take (id) {
     const handlers = this.#requests.get(id)
     this.#requests.delete(id)
@@ -160,15 +209,29 @@ export class LiveClient {
   }
 
   #subscribe (watch) {
-    const { type, fields, onStart } = watch
-    this.#send(type, fields, {
+    const { type, request, position } = watch
+    const isDelta = type === 'store.subscribe' && this.has('delta')
+    this.#send(type, isDelta ? { ...request, delta: true, since: position } : request, {
       // At once and not in a promise's turn: the first push may come right behind.
-      resolve: ({ subscriptionId, data }) => {
-        this.#subscriptions.set(subscriptionId, watch)
-        onStart(data)
+      resolve: reply => {
+        watch.subscriptionId = reply.subscriptionId
+        if (!this.#watches.has(watch)) {
+          this.#unsubscribe(watch)
+          return
+        }
+        this.#subscriptions.set(reply.subscriptionId, watch)
+        if (type !== 'store.subscribe') return
+        bring(watch, reply)
+        watch.onData(watch.data)
       },
-      reject: error => { console.error(`${type} failed`, fields, error) }
+      reject: error => { if (error.code !== 'DISCONNECTED') this.#onEnd(watch, error.code) }
     })
+  }
+
+  #unsubscribe ({ type, subscriptionId }) {
+    if (subscriptionId === undefined) return
+    const none = () => {}
+    this.#send(type.replace('.', '.un'), { subscriptionId }, { resolve: none, reject: none })
   }
 
   /** The server waits for its clients before it stops: leave as soon as every request is answered. */
@@ -207,8 +270,29 @@ export class LiveClient {
     this.#open = false
     this.#leaving = false
     this.#subscriptions.clear()
+    this.#group = []
+    for (const watch of this.#watches) watch.subscriptionId = undefined
     const requests = [...this.#requests.values()]
     this.#requests.clear()
     for (const { reject } of requests) reject(new RequestError('DISCONNECTED', why))
   }
+}
+
+/** Brings a watch to the state of a reply or a push: a complete result, or what has changed in a list. */
+function bring (watch, { data, delta, key = watch.key, epoch = watch.position?.epoch, revision }) {
+  watch.data = delta === undefined ? data : applied(watch.data, key, delta)
+  watch.key = key
+  // Without deltas there is no place to go on from.
+  watch.position = revision === undefined ? undefined : { epoch, revision }
+}
+
+/** Returns the list that a delta makes of another one. Rows that have not changed are the same objects. */
+function applied (rows, key, { remove, upsert, at = [] }) {
+  const byKey = new Map(rows.map(row => [row[key], row]))
+  for (const gone of remove) byKey.delete(gone)
+  for (const row of upsert) byKey.set(row[key], row)
+  const moved = new Set(at.map(([own]) => own))
+  const list = [...byKey.values()].filter(row => !moved.has(row[key]))
+  for (const [own, index] of at) list.splice(index, 0, byKey.get(own))
+  return list
 }

@@ -10,11 +10,18 @@ interface Client {
   connect: () => void
   close: () => void
   request: (type: string, fields?: object) => Promise<any>
-  watch: (query: string, params: unknown, onData: (data: unknown) => void) => void
+  has: (extension: string) => boolean
+  watch: (request: object, onData: (data: any) => void) => Watch
+  stop: (watch: Watch) => void
+}
+
+interface Watch {
+  readonly data: any
 }
 
 interface Options {
   onState?: (state: string, details?: { delayMs: number }) => void
+  onEnd?: (watch: Watch, reason: string) => void
   firstDelayMs?: number
   maxDelayMs?: number
   silenceMs?: number
@@ -39,8 +46,9 @@ class Peer {
     this.ws.send(JSON.stringify(frame))
   }
 
-  welcome (): void {
-    this.send({ type: 'welcome', version: '1.0.0', serverTime: 0, requiresAuth: false })
+  /** `more`: what a server with extensions has besides. */
+  welcome (more: object = {}): void {
+    this.send({ type: 'welcome', version: '1.0.0', serverTime: 0, requiresAuth: false, ...more })
   }
 
   async next (): Promise<Frame> {
@@ -95,11 +103,11 @@ async function start (t: Test, options: Options = {}) {
   return { client, states, state, accept }
 }
 
-t.test('watches again on every new connection', async t => {
+t.test('watches again on every new connection, from a server without extensions, too', async t => {
   const { client, states, state, accept } = await start(t)
   const seen: unknown[] = []
   const changes: Array<() => void> = []
-  client.watch('open-orders', { of: 'ada' }, data => {
+  client.watch({ query: 'open-orders', params: { of: 'ada' } }, data => {
     seen.push(data)
     for (const changed of changes.splice(0)) changed()
   })
@@ -111,7 +119,8 @@ t.test('watches again on every new connection', async t => {
   const first = await accept()
   first.welcome()
   const request = await first.next()
-  t.match(request, { type: 'store.subscribe', query: 'open-orders', params: { of: 'ada' } })
+  t.same(request, { id: 1, type: 'store.subscribe', query: 'open-orders', params: { of: 'ada' } })
+  t.notOk(client.has('delta'))
   // In one go: the push must find its subscription.
   first.ws.send(
     JSON.stringify({ id: request['id'], type: 'result', data: { subscriptionId: 'sub-1', data: 1 } })
@@ -123,7 +132,7 @@ t.test('watches again on every new connection', async t => {
   const second = await accept()
   second.welcome()
   const again = await second.next()
-  t.match(again, { type: 'store.subscribe', query: 'open-orders', params: { of: 'ada' } })
+  t.same(again, { id: 2, type: 'store.subscribe', query: 'open-orders', params: { of: 'ada' } })
   second.send({ id: again['id'], type: 'result', data: { subscriptionId: 'sub-7', data: 3 } })
   second.send({
     type: 'push',
@@ -136,6 +145,132 @@ t.test('watches again on every new connection', async t => {
   t.same(seen, [1, 2, 3, 4])
   await state('open')
   t.same(states, ['connecting', 'open', 'waiting', 'connecting', 'open'])
+})
+
+/** The members of a welcome that names extensions. */
+const modern = { extensions: ['delta', 'find', 'another'], heartbeatMs: 30_000 }
+
+t.test('takes what has changed, the pushes of one moment together, and comes back where it was', async t => {
+  const { client, accept } = await start(t)
+  const shown: unknown[] = []
+  const changes: Array<() => void> = []
+  const show = (): void => {
+    shown.push([orders.data, count.data])
+    for (const changed of changes.splice(0)) changed()
+  }
+  const change = async (many: number): Promise<void> => {
+    while (shown.length < many) await new Promise<void>(resolve => { changes.push(resolve) })
+  }
+  const find = { bucket: 'orders', sort: { total: 'asc' } }
+  const orders = client.watch({ find }, show)
+  const count = client.watch({ query: 'count' }, show)
+  client.connect()
+  const first = await accept()
+  first.welcome(modern)
+  t.same(await first.next(), { id: 1, type: 'store.subscribe', find, delta: true })
+  t.same(await first.next(), { id: 2, type: 'store.subscribe', query: 'count', delta: true })
+  t.ok(client.has('find'))
+  const [a, b, c] = [{ id: 'a', total: 1 }, { id: 'b', total: 2 }, { id: 'c', total: 3 }]
+  first.send({
+    id: 1, type: 'result', data: { subscriptionId: 's1', epoch: 'e', revision: 4, key: 'id', data: [a, b, c] }
+  })
+  first.send({
+    id: 2, type: 'result', data: { subscriptionId: 's2', epoch: 'f', revision: 4, key: null, data: 3 }
+  })
+  const push = { type: 'push', channel: 'subscription' }
+  const upsert = [{ id: 'd', total: 0 }, { id: 'a', total: 9 }]
+  const delta = { upsert, remove: ['c', 'd', 'a'], at: [['d', 0], ['a', 2]] }
+  first.send({ ...push, subscriptionId: 's1', revision: 5, delta, more: true })
+  first.send({ ...push, subscriptionId: 's2', revision: 5, data: 30, epoch: 'f', key: null })
+  await change(4)
+  const then = [{ id: 'd', total: 0 }, b, { id: 'a', total: 9 }]
+  t.same(shown, [[[a, b, c], undefined], [[a, b, c], 3], [then, 30], [then, 30]])
+
+  first.ws.terminate()
+  const second = await accept()
+  second.welcome(modern)
+  const since = { epoch: 'e', revision: 5 }
+  t.same(await second.next(), { id: 3, type: 'store.subscribe', find, delta: true, since })
+  t.match(await second.next(), { id: 4, since: { epoch: 'f', revision: 5 } })
+  second.send({
+    id: 3, type: 'result', data: {
+      subscriptionId: 's3', epoch: 'e', revision: 8, key: 'id', delta: { upsert: [{ id: 'e', total: 10 }], remove: ['b'] }
+    }
+  })
+  await change(5)
+  t.same(orders.data, [{ id: 'd', total: 0 }, { id: 'a', total: 9 }, { id: 'e', total: 10 }])
+
+  t.comment('a complete result with a new epoch takes its place, and that of the position')
+  second.send({ ...push, subscriptionId: 's3', revision: 9, data: [a], epoch: 'g', key: 'id' })
+  await change(6)
+  t.same(orders.data, [a])
+  second.ws.terminate()
+  const third = await accept()
+  third.welcome(modern)
+  t.match(await third.next(), { find, since: { epoch: 'g', revision: 9 } })
+
+  t.comment('and then a server that knows none of it')
+  third.ws.terminate()
+  const former = await accept()
+  former.welcome()
+  t.same(await former.next(), { id: 7, type: 'store.subscribe', find })
+})
+
+t.test('a watch that is stopped is unsubscribed, and shows nothing more', async t => {
+  const { client, accept, state } = await start(t)
+  const seen: unknown[] = []
+  const [known, asked] = ['known', 'asked'].map(query => client.watch({ query }, data => { seen.push(data) }))
+  client.connect()
+  const server = await accept()
+  server.welcome(modern)
+  for (const id of [1, 2]) t.match(await server.next(), { id })
+  server.send({ id: 1, type: 'result', data: { subscriptionId: 's1', epoch: 'e', revision: 1, key: null, data: 1 } })
+  server.send({ type: 'ping', timestamp: 1 })
+  await server.next()
+  client.stop(known as Watch)
+  client.stop(asked as Watch)
+  t.same(await server.next(), { id: 3, type: 'store.unsubscribe', subscriptionId: 's1' })
+  server.send({ id: 2, type: 'result', data: { subscriptionId: 's2', epoch: 'e', revision: 1, key: null, data: 2 } })
+  t.same(await server.next(), { id: 4, type: 'store.unsubscribe', subscriptionId: 's2' })
+  server.send({ type: 'push', channel: 'subscription', subscriptionId: 's1', revision: 2, data: 3, epoch: 'e', key: null })
+  server.ws.terminate()
+  await state('waiting')
+  t.same(seen, [1])
+})
+
+t.test('a watch that the server ends or refuses is told', async t => {
+  const ends: unknown[] = []
+  const ended: Array<() => void> = []
+  const onEnd = (watch: Watch, reason: string): void => {
+    ends.push([watch, reason])
+    for (const wake of ended.splice(0)) wake()
+  }
+  const { client, accept } = await start(t, { onEnd })
+  const watches = ['one', 'other'].map(query => client.watch({ query }, () => {}))
+  client.connect()
+  const server = await accept()
+  server.welcome(modern)
+  server.send({ id: 1, type: 'result', data: { subscriptionId: 's1', epoch: 'e', revision: 1, key: null, data: 1 } })
+  server.send({ id: 2, type: 'error', code: 'QUERY_NOT_DEFINED', message: 'no' })
+  server.send({ type: 'system', event: 'subscription_closed', subscriptionId: 's1', reason: 'memory_limit' })
+  while (ends.length < 2) await new Promise<void>(resolve => { ended.push(resolve) })
+  t.same(ends, [[watches[1], 'QUERY_NOT_DEFINED'], [watches[0], 'memory_limit']])
+})
+
+t.test('connects anew when it is told to, and lets the former connection go', async t => {
+  const { client, states, state, accept } = await start(t)
+  client.connect()
+  const first = await accept()
+  first.welcome()
+  await state('open')
+  const pending = client.request('store.buckets')
+  client.connect()
+  await t.rejects(pending, { code: 'DISCONNECTED' })
+  await once(first.ws, 'close')
+  const second = await accept()
+  second.welcome()
+  await state('open')
+  t.same(states, ['connecting', 'open', 'connecting', 'open'])
 })
 
 t.test('answers pings', async t => {
