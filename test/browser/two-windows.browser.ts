@@ -8,8 +8,10 @@ import t, { type Test } from 'tap'
 import { orderDesk } from '../../example-app/app.js'
 import { openStore } from '../../example-app/store.js'
 import { anyPort, runSample, sample } from '../support/documents.js'
+import type { Frame } from '../support/client.js'
 import { projectFile } from '../support/project-file.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
+import { until } from '../support/until.js'
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -88,6 +90,139 @@ t.test('An order that is placed in one window appears in the other', async t => 
   await Promise.all([isLive(mine), isLive(theirs)])
   t.equal((await orders(theirs)).length, after.length + 1)
   t.same(problems, [])
+})
+
+/** How long one of the browsers has no network, in milliseconds. */
+const offlineMs = process.env['THOROUGH'] === '1' ? 60_000 : 5_000
+
+/** Notes in the page the keys of rows that are taken out of the list from now on. */
+const noteRemoved = `
+  window.removed = []
+  new MutationObserver(changes => {
+    for (const { removedNodes } of changes) {
+      for (const { dataset } of removedNodes) window.removed.push(Number(dataset.key))
+    }
+  }).observe(document.getElementById('orders'), { childList: true })`
+
+/** The keys of rows that were taken out since the last call: of changed orders, and those that have left. */
+async function removed (page: Page): Promise<number[]> {
+  return (await page.evaluate('window.removed.splice(0)') as number[]).sort((a, b) => a - b)
+}
+
+/** Keeps the replies to subscriptions to the open orders, in the order of their coming. */
+function repliesOf (page: Page): Frame[] {
+  const replies: Frame[] = []
+  page.on('websocket', socket => {
+    let id: unknown
+    socket.on('framesent', ({ payload }) => {
+      const frame = JSON.parse(String(payload)) as Frame
+      if (frame['query'] === 'open-orders') id = frame['id']
+    })
+    socket.on('framereceived', ({ payload }) => {
+      const frame = JSON.parse(String(payload)) as Frame
+      if (frame['type'] === 'result' && frame['id'] === id) replies.push(frame['data'])
+    })
+  })
+  return replies
+}
+
+t.test('Two browsers show the same after one was offline, and after restarts, without a flash', async t => {
+  const directory = temporaryDirectory(t)
+  const app = await serve(t, directory, 0)
+  const { port } = app.server.address() as AddressInfo
+  const open = async () => {
+    const context = await (await startBrowser(t)).newContext()
+    const page = await context.newPage()
+    page.on('pageerror', error => { t.fail(error.message) })
+    const replies = repliesOf(page)
+    await page.goto(`http://127.0.0.1:${port}/`)
+    await isLive(page)
+    await page.locator('#orders tr').nth(1).waitFor()
+    await page.evaluate(noteRemoved)
+    return { page, replies, network: await context.newCDPSession(page) }
+  }
+  const [mine, theirs] = [await open(), await open()]
+  const pages = [mine.page, theirs.page]
+  /** Waits until both show the orders that the first one shows now. */
+  const showSame = async (): Promise<void> => {
+    const shown = await orders(mine.page)
+    t.ok(shown.length > 0, 'there are orders')
+    await until(async () => JSON.stringify(await orders(theirs.page)) === JSON.stringify(shown))
+  }
+  t.match(theirs.replies, [{ key: 'number', data: Array }])
+
+  t.comment('one has no network, says so, and keeps what it shows')
+  const before = await orders(theirs.page)
+  const setOffline = async (offline: boolean): Promise<void> => {
+    const speed = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 }
+    await theirs.network.send('Network.emulateNetworkConditions', { offline, ...speed })
+  }
+  await theirs.network.send('Network.enable')
+  await setOffline(true)
+  await theirs.page.locator('#state[data-state="waiting"]').waitFor()
+  await theirs.page.locator('#desk:disabled').waitFor()
+  const end = Date.now() + offlineMs
+  await mine.page.locator('[aria-label="Pack order 5"]').click()
+  await mine.page.locator('[aria-label="Ship order 5"]').waitFor()
+  for (let placed = 0; placed === 0 || Date.now() < end; placed++) {
+    const rows = await mine.page.locator('#orders tr').count()
+    await mine.page.locator('#form button[type=submit]').click()
+    await mine.page.locator('#orders tr').nth(rows).waitFor()
+    await mine.page.waitForTimeout(1_000)
+  }
+  t.same(await orders(theirs.page), before)
+  t.not(await theirs.page.locator('#state').getAttribute('data-state'), 'open')
+
+  t.comment('then it gets what it has missed')
+  await setOffline(false)
+  await isLive(theirs.page)
+  await showSame()
+  t.match(theirs.replies.slice(1), [{ delta: { upsert: Array } }], 'and only that')
+  t.same(await removed(theirs.page), [5], 'the row of the packed order is a new one, all others stay')
+  await removed(mine.page)
+
+  t.comment('the server restarts')
+  await app.close()
+  for (const page of pages) await page.locator('#state:not([data-state="open"])').waitFor()
+  const second = await serve(t, directory, port)
+  await Promise.all(pages.map(isLive))
+  await showSame()
+
+  t.comment('it is away while an order is shipped')
+  await second.close()
+  for (const page of pages) await page.locator('#state:not([data-state="open"])').waitFor()
+  const { store, close } = await openStore({ directory })
+  await store.bucket('orders').update(4, { status: 'shipped' })
+  await close()
+  await serve(t, directory, port)
+  for (const page of pages) await page.locator('[data-key="4"]').waitFor({ state: 'detached' })
+  await Promise.all(pages.map(isLive))
+  await showSame()
+  for (const { page, replies } of [mine, theirs]) {
+    const [still, shipped] = replies.slice(-2)
+    t.match(still, { delta: { upsert: [], remove: [] } }, 'nothing was missed')
+    t.match(shipped, { delta: { upsert: [], remove: [4] } })
+    t.same(await removed(page), [4], 'no other row was touched')
+  }
+})
+
+t.test('A user lists other orders than the open ones', async t => {
+  const app = await serve(t, temporaryDirectory(t), 0)
+  const { port } = app.server.address() as AddressInfo
+  const page = await (await startBrowser(t)).newPage()
+  await page.goto(`http://127.0.0.1:${port}/`)
+  await isLive(page)
+  const numbers = async (): Promise<string[]> => await page.locator('#orders th').allInnerTexts()
+  await page.locator('#status').selectOption('shipped')
+  await page.locator('#orders [data-key="1"]').waitFor()
+  t.same(await numbers(), ['#2', '#1'])
+  await page.locator('#order').selectOption('total desc')
+  await page.locator('#orders tr:first-child[data-key="1"]').waitFor()
+  t.same(await numbers(), ['#1', '#2'])
+  await page.locator('#status').selectOption('open')
+  await page.locator('#order').selectOption('number desc')
+  await page.locator('#orders tr:first-child[data-key="5"]').waitFor()
+  t.same(await numbers(), ['#5', '#4'])
 })
 
 t.test('The page of the README shows the orders of its service, in two windows', async t => {

@@ -115,6 +115,19 @@ export class ExampleClients {
       app.close().catch((error: unknown) => { this.#t.error(error) })
       return client
     },
+    /** Watches, on a service of its own. */
+    live: async () => await (await this.#service('live', {})).connect(),
+    /** Comes back to what another connection has watched. */
+    again: async () => await (await this.#service('live', {})).connect(),
+    /** Watches more than it may keep. */
+    small: async () => {
+      const liveQueries = { maxBytesPerUser: 4_000 }
+      const client = await (await this.#service('small', { liveQueries })).connect()
+      await client.ask('store.subscribe', { find: { bucket: 'drafts' }, delta: true })
+      const data = Array.from({ length: 100 }, (_, id) => ({ id: `d${id + 3}` }))
+      await client.ask('store.insertMany', { bucket: 'drafts', data })
+      return client
+    },
     limited: async () => {
       const { connect } = await this.#service('limited', { rateLimit: { maxRequests: 1, windowMs: 60_000 } })
       return await connect()

@@ -53,7 +53,7 @@ function messagesOf (lines: string): Message[] {
 }
 
 /** Texts that differ from run to run: ids, tokens and the like. */
-const random = /sub-[\w-]{8,}|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}|[\w-]{20,}|[\w-]{12}-\d+(?![\w-])/g
+const random = /conn-\d+|sub-[\w-]{8,}|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}(?:\.[\w-]{16})?|[\w-]{20,}|[\w-]{12}-\d+(?![\w-])/g
 
 /** Members that count what the machine does: any number is right. */
 const measured = /Ms$/
