@@ -13,8 +13,8 @@ export interface LiveOptions {
 export interface LiveQueryOptions {
   /**
    * Estimated bytes that the live queries of one user keep, or those of one address without a login: rows,
-   * encoded results, and what a query in code has returned. A live query that others share counts for the
-   * one who subscribed first.
+   * changes that are remembered, and what a query in code has returned. A live query that others share counts
+   * for the one who subscribed first.
    * @limit `RATE_LIMITED`; `subscription_closed` with `memory_limit` for a result that grows beyond it
    * @default 67_108_864
    */
