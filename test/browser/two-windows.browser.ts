@@ -225,6 +225,35 @@ t.test('A user lists other orders than the open ones', async t => {
   t.same(await numbers(), ['#5', '#4'])
 })
 
+t.test('The page works with a server that has no extensions', async t => {
+  const app = await serve(t, temporaryDirectory(t), 0)
+  const { port } = app.server.address() as AddressInfo
+  const page = await (await startBrowser(t)).newPage()
+  page.on('pageerror', error => { t.fail(error.message) })
+  const requests: Frame[] = []
+  await page.routeWebSocket(/live$/, socket => {
+    const server = socket.connectToServer()
+    socket.onMessage(text => {
+      requests.push(JSON.parse(String(text)) as Frame)
+      server.send(text)
+    })
+    server.onMessage(text => {
+      const { extensions: _, heartbeatMs: _ms, ...frame } = JSON.parse(String(text)) as Frame
+      socket.send(JSON.stringify(frame))
+    })
+  })
+  await page.goto(`http://127.0.0.1:${port}/`)
+  await isLive(page)
+  await page.locator('#orders tr').nth(1).waitFor()
+  t.equal(await page.locator('#choice').isVisible(), false, 'it offers no other lists')
+  await page.locator('#form button[type=submit]').click()
+  await page.locator('#orders tr:first-child[data-key="6"]').waitFor()
+  await page.locator('[aria-label="Pack order 6"]').click()
+  await page.locator('[aria-label="Ship order 6"]').waitFor()
+  const modern = requests.filter(frame => ['delta', 'since', 'find'].some(name => name in frame))
+  t.same(modern, [])
+})
+
 t.test('The page of the README shows the orders of its service, in two windows', async t => {
   const { app, store } = await runSample(t, 'README.md', 'usage', ['app', 'store'], anyPort) as {
     app: FastifyInstance, store: { stop: () => Promise<void> }
