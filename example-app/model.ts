@@ -59,8 +59,8 @@ export type NewProduct = InsertOf<Desk, 'products'>
 export type NewCustomer = InsertOf<Desk, 'customers'>
 
 /**
- * Defines the queries that clients watch. The buckets have to be defined before. Each is given as data, so that
- * a change costs what it changes, and a client that comes back gets what it has missed.
+ * Defines the queries that clients watch. The buckets have to be defined before. Each is given as data, so
+ * that a change costs what it changes, and a client that comes back gets what it has missed.
  */
 export function defineQueries (store: DeskStore): void {
   store.defineDeclarativeQuery('all-customers', { bucket: 'customers' })

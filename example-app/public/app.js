@@ -194,16 +194,16 @@ function chooseOrders () {
 
 /** Customers or products have changed: the choices of the form, and the names in the list. */
 function showNames () {
-  if (customers.data !== undefined) showOptions(view.customer, customers.data.map(({ id, name }) => [id, name]))
-  if (products.data !== undefined) {
-    const names = products.data.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`])
-    showOptions(view.product, names)
-  }
+  showOptions(view.customer, customers.data?.map(({ id, name }) => [id, name]))
+  showOptions(
+    view.product,
+    products.data?.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`])
+  )
   showTotal()
   showOrders()
 }
 
-function showOptions (select, options) {
+function showOptions (select, options = []) {
   const chosen = select.value
   const content = JSON.stringify(options)
   if (select.dataset.content === content) return

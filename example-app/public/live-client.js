@@ -36,7 +36,7 @@ export class LiveClient {
   #silenceMs
   #socket
   #open = false
-  /** What this server can do beyond the first protocol. */
+  /** The names of all that this server can do beyond the first protocol. */
   #extensions = new Set()
   #leaving = false
   #returnAfterMs = 0
@@ -105,8 +105,8 @@ export class LiveClient {
   }
 
   /**
-   * Watches `{ query, params }` or `{ find }` over all connections to come. Returns the watch, whose `data` is
-   * the present result; `onData` is called after every change, when all watches have what changed with it.
+   * Watches `{ query, params }` or `{ find }` over all connections to come. Returns the watch, whose `data`
+   * is the present result; `onData` is called after every change, when all watches have what changed with it.
    */
   watch (request, onData) {
     return this.#keep({ type: 'store.subscribe', request, data: undefined, onData })

@@ -24,8 +24,9 @@ function readSource (file, text, { interfaces, groups, limits }) {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.ESNext, true)
   for (const statement of source.statements) {
     // Of two with one name, the public one counts.
-    if (ts.isInterfaceDeclaration(statement) && (isExported(statement) || !interfaces.has(statement.name.text))) {
-      interfaces.set(statement.name.text, interfaceOf(statement))
+    if (ts.isInterfaceDeclaration(statement)) {
+      const name = statement.name.text
+      if (isExported(statement) || !interfaces.has(name)) interfaces.set(name, interfaceOf(statement))
     }
     if (!ts.isVariableStatement(statement)) continue
     for (const { name, initializer } of statement.declarationList.declarations) {

@@ -45,8 +45,8 @@ t.test('its function applies each delta of a sorted list, and the order desk has
 
 t.test('its query in code runs once for all who use the same parameters', async t => {
   const { store, connect } = await serve(t)
-  const schema = { id: { type: 'string' }, customer: { type: 'string' }, price: { type: 'number' },
-    quantity: { type: 'number' } } as const
+  const [text, amount] = [{ type: 'string' }, { type: 'number' }] as const
+  const schema = { id: text, customer: text, price: amount, quantity: amount }
   await store.defineBucket('orders', { key: 'id', schema })
   let runs = 0
   const counted = {

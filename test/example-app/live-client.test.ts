@@ -150,6 +150,14 @@ t.test('watches again on every new connection, from a server without extensions,
 /** The members of a welcome that names extensions. */
 const modern = { extensions: ['delta', 'find', 'another'], heartbeatMs: 30_000 }
 
+/** The members of a result that is no list. */
+const position = { epoch: 'e', revision: 1, key: null }
+
+/** Answers a subscription with this result. */
+function answer (server: Peer, id: number, subscriptionId: string, result: object): void {
+  server.send({ id, type: 'result', data: { subscriptionId, ...result } })
+}
+
 t.test('takes what has changed, the pushes of one moment together, and comes back where it was', async t => {
   const { client, accept } = await start(t)
   const shown: unknown[] = []
@@ -171,12 +179,8 @@ t.test('takes what has changed, the pushes of one moment together, and comes bac
   t.same(await first.next(), { id: 2, type: 'store.subscribe', query: 'count', delta: true })
   t.ok(client.has('find'))
   const [a, b, c] = [{ id: 'a', total: 1 }, { id: 'b', total: 2 }, { id: 'c', total: 3 }]
-  first.send({
-    id: 1, type: 'result', data: { subscriptionId: 's1', epoch: 'e', revision: 4, key: 'id', data: [a, b, c] }
-  })
-  first.send({
-    id: 2, type: 'result', data: { subscriptionId: 's2', epoch: 'f', revision: 4, key: null, data: 3 }
-  })
+  answer(first, 1, 's1', { epoch: 'e', revision: 4, key: 'id', data: [a, b, c] })
+  answer(first, 2, 's2', { epoch: 'f', revision: 4, key: null, data: 3 })
   const push = { type: 'push', channel: 'subscription' }
   const upsert = [{ id: 'd', total: 0 }, { id: 'a', total: 9 }]
   const delta = { upsert, remove: ['c', 'd', 'a'], at: [['d', 0], ['a', 2]] }
@@ -192,11 +196,8 @@ t.test('takes what has changed, the pushes of one moment together, and comes bac
   const since = { epoch: 'e', revision: 5 }
   t.same(await second.next(), { id: 3, type: 'store.subscribe', find, delta: true, since })
   t.match(await second.next(), { id: 4, since: { epoch: 'f', revision: 5 } })
-  second.send({
-    id: 3, type: 'result', data: {
-      subscriptionId: 's3', epoch: 'e', revision: 8, key: 'id', delta: { upsert: [{ id: 'e', total: 10 }], remove: ['b'] }
-    }
-  })
+  const missed = { upsert: [{ id: 'e', total: 10 }], remove: ['b'] }
+  answer(second, 3, 's3', { epoch: 'e', revision: 8, key: 'id', delta: missed })
   await change(5)
   t.same(orders.data, [{ id: 'd', total: 0 }, { id: 'a', total: 9 }, { id: 'e', total: 10 }])
 
@@ -224,15 +225,15 @@ t.test('a watch that is stopped is unsubscribed, and shows nothing more', async 
   const server = await accept()
   server.welcome(modern)
   for (const id of [1, 2]) t.match(await server.next(), { id })
-  server.send({ id: 1, type: 'result', data: { subscriptionId: 's1', epoch: 'e', revision: 1, key: null, data: 1 } })
+  answer(server, 1, 's1', { ...position, data: 1 })
   server.send({ type: 'ping', timestamp: 1 })
   await server.next()
   client.stop(known as Watch)
   client.stop(asked as Watch)
   t.same(await server.next(), { id: 3, type: 'store.unsubscribe', subscriptionId: 's1' })
-  server.send({ id: 2, type: 'result', data: { subscriptionId: 's2', epoch: 'e', revision: 1, key: null, data: 2 } })
+  answer(server, 2, 's2', { ...position, data: 2 })
   t.same(await server.next(), { id: 4, type: 'store.unsubscribe', subscriptionId: 's2' })
-  server.send({ type: 'push', channel: 'subscription', subscriptionId: 's1', revision: 2, data: 3, epoch: 'e', key: null })
+  server.send({ type: 'push', channel: 'subscription', subscriptionId: 's1', ...position, data: 3 })
   server.ws.terminate()
   await state('waiting')
   t.same(seen, [1])
@@ -250,7 +251,7 @@ t.test('a watch that the server ends or refuses is told', async t => {
   client.connect()
   const server = await accept()
   server.welcome(modern)
-  server.send({ id: 1, type: 'result', data: { subscriptionId: 's1', epoch: 'e', revision: 1, key: null, data: 1 } })
+  answer(server, 1, 's1', { ...position, data: 1 })
   server.send({ id: 2, type: 'error', code: 'QUERY_NOT_DEFINED', message: 'no' })
   server.send({ type: 'system', event: 'subscription_closed', subscriptionId: 's1', reason: 'memory_limit' })
   while (ends.length < 2) await new Promise<void>(resolve => { ended.push(resolve) })
