@@ -23,9 +23,9 @@ export class RequestError extends Error {
 
 /**
  * One connection that is made again whenever it is lost.
- * `onState` is called with `connecting`, `open`, `leaving` (the server is about to stop), `waiting` (for the
- * next attempt, in `delayMs`) and `refused` (there will be none). `onEnd` is called with a watch that is not
- * live any more, and why.
+ * `onState` is called with `connecting`, `open` (all watches have the result of now), `leaving` (the server
+ * is about to stop), `waiting` (for the next attempt, in `delayMs`) and `refused` (there will be none).
+ * `onEnd` is called with a watch that is not live any more, and why.
  */
 export class LiveClient {
   #url
@@ -150,8 +150,7 @@ export class LiveClient {
         this.#extensions = new Set(message.extensions)
         if (message.heartbeatMs !== undefined) this.#silenceMs = message.heartbeatMs * 1.5
         this.#attempts = 0
-        this.#onState('open')
-        for (const watch of this.#watches) this.#subscribe(watch)
+        this.#start()
         break
       case 'ping':
         this.#socket.send(JSON.stringify({ type: 'pong', timestamp: message.timestamp }))
@@ -208,24 +207,42 @@ export class LiveClient {
     return handlers
   }
 
+  /** Subscribes all watches: only when each of them has its result, what the page shows is of now. */
+  async #start () {
+    const socket = this.#socket
+    const started = await Promise.all(Array.from(this.#watches, watch => this.#subscribe(watch)))
+    if (socket === this.#socket && !this.#leaving && started.every(Boolean)) this.#onState('open')
+  }
+
+  /** Resolves with whether the server has taken the subscription, or need not any more. */
   #subscribe (watch) {
     const { type, request, position } = watch
     const isDelta = type === 'store.subscribe' && this.has('delta')
-    this.#send(type, isDelta ? { ...request, delta: true, since: position } : request, {
-      // At once and not in a promise's turn: the first push may come right behind.
-      resolve: reply => {
-        watch.subscriptionId = reply.subscriptionId
-        if (!this.#watches.has(watch)) {
-          this.#unsubscribe(watch)
-          return
+    return new Promise(resolve => {
+      this.#send(type, isDelta ? { ...request, delta: true, since: position } : request, {
+        // At once and not in a promise's turn: the first push may come right behind.
+        resolve: reply => {
+          this.#begin(watch, reply)
+          resolve(true)
+        },
+        reject: ({ code }) => {
+          if (code !== 'DISCONNECTED' && this.#watches.has(watch)) this.#onEnd(watch, code)
+          resolve(!this.#watches.has(watch))
         }
-        this.#subscriptions.set(reply.subscriptionId, watch)
-        if (type !== 'store.subscribe') return
-        bring(watch, reply)
-        watch.onData(watch.data)
-      },
-      reject: error => { if (error.code !== 'DISCONNECTED') this.#onEnd(watch, error.code) }
+      })
     })
+  }
+
+  #begin (watch, reply) {
+    watch.subscriptionId = reply.subscriptionId
+    if (!this.#watches.has(watch)) {
+      this.#unsubscribe(watch)
+      return
+    }
+    this.#subscriptions.set(reply.subscriptionId, watch)
+    if (watch.type !== 'store.subscribe') return
+    bring(watch, reply)
+    watch.onData(watch.data)
   }
 
   #unsubscribe ({ type, subscriptionId }) {

@@ -246,7 +246,7 @@ t.test('a watch that the server ends or refuses is told', async t => {
     ends.push([watch, reason])
     for (const wake of ended.splice(0)) wake()
   }
-  const { client, accept } = await start(t, { onEnd })
+  const { client, states, accept } = await start(t, { onEnd })
   const watches = ['one', 'other'].map(query => client.watch({ query }, () => {}))
   client.connect()
   const server = await accept()
@@ -256,6 +256,7 @@ t.test('a watch that the server ends or refuses is told', async t => {
   server.send({ type: 'system', event: 'subscription_closed', subscriptionId: 's1', reason: 'memory_limit' })
   while (ends.length < 2) await new Promise<void>(resolve => { ended.push(resolve) })
   t.same(ends, [[watches[1], 'QUERY_NOT_DEFINED'], [watches[0], 'memory_limit']])
+  t.same(states, ['connecting'], 'it does not say that all is live')
 })
 
 t.test('connects anew when it is told to, and lets the former connection go', async t => {
