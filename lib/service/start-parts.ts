@@ -133,7 +133,8 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     rejections
   })
   const statistics = new Statistics({
-    options, sharedStore, connections, rules, trail, httpAuthorizer, status, address: environment.address, log
+    options, sharedStore, connections, liveQueries, rules, trail, httpAuthorizer, status, log,
+    address: environment.address
   })
   const server: ServerContext = {
     sharedStore,

@@ -31,6 +31,16 @@ export type LiveQueriesEnvironment = Resolved<typeof liveOptions> & {
   readonly workBudget: number
 }
 
+/** What live queries keep. */
+export interface LiveQueryStats {
+  /** Number of distinct live queries. */
+  readonly count: number
+  /** Estimated bytes of them. */
+  readonly bytes: number
+  /** The changes that the store remembers for clients that come back. */
+  readonly resume: { readonly keys: number, readonly bytes: number }
+}
+
 /**
  * The live queries of a service: finds the one for a subscription, keeps those for a while whose clients may
  * come back, and ends them by changes of the store.
@@ -73,20 +83,15 @@ export class LiveQueries implements LiveQueryHost {
     return this.#code.evaluations + this.#viewsOpened
   }
 
-  /** The number of slow evaluations of queries in code since the start. */
-  get slowEvaluations (): number {
+  /** Slow evaluations of queries in code since the start, by query. */
+  get slowEvaluations (): Array<readonly [query: string, count: number]> {
     return this.#code.slowEvaluations
   }
 
-  /** Estimated bytes that are kept. */
-  get bytes (): number {
-    return this.#memory.total
-  }
-
-  /** Number and estimated bytes of the changes that are remembered for clients that come back. */
-  get remembered (): { readonly keys: number, readonly bytes: number } {
+  /** What is kept, for the statistics. */
+  get stats (): LiveQueryStats {
     const { size, bytes } = this.#sharedStore.store.changedKeys
-    return { keys: size, bytes }
+    return { count: this.size, bytes: this.#memory.total, resume: { keys: size, bytes } }
   }
 
   /** Listens to the store. To be called before the first subscription. */
