@@ -31,13 +31,15 @@ export class Judge {
     this.#oracle.forget()
   }
 
-  /** Checks what a view shows against the state of the revision that it names. Rejects with the difference. */
+  /** Checks what a view shows against the state of its revision. Rejects with the difference. */
   async check (client: WatchingClient, view: LiveView): Promise<void> {
     const { revision, data, epoch, request } = view
     const { user } = client
     const state = this.#history.at(revision as number)
     const { present } = this.#history
-    if (state === undefined) throw new Error(`the log has no revision ${revision}: it is at ${present.revision}`)
+    if (state === undefined) {
+      throw new Error(`the log has no revision ${revision}: it is at ${present.revision}`)
+    }
     if (epoch !== state.epoch) throw new Error(`the epoch is ${state.epoch}, not ${epoch}`)
     this.#onDone('compared')
     const expected = await this.#oracle.expected(request, user, state)
