@@ -262,10 +262,12 @@ export class LiveConnection {
         this.counts.deltas++
       } else {
         view.data = requireData(frame, frame)
+        if (frame['key'] !== undefined) view.key = frame['key']
         if (typeof view.key === 'string') keysOf(view.data, view.key)
         this.counts.wholes++
       }
       view.revision = frame['revision']
+      if (frame['epoch'] !== undefined) view.epoch = frame['epoch']
     }
     this.#listener.onShown([...changed], group.at(-1) as LiveFrame)
   }
