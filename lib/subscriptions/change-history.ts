@@ -65,11 +65,21 @@ export class ChangeHistory {
     this.#floor = revision
   }
 
+  /** Returns the revision of the first known change after this one; Infinity where there is none. */
+  firstAfter (revision: number): number {
+    return this.#entries[this.#indexAfter(revision)]?.revision ?? Infinity
+  }
+
+  #indexAfter (revision: number): number {
+    let first = this.#entries.length
+    while (first > this.#start && (this.#entries[first - 1] as Entry).revision > revision) first--
+    return first
+  }
+
   /** Returns the changes after a revision; `undefined` where they are not known. */
   since (revision: number): NetTouches | undefined {
     if (revision < this.#floor) return undefined
-    let first = this.#entries.length
-    while (first > this.#start && (this.#entries[first - 1] as Entry).revision > revision) first--
+    const first = this.#indexAfter(revision)
     const net = new Map<unknown, NetTouch>()
     for (let i = first; i < this.#entries.length; i++) {
       const { key, wasIn, moved } = this.#entries[i] as Entry

@@ -89,6 +89,8 @@ const OWN_BYTES = 1_024
 interface Publication {
   /** The revision from which on a client must have had the result before. */
   readonly from: number
+  /** The revision of the first change: with it, a client has had a part of what is published. */
+  readonly changedAt: number
   readonly to: number
   /** The JSON of the delta, `undefined` where the complete result is shorter or nothing else is known. */
   readonly delta: string | undefined
@@ -309,7 +311,7 @@ export class LiveQuery implements SourceListener {
     try {
       if (!this.#isOther(touches)) return
       const delta = this.#takesDeltas ? this.#delta(touches) : undefined
-      this.#publication = { from, to: source.revision, delta }
+      this.#publication = { from, changedAt: this.#history.firstAfter(from), to: source.revision, delta }
     } catch (error) {
       this.onFailure(error)
       return
@@ -380,9 +382,10 @@ export class LiveQuery implements SourceListener {
 
   /** Whether a client with this result is brought to a revision by the delta that was published last. */
   isShared (position: Position | undefined, revision: number): boolean {
-    const { from, to, delta } = this.#publication ?? NOT_PUBLISHED
+    const { from, changedAt, to, delta } = this.#publication ?? NOT_PUBLISHED
     if (delta === undefined || to !== revision || position?.epoch !== this.epoch) return false
-    return position.revision >= from && position.revision < to
+    // A row that has come and gone since is in no delta, and would stay with a client that has it.
+    return position.revision >= from && position.revision < changedAt
   }
 
   /** Returns the frame of the last publication under the shared id, which takes deltas; `more` as in it. */
@@ -442,7 +445,7 @@ export class LiveQuery implements SourceListener {
 }
 
 /** Stands for a publication where there is none. */
-const NOT_PUBLISHED: Publication = { from: Infinity, to: -1, delta: undefined }
+const NOT_PUBLISHED: Publication = { from: Infinity, changedAt: -1, to: -1, delta: undefined }
 
 /** The delta of a result that has not changed. */
 const EMPTY_DELTA = '{"upsert":[],"remove":[]}'

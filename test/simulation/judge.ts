@@ -31,17 +31,24 @@ export class Judge {
     this.#oracle.forget()
   }
 
-  /** Checks what a view shows against the state of the revision that it names. Rejects with the difference. */
+  /** Checks what a view shows against the state of its revision. Rejects with the difference. */
   async check (client: WatchingClient, view: LiveView): Promise<void> {
     const { revision, data, epoch, request } = view
     const { user } = client
     const state = this.#history.at(revision as number)
     const { present } = this.#history
-    if (state === undefined) throw new Error(`the log has no revision ${revision}: it is at ${present.revision}`)
-    if (!epoch?.startsWith(`${state.epoch}.`)) throw new Error(`the epoch is of ${state.epoch}, not ${epoch}`)
+    if (state === undefined) {
+      throw new Error(`the log has no revision ${revision}: it is at ${present.revision}`)
+    }
+    if (!isOf(state, epoch)) throw new Error(`the epoch is ${state.epoch}, not ${epoch}`)
     this.#onDone('compared')
     const expected = await this.#oracle.expected(request, user, state)
     if (this.#oracle.isOneOf(data, expected)) return
+    // With the messages that have led to it.
+    const failure = client.failure(new Error(
+      `at revision ${revision} it shows\n${JSON.stringify(data)}\nand the plain evaluation is one of\n` +
+      `${JSON.stringify(expected.results)}\n${this.#circumstances(view, user, state)}`
+    ), view)
     // Rights may have changed since, and may be ahead of the log.
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       if (await this.#isRightByLaterRights(user, view, data, state)) return
@@ -49,10 +56,7 @@ export class Judge {
       if (isOver || this.#history.present.epoch !== state.epoch) return
       await new Promise<void>(resolve => { loop.after(LOOK_MS, resolve, 'outside') })
     }
-    throw new Error(
-      `at revision ${revision} it shows\n${JSON.stringify(data)}\nand the plain evaluation is one of\n` +
-      `${JSON.stringify(expected.results)}\n${this.#circumstances(view, user, state)}`
-    )
+    throw failure
   }
 
   async #isRightByLaterRights (
@@ -105,4 +109,9 @@ export class Judge {
       throw new Error(`bucket ${name} has\n${has}\nand by the log\n${says}`)
     }
   }
+}
+
+/** Whether an epoch of the wire is of the history of a state: it tells more than that of the store. */
+function isOf ({ epoch }: StateAt, told: string | undefined): boolean {
+  return told === epoch || told?.startsWith(`${epoch}.`) === true
 }

@@ -173,16 +173,17 @@ export function randomConfig (random: Random): DeclarativeQueryConfig {
   if (random.chance(0.2)) {
     const name = random.pick(['count', 'count', 'sum', 'avg', 'min', 'max'] as const)
     const field = name === 'count' ? {} : { field: 'n' }
-    const groupBy = random.chance(0.5) ? { groupBy: random.pick(['owner', ['state'], ['owner', 'state']]) } : {}
-    return { bucket, ...filter, aggregate: { function: name, ...field, ...groupBy } }
+    const groupBy = random.pick([undefined, undefined, 'owner', ['state'], ['owner', 'state']])
+    const aggregate = { function: name, ...field, ...(groupBy !== undefined && { groupBy }) }
+    return { bucket, ...filter, aggregate }
   }
   return {
     bucket,
     ...filter,
     ...(random.chance(0.5) && {
       sort: random.pick([
-        { n: 'asc' }, { n: 'desc' }, { rank: 'asc' }, { state: 'asc', n: 'desc' }, { name: 'desc', rank: 'asc' },
-        { id: 'asc' }
+        { n: 'asc' }, { n: 'desc' }, { rank: 'asc' }, { state: 'asc', n: 'desc' }, { id: 'asc' },
+        { name: 'desc', rank: 'asc' }
       ] as const)
     }),
     ...(random.chance(0.4) && { limit: random.pick([1, 3, 10, 40]) }),

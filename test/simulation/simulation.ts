@@ -105,7 +105,7 @@ export class Simulation implements ClientWorld {
     this.#digest.update(`${client.name} ${loop.now} ${JSON.stringify(cause)}\n`)
     for (const view of views) {
       if (!view.isDelta) continue
-      this.#judge.check(client, view).catch(error => { loop.fail(client.failure(error, view)) })
+      this.#judge.check(client, view).catch(error => { loop.fail(error) })
     }
   }
 
@@ -222,10 +222,7 @@ export class Simulation implements ClientWorld {
 
   #watch (client: WatchingClient): void {
     if (client.views.size >= this.#options.views) return
-    const hasFind = client.connection?.extensions.includes('find') === true
-    const request = randomRequest(this.#random, hasFind)
-    const isDelta = client.isDelta && client.connection?.extensions.includes('delta') === true
-    client.subscribe(new LiveView(request, isDelta))
+    client.subscribe(new LiveView(randomRequest(this.#random, client.isDelta), client.isDelta))
   }
 
   #perform (work: Parameters<SimulatedServer['perform']>[0]): void {
