@@ -20,7 +20,10 @@ export interface MetricsSnapshot {
   /** Slow evaluations of queries in code since the start, by query. */
   readonly slowEvaluations: ReadonlyArray<readonly [query: string, count: number]>
   /** Estimated bytes of live queries, and the changes remembered for clients that come back. */
-  readonly live: { readonly bytes: number, readonly resume: { readonly keys: number, readonly bytes: number } }
+  readonly live: {
+    readonly bytes: number
+    readonly resume: { readonly keys: number, readonly bytes: number }
+  }
   /** Pushes since the start, counted for each client that gets them. */
   readonly pushes: ByKind
   /** Bytes that wait to be sent to clients: of all connections, and of the connection with most. */

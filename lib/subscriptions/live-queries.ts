@@ -1,4 +1,4 @@
-import type { Change, Commit } from '@hamicek/noex-store'
+import { isStoreError, type Change, type Commit } from '@hamicek/noex-store'
 import type { Rejections } from '../limits/rejections.js'
 import { bucketNotDefined, NoexServerError, queryNotDefined } from '../protocol/errors.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
@@ -237,7 +237,7 @@ export class LiveQueries implements LiveQueryHost {
   onFailure (liveQuery: LiveQuery, error: unknown): void {
     if (error instanceof Error && error.name === 'QueryNotDefinedError') {
       liveQuery.end('query_undefined', error)
-    } else if (error instanceof Error && error.name === 'BucketNotDefinedError' && this.#keys.has(liveQuery)) {
+    } else if (isStoreError(error) && error.code === 'BUCKET_NOT_DEFINED' && this.#keys.has(liveQuery)) {
       // It was dropped before the first result.
       liveQuery.end('bucket_dropped', error)
     } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {
