@@ -1,4 +1,4 @@
-import type { IdempotencyOptions, WhereFilter } from '@hamicek/noex-store'
+import type { RequestToRemember, WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Cause, NoteOf } from '../store/row-scope.js'
@@ -29,7 +29,7 @@ export interface Grant extends Cause {
   /** Text that is the same while the principal has the same user and roles, and may use the same records. */
   readonly rights: string
   /** The request as its one commit remembers it, and the rights of its steps; `undefined` without a key. */
-  idempotency?: (IdempotencyOptions & { readonly asked: AskedRights }) | undefined
+  idempotency?: (RequestToRemember & { readonly asked: AskedRights }) | undefined
 }
 
 /** The checks that a grant repeats when it is asserted after a change of the principal. */

@@ -162,9 +162,9 @@ export class Procedures implements ProcedureService {
       grant.assertStillAllowed()
     }
     const { work, maxChanges, user, note, idempotency } = grant
+    const cause = { user, note, idempotency }
     const call: Call = {
-      server, client, ...rights, find: this.#find, deadline, assertStillAllowed, work, maxChanges, user, note,
-      idempotency
+      server, client, ...rights, find: this.#find, deadline, assertStillAllowed, work, maxChanges, ...cause
     }
     return await execute(procedure, checked, call, this.#environment.log)
   }

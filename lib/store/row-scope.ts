@@ -1,5 +1,5 @@
 import type {
-  AccessOptions, CommitCause, DefinitionOptions, IdempotencyOptions, WhereFilter, WriteOptions
+  AccessOptions, CommitCause, DefinitionOptions, RequestToRemember, WhereFilter, WriteOptions
 } from '@hamicek/noex-store'
 import type { Work } from './work.js'
 
@@ -28,7 +28,7 @@ export interface RowScope extends Cause {
   /** Number of records that the request may change in one commit. */
   readonly maxChanges: number
   /** The request as its one commit remembers it; `undefined` without a key. */
-  readonly idempotency?: IdempotencyOptions | undefined
+  readonly idempotency?: RequestToRemember | undefined
 }
 
 /** The parts of a `RowScope` on which a commit depends. */

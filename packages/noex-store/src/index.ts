@@ -17,7 +17,7 @@ export type {
 export type { AccessOptions, TypedAccessOptions, WorkMeter } from './types/access.js'
 export type {
   Change, Changes, ClearChange, Commit, CommitCause, CommitNote, DefinitionChange, DefinitionOptions,
-  IdempotencyOptions, IdempotentRequest, QueryChange, RecordChange, RememberedKeys, RememberedRequest,
+  RequestToRemember, IdempotentRequest, QueryChange, RecordChange, RememberedKeys, RememberedRequest,
   RememberOptions, RequestAnswer, TransactionOptions, UpsertOptions, WriteOptions
 } from './types/commit.js'
 export type {
@@ -71,8 +71,8 @@ export {
   DefinitionMissingError, DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError,
   OutOfScopeError, PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError,
   QuotaExceededError, RecordExistsError, RecordNotFoundError, ReferentialIntegrityError,
-  RequestRepeatedError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError,
-  UniqueConstraintError, ValidationError, ValidatorError, VersionMismatchError,
+  RequestRepeatedError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
+  TransactionConflictError, UniqueConstraintError, ValidationError, ValidatorError, VersionMismatchError,
   WorkBudgetError, type StoreErrorCode, type ValidationIssue
 } from './errors.js'
 export { Store } from './store/store.js'

@@ -162,8 +162,8 @@ export class Engine {
 
   /**
    * Completes a plan by what its deletes cause, checks it against the state that it would lead to, and
-   * commits it. A plan without steps commits nothing but a request to be remembered. `isFollowed` says that what its deletes cause is in it
-   * already, as the store is now.
+   * commits it. A plan without steps commits nothing but a request that is to be remembered. `isFollowed`
+   * says that what its deletes cause is in it already, as the store is now.
    * @throws the reason why nothing of it is done
    */
   commit (plan: Plan, options: WriteOptions = {}, isFollowed = false): Commit | undefined {

@@ -22,7 +22,8 @@ export function lineOfEntry (entry: LogEntry): string | Promise<string> {
 
 /** Whether it takes long to make the line of an entry: one with many records, or requests. */
 function isLong ({ changes, requests = [] }: LogEntry): boolean {
-  return requests.length > MAX_AT_ONCE || changes.some(change => 'records' in change && (change.records?.length ?? 0) > MAX_AT_ONCE)
+  return requests.length > MAX_AT_ONCE ||
+    changes.some(change => 'records' in change && (change.records?.length ?? 0) > MAX_AT_ONCE)
 }
 
 /** Makes the same line, but for the order of its members. */

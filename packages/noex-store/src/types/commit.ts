@@ -106,7 +106,7 @@ export interface RequestAnswer {
 }
 
 /** A request that is to be done once, however often it comes. */
-export interface IdempotencyOptions {
+export interface RequestToRemember {
   /** Names the request among those of its user; 1 to 64 characters. */
   readonly key: string
   /** Digest of the request; at most 256 characters. */
@@ -136,7 +136,7 @@ export interface WriteOptions {
    * finds it, also after a restart. Then a write that changes nothing commits, too. One that is remembered
    * already is refused by `RequestRepeatedError`.
    */
-  readonly idempotency?: IdempotencyOptions
+  readonly idempotency?: RequestToRemember
   /** Version that the record must have; another one is refused by `TransactionConflictError`. */
   readonly expectedVersion?: number
   /**
