@@ -17,7 +17,7 @@ export type {
 export type { AccessOptions, TypedAccessOptions, WorkMeter } from './types/access.js'
 export type {
   Change, Changes, ClearChange, Commit, CommitCause, CommitNote, DefinitionChange, DefinitionOptions,
-  QueryChange, RecordChange, RememberedKeys, TransactionOptions, UpsertOptions,
+  PendingWrite, QueryChange, RecordChange, RememberedKeys, TransactionOptions, UpsertOptions,
   WriteOptions
 } from './types/commit.js'
 export type {

@@ -35,5 +35,7 @@ export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
     bucket.update(row, after)
     undo?.push(() => { bucket.update(row, before) })
   }
-  return { type, bucket: bucket.name, key: (after ?? before)?.[bucket.schema.key], before, after }
+  const written = (after ?? before)?.[bucket.schema.key]
+  const change = { type, bucket: bucket.name, key: written, before, after } as const
+  return step.isCaused ? { ...change, isCaused: true } : change
 }

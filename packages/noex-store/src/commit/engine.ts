@@ -170,7 +170,7 @@ export class Engine {
 
   #commit (plan: Plan, options: WriteOptions, isFollowed: boolean): Commit | undefined {
     this.assertWritable()
-    options.beforeCommit?.()
+    options.beforeCommit?.(plan)
     if (plan.steps.length === 0) return undefined
     if (!isFollowed && plan.hasDeletes) {
       const causes = this.follow(plan)
@@ -259,6 +259,7 @@ export class Engine {
       time: options.time ?? this.now,
       changes,
       ...(options.user !== undefined && { user: options.user }),
+      ...(options.writer !== undefined && { writer: options.writer }),
       ...(note !== undefined && { note }),
       ...(counters && { counters })
     }

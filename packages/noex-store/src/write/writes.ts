@@ -165,18 +165,14 @@ export function clear (
   const bucket = openForWrite(engine, name)
   access.checkWhole(bucket)
   access.takeWrites(1)
-  options.beforeCommit?.()
-  clearBucket(engine, bucket, options)
+  options.beforeCommit?.([])
+  if (bucket.size > 0) {
+    let undo: ReturnType<Bucket['clear']>
+    engine.commitStructure(
+      { type: 'clear', bucket: name }, () => { undo = bucket.clear() }, () => { undo() }, options
+    )
+  }
   return engine.whenPresentIsDurable()
-}
-
-/** Does `clear` for a bucket that may take no other writes. */
-export function clearBucket (engine: Engine, bucket: Bucket, options: WriteOptions = {}): void {
-  if (bucket.size === 0) return
-  let undo: ReturnType<Bucket['clear']>
-  engine.commitStructure(
-    { type: 'clear', bucket: bucket.name }, () => { undo = bucket.clear() }, () => { undo() }, options
-  )
 }
 
 /** @throws VersionMismatchError */
