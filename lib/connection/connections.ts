@@ -25,6 +25,7 @@ import { Heartbeat } from './heartbeat.js'
 import { UnauthenticatedInboxes } from './inbox.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
 import type { OutboxLimits } from './outbox.js'
+import type { PresenceService } from './presence-service.js'
 
 let lastId = 0
 
@@ -39,6 +40,7 @@ export interface ConnectionsParts {
   readonly isRevoked: (userId: string) => boolean
   readonly connectionQuota: ConnectionQuota
   readonly rejections: Rejections
+  readonly presences: PresenceService
 }
 
 /** All connections of a service, with what they share: limits, heartbeat, deadlines. */
@@ -48,6 +50,7 @@ export class Connections implements ConnectionHost {
   readonly authorizer: Authorizer
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
+  readonly presences: PresenceService
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
   readonly maxUnauthenticatedPayloadBytes: number
@@ -94,6 +97,7 @@ export class Connections implements ConnectionHost {
     this.authorizer = authorizer
     this.authenticator = authenticator
     this.isRevoked = isRevoked
+    this.presences = parts.presences
     this.#connectionQuota = connectionQuota
     this.#unauthenticated = new DeadlineQueue(
       options.loginTimeoutMs,

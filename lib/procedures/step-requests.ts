@@ -88,11 +88,12 @@ export function authorizeStep (
 }
 
 /** Returns a grant that also asserts that the call may go on, and counts the work of the call. */
-export function withCallChecks (grant: Grant, { assertStillAllowed, work, user, note }: Call): Grant {
+export function withCallChecks (grant: Grant, { assertStillAllowed, work, user, note, presence }: Call): Grant {
   return {
     principal: grant.principal,
     user,
     note,
+    presence,
     work,
     maxChanges: grant.maxChanges,
     rows: (operation, bucket) => grant.rows(operation, bucket),

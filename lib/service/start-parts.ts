@@ -4,6 +4,7 @@ import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
+import { PresenceService } from '../connection/presence-service.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
@@ -119,6 +120,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     workBudget: options.workBudget,
     maxCommitChanges: options.maxCommitChanges
   })
+  const presences = new PresenceService(options.presence, { sharedStore, trail, clock, log })
   const connections = new Connections(options, {
     log,
     clock,
@@ -128,7 +130,8 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     authenticator,
     isRevoked,
     connectionQuota,
-    rejections
+    rejections,
+    presences
   })
   const statistics = new Statistics({
     options, sharedStore, connections, rules, trail, httpAuthorizer, status, address: environment.address, log
@@ -175,6 +178,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     liveQueries,
     metricsCollector,
     originResolver,
+    presences,
     procedures,
     revocations,
     rules,

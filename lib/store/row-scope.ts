@@ -1,6 +1,7 @@
 import type {
   AccessOptions, CommitCause, DefinitionOptions, WhereFilter, WriteOptions
 } from '@hamicek/noex-store'
+import type { Presence } from './presence.js'
 import type { Work } from './work.js'
 
 /** Returns the note of a commit, see `WriteOptions`. */
@@ -12,6 +13,8 @@ export interface Cause {
   readonly user?: string | undefined
   /** `undefined` where the audit needs no note. */
   readonly note?: NoteOf | undefined
+  /** That of the request's connection: ephemeral records that it writes end with it. */
+  readonly presence?: Presence | undefined
 }
 
 /** The records to which a request has access, and its limits. */
@@ -33,13 +36,13 @@ export interface RowScope extends Cause {
 export function commitOptions (
   rowScope: Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges'>, committing?: () => void
 ): WriteOptions {
-  const options = { maxChanges: rowScope.maxChanges, ...causedBy(rowScope) }
-  if (committing === undefined) return { ...options, beforeCommit () { rowScope.assertStillAllowed() } }
   return {
-    ...options,
-    beforeCommit () {
-      committing()
+    maxChanges: rowScope.maxChanges,
+    ...causedBy(rowScope),
+    beforeCommit (writes) {
+      committing?.()
       rowScope.assertStillAllowed()
+      rowScope.presence?.assertRoom(writes)
     }
   }
 }
@@ -53,8 +56,12 @@ export function definitionOptions (rowScope: DefinitionScope): DefinitionOptions
 }
 
 /** Returns the cause of a commit in the form of the store. */
-export function causedBy ({ user, note }: Cause): CommitCause {
-  return { ...(user !== undefined && { user }), ...(note !== undefined && { note }) }
+export function causedBy ({ user, note, presence }: Cause): CommitCause {
+  return {
+    ...(user !== undefined && { user }),
+    ...(note !== undefined && { note }),
+    ...(presence !== undefined && { writer: presence })
+  }
 }
 
 /** Returns the options that limit access to a bucket under an operation, and count its work. */

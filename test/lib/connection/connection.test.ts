@@ -10,6 +10,7 @@ import { SubscriptionQuota } from '../../../lib/limits/subscription-quota.js'
 import type { Authorizer } from '../../../lib/permissions/authorizer.js'
 import { unlimitedScope } from '../../../lib/permissions/policy.js'
 import { Work } from '../../../lib/store/work.js'
+import { Presence } from '../../../lib/store/presence.js'
 import { DeadlineQueue } from '../../../lib/util/deadline-queue.js'
 import { isPending, turns } from '../../support/event-loop.js'
 import { FakeClock } from '../../support/fake-clock.js'
@@ -43,6 +44,7 @@ function connectionOver () {
     } as unknown as Authorizer,
     authenticator: undefined,
     isRevoked: () => false,
+    presences: { begin: id => new Presence(id, { isEphemeral: () => false }, 0), leave () {} },
     stalled: new DeadlineQueue<Connection>(
       50,
       clock,
