@@ -66,8 +66,8 @@ export interface BackpressureOptions {
 /** The option `presence`. */
 export interface PresenceOptions {
   /**
-   * Time for which the records of a connection stay in ephemeral buckets after it has ended, in milliseconds: a
-   * client that comes back and writes them again takes them over.
+   * Time for which the records of a connection stay in ephemeral buckets after it has ended, in milliseconds:
+   * a client that comes back and writes them again takes them over.
    * @default 10_000
    */
   graceMs?: number | undefined

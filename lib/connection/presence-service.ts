@@ -28,9 +28,9 @@ export interface PresenceParts {
 }
 
 /**
- * Ends the presences of connections: removes their records from ephemeral buckets when the connection has been
- * gone for the grace, in one commit and with one entry of the audit. What the store refuses is tried again
- * until it is done. PROTOCOL.md, "Presence".
+ * Ends the presences of connections: removes their records from ephemeral buckets when the connection has
+ * been gone for the grace, in one commit and with one entry of the audit. What the store refuses is tried
+ * again until it is done. PROTOCOL.md, "Presence".
  */
 export class PresenceService {
   readonly #options: Resolved<typeof presenceOptions>

@@ -163,7 +163,16 @@ export class Procedures implements ProcedureService {
     }
     const { work, maxChanges, user, note, presence } = grant
     const call: Call = {
-      server, client, ...rights, find: this.#find, deadline, assertStillAllowed, work, maxChanges, user, note,
+      server,
+      client,
+      ...rights,
+      find: this.#find,
+      deadline,
+      assertStillAllowed,
+      work,
+      maxChanges,
+      user,
+      note,
       presence
     }
     return await execute(procedure, checked, call, this.#environment.log)

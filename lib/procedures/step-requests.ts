@@ -88,7 +88,8 @@ export function authorizeStep (
 }
 
 /** Returns a grant that also asserts that the call may go on, and counts the work of the call. */
-export function withCallChecks (grant: Grant, { assertStillAllowed, work, user, note, presence }: Call): Grant {
+export function withCallChecks (grant: Grant, call: Call): Grant {
+  const { assertStillAllowed, work, user, note, presence } = call
   return {
     principal: grant.principal,
     user,

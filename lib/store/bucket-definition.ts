@@ -56,7 +56,7 @@ export function checkBucketDefinition (store: NoexStore, name: string, config: u
   checkIndexes(definition.indexes, schema, 'config.indexes')
   if (definition.ttl !== undefined) checkTtl(definition.ttl, 'config.ttl')
   if (definition.ephemeral === true && definition.persistent === true) {
-    throw invalid('config.ephemeral', 'is true, so config.persistent cannot be: its records end with the process')
+    throw invalid('config.persistent', 'must not be true with config.ephemeral: its records end')
   }
   checkFilledIn(schema as SchemaDefinition, 'config.schema')
   return config as unknown as BucketDefinition

@@ -15,8 +15,8 @@ export interface Removal {
 
 /**
  * Removes the records of a presence in one commit, with what their references say: those that are still as
- * its connection has written them. Where others hold some, the rest is removed in as many commits as it takes.
- * Resolves when all is committed, and may still be taken back.
+ * its connection has written them. Where others hold some, the rest is removed in as many commits as it
+ * takes. Resolves when all is committed, and may still be taken back.
  * @throws the error of the store that takes no writes
  */
 export async function removePresence (sharedStore: SharedStore, presence: Presence): Promise<Removal> {

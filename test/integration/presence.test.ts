@@ -121,7 +121,9 @@ t.test('the records of a connection', t => {
     const { connect, present } = await servePresence(t, 0, {
       auth: {
         validate: token => ({ userId: token, roles: ['user'] }),
-        permissions: { default: 'deny', rules: [{ role: 'user', allow: 'store.*', where: { id: '$userId' } }] }
+        permissions: {
+          default: 'deny', rules: [{ role: 'user', allow: 'store.*', where: { id: '$userId' } }]
+        }
       }
     })
     const as = async (token: string): Promise<TestClient> => {
@@ -166,7 +168,7 @@ t.test('a bucket is defined as ephemeral by clients too', async t => {
     await client.request('store.defineBucket', { name: 'typing', config: { ...config, ...extra } })
   t.match(await define({ ephemeral: 'yes' }), { code: 'VALIDATION_ERROR', message: /config\.ephemeral/ })
   t.match(await define({ ephemeral: true, persistent: true }), {
-    code: 'VALIDATION_ERROR', message: /config\.ephemeral/
+    code: 'VALIDATION_ERROR', message: /config\.persistent/
   })
   t.match(await define({ ephemeral: true }), { type: 'result' })
   await client.ask('store.insert', { bucket: 'typing', data: { id: '1' } })
@@ -217,7 +219,7 @@ t.test('a service that is killed has none of them when it is back', async t => {
       schema: { id: { type: 'string' }, of: { type: 'string', ref: 'present', onDelete: 'cascade' } }
     }
   })
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     await client.ask('store.insertMany', { bucket: 'present', data: [{ id: 'a' }, { id: 'b' }] })
     await client.ask('store.insert', { bucket: 'notes', data: { id: `of a ${round}`, of: 'a' } })
     await client.ask('store.insert', { bucket: 'notes', data: { id: `kept ${round}` } })

@@ -76,7 +76,9 @@ test('a change that a delete of others causes takes nothing over', async t => {
   const { clock, store, service, entries } = await startPresences(t)
   await store.defineBucket('rooms', { key: 'id', schema: { id: text } })
   await store.defineBucket('seats', {
-    key: 'id', schema: { id: text, room: { type: 'string', ref: 'rooms', onDelete: 'set_null' } }, ephemeral: true
+    key: 'id',
+    schema: { id: text, room: { type: 'string', ref: 'rooms', onDelete: 'set_null' } },
+    ephemeral: true
   })
   const [user, admin] = [service.begin('conn-user'), service.begin('conn-admin')]
   await store.bucket('rooms').insertMany([{ id: '1' }, { id: '2' }])
@@ -154,7 +156,9 @@ test('a store that takes no writes is asked again until it does', async t => {
   const log = new ControlledLog()
   const { clock, store, service, entries, warnings, present } = await startPresences(t, { log })
   const presences = Array.from({ length: 20 }, (_, i) => service.begin(`conn-${i}`))
-  for (const [i, writer] of presences.entries()) await store.bucket('present').insert({ id: `${i}` }, { writer })
+  for (const [i, writer] of presences.entries()) {
+    await store.bucket('present').insert({ id: `${i}` }, { writer })
+  }
   log.isRefusing = true
   for (const presence of presences) service.leave(presence)
   clock.turn(10_000)

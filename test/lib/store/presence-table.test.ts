@@ -20,7 +20,7 @@ const anyStep = fc.oneof(
   { weight: 3, arbitrary: fc.record({ op: fc.constant('leave' as const), who }) }
 )
 
-test('whatever is written, a connection takes with it what it has written last, and nothing else', async t => {
+test('a connection takes with it what it has written last, and nothing else', async t => {
   await fc.assert(fc.asyncProperty(fc.array(anyStep, { maxLength: 60, size: 'max' }), async steps => {
     const log = new ControlledLog()
     const { store, service } = await startPresences(t, { log, graceMs: 60_000 })
