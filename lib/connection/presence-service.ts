@@ -100,7 +100,7 @@ export class PresenceService {
 
   #remove (presence: Presence): void {
     this.#due.add(presence)
-    this.#run ??= this.#removeDue().finally(() => { this.#run = undefined })
+    this.#run ??= this.#removeDue()
   }
 
   async #removeDue (): Promise<void> {
@@ -110,6 +110,8 @@ export class PresenceService {
       await this.#removeOne(presence)
       if (isTurnOver()) await nextTurn()
     }
+    // In the step that has found the set empty.
+    this.#run = undefined
   }
 
   async #removeOne (presence: Presence): Promise<void> {

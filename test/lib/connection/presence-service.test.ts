@@ -219,6 +219,28 @@ test('a record that another connection is writing at that moment is left to it',
   t.same([a.size, b.size, entries.length], [0, 1, 0])
 })
 
+test('a record that another connection fails to take over is removed', async t => {
+  const log = new ControlledLog()
+  const { clock, store, service, present, entries } = await startPresences(t, { log, graceMs: 0 })
+  const [a, b] = [service.begin('conn-a'), service.begin('conn-b')]
+  await store.bucket('present').insert({ id: '1' }, { writer: a })
+  let open!: () => void
+  log.gate = new Promise(resolve => { open = resolve })
+  log.isRefusing = true
+  const writing = store.bucket('present').update('1', { n: 1 }, { writer: b })
+  service.leave(a)
+  clock.turn(0)
+  open()
+  await t.rejects(writing, { code: 'STORE_UNAVAILABLE' })
+  t.same([a.size, b.size], [1, 0])
+  log.isRefusing = false
+  await until(() => {
+    clock.turn(1_000)
+    return entries.length > 0
+  })
+  t.same(await present(), [])
+})
+
 test('the end does not wait for the grace', async t => {
   const { store, service, entries, present, clock } = await startPresences(t)
   const presence = service.begin('conn-a')
