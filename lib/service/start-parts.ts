@@ -5,6 +5,7 @@ import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
 import { KeyedRequests } from '../idempotency/keyed-requests.js'
+import { PresenceService } from '../connection/presence-service.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
@@ -120,6 +121,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     workBudget: options.workBudget,
     maxCommitChanges: options.maxCommitChanges
   })
+  const presences = new PresenceService(options.presence, { sharedStore, trail, clock, log })
   const connections = new Connections(options, {
     log,
     clock,
@@ -130,7 +132,8 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     isRevoked,
     connectionQuota,
     liveQueries,
-    rejections
+    rejections,
+    presences
   })
   const statistics = new Statistics({
     options, sharedStore, connections, liveQueries, rules, trail, httpAuthorizer, status, log,
@@ -180,6 +183,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     liveQueries,
     metricsCollector,
     originResolver,
+    presences,
     procedures,
     revocations,
     rules,

@@ -1,6 +1,7 @@
 import type {
   AccessOptions, CommitCause, DefinitionOptions, RequestToRemember, WhereFilter, WriteOptions
 } from '@hamicek/noex-store'
+import type { Presence } from './presence.js'
 import type { Work } from './work.js'
 
 /** Returns the note of a commit, see `WriteOptions`. */
@@ -12,6 +13,8 @@ export interface Cause {
   readonly user?: string | undefined
   /** `undefined` where the audit needs no note. */
   readonly note?: NoteOf | undefined
+  /** That of the request's connection: ephemeral records that it writes end with it. */
+  readonly presence?: Presence | undefined
 }
 
 /** The records to which a request has access, and its limits. */
@@ -37,14 +40,14 @@ type CommitScope = Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges' | 
 /** Returns the options of a commit for a request; `committing` is called in the step that commits. */
 export function commitOptions (rowScope: CommitScope, committing?: () => void): WriteOptions {
   const { maxChanges, idempotency } = rowScope
-  const cause = causedBy(rowScope)
-  const options = idempotency === undefined ? { maxChanges, ...cause } : { maxChanges, ...cause, idempotency }
-  if (committing === undefined) return { ...options, beforeCommit () { rowScope.assertStillAllowed() } }
   return {
-    ...options,
-    beforeCommit () {
-      committing()
+    maxChanges,
+    ...causedBy(rowScope),
+    ...(idempotency !== undefined && { idempotency }),
+    beforeCommit (writes) {
+      committing?.()
       rowScope.assertStillAllowed()
+      rowScope.presence?.assertRoom(writes)
     }
   }
 }
@@ -58,8 +61,12 @@ export function definitionOptions (rowScope: DefinitionScope): DefinitionOptions
 }
 
 /** Returns the cause of a commit in the form of the store. */
-export function causedBy ({ user, note }: Cause): CommitCause {
-  return { ...(user !== undefined && { user }), ...(note !== undefined && { note }) }
+export function causedBy ({ user, note, presence }: Cause): CommitCause {
+  return {
+    ...(user !== undefined && { user }),
+    ...(note !== undefined && { note }),
+    ...(presence !== undefined && { writer: presence })
+  }
 }
 
 /** Returns the options that limit access to a bucket under an operation, and count its work. */

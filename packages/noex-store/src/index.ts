@@ -17,8 +17,8 @@ export type {
 export type { AccessOptions, TypedAccessOptions, WorkMeter } from './types/access.js'
 export type {
   Change, Changes, ClearChange, Commit, CommitCause, CommitNote, DefinitionChange, DefinitionOptions,
-  RequestToRemember, IdempotentRequest, QueryChange, RecordChange, RememberedKeys, RememberedRequest,
-  RememberOptions, RequestAnswer, TransactionOptions, UpsertOptions, WriteOptions
+  PendingWrite, QueryChange, RecordChange, RememberedKeys, RememberedRequest, IdempotentRequest,
+  RememberOptions, RequestAnswer, RequestToRemember, TransactionOptions, UpsertOptions, WriteOptions
 } from './types/commit.js'
 export type {
   DurabilityNotice, DurabilityOptions, DurabilityStatus, LogFacts, RecoveryProgress, SnapshotInfo
@@ -82,6 +82,7 @@ export { TransactionContext } from './transaction/transaction.js'
 export { TransactionBucketHandle } from './transaction/transaction-bucket.js'
 export { MAX_NESTING } from './schema/validator.js'
 export { SchemaValidator } from './bucket/schema-validator.js'
+export { ExactSum } from './query/exact-sum.js'
 export { matchesFilter } from './filter/filter.js'
 export { parseTtl } from './schema/ttl.js'
 export { defineSchema } from './schema/define-schema.js'

@@ -11,6 +11,7 @@ import type { Authorizer } from '../../../lib/permissions/authorizer.js'
 import type { LiveQueries } from '../../../lib/subscriptions/live-queries.js'
 import { unlimitedScope } from '../../../lib/permissions/policy.js'
 import { Work } from '../../../lib/store/work.js'
+import { Presence } from '../../../lib/store/presence.js'
 import { DeadlineQueue } from '../../../lib/util/deadline-queue.js'
 import { isPending, turns } from '../../support/event-loop.js'
 import { FakeClock } from '../../support/fake-clock.js'
@@ -56,6 +57,7 @@ function connectionOver () {
     } as unknown as Authorizer,
     authenticator: undefined,
     isRevoked: () => false,
+    presences: { begin: id => new Presence(id, { isEphemeral: () => false }, 0), leave () {} },
     stalled: new DeadlineQueue<Connection>(
       50,
       clock,

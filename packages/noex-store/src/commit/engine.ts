@@ -178,7 +178,7 @@ export class Engine {
 
   #commit (plan: Plan, options: WriteOptions, isFollowed: boolean): Commit | undefined {
     this.assertWritable()
-    options.beforeCommit?.()
+    options.beforeCommit?.(plan)
     const { idempotency } = options
     if (idempotency !== undefined) this.requests.assertNew(idempotency.key, options.user)
     else if (plan.steps.length === 0) return undefined
@@ -279,6 +279,7 @@ export class Engine {
       time: options.time ?? this.now,
       changes,
       ...(options.user !== undefined && { user: options.user }),
+      ...(options.writer !== undefined && { writer: options.writer }),
       ...(note !== undefined && { note }),
       ...(idempotency && { idempotency }),
       ...(counters && { counters })
