@@ -175,10 +175,11 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     this.close(closeReasons.sessionRevoked)
   }
 
-  /** Sends the first message of every connection. PROTOCOL.md, "Welcome". */
+  /** Writes the first message of every connection, at once. PROTOCOL.md, "Welcome". */
   welcome (): void {
     const { requiresAuth, clock } = this.#host
     this.notify({ type: 'welcome', version: PROTOCOL_VERSION, serverTime: clock.now(), requiresAuth })
+    this.flow.flush()
   }
 
   notify (message: NoticeMessage): void {

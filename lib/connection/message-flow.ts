@@ -80,6 +80,11 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     this.#outbox.send(text)
   }
 
+  /** Writes what has been sent in this turn. */
+  flush (): void {
+    this.#outbox.flush()
+  }
+
   /** Answers the request that is being handled; with `hold`, once that is released. */
   reply (reply: Reply, hold?: Hold): void {
     if (!this.#owner.isOpen) return

@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream'
-import { runInNextTick } from '../util/clock.js'
 import type { PushTarget } from '../subscriptions/query-subscriptions.js'
-import { textFrame, textFrames } from '../protocol/frame.js'
+import { asciiFrames, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
 import { noteWork } from '../util/slice.js'
 import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-message.js'
 import { Waiters } from '../util/waiters.js'
+import { flushAtTurnEnd } from './turn-end.js'
 
 /** Characters that are encoded in about the time of a small request. */
 const CHARS_OF_SMALL = 2_048
@@ -34,9 +34,10 @@ export interface OutboxOwner {
 }
 
 /**
- * Writes the messages of one connection to its socket, which nothing else does. Messages of one tick leave
- * in one write, in order. A big message leaves in several frames, as fast as the client reads, and later
- * messages wait for its last frame. Nothing is dropped: a caller that pushes checks `isCongested` first.
+ * Writes the messages of one connection to its socket, which nothing else does. Messages of one turn of the
+ * event loop leave in one write, in order. A big message leaves in several frames, as fast as the client
+ * reads, and later messages wait for its last frame. Nothing is dropped: a caller that pushes checks
+ * `isCongested` first.
  */
 export class Outbox implements PushTarget, FragmentedMessageOwner {
   readonly #owner: OutboxOwner
@@ -95,7 +96,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
 
   #add (item: Item, size: number): void {
     this.#pendingBytes += size
-    if (this.#pending.push(item) === 1 && this.#big === undefined) runInNextTick(flush, this)
+    if (this.#pending.push(item) === 1 && this.#big === undefined) flushAtTurnEnd(this)
   }
 
   /** Hands everything to the socket now, up to the first big message and including its first frames. */
@@ -162,13 +163,13 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     const chunks = toChunks(items)
     const stream = this.#stream
     if (chunks.length > 1) stream.cork()
-    for (let i = 0; i < chunks.length - 1; i++) stream.write(chunks[i])
-    const last = chunks[chunks.length - 1] as Buffer
+    for (let i = 0; i < chunks.length - 1; i++) stream.write(chunks[i] as Chunk, 'latin1')
+    const last = chunks[chunks.length - 1] as Chunk
     if (stream.writableLength + last.length < this.#limits.markBytes) {
-      stream.write(last)
+      stream.write(last, 'latin1')
     } else {
       this.#written ??= () => { this.#endCongestion() }
-      stream.write(last, this.#written)
+      stream.write(last, 'latin1', this.#written)
     }
     if (chunks.length > 1) stream.uncork()
     this.#checkCongestion()
@@ -197,27 +198,22 @@ function sizeOf (item: Item): number {
   return item instanceof FragmentedMessage ? item.charsLeft : item.length
 }
 
-function flush (outbox: Outbox): void {
-  outbox.flush()
-}
+/** The bytes of frames, as characters or as a buffer. */
+type Chunk = string | Buffer
 
-/** Encodes adjacent texts into one buffer; encoded frames are shared with other clients and stay apart. */
-function toChunks (items: ReadonlyArray<string | Buffer>): Buffer[] {
-  if (items.length === 1) {
-    const item = items[0] as string | Buffer
-    return [typeof item === 'string' ? textFrame(item) : item]
-  }
-  const chunks: Buffer[] = []
+/** Encodes adjacent texts into one chunk; encoded frames are shared with other clients and stay apart. */
+function toChunks (items: ReadonlyArray<string | Buffer>): Chunk[] {
+  const chunks: Chunk[] = []
   let texts: string[] = []
   for (const item of items) {
     if (typeof item === 'string') {
       texts.push(item)
       continue
     }
-    if (texts.length > 0) chunks.push(textFrames(texts))
+    if (texts.length > 0) chunks.push(asciiFrames(texts) ?? textFrames(texts))
     texts = []
     chunks.push(item)
   }
-  if (texts.length > 0) chunks.push(textFrames(texts))
+  if (texts.length > 0) chunks.push(asciiFrames(texts) ?? textFrames(texts))
   return chunks
 }

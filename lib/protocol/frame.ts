@@ -55,6 +55,26 @@ function frameOf (text: string, first: number): Buffer {
   return frame
 }
 
+/** Length limit of frames that Node writes from the text itself, without a buffer, in characters. */
+const MAX_TEXT_CHARS = 16_000
+
+/**
+ * Builds several text frames as one text whose characters are their bytes (`latin1`): to write it costs less
+ * than a buffer. Returns `undefined` where one of the texts has characters beyond ASCII, or all are too long.
+ */
+export function asciiFrames (texts: readonly string[]): string | undefined {
+  let frames = ''
+  for (let i = 0; i < texts.length; i++) {
+    const text = texts[i] as string
+    const { length } = text
+    if (frames.length + length > MAX_TEXT_CHARS || Buffer.byteLength(text) !== length) return undefined
+    frames += (length < 126
+      ? String.fromCharCode(FINAL_TEXT, length)
+      : String.fromCharCode(FINAL_TEXT, 126, length >> 8, length & 0xff)) + text
+  }
+  return frames
+}
+
 /** Builds one buffer of several text frames, to be sent in one write. */
 export function textFrames (texts: readonly string[]): Buffer {
   if (texts.length === 1) return textFrame(texts[0] as string)
