@@ -209,8 +209,8 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     )
   }
 
-  ping (): void {
-    this.notify({ type: 'ping', timestamp: this.#host.clock.now() })
+  ping (frame: Buffer): void {
+    this.flow.sendFrame(frame)
     this.flow.listen()
   }
 

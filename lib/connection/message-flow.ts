@@ -80,6 +80,11 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     this.#outbox.send(text)
   }
 
+  /** Sends an encoded frame, which other clients are sent as well. */
+  sendFrame (frame: Buffer): void {
+    this.#outbox.sendFrame(frame)
+  }
+
   /** Writes what has been sent in this turn. */
   flush (): void {
     this.#outbox.flush()
