@@ -27,8 +27,9 @@ export async function encodeBigResult (id: number, data: unknown): Promise<Messa
   return await encodeInSlices(resultStart(id), data, '}')
 }
 
+/** `id` is finite: its text is its JSON. */
 function resultStart (id: number): string {
-  return `{"id":${JSON.stringify(id)},"type":"result","data":`
+  return `{"id":${id},"type":"result","data":`
 }
 
 /** Encodes the `error` reply to request `id`. `details` is omitted when `undefined`. */

@@ -254,14 +254,13 @@ export class Engine {
   ): Commit {
     const revision = ++this.#revision
     const note = options.note && this.#noteOf(revision, options.note)
-    const commit: Commit = {
-      revision,
-      time: options.time ?? this.now,
-      changes,
-      ...(options.user !== undefined && { user: options.user }),
-      ...(note !== undefined && { note }),
-      ...(counters && { counters })
+    const commit: { -readonly [Name in keyof Commit]: Commit[Name] } = {
+      revision, time: options.time ?? this.now, changes
     }
+    // Member by member: three spreads take as long as the rest of this step.
+    if (options.user !== undefined) commit.user = options.user
+    if (note !== undefined) commit.note = note
+    if (counters !== undefined) commit.counters = counters
     this.#tell(commit, undo, bytes)
     return commit
   }
