@@ -160,19 +160,29 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
   }
 
   #write (items: ReadonlyArray<string | Buffer>): void {
-    const chunks = toChunks(items)
     const stream = this.#stream
-    if (chunks.length > 1) stream.cork()
-    for (let i = 0; i < chunks.length - 1; i++) stream.write(chunks[i] as Chunk, 'latin1')
-    const last = chunks[chunks.length - 1] as Chunk
-    if (stream.writableLength + last.length < this.#limits.markBytes) {
-      stream.write(last, 'latin1')
+    if (items.length === 1) {
+      const item = items[0] as string | Buffer
+      this.#writeLast(typeof item === 'string' ? encoded([item]) : item)
+    } else {
+      const chunks = toChunks(items)
+      const last = chunks.pop() as Chunk
+      if (chunks.length > 0) stream.cork()
+      for (const chunk of chunks) stream.write(chunk, 'latin1')
+      this.#writeLast(last)
+      if (chunks.length > 0) stream.uncork()
+    }
+    this.#checkCongestion()
+  }
+
+  #writeLast (chunk: Chunk): void {
+    const stream = this.#stream
+    if (stream.writableLength + chunk.length < this.#limits.markBytes) {
+      stream.write(chunk, 'latin1')
     } else {
       this.#written ??= () => { this.#endCongestion() }
-      stream.write(last, 'latin1', this.#written)
+      stream.write(chunk, 'latin1', this.#written)
     }
-    if (chunks.length > 1) stream.uncork()
-    this.#checkCongestion()
   }
 
   #checkCongestion (): void {
@@ -198,8 +208,12 @@ function sizeOf (item: Item): number {
   return item instanceof FragmentedMessage ? item.charsLeft : item.length
 }
 
-/** The bytes of frames, as characters or as a buffer. */
+/** The bytes of frames, as characters (`latin1`) or as a buffer. */
 type Chunk = string | Buffer
+
+function encoded (texts: readonly string[]): Chunk {
+  return asciiFrames(texts) ?? textFrames(texts)
+}
 
 /** Encodes adjacent texts into one chunk; encoded frames are shared with other clients and stay apart. */
 function toChunks (items: ReadonlyArray<string | Buffer>): Chunk[] {
@@ -210,10 +224,10 @@ function toChunks (items: ReadonlyArray<string | Buffer>): Chunk[] {
       texts.push(item)
       continue
     }
-    if (texts.length > 0) chunks.push(asciiFrames(texts) ?? textFrames(texts))
+    if (texts.length > 0) chunks.push(encoded(texts))
     texts = []
     chunks.push(item)
   }
-  if (texts.length > 0) chunks.push(asciiFrames(texts) ?? textFrames(texts))
+  if (texts.length > 0) chunks.push(encoded(texts))
   return chunks
 }
