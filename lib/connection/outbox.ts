@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
 import type { PushTarget } from '../subscriptions/query-subscriptions.js'
-import { asciiFrames, textFrames } from '../protocol/frame.js'
+import { asciiFrames, sharingFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
+import { SharingText } from '../protocol/shared-json.js'
 import { noteWork } from '../util/slice.js'
 import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-message.js'
 import { Waiters } from '../util/waiters.js'
@@ -9,6 +10,9 @@ import { flushAtTurnEnd } from './turn-end.js'
 
 /** Characters that are encoded in about the time of a small request. */
 const CHARS_OF_SMALL = 2_048
+
+/** Texts of at least this many characters are sent with shared bytes; to copy a shorter one costs less. */
+const SHARED_CHARS = 4_096
 
 /** Messages of at least this many characters are sent in several frames. */
 const BIG_CHARS = 262_144
@@ -80,6 +84,11 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
 
   send (text: MessageText): void {
     const chars = charsOf(text)
+    if (text instanceof SharingText) {
+      if (chars >= SHARED_CHARS && chars < BIG_CHARS) this.#add(text, chars)
+      else this.send(String(text))
+      return
+    }
     if (chars > CHARS_OF_SMALL) noteWork(chars / CHARS_OF_SMALL)
     if (chars < BIG_CHARS) {
       this.#add(typeof text === 'string' ? text : text.join(''), chars)
@@ -111,12 +120,12 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
       return
     }
     if (this.#bigPending === 0) {
-      this.#write(pending as Array<string | Buffer>)
+      this.#write(pending as Array<Whole>)
       return
     }
     this.#bigPending--
     const at = pending.findIndex(item => item instanceof FragmentedMessage)
-    if (at > 0) this.#write(pending.slice(0, at) as Array<string | Buffer>)
+    if (at > 0) this.#write(pending.slice(0, at) as Array<Whole>)
     this.#pending = pending.slice(at + 1)
     for (const item of this.#pending) this.#pendingBytes += sizeOf(item)
     this.#writeBig(pending[at] as FragmentedMessage)
@@ -159,10 +168,10 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     this.#endCongestion()
   }
 
-  #write (items: ReadonlyArray<string | Buffer>): void {
+  #write (items: ReadonlyArray<Whole>): void {
     const stream = this.#stream
-    if (items.length === 1) {
-      const item = items[0] as string | Buffer
+    const [item] = items
+    if (items.length === 1 && (typeof item === 'string' || Buffer.isBuffer(item))) {
       this.#writeLast(typeof item === 'string' ? encoded([item]) : item)
     } else {
       const chunks = toChunks(items)
@@ -202,7 +211,10 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
   }
 }
 
-type Item = string | Buffer | FragmentedMessage
+/** A message that leaves in one frame: a text, one with shared bytes, or a frame that is encoded. */
+type Whole = string | SharingText | Buffer
+
+type Item = Whole | FragmentedMessage
 
 function sizeOf (item: Item): number {
   return item instanceof FragmentedMessage ? item.charsLeft : item.length
@@ -216,7 +228,7 @@ function encoded (texts: readonly string[]): Chunk {
 }
 
 /** Encodes adjacent texts into one chunk; encoded frames are shared with other clients and stay apart. */
-function toChunks (items: ReadonlyArray<string | Buffer>): Chunk[] {
+function toChunks (items: ReadonlyArray<Whole>): Chunk[] {
   const chunks: Chunk[] = []
   let texts: string[] = []
   for (const item of items) {
@@ -226,7 +238,8 @@ function toChunks (items: ReadonlyArray<string | Buffer>): Chunk[] {
     }
     if (texts.length > 0) chunks.push(encoded(texts))
     texts = []
-    chunks.push(item)
+    if (item instanceof SharingText) chunks.push(...sharingFrame(item))
+    else chunks.push(item)
   }
   if (texts.length > 0) chunks.push(encoded(texts))
   return chunks

@@ -1,3 +1,5 @@
+import type { SharingText } from './shared-json.js'
+
 /** Bits of the first byte of a frame (RFC 6455, section 5.2). */
 const FINAL = 0x80
 const TEXT = 0x01
@@ -53,6 +55,16 @@ function frameOf (text: string, first: number): Buffer {
   const frame = Buffer.allocUnsafeSlow(headerBytes(payloadBytes) + payloadBytes)
   frame.write(text, writeHeader(frame, payloadBytes, 0, first))
   return frame
+}
+
+/** Builds one text frame around the bytes of shared JSON, which are not copied. */
+export function sharingFrame ({ before, shared: { bytes }, after }: SharingText): [Buffer, Buffer, Buffer] {
+  const beforeBytes = Buffer.byteLength(before)
+  const end = Buffer.from(after)
+  const payloadBytes = beforeBytes + bytes.length + end.length
+  const start = Buffer.allocUnsafe(headerBytes(payloadBytes) + beforeBytes)
+  start.write(before, writeHeader(start, payloadBytes, 0))
+  return [start, bytes, end]
 }
 
 /** Length limit of frames that Node writes from the text itself, without a buffer, in characters. */

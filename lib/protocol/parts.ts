@@ -1,8 +1,9 @@
 import { constants } from 'node:buffer'
 import { isTurnOver, nextTurn } from '../util/slice.js'
+import { SharingText } from './shared-json.js'
 
 /** The text of a message, or of a big one the consecutive parts. */
-export type MessageText = string | readonly string[]
+export type MessageText = string | readonly string[] | SharingText
 
 /** Length limit of a part in characters; the last part of a piece may be shorter. */
 export const PART_CHARS = 65_536
@@ -18,7 +19,7 @@ const MAX_DEPTH = 4
 
 /** Returns the length of a message in characters. */
 export function charsOf (text: MessageText): number {
-  if (typeof text === 'string') return text.length
+  if (typeof text === 'string' || text instanceof SharingText) return text.length
   return text.reduce((sum, part) => sum + part.length, 0)
 }
 
