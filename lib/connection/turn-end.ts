@@ -7,7 +7,7 @@ const MAX_WAITING = 64
 /** Writes between two looks at the clock. */
 const STEP = 16
 
-/** What is written at the end of a turn of the event loop. */
+/** An outbox with messages that leave at the end of a turn of the event loop. */
 interface Flushable {
   flush: () => void
 }

@@ -67,19 +67,21 @@ export function sharingFrame ({ before, shared: { bytes }, after }: SharingText)
   return [start, bytes, end]
 }
 
-/** Length limit of frames that Node writes from the text itself, without a buffer, in characters. */
-const MAX_TEXT_CHARS = 16_000
+/** Length limit of texts that Node writes without a buffer of their own, in characters, all together. */
+const MAX_TEXT_CHARS = 15_000
 
 /**
  * Builds several text frames as one text whose characters are their bytes (`latin1`): to write it costs less
  * than a buffer. Returns `undefined` where one of the texts has characters beyond ASCII, or all are too long.
  */
 export function asciiFrames (texts: readonly string[]): string | undefined {
+  let chars = 0
+  for (const text of texts) chars += text.length
+  if (chars > MAX_TEXT_CHARS) return undefined
   let frames = ''
-  for (let i = 0; i < texts.length; i++) {
-    const text = texts[i] as string
+  for (const text of texts) {
     const { length } = text
-    if (frames.length + length > MAX_TEXT_CHARS || Buffer.byteLength(text) !== length) return undefined
+    if (Buffer.byteLength(text) !== length) return undefined
     frames += (length < 126
       ? String.fromCharCode(FINAL_TEXT, length)
       : String.fromCharCode(FINAL_TEXT, 126, length >> 8, length & 0xff)) + text

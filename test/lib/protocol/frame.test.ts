@@ -25,7 +25,7 @@ t.test('Frames are those of the ws package', async t => {
 
 t.test('asciiFrames', t => {
   t.test('are the same bytes, one for each character', async t => {
-    const texts = [0, 1, 125, 126, 127, 255, 256, 15_000].map(size => 'x'.repeat(size))
+    const texts = [0, 1, 125, 126, 127, 255, 256, 14_000].map(size => 'x'.repeat(size))
     t.same(Buffer.from(asciiFrames(texts) ?? '', 'latin1'), textFrames(texts))
     for (const text of texts) {
       t.same(Buffer.from(asciiFrames([text]) ?? '', 'latin1'), textFrame(text), `${text.length} characters`)
@@ -33,7 +33,7 @@ t.test('asciiFrames', t => {
   })
 
   t.test('are not built of characters beyond ASCII, nor of long texts', async t => {
-    for (const text of ['\u007f\u0080', 'é', 'ž', '😀', '\ud800', 'x'.repeat(16_001)]) {
+    for (const text of ['\u007f\u0080', 'é', 'ž', '😀', '\ud800', 'x'.repeat(15_001)]) {
       t.equal(asciiFrames(['before', text, 'after']), undefined)
     }
     t.equal(asciiFrames(Array<string>(160).fill('x'.repeat(100))), undefined, 'long together')
