@@ -4,6 +4,7 @@ import { connect } from './connect.js'
 import { durability } from './durability.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
+import { heartbeat } from './heartbeat.js'
 import { idle } from './idle.js'
 import { journal } from './journal.js'
 import { login } from './login.js'
@@ -33,6 +34,7 @@ export const benchmarks: ReadonlyMap<string, () => Promise<Row[]>> = new Map([
   ['durability', durability],
   ['rules', rules],
   ['connect', connect],
+  ['heartbeat', heartbeat],
   ['idle', idle],
   ['fairness', fairness],
   // Last, since it needs databases.

@@ -8,7 +8,7 @@ export type ServerName =
   | 'bare-ws' | 'raw-net' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop'
   | 'noex-audit-block' | 'noex-rules' | 'noex-metrics' | 'noex-fairness' | 'noex-durable'
   | 'transfer-noex' | 'transfer-bare-ws' | 'transfer-sqlite' | 'transfer-postgres' | 'transfer-redis'
-  | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
+  | 'bare-heartbeat' | 'noex-heartbeat' | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
 
 /** How a server is started. */
 export interface ServerStart {

@@ -39,17 +39,21 @@ type CommitScope = Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges' | 
 
 /** Returns the options of a commit for a request; `committing` is called in the step that commits. */
 export function commitOptions (rowScope: CommitScope, committing?: () => void): WriteOptions {
-  const { maxChanges, idempotency } = rowScope
-  return {
-    maxChanges,
-    ...causedBy(rowScope),
-    ...(idempotency !== undefined && { idempotency }),
+  const { user, note, presence, idempotency } = rowScope
+  const options: { -readonly [Name in keyof WriteOptions]: WriteOptions[Name] } = {
+    maxChanges: rowScope.maxChanges,
     beforeCommit (writes) {
       committing?.()
       rowScope.assertStillAllowed()
-      rowScope.presence?.assertRoom(writes)
+      presence?.assertRoom(writes)
     }
   }
+  // Member by member: to spread `causedBy` takes as long as several checks of a write.
+  if (user !== undefined) options.user = user
+  if (presence !== undefined) options.writer = presence
+  if (note !== undefined) options.note = note
+  if (idempotency !== undefined) options.idempotency = idempotency
+  return options
 }
 
 /** The part of a `RowScope` on which a definition depends. */

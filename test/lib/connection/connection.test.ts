@@ -9,6 +9,7 @@ import { Counters } from '../../../lib/util/counters.js'
 import { SubscriptionQuota } from '../../../lib/limits/subscription-quota.js'
 import type { Authorizer } from '../../../lib/permissions/authorizer.js'
 import type { LiveQueries } from '../../../lib/subscriptions/live-queries.js'
+import { SharedJson } from '../../../lib/protocol/shared-json.js'
 import { unlimitedScope } from '../../../lib/permissions/policy.js'
 import { Work } from '../../../lib/store/work.js'
 import { Presence } from '../../../lib/store/presence.js'
@@ -27,7 +28,7 @@ const fakeLiveQuery = {
   scope: unlimitedScope,
   join: async () => {},
   presentFor: () => fakeLiveQuery,
-  whole: () => ({ text: '[]', version: 0, revision: 0 }),
+  whole: () => ({ json: new SharedJson('[]'), version: 0, revision: 0 }),
   leave () {}
 }
 

@@ -274,16 +274,15 @@ export class Engine {
     const note = options.note && noteOf(revision, options.note, this.options.onListenerError)
     const idempotency = options.idempotency &&
       requestOf(options.idempotency, result, this.now, this.options.onListenerError)
-    const commit: Commit = {
-      revision,
-      time: options.time ?? this.now,
-      changes,
-      ...(options.user !== undefined && { user: options.user }),
-      ...(options.writer !== undefined && { writer: options.writer }),
-      ...(note !== undefined && { note }),
-      ...(idempotency && { idempotency }),
-      ...(counters && { counters })
+    const commit: { -readonly [Name in keyof Commit]: Commit[Name] } = {
+      revision, time: options.time ?? this.now, changes
     }
+    // Member by member: three spreads take as long as the rest of this step.
+    if (options.user !== undefined) commit.user = options.user
+    if (options.writer !== undefined) commit.writer = options.writer
+    if (note !== undefined) commit.note = note
+    if (idempotency !== undefined) commit.idempotency = idempotency
+    if (counters !== undefined) commit.counters = counters
     this.#tell(commit, undo, bytes)
     return commit
   }
