@@ -111,7 +111,7 @@ export class ListView implements View, OpenView {
   attach (): void {
     this.#set = this.#source.contents as RowSet
     this.#marks.clear()
-    this.#part = this.#begin()
+    this.#part = this.#begin(this.#part)
   }
 
   tellChange (revision: number): void {
@@ -139,15 +139,17 @@ export class ListView implements View, OpenView {
     if (listener !== undefined) callSafely(() => { listener.onDrop() }, this.#surroundings.onFailure)
   }
 
-  #begin (): Part {
-    const part = this.#partOf()
+  #begin (former?: Part): Part {
+    const part = this.#partOf(former)
     this.#set.observers.add(part)
     return part
   }
 
-  #partOf (): Part {
+  /** Bounds of a page stay, so that the pages of a chain go on showing each row once. */
+  #partOf (former: Part | undefined): Part {
     const { offset, limit, page } = this.#config
-    if (page !== undefined) return new Page(this.#set, this.#marks, page.limit, this.#after)
+    const end = former instanceof Page ? former.end : undefined
+    if (page !== undefined) return new Page(this.#set, this.#marks, page.limit, this.#after, end)
     if (offset === undefined && limit === undefined) return new Whole(this.#set, this.#marks)
     return new Window(this.#set, this.#marks, countOf(offset ?? 0), countOf(limit ?? ALL))
   }
