@@ -16,14 +16,14 @@ export const definition: BucketDefinition = {
   maxSize: 24
 }
 
-const key = fc.integer({ min: 0, max: 30 })
+const key = fc.integer({ min: 0, max: 20 })
 const instant = fc.integer({ min: 0, max: 4 })
 const date = fc.oneof(
   instant, instant.map(ms => new Date(ms)), instant.map(ms => new Date(ms).toISOString())
 )
 const absent = fc.constantFrom(null, undefined)
 const value = {
-  n: fc.oneof({ weight: 4, arbitrary: fc.integer({ min: -2, max: 6 }) }, absent, fc.constantFrom(-0, 0.5)),
+  n: fc.oneof({ weight: 6, arbitrary: fc.integer({ min: -1, max: 4 }) }, absent, fc.constantFrom(-0, 0.5)),
   s: fc.oneof({ weight: 4, arbitrary: fc.constantFrom('a', 'ab', 'Abc', 'b', '', 'é') }, absent),
   d: fc.oneof({ weight: 4, arbitrary: date }, absent),
   m: fc.oneof(
@@ -39,7 +39,9 @@ export const members = fc.record(
 const input = fc.tuple(key, members).map(([id, rest]): Record<string, unknown> => ({ id, ...rest }))
 
 const operand = fc.oneof(value.n, value.s, value.d, value.m, fc.constantFrom(NaN, '5'))
-const bound = fc.oneof(value.n.filter(v => v !== undefined), value.s, date, fc.constantFrom('1', true))
+const bound = fc.oneof(
+  { weight: 3, arbitrary: value.n.filter(v => v !== undefined) }, value.s, date, fc.constantFrom('1', true)
+)
 const condition = fc.oneof(
   operand,
   fc.record({ $eq: operand, $neq: operand }, { requiredKeys: [] }),
@@ -54,7 +56,11 @@ const condition = fc.oneof(
   fc.tuple(fc.integer({ min: -2, max: 6 }), fc.integer({ min: 0, max: 4 }))
     .map(([from, length]) => ({ $between: [from, from + length] }))
 )
-const fields = fc.dictionary(fc.constantFrom('n', 's', 'd', 'm', 'id', 'o.k'), condition, { maxKeys: 2 })
+const field = fc.constantFrom('n', 's', 'd', 'm', 'id', 'o.k')
+const fields = fc.oneof(
+  { weight: 3, arbitrary: fc.tuple(field, condition).map(([name, value]) => ({ [name]: value })) },
+  fc.dictionary(field, condition, { maxKeys: 2 })
+)
 
 /** Filters of all operators, nested. */
 export const filters: fc.Arbitrary<WhereFilter> = fc.letrec<{ filter: WhereFilter }>(tie => ({
@@ -78,13 +84,17 @@ export interface ViewPlan extends Omit<ViewConfig, 'bucket'> {
   readonly scope?: WhereFilter
 }
 
+const wide = fc.oneof(
+  { weight: 2, arbitrary: filters }, fc.constant<WhereFilter>({}),
+  fc.constantFrom<WhereFilter>({ n: { $gte: 0 } }, { s: { $neq: 'a' } }, { id: { $lt: 15 } })
+)
 const lists: fc.Arbitrary<ViewPlan> = fc.record({
-  filter: filters, scope: filters, sort: sorts, offset: count, limit: count, fields: kept
+  filter: wide, scope: wide, sort: sorts, offset: count, limit: count, fields: kept
 }, { requiredKeys: [] })
 
 const aggregates: fc.Arbitrary<ViewPlan> = fc.record({
-  filter: filters,
-  scope: filters,
+  filter: wide,
+  scope: wide,
   aggregate: fc.oneof(
     fc.record({ function: fc.constant('count' as const) }),
     fc.record({
@@ -117,9 +127,12 @@ export type Operation =
   | { readonly kind: 'refuse' }
 
 const write: fc.Arbitrary<Operation> = fc.oneof(
-  fc.record({ kind: fc.constantFrom('insert', 'upsert'), input }),
-  fc.record({ kind: fc.constant('insertMany'), inputs: fc.array(input, { minLength: 1, maxLength: 12 }) }),
-  fc.record({ kind: fc.constant('update'), key, members }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('insert', 'upsert'), input }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('insertMany'), inputs: fc.array(input, { maxLength: 12 }) })
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('update'), key, members }) },
   fc.record({ kind: fc.constant('delete'), key }),
   fc.record({ kind: fc.constant('updateMany'), filter: filters, members }),
   fc.record({ kind: fc.constant('deleteMany'), filter: filters })

@@ -48,8 +48,18 @@ async function performOn (store: Store, clock: FakeClock, operation: Operation):
 }
 
 type Writes = Pick<
-  TransactionBucketHandle, 'insert' | 'insertMany' | 'upsert' | 'update' | 'updateMany' | 'delete' | 'deleteMany'
+  TransactionBucketHandle,
+  'get' | 'insert' | 'insertMany' | 'upsert' | 'update' | 'updateMany' | 'delete' | 'deleteMany'
 >
+
+/** Inserts the records whose keys are free. */
+async function insertMissing (
+  bucket: Writes, inputs: ReadonlyArray<Record<string, unknown>>
+): Promise<void> {
+  const missing = new Map<unknown, Record<string, unknown>>()
+  for (const input of inputs) if (await bucket.get(input['id']) === undefined) missing.set(input['id'], input)
+  if (missing.size > 0) await bucket.insertMany([...missing.values()])
+}
 
 async function writeTo (bucket: Writes, operation: Operation): Promise<void> {
   switch (operation.kind) {
@@ -58,7 +68,7 @@ async function writeTo (bucket: Writes, operation: Operation): Promise<void> {
       await bucket[operation.kind](operation.input)
       break
     case 'insertMany':
-      await bucket.insertMany([...operation.inputs])
+      await insertMissing(bucket, operation.inputs)
       break
     case 'update':
       await bucket.update(operation.key, operation.members)

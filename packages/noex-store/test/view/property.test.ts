@@ -20,6 +20,8 @@ class RefusingLog extends MemoryLog {
   }
 }
 
+const beginning = Array.from({ length: 16 }, (_, id) => ({ id, n: id % 5, s: 'ab'.slice(id % 3), m: id % 4 }))
+
 /** Runs operations beside views; resolves with what must not be. */
 async function run (
   views: readonly ViewPlan[], steps: readonly Operation[], log: RefusingLog | undefined
@@ -27,6 +29,7 @@ async function run (
   const clock = new FakeClock()
   const store = await Store.start({ ttlCheckIntervalMs: 0, now: clock.now })
   await store.defineBucket('records', definition)
+  await store.bucket('records').insertMany(beginning)
   if (log !== undefined) await store.attachLog(log)
   const open = async (plan: ViewPlan): Promise<WatchedView | undefined> => {
     try {
