@@ -4,7 +4,7 @@ import type { Touch, View } from '../../src/index.js'
 export class Mirror {
   readonly #view: View
   readonly #keyField: string
-  rows: object[]
+  rows: object[] = []
 
   constructor (view: View, keyField: string) {
     this.#view = view
