@@ -3,6 +3,7 @@
  * node --expose-gc dist/bench/store/views.js [growth|lists|held]…
  * µs of CPU for a write of one record; the median of five rounds.
  */
+import { setTimeout } from 'node:timers/promises'
 import { Store, type View, type ViewConfig, type WhereFilter } from '@hamicek/noex-store'
 import { median } from '../driver/statistics.js'
 
@@ -163,8 +164,11 @@ async function printLists (
 /** Compares the estimated bytes of views with those of the heap. */
 async function printHeld (): Promise<void> {
   console.log('\nbytes of a view: estimated · in the heap')
-  const collect = (): number => {
-    globalThis.gc?.()
+  const collect = async (): Promise<number> => {
+    for (let i = 0; i < 4; i++) {
+      await setTimeout(20)
+      globalThis.gc?.()
+    }
     return process.memoryUsage().heapUsed
   }
   for (const [rows, count, config] of [
@@ -174,13 +178,15 @@ async function printHeld (): Promise<void> {
     [100_000, 1, () => ({ sort: { rank: 'asc' } as const, fields: ['id', 'name'] })]
   ] as const) {
     const store = await startStore(rows)
-    const before = collect()
     const views: View[] = []
     for (let i = 0; i < count; i++) views.push(await open(store, { bucket: 'records', ...config(i) }))
     for (const view of views) view.result()
-    const held = collect() - before
+    const full = await collect()
     const bytes = views.reduce((sum, view) => sum + view.bytes, 0)
-    print(JSON.stringify(config(0)), [bytes / count, held / count, store.views.bytes / count], 'bytes')
+    if (bytes !== store.views.bytes) throw new Error(`views hold ${bytes}, the store ${store.views.bytes}`)
+    for (const view of views.splice(0)) view.close()
+    const held = full - await collect()
+    print(JSON.stringify(config(0)), [bytes / count, held / count], 'bytes')
     await store.stop()
   }
 }

@@ -3,6 +3,7 @@ import type { View, ViewConfig, ViewListener } from '../types/view.js'
 import { callSafely } from '../util/call-safely.js'
 import { textOfCursor } from './cursor.js'
 import type { Entry, Position } from './entry.js'
+import type { HeldBytes, HeldPart } from './held-bytes.js'
 import { Marks } from './marks.js'
 import { Page } from './page.js'
 import { Whole, Window, type Part } from './part.js'
@@ -18,6 +19,7 @@ const ALL = Number.MAX_SAFE_INTEGER
 
 /** Parts of the views of a store that one of them uses. */
 export interface ViewSurroundings {
+  readonly held: HeldBytes
   /** Names the present numbering of the places of a bucket. */
   readonly numberingOf: (bucket: string) => string
   /** Hears what a listener throws. */
@@ -36,6 +38,7 @@ export class ListView implements View, OpenView {
   readonly #surroundings: ViewSurroundings
   readonly #projection: Projection | undefined
   readonly #marks = new Marks()
+  readonly #held: HeldPart
   #set: RowSet
   #part: Part
   #isClosed = false
@@ -54,12 +57,13 @@ export class ListView implements View, OpenView {
     this.keyField = this.#projection?.has(this.#set.keyField) === false ? undefined : this.#set.keyField
     this.#part = this.#begin()
     source.views.add(this)
+    this.#held = surroundings.held.begin()
+    this.#held.set(this.#ownBytes)
   }
 
   get bytes (): number {
     const [first] = this.#source.views
-    const rows = this.#projection === undefined ? 0 : this.size * this.#projection.rowBytes
-    return VIEW_BYTES + rows + (first === this ? this.#source.bytes : 0)
+    return this.#ownBytes + (first === this ? this.#source.bytes : 0)
   }
 
   get size (): number {
@@ -104,6 +108,7 @@ export class ListView implements View, OpenView {
     if (this.#isClosed) return
     this.#isClosed = true
     this.listener = undefined
+    this.#held.set(0)
     this.#set.observers.delete(this.#part)
     this.#surroundings.release(this.#source, this)
   }
@@ -117,6 +122,7 @@ export class ListView implements View, OpenView {
   tellChange (revision: number): void {
     const isOtherPage = this.#part.settle()
     if (this.#marks.isEmpty && !isOtherPage) return
+    if (this.#projection !== undefined) this.#held.set(this.#ownBytes)
     const touches = this.#marks.take(this.#set.keyField, this.#isSame)
     if (touches.length === 0 && !isOtherPage) return
     this.#tell(listener => { listener.onChange(revision, this.keyField === undefined ? undefined : touches) })
@@ -125,6 +131,7 @@ export class ListView implements View, OpenView {
   tellReset (revision: number): void {
     this.#part.settle()
     this.#marks.clear()
+    this.#held.set(this.#ownBytes)
     this.#tell(listener => { listener.onReset(revision) })
   }
 
@@ -137,6 +144,10 @@ export class ListView implements View, OpenView {
     const { listener } = this
     this.close()
     if (listener !== undefined) callSafely(() => { listener.onDrop() }, this.#surroundings.onFailure)
+  }
+
+  get #ownBytes (): number {
+    return VIEW_BYTES + (this.#projection === undefined ? 0 : this.size * this.#projection.rowBytes)
   }
 
   #begin (former?: Part): Part {

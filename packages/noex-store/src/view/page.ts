@@ -101,14 +101,15 @@ export class Page implements Part {
 
   #has (entry: Entry): boolean {
     const { order } = this.#set
-    if (this.#after !== undefined && order.compareTo(entry, this.#after) <= 0) return false
-    return this.#end === undefined || order.compareTo(entry, this.#end) <= 0
+    const position = order.positionOf(entry)
+    if (this.#after !== undefined && order.comparePositions(position, this.#after) <= 0) return false
+    return this.#end === undefined || order.comparePositions(position, this.#end) <= 0
   }
 
   /** Number of rows up to a position, with one that is there. */
   #countTo (position: Position): number {
     const { list, order } = this.#set
-    return list.countWhile(entry => order.compareTo(entry, position) <= 0)
+    return list.countWhile(entry => order.comparePositions(order.positionOf(entry), position) <= 0)
   }
 
   #positionOf (entry: Entry): KeyedPosition {

@@ -62,9 +62,13 @@ export class RowSet {
     return this.#normalizeKey(record[this.keyField])
   }
 
-  /** Adds rows that are in order and come after all others: `APPENDED` at most. */
+  /** Makes a row known by its key; `append` puts it into the order. */
+  register (entry: Entry): void {
+    this.#byKey.set(this.keyOf(entry.record), entry)
+  }
+
+  /** Adds registered rows that are in order and come after all others: `APPENDED` at most. */
   append (entries: Entry[]): void {
-    for (const entry of entries) this.#byKey.set(this.keyOf(entry.record), entry)
     this.#list.append(entries)
   }
 

@@ -46,6 +46,7 @@ export class StoreViews implements Views {
     this.#engine = engine
     this.#follower = new Follower(engine, source => { this.#repairLater(source) })
     this.#surroundings = {
+      held: this.#held,
       numberingOf: bucket => this.#numberingOf(bucket),
       onFailure: engine.options.onListenerError,
       release: (source, view) => {
@@ -169,7 +170,7 @@ export class StoreViews implements Views {
         known.source.users--
       }
     }
-    const source = new ViewSource(this.#engine.bucket(config.bucket), config, key, this.#held)
+    const source = new ViewSource(this.#engine.bucket(config.bucket), config, key, this.#held.begin())
     source.users++
     const ready = this.#fill(config, meterOf(this.#engine, config.bucket, work), contents => {
       source.replace(contents, this.#follower.revision)

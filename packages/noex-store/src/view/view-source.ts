@@ -1,7 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { compileFilter, type CompiledFilter } from '../filter/filter.js'
 import type { RecordChange } from '../types/commit.js'
-import type { HeldBytes } from './held-bytes.js'
+import type { HeldPart } from './held-bytes.js'
 import { RowSet } from './row-set.js'
 import { Tally } from './tally.js'
 import type { SourceConfig } from './view-config.js'
@@ -36,11 +36,10 @@ export class ViewSource {
   #contents: RowSet | Tally
   #error: unknown
   #state: 'same' | 'changed' | 'reset' | 'failed' = 'same'
-  readonly #held: HeldBytes
-  #counted = 0
+  readonly #held: HeldPart
 
   /** @throws FilterError */
-  constructor (bucket: Bucket, config: SourceConfig, key: string | undefined, held: HeldBytes) {
+  constructor (bucket: Bucket, config: SourceConfig, key: string | undefined, held: HeldPart) {
     this.config = config
     this.key = key
     this.#held = held
@@ -102,19 +101,14 @@ export class ViewSource {
   settle (): 'same' | 'changed' | 'reset' | 'failed' {
     const state = this.#state
     this.#state = 'same'
-    this.recount()
+    this.#held.set(this.bytes)
     if (state === 'changed' && this.#contents instanceof Tally && !this.#contents.takeChanged()) return 'same'
     return state
   }
 
-  /** Counts the bytes that it holds now. */
-  recount (): void {
-    this.#held.count(this.#counted, this.#counted = this.bytes)
-  }
-
-  /** Counts none any more. */
+  /** Ends the count of its bytes. */
   discount (): void {
-    this.#held.count(this.#counted, this.#counted = 0)
+    this.#held.set(0)
   }
 }
 

@@ -30,6 +30,7 @@ export class Mirror {
       const row = this.#view.row(key)
       if ((index === -1) !== (row === undefined)) throw new Error(`Key ${String(key)} has no row or no index`)
       if (row !== undefined && wasIn && !moved) {
+        if (this.rows[at] === row) throw new Error(`Key ${String(key)} is touched and has not changed`)
         this.rows[at] = row
         continue
       }
