@@ -8,8 +8,8 @@ import { EntryOrder, type Entry } from './entry.js'
 import { RankedList } from './ranked-list.js'
 
 /** Estimated bytes of a row set without rows, and of one row. */
-const SET_BYTES = 1_500
-const ROW_BYTES = 120
+const SET_BYTES = 2_400
+const ROW_BYTES = 100
 
 /** Hears how the rows of a set change, one row after the other. */
 export interface RowSetObserver {

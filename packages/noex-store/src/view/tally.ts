@@ -8,7 +8,7 @@ import type { ViewConfig } from '../types/view.js'
 import { liveAggregate, type LiveAggregate } from './live-aggregate.js'
 
 /** Estimated bytes of a tally without its aggregate. */
-const TALLY_BYTES = 1_000
+const TALLY_BYTES = 2_000
 
 type AggregateConfig = NonNullable<ViewConfig['aggregate']>
 
