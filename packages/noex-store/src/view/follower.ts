@@ -143,6 +143,8 @@ export class Follower {
     for (const source of views.index.find(change.before, change.after)) {
       if (source.revision >= revision) continue
       if (source.error === undefined) {
+        // Texts may be long.
+        if (source.filter?.searchesTexts === true) this.#engine.slicer.noteLong()
         source.change(change)
         touched.add(source)
       } else {
@@ -196,7 +198,12 @@ export class Follower {
         yield
       }
     }
-    for (const source of dropped) for (const view of [...source.views]) view.tellDrop()
+    for (const source of dropped) {
+      for (const view of [...source.views]) {
+        view.tellDrop()
+        yield
+      }
+    }
     if (this.#isHeld) return
     for (const listener of [...this.#listeners]) {
       callSafely(() => { listener(revision) }, this.#engine.options.onListenerError)

@@ -236,7 +236,8 @@ export class StoreViews implements Views {
       for (const [i, note] of notes.entries()) {
         if (note === 'clear') contents.clear()
         else contents.change(note)
-        if (i % STEP === 0 && slicer.isSpent) await slicer.nextTurn()
+        const isLook = contents.filter?.searchesTexts === true || i % STEP === 0
+        if (isLook && slicer.isSpent) await slicer.nextTurn()
       }
       if (notes.length === 0) await this.#whenIdle()
     }
