@@ -1,9 +1,9 @@
 /**
  * Prints what a write costs beside the views of a store, and how that grows with their number and their rows:
- * node --expose-gc dist/bench/store/views.js [growth|lists|held]…
+ * node --expose-gc dist/bench/store/views.js [growth|lists|held|steps]…
  * µs of CPU for a write of one record; the median of five rounds.
  */
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises'
 import { Store, type View, type ViewConfig, type WhereFilter } from '@hamicek/noex-store'
 import { median } from '../driver/statistics.js'
 
@@ -191,10 +191,66 @@ async function printHeld (): Promise<void> {
   }
 }
 
-const parts = process.argv.length > 2 ? process.argv.slice(2) : ['growth', 'lists', 'held']
+/** Looks each turn for how long the turns take while work is done, all that follows from it too. */
+async function longestStep (
+  store: Store, work: () => Promise<unknown>
+): Promise<readonly [longest: number, whole: number]> {
+  await nextTurn()
+  const began = performance.now()
+  let longest = 0
+  const working = work().then(async () => { await store.settle() }).then(() => true)
+  for (let before = began, isDone = false; !isDone;) {
+    isDone = await Promise.race([working, nextTurn(false)])
+    const now = performance.now()
+    longest = Math.max(longest, now - before)
+    before = now
+  }
+  return [longest, performance.now() - began]
+}
+
+/** Compares how long the loop is held where one commit concerns much, with views and without. */
+async function printSteps (): Promise<void> {
+  console.log('\nlongest step · whole, ms; the least of three rounds each')
+  const measure = async (
+    name: string, rows: number, views: ReadonlyArray<Omit<ViewConfig, 'bucket'>>,
+    work: (store: Store) => Promise<unknown>
+  ): Promise<void> => {
+    for (const opened of [[], views]) {
+      const rounds: Array<readonly [longest: number, whole: number]> = []
+      for (let round = 0; round < 3; round++) {
+        const store = await startStore(rows)
+        for (const config of opened) await open(store, { bucket: 'records', ...config })
+        rounds.push(await longestStep(store, async () => await work(store)))
+        await store.stop()
+      }
+      const least = [0, 1].map(i => Math.min(...rounds.map(figures => figures[i] as number)))
+      print(opened.length === 0 ? `${name}, no views` : name, least, 'ms')
+    }
+  }
+  const many = (of: (i: number) => Omit<ViewConfig, 'bucket'>): Array<Omit<ViewConfig, 'bucket'>> =>
+    Array.from({ length: 10_000 }, (_, i) => of(i))
+  const all = async (store: Store): Promise<unknown> =>
+    await store.bucket('records').updateMany({}, { score: 1 })
+  const one = async (store: Store): Promise<unknown> => await store.bucket('records').update(1, { rank: 5 })
+  await measure('10,000 windows on one list, one write', 1_000, many(i => ({ offset: i % 900, limit: 10 })), one)
+  await measure('10,000 open ranges, one write', 1_000, many(i => ({ filter: { rank: { $gt: -i } } })), one)
+  await measure('20 lists, 20,000 records in one commit', 20_000, Array.from({ length: 20 }, (_, i) => (
+    { sort: { score: 'asc', rank: 'asc' }, limit: 10 + i } as const
+  )), all)
+  await measure('10,000 views, cleared', 1_000, many(i => ({ filter: { rank: { $gt: -i } } })),
+    async store => { await store.bucket('records').clear() })
+  await measure('10,000 views, redefined', 1_000, many(i => ({ filter: { rank: { $lt: i * 100 - 990_000 } } })),
+    async store => { await store.updateBucket('records', { addFields: { more: { type: 'string' } } }) })
+  await measure('a list of 200,000 is opened', 200_000, [], async store => {
+    await open(store, { bucket: 'records', sort: { rank: 'asc' } })
+  })
+}
+
+const parts = process.argv.length > 2 ? process.argv.slice(2) : ['growth', 'lists', 'held', 'steps']
 if (parts.includes('growth')) await printGrowth()
 if (parts.includes('lists')) {
   await printLists(ROWS, lists)
   await printLists(MANY_ROWS, aggregates)
 }
 if (parts.includes('held')) await printHeld()
+if (parts.includes('steps')) await printSteps()

@@ -145,7 +145,7 @@ export class Follower {
       if (source.error === undefined) {
         // Texts may be long.
         if (source.filter?.searchesTexts === true) this.#engine.slicer.noteLong()
-        source.change(change)
+        yield * source.change(change)
         touched.add(source)
       } else {
         this.#onMissed(source)

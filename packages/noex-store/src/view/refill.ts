@@ -81,7 +81,10 @@ async function read (
     }
     return undefined
   }, () => step)
-  for (const { filling } of index.items) await filling.finish(weightOf(bucket))
+  for (const { filling } of index.items) {
+    await filling.finish(weightOf(bucket))
+    if (engine.slicer.isSpent) await engine.slicer.nextTurn()
+  }
 }
 
 /** Gives the sources their new contents. */

@@ -11,6 +11,9 @@ import { RankedList } from './ranked-list.js'
 const SET_BYTES = 2_400
 const ROW_BYTES = 100
 
+/** Steps between which the clock may be looked at. */
+type Steps<Result = void> = Generator<undefined, Result>
+
 /** Hears how the rows of a set change, one row after the other. */
 export interface RowSetObserver {
   /** A row has gone from an index. */
@@ -73,21 +76,23 @@ export class RowSet {
   }
 
   /**
-   * Follows a change of a record.
+   * Follows a change of a record, in steps: one for each view that hears of it.
    * @throws FilterError for a record that cannot be tried; then nothing has changed
    */
-  change ({ before, after, place }: RecordChange): void {
+  * change ({ before, after, place }: RecordChange): Steps {
     const isIn = after !== undefined && (this.filter === undefined || this.filter.test(after))
     const key = this.keyOf((after ?? before) as StoreRecord)
     const entry = this.#byKey.get(key)
     if (entry === undefined) {
-      if (isIn) this.#insert(key, { record: after, place: place as number })
+      if (!isIn) return
+      const inserted = { record: after, place: place as number }
+      this.#byKey.set(key, inserted)
+      yield * this.#insert(inserted)
     } else if (isIn) {
-      this.#update(entry, after)
+      yield * this.#update(entry, after)
     } else {
       this.#byKey.delete(key)
-      const index = this.#list.remove(entry)
-      for (const observer of this.observers) observer.onRemove(entry, index)
+      yield * this.#remove(entry)
     }
   }
 
@@ -97,26 +102,41 @@ export class RowSet {
     for (const observer of this.observers) observer.onClear()
   }
 
-  #insert (key: unknown, entry: Entry): void {
-    this.#byKey.set(key, entry)
+  * #insert (entry: Entry): Steps<number> {
     const index = this.#list.insert(entry)
-    for (const observer of this.observers) observer.onInsert(entry, index)
+    for (const observer of this.observers) {
+      observer.onInsert(entry, index)
+      yield
+    }
+    return index
   }
 
-  #update (entry: Entry, after: StoreRecord): void {
+  * #remove (entry: Entry): Steps<number> {
+    const index = this.#list.remove(entry)
+    for (const observer of this.observers) {
+      observer.onRemove(entry, index)
+      yield
+    }
+    return index
+  }
+
+  * #update (entry: Entry, after: StoreRecord): Steps {
     const before = entry.record
     if (this.order.compareRecords(before, after) === 0) {
       entry.record = after
-      for (const observer of this.observers) observer.onUpdate(entry, before)
+      for (const observer of this.observers) {
+        observer.onUpdate(entry, before)
+        yield
+      }
       return
     }
-    const from = this.#list.remove(entry)
-    for (const observer of this.observers) observer.onRemove(entry, from)
+    const from = yield * this.#remove(entry)
     entry.record = after
-    const to = this.#list.insert(entry)
+    const to = yield * this.#insert(entry)
+    if (from === to) return
     for (const observer of this.observers) {
-      observer.onInsert(entry, to)
-      if (from !== to) observer.onMove(entry)
+      observer.onMove(entry)
+      yield
     }
   }
 }

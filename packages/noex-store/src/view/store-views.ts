@@ -235,7 +235,7 @@ export class StoreViews implements Views {
       const notes = fill.notes.splice(0)
       for (const [i, note] of notes.entries()) {
         if (note === 'clear') contents.clear()
-        else contents.change(note)
+        else for (const _step of contents.change(note));
         const isLook = contents.filter?.searchesTexts === true || i % STEP === 0
         if (isLook && slicer.isSpent) await slicer.nextTurn()
       }

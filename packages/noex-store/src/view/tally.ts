@@ -50,7 +50,7 @@ export class Tally {
    * Follows a change of a record.
    * @throws FilterError for a record that cannot be tried; then nothing has changed
    */
-  change ({ before, after, place = 0 }: RecordChange): void {
+  * change ({ before, after, place = 0 }: RecordChange): Generator<undefined, void> {
     const wasIn = this.#matches(before)
     const isIn = this.#matches(after)
     if (wasIn && isIn && this.#isSame(before, after)) return

@@ -66,9 +66,9 @@ export class ViewSource {
   }
 
   /** Follows a change; where it cannot, its contents are not known any more. */
-  change (change: RecordChange): void {
+  * change (change: RecordChange): Generator<undefined, void> {
     try {
-      this.#contents.change(change)
+      yield * this.#contents.change(change)
       if (this.#state === 'same') this.#state = 'changed'
     } catch (error) {
       this.fail(error)

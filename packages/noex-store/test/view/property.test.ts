@@ -7,6 +7,8 @@ import { definition, operations, plans, type Operation, type ViewPlan } from './
 import { perform } from './perform.js'
 import { WatchedView } from './watched-view.js'
 
+const HOUR = 3_600_000
+
 /** A log that refuses the next entries when it is told to. */
 class RefusingLog extends MemoryLog {
   refusals = 0
@@ -128,15 +130,15 @@ async function run (
 const views = fc.array(plans, { minLength: 1, maxLength: 12 })
 const steps = fc.array(operations, { minLength: 1, maxLength: 30 })
 
-test('a view shows at each revision what a read shows, and tells of all that changes', async t => {
+test('a view shows at each revision what a read shows, and tells of all that changes', { timeout: HOUR }, async t => {
   await fc.assert(
     fc.asyncProperty(views, steps, async (plans, operations) => { await run(plans, operations, 1) }),
-    { numRuns: repetitions(20_000, 150) }
+    { numRuns: repetitions(20_000, 80) }
   )
   t.pass('at each revision')
 })
 
-test('a view never shows what a log does not take', async t => {
+test('a view never shows what a log does not take', { timeout: HOUR }, async t => {
   await fc.assert(
     fc.asyncProperty(views, steps, fc.constantFrom(1, 4), async (plans, operations, atOnce) => {
       await run(plans, operations, atOnce, new RefusingLog())
@@ -146,7 +148,7 @@ test('a view never shows what a log does not take', async t => {
   t.pass('what is durable')
 })
 
-test('a commit that is put in in slices, and views that are opened meanwhile, are no exception', async t => {
+test('a commit that is put in in slices, and views that are opened meanwhile, are no exception', { timeout: HOUR }, async t => {
   let looks = 0
   Object.defineProperty(slicer, 'isSpent', { configurable: true, get: () => ++looks % 3 !== 0 })
   t.teardown(() => { Reflect.deleteProperty(slicer, 'isSpent') })
@@ -154,7 +156,7 @@ test('a commit that is put in in slices, and views that are opened meanwhile, ar
     fc.asyncProperty(views, steps, fc.boolean(), async (plans, operations, isLogged) => {
       await run(plans, operations, 5, isLogged ? new RefusingLog() : undefined)
     }),
-    { numRuns: repetitions(5_000, 60) }
+    { numRuns: repetitions(5_000, 40) }
   )
   t.pass('in slices')
 })
