@@ -102,7 +102,9 @@ export class Follower {
   reset (source: ViewSource, contents: ViewSource['contents']): void {
     source.replace(contents, this.#revision)
     const state = source.settle()
-    for (const view of [...source.views]) tell(view, state, this.#revision, undefined)
+    for (const view of [...source.views]) {
+      if (source.views.has(view)) tell(view, state, this.#revision, undefined)
+    }
   }
 
   remove (source: ViewSource): void {
@@ -194,7 +196,8 @@ export class Follower {
       const state = source.settle()
       if (state === 'same') continue
       for (const view of [...source.views]) {
-        tell(view, state, revision, source.error)
+        // A listener may have closed it.
+        if (source.views.has(view)) tell(view, state, revision, source.error)
         yield
       }
     }

@@ -234,8 +234,12 @@ export class StoreViews implements Views {
     while (!this.#isCurrent(fill)) {
       const notes = fill.notes.splice(0)
       for (const [i, note] of notes.entries()) {
-        if (note === 'clear') contents.clear()
-        else for (const _step of contents.change(note));
+        if (note === 'clear') {
+          contents.clear()
+        } else {
+          const steps = contents.change(note)
+          while (steps.next().done !== true);
+        }
         const isLook = contents.filter?.searchesTexts === true || i % STEP === 0
         if (isLook && slicer.isSpent) await slicer.nextTurn()
       }

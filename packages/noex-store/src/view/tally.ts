@@ -12,7 +12,7 @@ const TALLY_BYTES = 2_000
 
 type AggregateConfig = NonNullable<ViewConfig['aggregate']>
 
-/** The aggregate of the records of a bucket that match a filter; it keeps none of the records' places itself. */
+/** The aggregate of the records of a bucket that match a filter. */
 export class Tally {
   readonly filter: CompiledFilter | undefined
   readonly #config: AggregateConfig

@@ -101,7 +101,8 @@ export class ViewSource {
   settle (): 'same' | 'changed' | 'reset' | 'failed' {
     const state = this.#state
     this.#state = 'same'
-    this.#held.set(this.bytes)
+    // All its views may have been closed since the commit was begun.
+    if (this.users > 0) this.#held.set(this.bytes)
     if (state === 'changed' && this.#contents instanceof Tally && !this.#contents.takeChanged()) return 'same'
     return state
   }

@@ -4,7 +4,7 @@ import {
   type BucketDefinition, type LogEntry, type Store, type StoreRecord, type View
 } from '../../src/index.js'
 import { rejection, startStore } from '../support/store.js'
-import { Mirror } from './mirror.js'
+import { FollowingList } from './following-list.js'
 
 /** A log that takes or refuses groups of commits one by one, when it is told to. */
 class StepLog extends MemoryLog {
@@ -30,7 +30,7 @@ interface Scene {
   readonly log: StepLog
   /** What was heard, in order. */
   readonly heard: string[]
-  readonly open: (filter: Record<string, unknown>) => Promise<{ view: View, mirror: Mirror }>
+  readonly open: (filter: Record<string, unknown>) => Promise<{ view: View, mirror: FollowingList }>
 }
 
 const idsOf = (rows: unknown): string => (rows as StoreRecord[]).map(({ id }) => String(id)).join()
@@ -47,9 +47,9 @@ async function begin (t: Test): Promise<Scene> {
   log.isSlow = true
   const heard: string[] = []
   store.views.onRevision(revision => { heard.push(`all at ${revision}`) })
-  const open = async (filter: Record<string, unknown>): Promise<{ view: View, mirror: Mirror }> => {
+  const open = async (filter: Record<string, unknown>): Promise<{ view: View, mirror: FollowingList }> => {
     const view = await store.views.open({ bucket: 'records', filter })
-    const mirror = new Mirror(view, 'id')
+    const mirror = new FollowingList(view, 'id')
     view.listener = {
       onChange: (revision, touches = []) => {
         mirror.apply(touches)
@@ -104,7 +104,8 @@ test('a view that is opened while a commit is not durable yet', async t => {
     const writes = [records.update('a', { n: 2 })]
     const opening = scene.open({ n: 1 })
     await turns()
-    writes.push(records.insert({ id: 'd', n: 1 }), records.update('b', { n: 3 }), records.update('a', { n: 1 }))
+    writes.push(records.insert({ id: 'd', n: 1 }))
+    writes.push(records.update('b', { n: 3 }), records.update('a', { n: 1 }))
     await releaseAll(scene)
     const { view, mirror } = await opening
     t.equal(idsOf(view.result()), 'a,c,d')

@@ -7,7 +7,7 @@ import {
 import { repetitions } from '../support/campaign.js'
 import { FakeClock, rejection, startStore } from '../support/store.js'
 import { definition, filters, operations, sorts, type Operation } from './arbitraries.js'
-import { Mirror } from './mirror.js'
+import { FollowingList } from './following-list.js'
 import { perform } from './perform.js'
 
 const HOUR = 3_600_000
@@ -33,7 +33,7 @@ class Chain {
   readonly #store: Store
   readonly #list: List
   readonly #pages: View[] = []
-  readonly #mirrors: Mirror[] = []
+  readonly #mirrors: FollowingList[] = []
   /** What was last told of each page. */
   readonly #told: Array<readonly [hasMore: boolean, nextCursor: string | null]> = []
 
@@ -64,7 +64,7 @@ class Chain {
     if (ids(all.slice(0, shown.length)) !== ids(shown)) {
       this.faults.push(`pages show ${ids(shown)} of ${ids(all)}`)
     }
-    if (this.#pages.at(-1)?.hasMore !== shown.length < all.length) this.faults.push('hasMore is wrong')
+    if (this.#pages.at(-1)?.hasMore !== (shown.length < all.length)) this.faults.push('hasMore is wrong')
     for (const [i, page] of this.#pages.entries()) {
       const rows = page.result() as object[]
       const mirrored = this.#mirrors[i]?.rows ?? []
@@ -80,7 +80,7 @@ class Chain {
   }
 
   #watch (page: View, at: number): void {
-    const mirror = new Mirror(page, 'id')
+    const mirror = new FollowingList(page, 'id')
     this.#mirrors.push(mirror)
     const note = (): void => { this.#told[at] = [page.hasMore, page.nextCursor] }
     note()
@@ -138,7 +138,7 @@ const rank = (i: number): StoreRecord => ({ id: i, n: i % 3 }) as unknown as Sto
 const idsOf = (view: View): unknown[] => (view.result() as StoreRecord[]).map(({ id }) => id)
 
 test('a page', async t => {
-  await t.test('becomes longer and shorter between its bounds, and is open at its end until it is full', async t => {
+  await t.test('is longer and shorter between its bounds, and open at its end until it is full', async t => {
     const store = await startStore(t)
     await store.defineBucket('records', ranked)
     const records = store.bucket('records')
@@ -190,8 +190,9 @@ test('a page', async t => {
     await before.stop()
     const store = await startStore(t)
     await store.attachLog(log)
+    const after = nextCursor as string
     const open = async (scope: WhereFilter): Promise<View> =>
-      await store.views.open({ bucket: 'records', page: { limit: 9, after: nextCursor as string } }, { scope })
+      await store.views.open({ bucket: 'records', page: { limit: 9, after } }, { scope })
     t.same(idsOf(await open({ n: 1 })), [4], 'record 1 is in the scope')
     const error = await rejection(open({ n: 0 }))
     t.match([error.constructor, error.message], [FilterError, /not known any more/])
@@ -203,15 +204,16 @@ test('a page', async t => {
     await store.bucket('records').insertMany([0, 1, 2, 3].map(rank))
     const { nextCursor } = await store.views.open({ bucket: 'records', page: { limit: 2 } })
     await store.rebuildBucket('records', ranked, { each: record => ({ ...record, n: 7 }) })
-    const next = await store.views.open({ bucket: 'records', page: { limit: 9, after: nextCursor as string } })
-    t.same(idsOf(next), [2, 3])
+    const after = nextCursor as string
+    t.same(idsOf(await store.views.open({ bucket: 'records', page: { limit: 9, after } })), [2, 3])
   })
 
   await t.test('refuses a cursor that is none', async t => {
     const store = await startStore(t)
     await store.defineBucket('records', ranked)
     await store.bucket('records').insertMany([0, 1, 2, 3].map(rank))
-    const { nextCursor } = await store.views.open({ bucket: 'records', sort: { n: 'asc' }, page: { limit: 2 } })
+    const list = { bucket: 'records', sort: { n: 'asc' } } as const
+    const { nextCursor } = await store.views.open({ ...list, page: { limit: 2 } })
     const textOf = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
     for (const after of [
       '', 'x', 7, {}, textOf({}), textOf([]), textOf([1]), textOf(['a', '-1', 'n1', 'n1']), nextCursor,

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Store, Touch, View } from '../../src/index.js'
+import type { Store, TouchedRow, View } from '../../src/index.js'
 import type { ViewPlan } from './arbitraries.js'
-import { Mirror } from './mirror.js'
+import { FollowingList } from './following-list.js'
 
 /** A view with all that is known of what it has told. */
 export class WatchedView {
@@ -10,7 +10,7 @@ export class WatchedView {
   isDropped = false
   readonly #store: Store
   readonly #plan: ViewPlan
-  readonly #mirror: Mirror | undefined
+  readonly #mirror: FollowingList | undefined
   #isToldOfAggregate = false
   #last: unknown
   #revision = -1
@@ -19,7 +19,7 @@ export class WatchedView {
     this.#store = store
     this.#plan = plan
     this.view = view
-    if (view.keyField !== undefined) this.#mirror = new Mirror(view, view.keyField)
+    if (view.keyField !== undefined) this.#mirror = new FollowingList(view, view.keyField)
     this.#last = view.result()
     view.listener = {
       onChange: (revision, touches) => { this.#noting(() => { this.#onChange(revision, touches) }) },
@@ -57,7 +57,7 @@ export class WatchedView {
     this.#isToldOfAggregate = false
   }
 
-  #checkRows ({ rows }: Mirror, keyField: string): void {
+  #checkRows ({ rows }: FollowingList, keyField: string): void {
     const result = this.view.result() as Array<Record<string, unknown>>
     if (rows.length !== result.length || rows.some((row, i) => row !== result[i])) {
       this.faults.push(`mirror ${show(rows)} instead of ${show(result)}`)
@@ -69,10 +69,11 @@ export class WatchedView {
     }
   }
 
-  #onChange (revision: number, touches: readonly Touch[] | undefined): void {
+  #onChange (revision: number, touches: readonly TouchedRow[] | undefined): void {
     this.#at(revision)
     this.#isToldOfAggregate = true
-    if ((touches === undefined) !== (this.view.keyField === undefined)) this.faults.push('touches without keys')
+    const hasKeys = this.view.keyField !== undefined
+    if ((touches !== undefined) !== hasKeys) this.faults.push('touches without keys')
     if (touches === undefined) return
     if (touches.length === 0 && this.#plan.page === undefined) this.faults.push('told of nothing')
     this.#mirror?.apply(touches)

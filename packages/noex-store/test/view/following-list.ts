@@ -1,7 +1,7 @@
-import type { Touch, View } from '../../src/index.js'
+import type { TouchedRow, View } from '../../src/index.js'
 
 /** A list that follows a view by what it tells alone, as a client does. */
-export class Mirror {
+export class FollowingList {
   readonly #view: View
   readonly #keyField: string
   rows: object[] = []
@@ -18,7 +18,7 @@ export class Mirror {
   }
 
   /** Puts touches in. @throws where one does not fit */
-  apply (touches: readonly Touch[]): void {
+  apply (touches: readonly TouchedRow[]): void {
     const placed: Array<readonly [index: number, row: object]> = []
     const seen = new Set<unknown>()
     for (const { key, wasIn, moved } of touches) {
