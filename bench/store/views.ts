@@ -171,12 +171,13 @@ async function printHeld (): Promise<void> {
     }
     return process.memoryUsage().heapUsed
   }
-  for (const [rows, count, config] of [
+  const cases: ReadonlyArray<readonly [number, number, (i: number) => Omit<ViewConfig, 'bucket'>]> = [
     [FEW_ROWS, 10_000, (i: number) => ({ filter: { role: `r${i}` } })],
-    [FEW_ROWS, 10_000, (i: number) => ({ filter: { role: `x${i}` }, aggregate: { function: 'count' } as const })],
-    [100_000, 1, () => ({ sort: { rank: 'asc' } as const })],
-    [100_000, 1, () => ({ sort: { rank: 'asc' } as const, fields: ['id', 'name'] })]
-  ] as const) {
+    [FEW_ROWS, 10_000, (i: number) => ({ filter: { role: `x${i}` }, aggregate: { function: 'count' } })],
+    [100_000, 1, () => ({ sort: { rank: 'asc' } })],
+    [100_000, 1, () => ({ sort: { rank: 'asc' }, fields: ['id', 'name'] })]
+  ]
+  for (const [rows, count, config] of cases) {
     const store = await startStore(rows)
     const views: View[] = []
     for (let i = 0; i < count; i++) views.push(await open(store, { bucket: 'records', ...config(i) }))
@@ -232,15 +233,21 @@ async function printSteps (): Promise<void> {
   const all = async (store: Store): Promise<unknown> =>
     await store.bucket('records').updateMany({}, { score: 1 })
   const one = async (store: Store): Promise<unknown> => await store.bucket('records').update(1, { rank: 5 })
-  await measure('10,000 windows on one list, one write', 1_000, many(i => ({ offset: i % 900, limit: 10 })), one)
-  await measure('10,000 open ranges, one write', 1_000, many(i => ({ filter: { rank: { $gt: -i } } })), one)
+  await measure(
+    '10,000 windows on one list, one write', 1_000, many(i => ({ offset: i % 900, limit: 10 })), one
+  )
+  await measure(
+    '10,000 open ranges, one write', 1_000, many(i => ({ filter: { rank: { $gt: -i } } })), one
+  )
   await measure('20 lists, 20,000 records in one commit', 20_000, Array.from({ length: 20 }, (_, i) => (
     { sort: { score: 'asc', rank: 'asc' }, limit: 10 + i } as const
   )), all)
   await measure('10,000 views, cleared', 1_000, many(i => ({ filter: { rank: { $gt: -i } } })),
     async store => { await store.bucket('records').clear() })
-  await measure('10,000 views, redefined', 1_000, many(i => ({ filter: { rank: { $lt: i * 100 - 990_000 } } })),
-    async store => { await store.updateBucket('records', { addFields: { more: { type: 'string' } } }) })
+  await measure(
+    '10,000 views, redefined', 1_000, many(i => ({ filter: { rank: { $lt: i * 100 - 990_000 } } })),
+    async store => { await store.updateBucket('records', { addFields: { more: { type: 'string' } } }) }
+  )
   await measure('a list of 200,000 is opened', 200_000, [], async store => {
     await open(store, { bucket: 'records', sort: { rank: 'asc' } })
   })

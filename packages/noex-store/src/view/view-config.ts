@@ -40,7 +40,7 @@ export function readConfig (given: ViewConfig): ViewConfig {
   return config
 }
 
-/** What of a configuration views share. */
+/** Returns the part of a configuration that views share. */
 export function sourceOf (
   { bucket, filter, sort, aggregate }: ViewConfig, scope?: WhereFilter
 ): SourceConfig {

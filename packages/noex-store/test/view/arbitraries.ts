@@ -33,10 +33,13 @@ const value = {
 }
 
 /** Members of a record without its key. */
-export const members = fc.record(
+const members = fc.record(
   { ...value, o: fc.constantFrom({ k: 1 }, { k: 2 }, null) }, { requiredKeys: [] }
 )
 const input = fc.tuple(key, members).map(([id, rest]): Record<string, unknown> => ({ id, ...rest }))
+
+/** Records without metadata. */
+export const records = input
 
 const operand = fc.oneof(value.n, value.s, value.d, value.m, fc.constantFrom(NaN, '5'))
 const bound = fc.oneof(

@@ -28,7 +28,7 @@ class StepLog extends MemoryLog {
 interface Scene {
   readonly store: Store
   readonly log: StepLog
-  /** What was heard, in order. */
+  /** All that was heard, in order. */
   readonly heard: string[]
   readonly open: (filter: Record<string, unknown>) => Promise<{ view: View, mirror: FollowingList }>
 }

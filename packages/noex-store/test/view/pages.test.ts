@@ -34,7 +34,7 @@ class Chain {
   readonly #list: List
   readonly #pages: View[] = []
   readonly #mirrors: FollowingList[] = []
-  /** What was last told of each page. */
+  /** The end of each page, as it was last told. */
   readonly #told: Array<readonly [hasMore: boolean, nextCursor: string | null]> = []
 
   constructor (store: Store, list: List) {
