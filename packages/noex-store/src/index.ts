@@ -29,9 +29,10 @@ export type { PersistedState, PersistenceKey, StateMetadata, StorageAdapter } fr
 export type {
   Migration, MigrationBucketHandle, MigrationContext, MigrationResult
 } from './types/migration.js'
+export type { TypedView, TypedViewConfig, TypedViews } from './types/typed-view.js'
 export type { StoreOptions, StoreStats } from './types/store.js'
 export type {
-  Touch, View, ViewConfig, ViewListener, ViewOptions, ViewPage, Views
+  TouchedRow, View, ViewConfig, ViewListener, ViewOptions, ViewPage, Views
 } from './types/view.js'
 export type { Anything, DateValue, InputOf, ValueOf } from './types/field-value.js'
 export type {
