@@ -1,6 +1,6 @@
 import { parseArguments } from './arguments.js'
 import { benchmarks } from './benchmarks/index.js'
-import { comparePeers, rowsOf } from './benchmarks/peers.js'
+import { comparePeers, rowsOf, type Comparison } from './benchmarks/peers.js'
 import { writeReadme } from './readme.js'
 import { header, legend, rowText } from './report.js'
 
@@ -19,11 +19,14 @@ console.log(header())
 for (const name of names) {
   const stuck = setTimeout(() => { throw new Error(`${name} does not come to an end`) }, PATIENCE_MS)
   if (isReadme) {
-    const comparisons = await comparePeers(isQuick)
-    for (const row of rowsOf(comparisons)) console.log(rowText(row))
+    const comparisons: Comparison[] = []
+    for await (const comparison of comparePeers(isQuick)) {
+      comparisons.push(comparison)
+      for (const row of rowsOf(comparison)) console.log(rowText(row))
+    }
     await writeReadme(comparisons)
   } else {
-    for (const row of await benchmarks.get(name)?.run(isQuick) ?? []) console.log(rowText(row))
+    for await (const row of await benchmarks.get(name)?.run(isQuick) ?? []) console.log(rowText(row))
   }
   clearTimeout(stuck)
 }

@@ -32,20 +32,20 @@ interface Measured {
  * Measures a write of one record against what is watched beside it: a flat line is the aim. Draws the lines
  * into bench/plots, of a quick run into a temporary folder.
  */
-export async function growth (isQuick: boolean): Promise<Row[]> {
+export async function * growth (isQuick: boolean): AsyncGenerator<Row> {
   const raw = await rawNetGet(isQuick)
-  const rows: Row[] = [raw]
+  yield raw
   const lines: Array<{ readonly growthCase: GrowthCase, readonly measured: readonly Measured[] }> = []
   for (const [name, growthCase] of Object.entries(growthCases)) {
     if (name === 'floor') continue
     const { floor, measured } = await measure(name, growthCase, isQuick)
-    rows.push(...rowsOf(growthCase, floor, measured, raw.noex / FLOOR_MICROS))
+    yield * rowsOf(growthCase, floor, measured, raw.noex / FLOOR_MICROS)
     lines.push({ growthCase, measured })
   }
-  rows.push(...await growthOfCode(isQuick))
+  yield * await growthOfCode(isQuick)
   const folder = isQuick ? mkdtempSync(join(tmpdir(), 'noex-bench-plots-')) : plotFolder()
   draw(folder, lines)
-  return [...rows, { name: `plots: ${folder}`, unit: '', noex: lines.length }]
+  yield { name: 'lines of a plot', unit: '', noex: lines.length, note: folder }
 }
 
 async function measure (

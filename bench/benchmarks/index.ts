@@ -19,9 +19,12 @@ import { trail } from './trail.js'
 import { transfer } from './transfer.js'
 import type { Row } from './row.js'
 
+/** All lines at the end, or each as soon as it is known. */
+type Rows = Promise<Row[]> | AsyncIterable<Row>
+
 /** A benchmark; `isQuick` asks for tiny sizes, and counts only where there is a quick form. */
 export interface Benchmark {
-  readonly run: (isQuick: boolean) => Promise<Row[]>
+  readonly run: (isQuick: boolean) => Rows
   readonly hasQuick: boolean
 }
 
@@ -56,7 +59,7 @@ function whole (run: () => Promise<Row[]>): Benchmark {
   return { run, hasQuick: false }
 }
 
-function quick (run: (isQuick: boolean) => Promise<Row[]>): Benchmark {
+function quick (run: Benchmark['run']): Benchmark {
   return { run, hasQuick: true }
 }
 

@@ -59,34 +59,30 @@ const targets: Readonly<Record<string, number>> = {
 const BYTES_AT_MOST = 1.5
 
 /** Compares requests and pushes with those of other libraries, in one run. */
-export async function peers (isQuick: boolean): Promise<Row[]> {
-  return rowsOf(await comparePeers(isQuick))
+export async function * peers (isQuick: boolean): AsyncGenerator<Row> {
+  for await (const comparison of comparePeers(isQuick)) yield * rowsOf(comparison)
 }
 
 /** Measures all works on all servers, which take turns. */
-export async function comparePeers (isQuick: boolean): Promise<Comparison[]> {
+export async function * comparePeers (isQuick: boolean): AsyncGenerator<Comparison> {
   installPeers()
-  const comparisons: Comparison[] = []
-  for (const work of ['get', 'insert', 'update'] as const) comparisons.push(await requests(work, isQuick))
-  for (const rows of LISTS) comparisons.push(await pushes(rows, isQuick))
-  return comparisons
+  for (const work of ['get', 'insert', 'update'] as const) yield await requests(work, isQuick)
+  for (const rows of LISTS) yield await pushes(rows, isQuick)
 }
 
 /** The lines of the report: our cost beside that of each other server. */
-export function rowsOf (comparisons: readonly Comparison[]): Row[] {
-  return comparisons.flatMap(({ work, costs, bytes }) => {
-    const rows = names.filter(name => name !== 'noex').map((name): Row =>
-      compareCosts(`${work}, ${name}`, costs[name], costs.noex, targets[`${work}, ${name}`]))
-    if (bytes === undefined) return rows
-    return [...rows, {
-      name: `${work}, Socket.IO 4`,
-      unit: 'bytes',
-      bare: bytes['Socket.IO 4'],
-      noex: bytes.noex,
-      target: { ratioAtMost: BYTES_AT_MOST },
-      note: names.map(name => `${name} ${Math.round(bytes[name])}`).join(', ')
-    }]
-  })
+export function rowsOf ({ work, costs, bytes }: Comparison): Row[] {
+  const rows = names.filter(name => name !== 'noex').map((name): Row =>
+    compareCosts(`${work}, ${name}`, costs[name], costs.noex, targets[`${work}, ${name}`]))
+  if (bytes === undefined) return rows
+  return [...rows, {
+    name: `${work}, Socket.IO 4`,
+    unit: 'bytes',
+    bare: bytes['Socket.IO 4'],
+    noex: bytes.noex,
+    target: { ratioAtMost: BYTES_AT_MOST },
+    note: names.map(name => `${name} ${Math.round(bytes[name])}`).join(', ')
+  }]
 }
 
 async function requests (work: 'get' | 'insert' | 'update', isQuick: boolean): Promise<Comparison> {

@@ -1,10 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import { ownDialect } from '../workload/dialects.js'
 import { BUCKET, ownerOf, QUERY, WRITER, type GrowthCase } from '../workload/growth-cases.js'
-import type { Client } from './client.js'
+import { Client } from './client.js'
 import { runClosedLoop } from './closed-loop.js'
 import { FrameRing, maskedTextFrame } from './frame-ring.js'
-import { openMany } from './open-many.js'
 import type { Load } from './rounds.js'
 import { ServerProcess } from './server-process.js'
 
@@ -24,22 +23,21 @@ export interface Writes {
 /** A server on which a case of growth has some size, with its watchers and the client that writes. */
 export class WatchedServer {
   readonly server: ServerProcess
+  /** Bytes on the wire of one push, in the last turn. */
+  bytesPerPush = NaN
   readonly #growthCase: GrowthCase
   readonly #size: number
   readonly #writer: Client
-  readonly #watchers: readonly Client[]
+  readonly #watchers: Client[] = []
   #writes = 0
   #pushes = 0
   #onPush = (): void => {}
 
-  private constructor (
-    server: ServerProcess, growthCase: GrowthCase, size: number, [writer, ...watchers]: readonly Client[]
-  ) {
+  private constructor (server: ServerProcess, growthCase: GrowthCase, size: number, writer: Client) {
     this.server = server
     this.#growthCase = growthCase
     this.#size = size
-    this.#writer = writer as Client
-    this.#watchers = watchers
+    this.#writer = writer
   }
 
   /** Starts the server, fills it and subscribes. */
@@ -47,32 +45,16 @@ export class WatchedServer {
     const server = await ServerProcess.start('noex-growth', {
       args: [name, String(size)], nodeOptions: ['--max-old-space-size=4096']
     })
-    const { isByUser, params, watchers } = growthCase
-    const count = watchers(size)
-    const perConnection = isByUser === true ? 1 : PER_CONNECTION
-    const clients = await openMany(server.port, 1 + Math.ceil(count / perConnection))
-    const watched = new WatchedServer(server, growthCase, size, clients)
-    if (isByUser === true) {
-      await request(watched.#writer, [login(WRITER)])
-      for (const [i, watcher] of watched.#watchers.entries()) await request(watcher, [login(ownerOf(i))])
-    }
-    for (const [i, watcher] of watched.#watchers.entries()) {
-      const first = i * perConnection
-      await request(watcher, Array.from({ length: Math.min(perConnection, count - first) }, (_, n) =>
-        ({ type: 'store.subscribe', query: QUERY, params: params?.(first + n), delta: true })))
-      watcher.onMessage = (bytes, start, end) => {
-        if (!ownDialect.isPush(bytes, start)) {
-          throw new Error(`expected a push, got ${bytes.toString('utf8', start, end)}`)
-        }
-        watched.#pushes++
-        watched.#onPush()
-      }
+    const writer = await Client.open(server.port)
+    if (growthCase.isByUser === true) await request(writer, [login(WRITER)])
+    const watched = new WatchedServer(server, growthCase, size, writer)
+    const count = growthCase.watchers(size)
+    const perConnection = growthCase.isByUser === true ? 1 : PER_CONNECTION
+    for (let first = 0; first < count; first += perConnection) {
+      await watched.#watch(first, Math.min(perConnection, count - first))
     }
     return watched
   }
-
-  /** Bytes on the wire of one push so far, when `write` has been called. */
-  bytesPerPush = NaN
 
   /**
    * Writes one record after the other, each when the push of the one before has arrived, and resolves when
@@ -89,6 +71,23 @@ export class WatchedServer {
     if (pushes !== tookMs.length) throw new Error(`${tookMs.length} writes have led to ${pushes} pushes`)
     this.bytesPerPush = (this.#receivedBytes() - before.bytes) / pushes
     return { operations: pushes, tookMs: [tookMs] }
+  }
+
+  /** Opens a connection with so many subscriptions. */
+  async #watch (first: number, count: number): Promise<void> {
+    const { isByUser, params } = this.#growthCase
+    const watcher = await Client.open(this.server.port)
+    if (isByUser === true) await request(watcher, [login(ownerOf(first))])
+    await request(watcher, Array.from({ length: count }, (_, i) =>
+      ({ type: 'store.subscribe', query: QUERY, params: params?.(first + i), delta: true })))
+    watcher.onMessage = (bytes, start, end) => {
+      if (!ownDialect.isPush(bytes, start)) {
+        throw new Error(`expected a push, got ${bytes.toString('utf8', start, end)}`)
+      }
+      this.#pushes++
+      this.#onPush()
+    }
+    this.#watchers.push(watcher)
   }
 
   async stop (): Promise<void> {

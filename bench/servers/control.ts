@@ -17,6 +17,9 @@ export interface Reading {
 /** The questions that a server process is asked. */
 export type Question = 'read' | 'collect' | 'balances'
 
+/** Keeps pings out of a measurement of some minutes, in which a server may be blocked for long. */
+export const NO_HEARTBEAT = { intervalMs: 3_600_000, timeoutMs: 3_600_000 } as const
+
 /** Answers of a server beside the use of its process. */
 export interface Report {
   readonly evaluations?: () => number

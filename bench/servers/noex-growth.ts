@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
 import { BUCKET, growthCases, itemOf, QUERY, WRITER, type GrowthCase } from '../workload/growth-cases.js'
-import { reportTo } from './control.js'
+import { NO_HEARTBEAT, reportTo } from './control.js'
 
 /** Records of one `insertMany` while the bucket is filled. */
 const BATCH = 10_000
@@ -39,6 +39,7 @@ await app.register(noexPlugin, {
   store,
   connectionLimits: { maxTotalSubscriptions: 100_000, maxUnauthenticatedConnections: 100_000 },
   workBudget: Number.MAX_SAFE_INTEGER,
+  heartbeat: NO_HEARTBEAT,
   ...(isByUser === true && {
     auth: {
       validate: token => ({ userId: token, roles: [token === WRITER ? 'writer' : 'customer'] }),

@@ -40,12 +40,10 @@ t.test('a push has another row with its bytes', async t => {
 })
 
 t.test('what was generated before is replaced, and nothing else', async t => {
-  const text = 'before\n<!-- generated: a -->\nold\n<!-- end -->\n<!-- generated: b -->\nb\n<!-- end -->\nafter\n'
+  const rest = '<!-- end -->\n<!-- generated: b -->\nb\n<!-- end -->\nafter\n'
+  const text = `before\n<!-- generated: a -->\nold\n${rest}`
   const once = replaceGenerated(text, 'a', 'new')
-  t.equal(
-    once,
-    'before\n<!-- generated: a -->\n\nnew\n\n<!-- end -->\n<!-- generated: b -->\nb\n<!-- end -->\nafter\n'
-  )
+  t.equal(once, `before\n<!-- generated: a -->\n\nnew\n\n${rest}`)
   t.equal(replaceGenerated(once, 'a', 'new'), once)
   t.throws(() => replaceGenerated(text, 'c', ''), { message: /no part "<!-- generated: c -->" that ends/ })
   t.throws(() => replaceGenerated('<!-- generated: a -->\n', 'a', ''), { message: /that ends/ })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { compareRounds } from '../../bench/benchmarks/row.js'
 import { rowText } from '../../bench/report.js'
 
-t.test('a row has the medians, their ratio, that of single rounds, and whether the target is met', async t => {
+t.test('a row has medians, their ratio, that of single rounds, and whether the target is met', async t => {
   const row = compareRounds('get', 'µs CPU', [10, 20, 30], [10, 30, 60], 1.5)
   t.equal(rowText(row).replaceAll(/ +/g, ' '), 'get µs CPU 20.00 30.00 1.50× 1.00 – 2.00 ≤ 1.50× ok')
   t.match(rowText({ ...row, target: { ratioAtMost: 1.4 } }), '≤ 1.40× MISSED')
