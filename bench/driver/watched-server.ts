@@ -10,9 +10,11 @@ import { ServerProcess } from './server-process.js'
 /** Subscriptions of one connection, which is what a server allows. */
 const PER_CONNECTION = 100
 const IN_FLIGHT = 16
-/** A server has nothing left to do when it uses less in this time, with the reading. */
-const QUIET_MS = 5
-const QUIET_MICROS = 1_500
+/** A server has nothing left to do when its event loop has waited so long between two looks at it. */
+const IDLE_MS = 2
+const LOOK_EVERY_MS = 5
+/** After a write that took longer, the next one waits until nothing is left to do, which it would share. */
+const SLOW_MS = 10
 
 /** How much is written in one turn: whichever comes first, and one record at least. */
 export interface Writes {
@@ -64,8 +66,11 @@ export class WatchedServer {
     const tookMs: number[] = []
     const before = { pushes: this.#pushes, bytes: this.#receivedBytes() }
     const until = performance.now() + forMs
-    do tookMs.push(await this.#writeOne())
-    while (tookMs.length < atMost && performance.now() < until)
+    do {
+      const took = await this.#writeOne()
+      tookMs.push(took)
+      if (took > SLOW_MS) await this.#quiet()
+    } while (tookMs.length < atMost && performance.now() < until)
     await this.#quiet()
     const pushes = this.#pushes - before.pushes
     if (pushes !== tookMs.length) throw new Error(`${tookMs.length} writes have led to ${pushes} pushes`)
@@ -113,12 +118,12 @@ export class WatchedServer {
 
   /** Resolves when the server does nothing any more: what a write leads to may go on behind its push. */
   async #quiet (): Promise<void> {
-    let { cpuMicros } = await this.server.read()
+    let { idleMs } = await this.server.read()
     for (;;) {
-      await setTimeout(QUIET_MS)
-      const later = (await this.server.read()).cpuMicros
-      if (later - cpuMicros < QUIET_MICROS) return
-      cpuMicros = later
+      await setTimeout(LOOK_EVERY_MS)
+      const later = (await this.server.read()).idleMs
+      if (later - idleMs >= IDLE_MS) return
+      idleMs = later
     }
   }
 

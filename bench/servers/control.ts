@@ -2,6 +2,8 @@
 export interface Reading {
   /** CPU time of all threads, user and system, with that of its database where there is one. */
   readonly cpuMicros: number
+  /** Time in which the event loop had nothing to do. */
+  readonly idleMs: number
   readonly rssBytes: number
   /** Live and dead objects of JavaScript. */
   readonly heapBytes: number
@@ -48,6 +50,7 @@ async function answer (question: Question, report: Report): Promise<void> {
   const { user, system } = process.cpuUsage()
   const { rss, heapUsed } = process.memoryUsage()
   const reading: Reading = {
+    idleMs: performance.eventLoopUtilization().idle,
     cpuMicros: user + system + (report.databaseMicros?.() ?? 0),
     rssBytes: rss,
     heapBytes: heapUsed,
