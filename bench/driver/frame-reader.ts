@@ -44,14 +44,14 @@ export class FrameReader {
       const next = payload + length
       if (next > end) {
         if (length <= LARGE_BYTES || end - payload < HEAD_BYTES) break
-        this.#begin(bytes, start, payload)
+        this.#begin(bytes, start, payload, next)
         this.#missing = next - end
         start = end
         break
       }
       const first = bytes[start]
       if (first === TEXT) this.onMessage(bytes, payload, next)
-      else if (first === FIRST_FRAGMENT) this.#head = headOf(bytes, payload)
+      else if (first === FIRST_FRAGMENT) this.#head = headOf(bytes, payload, next)
       else if (first === LAST_FRAGMENT) this.onMessage(this.#head, 0, this.#head.length)
       start = next
     }
@@ -59,13 +59,13 @@ export class FrameReader {
   }
 
   /** Begins a large frame, of which the head is there. */
-  #begin (bytes: Buffer, start: number, payload: number): void {
+  #begin (bytes: Buffer, start: number, payload: number, next: number): void {
     const first = bytes[start]
-    if (first === TEXT || first === FIRST_FRAGMENT) this.#head = headOf(bytes, payload)
+    if (first === TEXT || first === FIRST_FRAGMENT) this.#head = headOf(bytes, payload, next)
     this.#isLast = first === TEXT || first === LAST_FRAGMENT
   }
 
-  /** Skips what is missing of a large frame, and hands its message on at the end; returns where the rest is. */
+  /** Skips the rest of a large frame, and hands its message on at the end; returns where the next begins. */
   #skip (from: number, to: number): number {
     if (this.#missing === 0) return from
     const skipped = Math.min(this.#missing, to - from)
@@ -75,8 +75,8 @@ export class FrameReader {
   }
 }
 
-function headOf (bytes: Buffer, payload: number): Buffer {
-  return Buffer.from(bytes.subarray(payload, payload + HEAD_BYTES))
+function headOf (bytes: Buffer, payload: number, next: number): Buffer {
+  return Buffer.from(bytes.subarray(payload, Math.min(payload + HEAD_BYTES, next)))
 }
 
 /** Returns where the payload of the frame at `start` begins, or -1 when its header has not arrived. */
