@@ -36,12 +36,14 @@ export async function * growth (isQuick: boolean): AsyncGenerator<Row> {
   const raw = await rawNetGet(isQuick)
   yield raw
   const lines: Array<{ readonly growthCase: GrowthCase, readonly measured: readonly Measured[] }> = []
-  for (const [name, growthCase] of Object.entries(growthCases)) {
-    if (name === 'floor') continue
-    const { floor, measured } = await measure(name, growthCase, isQuick)
-    yield * rowsOf(growthCase, floor, measured, raw.noex / FLOOR_MICROS)
+  const { floor: least, ...cases } = growthCases
+  const floor = await WatchedServer.start('floor', least, 1)
+  for (const [name, growthCase] of Object.entries(cases)) {
+    const { floorCost, measured } = await measure(name, growthCase, floor, isQuick)
+    yield * rowsOf(growthCase, floorCost, measured, raw.noex / FLOOR_MICROS)
     lines.push({ growthCase, measured })
   }
+  await floor.stop()
   yield * await growthOfCode(isQuick)
   const folder = isQuick ? mkdtempSync(join(tmpdir(), 'noex-bench-plots-')) : plotFolder()
   draw(folder, lines)
@@ -49,12 +51,11 @@ export async function * growth (isQuick: boolean): AsyncGenerator<Row> {
 }
 
 async function measure (
-  name: string, growthCase: GrowthCase, isQuick: boolean
-): Promise<{ readonly floor: Cost, readonly measured: readonly Measured[] }> {
+  name: string, growthCase: GrowthCase, floor: WatchedServer, isQuick: boolean
+): Promise<{ readonly floorCost: Cost, readonly measured: readonly Measured[] }> {
   const most = growthCase.isByUser === true ? openFilesLimit() - OTHER_FILES : Infinity
   const sizes = (isQuick ? growthCase.quickSizes : growthCase.sizes).filter(size => size <= most)
-  const watched = new Map<string, WatchedServer>()
-  watched.set('floor', await WatchedServer.start('floor', growthCases['floor'] as GrowthCase, 1))
+  const watched = new Map([['floor', floor]])
   for (const size of sizes) watched.set(String(size), await WatchedServer.start(name, growthCase, size))
   const servers = Object.fromEntries([...watched].map(([key, { server }]) => [key, server]))
   const costs = await alternate(servers, isQuick ? quickRounds : rounds, async (_server, key) =>
@@ -62,8 +63,8 @@ async function measure (
   const measured = sizes.map(size => ({
     size, cost: costs[size] as Cost, bytes: watched.get(String(size))?.bytesPerPush ?? NaN
   }))
-  for (const server of watched.values()) await server.stop()
-  return { floor: costs['floor'] as Cost, measured }
+  for (const server of watched.values()) if (server !== floor) await server.stop()
+  return { floorCost: costs['floor'] as Cost, measured }
 }
 
 /** The cost at each size beside that at the smallest, and at the largest beside the floor. */

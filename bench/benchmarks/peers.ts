@@ -66,8 +66,12 @@ export async function * peers (isQuick: boolean): AsyncGenerator<Row> {
 /** Measures all works on all servers, which take turns. */
 export async function * comparePeers (isQuick: boolean): AsyncGenerator<Comparison> {
   installPeers()
-  for (const work of ['get', 'insert', 'update'] as const) yield await requests(work, isQuick)
-  for (const rows of LISTS) yield await pushes(rows, isQuick)
+  let started = await startAll()
+  for (const work of ['get', 'insert', 'update'] as const) yield await requests(work, started, isQuick)
+  await stopAll(started)
+  started = await startAll()
+  for (const rows of LISTS) yield await pushes(rows, started, isQuick)
+  await stopAll(started)
 }
 
 /** The lines of the report: our cost beside that of each other server. */
@@ -85,8 +89,9 @@ export function rowsOf ({ work, costs, bytes }: Comparison): Row[] {
   }]
 }
 
-async function requests (work: 'get' | 'insert' | 'update', isQuick: boolean): Promise<Comparison> {
-  const started = await startAll()
+async function requests (
+  work: 'get' | 'insert' | 'update', started: Record<Peer, ServerProcess>, isQuick: boolean
+): Promise<Comparison> {
   const clients = new Map<ServerProcess, Array<Client | HttpClient>>()
   for (const name of names) {
     const { opening, http }: Dialect = servers[name].dialect
@@ -108,7 +113,6 @@ async function requests (work: 'get' | 'insert' | 'update', isQuick: boolean): P
     })
   }))
   for (const client of [...clients.values()].flat()) client.reset()
-  await stopAll(started)
   return { work, costs }
 }
 
@@ -129,8 +133,9 @@ function ring (work: 'get' | 'insert' | 'update', { get, insert, update, http }:
   return { size: posts.length, at: index => posts[index % posts.length] as Buffer }
 }
 
-async function pushes (rows: number, isQuick: boolean): Promise<Comparison> {
-  const started = await startAll()
+async function pushes (
+  rows: number, started: Record<Peer, ServerProcess>, isQuick: boolean
+): Promise<Comparison> {
   const audiences = new Map<ServerProcess, Audience>()
   const list = listName(rows)
   const watchers = isQuick ? 10 : WATCHERS
@@ -156,7 +161,6 @@ async function pushes (rows: number, isQuick: boolean): Promise<Comparison> {
     names.map(name => [name, audiences.get(started[name])?.bytesPerPush ?? NaN])
   )
   for (const audience of audiences.values()) audience.reset()
-  await stopAll(started)
   return { work: pushOf(rows, watchers), costs, bytes: bytes as Record<Peer, number> }
 }
 

@@ -10,7 +10,7 @@ const BATCH = 10_000
 
 /** The plugin over one bucket with one declarative query: noex-growth.js CASE SIZE */
 const [, , name = '', size = ''] = process.argv
-const { records, indexes, query, isByUser } = growthCases[name] as GrowthCase
+const { records, indexes, query, isByUser } = growthCases[name as keyof typeof growthCases] as GrowthCase
 const count = records(Number(size))
 
 const store = await Store.start({ name: 'growth', ttlCheckIntervalMs: 0 })

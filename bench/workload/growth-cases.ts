@@ -55,7 +55,7 @@ const byRole = {
 } as const
 
 /** All cases by name. `floor` is the least: one watcher of one record. */
-export const growthCases: Readonly<Record<string, GrowthCase>> = {
+export const growthCases = {
   floor: {
     title: 'one watcher of one record',
     sizes: [1],
@@ -141,7 +141,7 @@ export const growthCases: Readonly<Record<string, GrowthCase>> = {
     ratioAtMost: 1.2,
     addedAtMost: 50
   }
-}
+} satisfies Record<string, GrowthCase>
 
 export function itemKey (index: number): string {
   return `item-${index}`
