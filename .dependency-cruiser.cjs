@@ -20,6 +20,7 @@ const floors = [
   ['auth'],
   ['permissions'],
   ['handshake'],
+  ['idempotency'],
   ['store'],
   ['limits'],
   ['rules'],
@@ -48,7 +49,7 @@ const ruleFloors = [
 
 /** The folders of the store, from the top. */
 const storeFloors = [
-  'tools', 'index.ts', 'migration', 'bridge', 'store', 'transaction', 'persistence', 'events', 'log', 'write',
+  'tools', 'index.ts', 'migration', 'bridge', 'store', 'transaction', 'persistence', 'events', 'log', 'write', 'view',
   'query', 'filter', 'commit', 'bucket', 'index', 'rows', 'schema', 'scan', 'errors.ts', 'types', 'storage',
   'util'
 ].map(name => name.endsWith('.ts') ? name.replace('.', '\\.') + '$' : `${name}/`)

@@ -5,7 +5,7 @@ import type { Principal } from '../permissions/principal.js'
 import type { Origin } from '../protocol/session.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { NoteOf } from '../store/row-scope.js'
-import { recordEntry, type RecordedEntry } from './entry.js'
+import { recordEntry, type AuditEntry, type RecordedEntry } from './entry.js'
 import type { RequestCommits } from './noted-commits.js'
 import type { AuditTrail } from './trail.js'
 
@@ -38,6 +38,7 @@ export class RequestAudit {
   readonly #clock: Clock
   readonly #userBefore: string | undefined
   #reserved = false
+  #isRepeated = false
   #commits: RequestCommits | undefined
   /** The entry that the note of the last commit has. */
   #noted: RecordedEntry | undefined
@@ -98,6 +99,11 @@ export class RequestAudit {
     }
   }
 
+  /** Records in the details that nothing was done: the request is answered as an earlier one with its key. */
+  noteRepetition (): void {
+    this.#isRepeated = true
+  }
+
   /** Waits until each commit is durable or rolled back; `undefined` when none is pending. Precedes `end`. */
   settled (): Promise<unknown> | undefined {
     return this.#commits?.settled()
@@ -129,6 +135,11 @@ export class RequestAudit {
     return this.#subject.principal.session?.userId ?? this.#userBefore ?? null
   }
 
+  get #details (): AuditEntry['details'] | undefined {
+    const details = this.#operation.detailsOf(this.#request)
+    return this.#isRepeated ? { ...details, repeated: true } : details
+  }
+
   #recordAs (error: string | undefined): RecordedEntry {
     const { origin } = this.#subject
     return recordEntry({
@@ -139,7 +150,7 @@ export class RequestAudit {
       resource: this.#operation.resourceOf(this.#request),
       result: error === undefined ? 'success' : 'error',
       error,
-      details: this.#operation.detailsOf(this.#request),
+      details: this.#details,
       remoteAddress: origin.remoteAddress
     })
   }

@@ -7,12 +7,11 @@ import type { Scope, TopicScope } from '../permissions/policy.js'
 import type { Principal } from '../permissions/principal.js'
 import { REVOKED_REASON } from '../protocol/close-codes.js'
 import { endOf, type Origin, type Session } from '../protocol/session.js'
+import type { LiveQueries } from '../subscriptions/live-queries.js'
+import type { Watched } from '../subscriptions/live-request.js'
 import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
-import {
-  QuerySubscriptions,
-  type PushTarget,
-  type QuerySubscriber
-} from '../subscriptions/query-subscriptions.js'
+import { QuerySubscriptions, type QuerySubscriber } from '../subscriptions/query-subscriptions.js'
+import type { PushTarget } from '../subscriptions/subscriber.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { MAX_TIMER_MS } from '../util/option-types.js'
@@ -21,6 +20,7 @@ import { MAX_TIMER_MS } from '../util/option-types.js'
 export interface PrincipalHost {
   readonly clock: Clock
   readonly quota: SubscriptionQuota
+  readonly liveQueries: LiveQueries
   readonly authorizer: Authorizer
   /** `undefined` where no tokens are used. */
   readonly authenticator: Authenticator | undefined
@@ -30,6 +30,7 @@ export interface PrincipalHost {
 /** The connection of a principal. */
 export interface SessionOwner {
   readonly id: string
+  readonly addressKey: string
   readonly origin: Origin
   readonly log: Log
   /** Closes the connection: the account of its session is gone. */
@@ -69,13 +70,18 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     return this.#owner.id
   }
 
+  get account (): string {
+    return this.session === undefined ? `address ${this.#owner.addressKey}` : `user ${this.session.userId}`
+  }
+
   get isLoggedIn (): boolean {
     return this.session !== undefined
   }
 
   /** Created on first use, so that an idle client does not pay for them. */
   get subscriptions (): QuerySubscriptions {
-    this.#subscriptions ??= new QuerySubscriptions(this.#target, this.#host.quota, this)
+    const { quota, liveQueries } = this.#host
+    this.#subscriptions ??= new QuerySubscriptions(this.#target, quota, this, liveQueries)
     return this.#subscriptions
   }
 
@@ -164,8 +170,8 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     return this.#host.authorizer.isVolatile
   }
 
-  liveQueryScope (query: string): Scope | undefined {
-    return this.#host.authorizer.liveQueryScope(this, query)
+  liveQueryScope (watched: Watched): Scope | undefined {
+    return this.#host.authorizer.liveQueryScope(this, watched)
   }
 
   topicScope (pattern: string): TopicScope | undefined {

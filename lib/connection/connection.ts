@@ -9,7 +9,7 @@ import type { Operation } from '../operations/operation.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
 import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
 import { encodeNotice } from '../protocol/encode.js'
-import { PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
+import { extensions, PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
 import type { Origin, Session } from '../protocol/session.js'
 import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js'
 import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
@@ -30,6 +30,8 @@ const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 export interface ConnectionHost extends PrincipalHost {
   /** Whether a client must log in; sent with the welcome message. */
   readonly requiresAuth: boolean
+  /** Time between two pings, in milliseconds; sent with the welcome message. */
+  readonly heartbeatMs: number
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
   /** The limit for a client that must log in and has not yet. */
@@ -177,8 +179,11 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
 
   /** Sends the first message of every connection. PROTOCOL.md, "Welcome". */
   welcome (): void {
-    const { requiresAuth, clock } = this.#host
-    this.notify({ type: 'welcome', version: PROTOCOL_VERSION, serverTime: clock.now(), requiresAuth })
+    const { requiresAuth, heartbeatMs, clock } = this.#host
+    const serverTime = clock.now()
+    this.notify({
+      type: 'welcome', version: PROTOCOL_VERSION, serverTime, requiresAuth, extensions, heartbeatMs
+    })
   }
 
   notify (message: NoticeMessage): void {

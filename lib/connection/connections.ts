@@ -19,6 +19,7 @@ import type { Log } from '../util/log.js'
 import { Waiters } from '../util/waiters.js'
 import { Connection, type ConnectionHost } from './connection.js'
 import type { Upgrade } from '../handshake/upgrade.js'
+import type { LiveQueries } from '../subscriptions/live-queries.js'
 import { Counters } from '../util/counters.js'
 import { DeadlineQueue } from '../util/deadline-queue.js'
 import { Heartbeat } from './heartbeat.js'
@@ -38,6 +39,7 @@ export interface ConnectionsParts {
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
   readonly connectionQuota: ConnectionQuota
+  readonly liveQueries: LiveQueries
   readonly rejections: Rejections
 }
 
@@ -45,6 +47,7 @@ export interface ConnectionsParts {
 export class Connections implements ConnectionHost {
   readonly clock: Clock
   readonly quota: SubscriptionQuota
+  readonly liveQueries: LiveQueries
   readonly authorizer: Authorizer
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
@@ -53,6 +56,7 @@ export class Connections implements ConnectionHost {
   readonly maxUnauthenticatedPayloadBytes: number
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly requiresAuth: boolean
+  readonly heartbeatMs: number
   readonly trail: AuditTrail | undefined
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
@@ -72,10 +76,11 @@ export class Connections implements ConnectionHost {
 
   constructor (options: ConnectionsOptions, parts: ConnectionsParts) {
     const { log, clock, trail, requiresAuth, authorizer, authenticator, isRevoked } = parts
-    const { connectionQuota, rejections } = parts
+    const { connectionQuota, liveQueries, rejections } = parts
     const { maxBufferedBytes, highWaterMark, drainTimeoutMs } = options.backpressure
     this.clock = clock
     this.quota = new SubscriptionQuota(options.connectionLimits, rejections)
+    this.liveQueries = liveQueries
     this.outboxLimits = { maxBufferedBytes, markBytes: maxBufferedBytes * highWaterMark }
     this.maxPayloadBytes = options.maxPayloadBytes
     this.maxUnauthenticatedPayloadBytes = Math.min(
@@ -90,6 +95,7 @@ export class Connections implements ConnectionHost {
     )
     this.closing = new DeadlineQueue(CLOSE_TIMEOUT_MS, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
+    this.heartbeatMs = options.heartbeat.intervalMs
     this.trail = trail
     this.authorizer = authorizer
     this.authenticator = authenticator

@@ -12,6 +12,7 @@ import type { Client, ServerContext } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
 import { completeAnswer, type Asked } from '../operations/suggestion.js'
 import { runDurably } from '../operations/run-operation.js'
+import { runOnce } from '../operations/run-once.js'
 import { decode } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
@@ -131,7 +132,15 @@ async function perform (
       client.answering = operation
       operation.guard?.(client)
       operation.validate(request)
-      const data = await runDurably(operation, request, { server: context.server, client, grant })
+      const operationContext = { server: context.server, client, grant }
+      let data: unknown
+      if (request['idempotencyKey'] === undefined) {
+        data = await runDurably(operation, request, operationContext)
+      } else {
+        const outcome = await runOnce(operation, request, operationContext)
+        data = outcome.data
+        if (outcome.isRepeated) audit?.noteRepetition()
+      }
       if (mayBeBig(data)) {
         reply = await answerBig(operation, request, data, grant, client)
       } else {

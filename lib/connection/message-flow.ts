@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { MessageText } from '../protocol/parts.js'
-import type { PushTarget } from '../subscriptions/query-subscriptions.js'
+import type { PushTarget } from '../subscriptions/subscriber.js'
 import { HeldReplies, type Hold, type Reply } from './held-replies.js'
 import { Inbox, type FrameHandler, type InboxOwner, type UnauthenticatedInboxes } from './inbox.js'
 import { Outbox, type OutboxLimits, type OutboxOwner } from './outbox.js'

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { runInNextTick } from '../util/clock.js'
-import type { PushTarget } from '../subscriptions/query-subscriptions.js'
+import type { PushTarget } from '../subscriptions/subscriber.js'
 import { textFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
 import { noteWork } from '../util/slice.js'

@@ -1,6 +1,7 @@
 import type { WhereFilter } from '@hamicek/noex-store'
-import { scopeOfBucket } from '../permissions/rule-policy.js'
-import type { Policy, QueryFacts, Scope, ResourceAccess } from '../permissions/policy.js'
+import {
+  scopeOfBucket, type Policy, type QueryFacts, type Scope, type ResourceAccess
+} from '../permissions/policy.js'
 import { Permission, ruleProblem } from '../permissions/permission.js'
 import type { Session } from '../protocol/session.js'
 import type { Directory } from './directory.js'

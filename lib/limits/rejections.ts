@@ -16,6 +16,8 @@ export const rejectionReasons = [
   'unauthenticated_connections',
   /** A subscription: the connection, or all together, have too many. */
   'subscriptions',
+  /** A live query: what it would keep goes beyond a limit of bytes. */
+  'live_query_bytes',
   /** An upgrade: its page may not connect. */
   'origin'
 ] as const

@@ -1,9 +1,12 @@
 import type { AuditTrail } from '../audit/trail.js'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Revocations } from '../auth/revocations.js'
+import type { ResolvedIdempotency } from '../idempotency/idempotency-options.js'
+import type { KeyedRequests } from '../idempotency/keyed-requests.js'
 import type { Identity } from '../identity/identity.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
+import type { Principal } from '../permissions/principal.js'
 import type { Origin, Session } from '../protocol/session.js'
 import type { SharedStore } from '../store/shared-store.js'
 import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js'
@@ -18,6 +21,9 @@ import type { ConnectionInfo, ServerStats } from './server-info.js'
 /** The parts of the service that operations work with: the same for every request. */
 export interface ServerContext {
   readonly sharedStore: SharedStore
+  /** The requests with an `idempotencyKey` that are under way. */
+  readonly keyedRequests: KeyedRequests
+  readonly idempotency: ResolvedIdempotency
   /** Decides about the steps of procedures, as it does about requests. */
   readonly authorizer: Authorizer
   readonly procedures: ProcedureService
@@ -65,6 +71,12 @@ export interface OperationContext {
   readonly grant: Grant
 }
 
+/** The principal on whose behalf the steps of a request are made, and the authorizer that decides. */
+export interface StepRights {
+  readonly authorizer: Authorizer
+  readonly principal: Principal
+}
+
 /** Stored procedures. PROTOCOL.md, "Procedures". */
 export interface ProcedureService {
   /**
@@ -89,6 +101,8 @@ export interface ProcedureService {
     input: Readonly<Record<string, unknown>>,
     context: OperationContext
   ) => Promise<unknown>
+  /** Returns the rights that the steps of a procedure have. @throws `NOT_FOUND`, `FORBIDDEN` */
+  rightsOf: (name: string, context: OperationContext) => StepRights
 }
 
 /** A procedure in the list of all. */

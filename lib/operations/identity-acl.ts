@@ -16,6 +16,7 @@ export const identityAcl: readonly Operation[] = [
   defineOperation({
     name: 'identity.grant',
     tier: 'admin',
+    takesKey: true,
     resource: accessedResource,
     details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
     accessLevel: 'session',
@@ -28,6 +29,7 @@ export const identityAcl: readonly Operation[] = [
   defineOperation({
     name: 'identity.revoke',
     tier: 'admin',
+    takesKey: true,
     resource: accessedResource,
     details: ['subjectType', 'subjectId', 'resourceType', 'resourceName', 'operations'],
     accessLevel: 'session',
@@ -66,6 +68,7 @@ export const identityAcl: readonly Operation[] = [
   defineOperation({
     name: 'identity.transferOwner',
     tier: 'admin',
+    takesKey: true,
     resource: accessedResource,
     details: ['resourceType', 'resourceName', 'newOwnerId'],
     accessLevel: 'session',

@@ -14,6 +14,7 @@ export const identityRoles: readonly Operation[] = [
   defineOperation({
     name: 'identity.createRole',
     tier: 'admin',
+    takesKey: true,
     resource: request => nameIn(request['name']),
     details: permissionsIn,
     accessLevel: 'superadmin',
@@ -25,6 +26,7 @@ export const identityRoles: readonly Operation[] = [
   defineOperation({
     name: 'identity.updateRole',
     tier: 'admin',
+    takesKey: true,
     resource: request => prefixed('role', request['roleId']),
     details: permissionsIn,
     accessLevel: 'superadmin',
@@ -36,6 +38,7 @@ export const identityRoles: readonly Operation[] = [
   defineOperation({
     name: 'identity.deleteRole',
     tier: 'admin',
+    takesKey: true,
     resource: request => prefixed('role', request['roleId']),
     accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name }),

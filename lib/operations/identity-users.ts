@@ -16,6 +16,7 @@ function roleChange (name: string, method: 'assign' | 'unassign', answer: object
   return defineOperation({
     name: `identity.${name}`,
     tier: 'admin',
+    takesKey: true,
     resource: userIn('userId'),
     details: ['userId', 'roleName'],
     accessLevel: 'admin',
@@ -32,6 +33,8 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.createUser',
     tier: 'admin',
+    takesKey: true,
+    secrets: ['password'],
     resource: userIn('username'),
     details: ['username'],
     accessLevel: 'admin',
@@ -65,6 +68,7 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.updateUser',
     tier: 'admin',
+    takesKey: true,
     resource: userIn('userId'),
     accessLevel: 'session',
     request: Type.Object({ userId: Name, displayName: Maybe, email: Maybe, metadata: Maybe }),
@@ -75,6 +79,7 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.deleteUser',
     tier: 'admin',
+    takesKey: true,
     resource: userIn('userId'),
     accessLevel: 'admin',
     request: OfUser,
@@ -97,6 +102,8 @@ export const identityUsers: readonly Operation[] = [
   defineOperation({
     name: 'identity.resetPassword',
     tier: 'admin',
+    takesKey: true,
+    secrets: ['newPassword'],
     resource: userIn('userId'),
     details: ['userId'],
     accessLevel: 'admin',
@@ -120,6 +127,7 @@ function setEnabled (name: string, enabled: boolean): Operation {
   return defineOperation({
     name,
     tier: 'admin',
+    takesKey: true,
     resource: userIn('userId'),
     accessLevel: 'admin',
     request: OfUser,

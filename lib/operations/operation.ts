@@ -1,9 +1,9 @@
 import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { AccessLevel, OperationAccess, ResourceAccess, Tier } from '../permissions/policy.js'
-import type { Client, OperationContext, ServerContext } from './context.js'
+import type { Client, OperationContext, ServerContext, StepRights } from './context.js'
 import type { AuditedOperation } from '../audit/request-audit.js'
-import { NoexServerError } from '../protocol/errors.js'
+import { invalid, NoexServerError } from '../protocol/errors.js'
 import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
@@ -23,8 +23,16 @@ export interface Operation extends OperationAccess, AuditedOperation {
   readonly guard: ((client: Client) => void) | undefined
   /** Checks the fields. @throws `VALIDATION_ERROR` naming the first wrong one */
   readonly validate: (request: RequestMessage) => void
+  /** Whether a request may have an `idempotencyKey`. PROTOCOL.md, "Idempotency keys". */
+  readonly takesKey: boolean
+  /** Names of members that are no part of the digest of a request: one could guess a password by it. */
+  readonly secrets: readonly string[]
   /** Executes a request; resolves with the reply's `data`, in which `undefined` is sent as `null`. */
   readonly run: (context: OperationContext, request: RequestMessage) => Promise<unknown>
+  /** Returns the reply's `data` for the value that the one commit of `run` resolves with. */
+  readonly reply: (result: unknown) => unknown
+  /** Returns the rights that the steps of a request have. */
+  readonly rightsOfSteps: (request: RequestMessage, context: OperationContext) => StepRights
 }
 
 /**
@@ -52,7 +60,7 @@ type Self = Pick<ResourceAccess, 'operation' | 'tier'>
 /** Returns the resources that a request of the operation `self` uses. */
 export type ResourcesOf = (request: RequestMessage, self: Self) => readonly ResourceAccess[]
 
-interface OperationDefinition<Fields extends TProperties> {
+interface OperationDefinition<Fields extends TProperties, Result> {
   readonly name: string
   readonly tier?: Tier
   /** @default 'permission' */
@@ -72,8 +80,23 @@ interface OperationDefinition<Fields extends TProperties> {
   readonly check?: (request: Static<TObject<Fields>>) => void
   /** Returns the record fields that the request names; one that no record of its `bucket` has is refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
-  readonly run: (context: OperationContext, request: Static<TObject<Fields>>) => Promise<unknown>
+  /**
+   * Whether a request may have an `idempotencyKey`. A `run` that makes one commit hands it `grant.idempotency`,
+   * and its `reply` must need no more than the result of that commit; any other is remembered afterwards.
+   * @default false
+   */
+  readonly takesKey?: boolean
+  /** The members with passwords. @default none */
+  readonly secrets?: readonly string[]
+  readonly run: (context: OperationContext, request: Static<TObject<Fields>>) => Promise<Result>
+  /** Makes the reply's `data` of the result of `run`. @default the result itself */
+  readonly reply?: (result: Result) => unknown
+  /** @default those of the request itself */
+  readonly rightsOfSteps?: (request: Static<TObject<Fields>>, context: OperationContext) => StepRights
 }
+
+/** Characters of an `idempotencyKey`, in UTF-16 units. */
+const MAX_KEY_CHARS = 64
 
 /** Returns the accounts. @throws `UNKNOWN_OPERATION` where there are none */
 export function accounts ({ identity }: ServerContext): Identity {
@@ -84,12 +107,16 @@ export function accounts ({ identity }: ServerContext): Identity {
 }
 
 /** Defines one operation. The schema is compiled once, and the type of the request is derived from it. */
-export function defineOperation<Fields extends TProperties> (
-  definition: OperationDefinition<Fields>
+export function defineOperation<Fields extends TProperties, Result = unknown> (
+  definition: OperationDefinition<Fields, Result>
 ): Operation {
   const schema = Compile(definition.request)
   const { name, tier, accessLevel = 'permission', resources = wholeServer, details } = definition
-  const { check, fields, run } = definition
+  const { check, fields, run, reply, takesKey = false, secrets = [] } = definition
+  const { rightsOfSteps = rightsOfRequest } = definition
+  const execute = reply === undefined
+    ? run as Operation['run']
+    : async (...args: Parameters<typeof run>) => reply(await run(...args))
   const self: Self = { operation: name, tier }
   return {
     name,
@@ -102,14 +129,31 @@ export function defineOperation<Fields extends TProperties> (
     detailsOf: detailsFrom(details),
     chargesOf: definition.charges,
     guard: definition.guard,
+    takesKey,
+    secrets,
     validate (request) {
+      if (request['idempotencyKey'] !== undefined) checkKey(request['idempotencyKey'], name, takesKey)
       if (!schema.Check(request)) throw firstProblem(schema, request)
       check?.(request as Static<TObject<Fields>>)
     },
     run: fields === undefined
-      ? run as Operation['run']
-      : withKnownFields(name, fields as FieldsIn, run as Operation['run'])
+      ? execute as Operation['run']
+      : withKnownFields(name, fields as FieldsIn, execute as Operation['run']),
+    reply: (reply ?? (result => result)) as Operation['reply'],
+    rightsOfSteps: rightsOfSteps as Operation['rightsOfSteps']
   }
+}
+
+/** @throws `VALIDATION_ERROR` for a key that is none, or that the operation does not take */
+function checkKey (key: unknown, operation: string, isTaken: boolean): void {
+  if (!isTaken) throw invalid('idempotencyKey', `is not taken by ${operation}: leave it out`)
+  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_CHARS) {
+    throw invalid('idempotencyKey', `must be a text of 1 to ${MAX_KEY_CHARS} characters`)
+  }
+}
+
+function rightsOfRequest (_request: unknown, { server, grant }: OperationContext): StepRights {
+  return { authorizer: server.authorizer, principal: grant.principal }
 }
 
 type FieldsIn = (request: RequestMessage) => Iterable<NamedField>
@@ -127,7 +171,7 @@ function withKnownFields (operation: string, fieldsIn: FieldsIn, run: Operation[
 }
 
 /** Returns the function that picks the details of a request for the audit. */
-function detailsFrom (details: OperationDefinition<TProperties>['details']): Operation['detailsOf'] {
+function detailsFrom (details: OperationDefinition<TProperties, unknown>['details']): Operation['detailsOf'] {
   if (details === undefined) return () => undefined
   return typeof details === 'function' ? details : request => pick(request, details)
 }

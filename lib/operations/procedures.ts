@@ -19,6 +19,7 @@ export const procedures: readonly Operation[] = [
   defineOperation({
     name: 'procedures.register',
     tier: 'admin',
+    takesKey: true,
     request: Type.Object({ procedure: JsonObject }),
     resources: byDefinition,
     details: request => runAsIn(request['procedure']),
@@ -30,6 +31,7 @@ export const procedures: readonly Operation[] = [
   defineOperation({
     name: 'procedures.unregister',
     tier: 'admin',
+    takesKey: true,
     request: Named,
     resources: byName,
     async run ({ server: { procedures }, grant }, { name }) {
@@ -40,6 +42,7 @@ export const procedures: readonly Operation[] = [
   defineOperation({
     name: 'procedures.update',
     tier: 'admin',
+    takesKey: true,
     request: Type.Object({ name: Name, updates: JsonObject }),
     resources: byName,
     details: request => runAsIn(request['updates']),
@@ -65,10 +68,12 @@ export const procedures: readonly Operation[] = [
   defineOperation({
     name: 'procedures.call',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ name: Name, input: MaybeObject }),
     resources: byName,
     run: async (context, { name, input }) =>
-      await context.server.procedures.call(name, input ?? {}, context)
+      await context.server.procedures.call(name, input ?? {}, context),
+    rightsOfSteps: ({ name }, context) => context.server.procedures.rightsOf(name, context)
   })
 ]
 

@@ -13,6 +13,7 @@ import { rules } from './rules.js'
 import { server } from './server.js'
 import { storeAdmin } from './store-admin.js'
 import { storeQuery } from './store-query.js'
+import { storeSubscribe } from './store-subscribe.js'
 import { storeRead } from './store-read.js'
 import { storeTransaction } from './store-transaction.js'
 import { storeWrite } from './store-write.js'
@@ -22,6 +23,7 @@ const always: readonly Operation[] = [
   ...storeWrite,
   storeTransaction,
   ...storeQuery,
+  ...storeSubscribe,
   ...storeAdmin,
   ...procedures,
   ...server

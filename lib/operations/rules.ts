@@ -34,6 +34,7 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.emit',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({
       topic: RuleName,
       data: MaybeObject,
@@ -52,6 +53,7 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.setFact',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ key: RuleName, value: Type.Unknown() }),
     resources: factOf,
     run: onEngine(async (calls, { key, value }) => await calls.call('setFact', key, value))
@@ -66,6 +68,7 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.deleteFact',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ key: RuleName }),
     resources: factOf,
     run: onEngine(async (calls, { key }) => ({ deleted: await calls.call('deleteFact', key) }))
@@ -110,6 +113,7 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.registerRule',
     tier: 'admin',
+    takesKey: true,
     request: Type.Object({ rule: JsonObject }),
     resources: withAllTopics(givenRule),
     run: onEngine(async (calls, { rule }) => {
@@ -125,6 +129,7 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.unregisterRule',
     tier: 'admin',
+    takesKey: true,
     request: RuleId,
     resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {
@@ -135,6 +140,7 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.updateRule',
     tier: 'admin',
+    takesKey: true,
     request: Type.Object({ ruleId: Name, updates: JsonObject }),
     resources: withAllTopics(ruleOf),
     run: onEngine(async (calls, { ruleId, updates }) => {
@@ -146,6 +152,7 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.enableRule',
     tier: 'admin',
+    takesKey: true,
     request: RuleId,
     resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {
@@ -156,6 +163,7 @@ export const rules: readonly Operation[] = [
   defineOperation({
     name: 'rules.disableRule',
     tier: 'admin',
+    takesKey: true,
     request: RuleId,
     resources: ruleOf,
     run: onEngine(async (calls, { ruleId }) => {

@@ -34,6 +34,7 @@ export const storeAdmin: readonly Operation[] = [
   defineOperation({
     name: 'store.defineBucket',
     tier: 'admin',
+    takesKey: true,
     request: Type.Object({ name: Name, config: JsonObject }),
     resources: (request, self) => [...bucket(request, self), ...references(request['config'], 'schema')],
     async run ({ server: { sharedStore, identity }, grant }, r) {
@@ -45,6 +46,7 @@ export const storeAdmin: readonly Operation[] = [
   defineOperation({
     name: 'store.dropBucket',
     tier: 'admin',
+    takesKey: true,
     request: Named,
     resources: bucket,
     async run ({ server: { sharedStore, identity }, grant }, r) {
@@ -56,6 +58,7 @@ export const storeAdmin: readonly Operation[] = [
   defineOperation({
     name: 'store.updateBucket',
     tier: 'admin',
+    takesKey: true,
     request: Type.Object({ name: Name, updates: JsonObject }),
     resources: (request, self) => [...bucket(request, self), ...references(request['updates'], 'addFields')],
     async run ({ server: { sharedStore }, grant }, r) {
@@ -73,6 +76,7 @@ export const storeAdmin: readonly Operation[] = [
   defineOperation({
     name: 'store.defineQuery',
     tier: 'admin',
+    takesKey: true,
     request: Type.Object({ name: Name, config: JsonObject }),
     resources (request, self) {
       const source = nameIn((request['config'] as { bucket?: unknown } | null | undefined)?.bucket)
@@ -93,6 +97,7 @@ export const storeAdmin: readonly Operation[] = [
   defineOperation({
     name: 'store.undefineQuery',
     tier: 'admin',
+    takesKey: true,
     request: Named,
     resources: namedQuery('name'),
     async run ({ server: { sharedStore, identity }, grant }, r) {

@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
-import { defineOperation, namedQuery, unsubscribe, type Operation } from './operation.js'
+import { defineOperation, namedQuery, type Operation } from './operation.js'
 
 const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })
 
-/** The operations that run and watch queries. PROTOCOL.md, "Queries" and "Subscriptions". */
+/** The operations that run queries. PROTOCOL.md, "Queries". */
 export const storeQuery: readonly Operation[] = [
   defineOperation({
     name: 'store.query',
@@ -18,24 +18,5 @@ export const storeQuery: readonly Operation[] = [
       const { rows } = grant.scope(r.query)
       return await queries.result({ query: r.query, params, rows, owner: client.id, work: grant.work })
     }
-  }),
-  defineOperation({
-    name: 'store.subscribe',
-    tier: 'read',
-    request: Query,
-    resources: namedQuery('query'),
-    guard: client => { client.subscriptions.checkQuota() },
-    async run ({ server: { sharedStore, liveQueries }, client, grant }, r) {
-      const params = r.params ?? undefined
-      checkQueryParams(sharedStore.store, r.query, params)
-      return await client.subscriptions.add(liveQueries, r.query, params, grant)
-    }
-  }),
-  defineOperation({
-    name: 'store.unsubscribe',
-    tier: 'read',
-    request: Type.Object({ subscriptionId: Name }),
-    accessLevel: 'session',
-    run: async ({ client }, { subscriptionId }) => unsubscribe(client.subscriptions, subscriptionId)
   })
 ]

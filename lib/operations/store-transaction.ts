@@ -50,6 +50,7 @@ const entrySchemas = new Map<string, Validator>(
 export const storeTransaction: Operation = defineOperation({
   name: 'store.transaction',
   tier: 'write',
+  takesKey: true,
   request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: MAX_ENTRIES }) }),
   resources: resourcesOfEntries,
   resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
@@ -75,9 +76,9 @@ export const storeTransaction: Operation = defineOperation({
       const checking = fields.check(entry, grant, `${placeOf(index)}.`)
       if (checking !== undefined) await checking
     }
-    const results = await runTransaction(sharedStore, entries, grant)
-    return { results: results.map((data, index) => ({ index, data: data ?? null })) }
-  }
+    return await runTransaction(sharedStore, entries, grant)
+  },
+  reply: results => ({ results: results.map((data, index) => ({ index, data: data ?? null })) })
 })
 
 function checkEntry (entry: unknown, index: number): void {

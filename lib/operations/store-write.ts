@@ -16,6 +16,7 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.insert',
     tier: 'write',
+    takesKey: true,
     request: BucketData,
     resources: recordsOfBucket,
     run: (context, r) => writes(context).insert(r.bucket, r.data)
@@ -23,6 +24,7 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.insertMany',
     tier: 'write',
+    takesKey: true,
     charges: request => [{ operation: 'store.insertMany', times: Math.max(1, lengthOf(request['data'])) }],
     request: Type.Object({ bucket: Name, data: RecordBatch }),
     resources: recordsOfBucket,
@@ -31,6 +33,7 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.upsert',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
     run: (context, r) => writes(context).upsert(r.bucket, r.data, r.expectedVersion)
@@ -38,6 +41,7 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.update',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
     run: (context, r) => writes(context).update(r.bucket, r.key, r.data, r.expectedVersion)
@@ -45,6 +49,7 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.increment',
     tier: 'write',
+    takesKey: true,
     request: Type.Object(incrementFields),
     resources: recordsOfBucket,
     fields: r => fieldsOfIncrement(r.field, 'field'),
@@ -53,6 +58,7 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.updateMany',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ bucket: Name, filter: JsonObject, data: JsonObject }),
     resources: recordsOfBucket,
     check: r => { checkFilter(r.filter, 'filter') },
@@ -62,16 +68,16 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.delete',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
-    async run (context, r) {
-      await writes(context).delete(r.bucket, r.key, r.expectedVersion)
-      return { deleted: true }
-    }
+    run: (context, r) => writes(context).delete(r.bucket, r.key, r.expectedVersion),
+    reply: () => ({ deleted: true })
   }),
   defineOperation({
     name: 'store.deleteMany',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ bucket: Name, filter: JsonObject }),
     resources: recordsOfBucket,
     check: r => { checkFilter(r.filter, 'filter') },
@@ -81,11 +87,10 @@ export const storeWrite: readonly Operation[] = [
   defineOperation({
     name: 'store.clear',
     tier: 'write',
+    takesKey: true,
     request: Type.Object({ bucket: Name }),
     resources: wholeBucket('bucket'),
-    async run (context, r) {
-      await writes(context).clear(r.bucket)
-      return { cleared: true }
-    }
+    run: (context, r) => writes(context).clear(r.bucket),
+    reply: () => ({ cleared: true })
   })
 ]

@@ -3,11 +3,13 @@ import { loginOptions, type LoginOptions } from '../auth/auth-options.js'
 import { connectionOptions, type ConnectionOptions } from '../connection/connection-options.js'
 import { checkProxies, originOptions, type OriginOptions } from '../handshake/origin-options.js'
 import { reducedName } from '../handshake/raw-headers.js'
+import { idempotencyOptions, type IdempotencyOptions } from '../idempotency/idempotency-options.js'
 import { shutdownOptions, type ShutdownOptions } from '../lifecycle/shutdown-options.js'
 import { limitOptions, type LimitOptions } from '../limits/limit-options.js'
 import { procedureOptions, type ProcedureOptions } from '../procedures/procedure-options.js'
 import { ruleOptions, type RuleOptions } from '../rules/rule-options.js'
 import { storeProblem, type NoexStore } from '../store/noex-store.js'
+import { liveOptions, type LiveOptions } from '../subscriptions/live-options.js'
 import { queryOptions, type QueryOptions } from '../subscriptions/query-runner.js'
 import {
   NoexOptionsError, optional, options, required, type Resolved, type ValueType
@@ -20,7 +22,8 @@ import { routeOptions, type RouteOptions } from './route-options.js'
  * await app.register(noexPlugin, { store, path: '/live', heartbeat: { intervalMs: 10_000 } })
  */
 export interface NoexOptions extends
-  RouteOptions, OriginOptions, ConnectionOptions, LimitOptions, QueryOptions, RuleOptions, LoginOptions {
+  RouteOptions, OriginOptions, ConnectionOptions, LimitOptions, QueryOptions, LiveOptions, RuleOptions,
+  LoginOptions {
   /** The store to serve, from `Store.start()`. It stays the application's: the plugin never stops it. */
   store: NoexStore
   /**
@@ -29,6 +32,8 @@ export interface NoexOptions extends
    * @default none
    */
   audit?: AuditOptions | undefined
+  /** How long and how many requests with an `idempotencyKey` are remembered, so that none is done twice. */
+  idempotency?: IdempotencyOptions | undefined
   /** How large stored procedures may be, and those of the application itself. */
   procedures?: ProcedureOptions | undefined
   /** How clients are sent away when the server stops. */
@@ -50,9 +55,11 @@ export const noexOptions = options<NoexOptions>()({
   ...connectionOptions.members,
   ...limitOptions.members,
   ...queryOptions.members,
+  ...liveOptions.members,
   ...ruleOptions.members,
   ...loginOptions.members,
   audit: optional(auditOptions),
+  idempotency: idempotencyOptions,
   procedures: procedureOptions,
   shutdown: shutdownOptions
 })

@@ -7,10 +7,16 @@ import type { NoteOf } from '../store/row-scope.js'
 import { isSystemBucket, type SystemBuckets } from '../store/system-buckets.js'
 import { RequestGrant, rowAccessKey, type Grant, type RequestRights } from './grant.js'
 import {
-  unlimited, type OperationAccess, type Policy, type QueryFacts, type ResourceAccess, type Scope,
-  type TopicScope
+  scopeOfBucket, unlimited, type OperationAccess, type Policy, type QueryFacts, type ResourceAccess,
+  type Scope, type TopicScope
 } from './policy.js'
 import type { Principal } from './principal.js'
+
+/** A defined query, or a search, that a client watches. */
+export interface WatchedResource {
+  readonly query?: string | undefined
+  readonly find?: { readonly bucket: string } | undefined
+}
 
 /** The parts and bounds with which requests are authorized. */
 export interface AuthorizerOptions {
@@ -133,13 +139,16 @@ export class Authorizer implements RequestRights {
   }
 
   /**
-   * Returns the records that a live query may go on to read; `undefined` when it may not be watched any more.
+   * Returns the records that a live query may go on to read, of a defined query or of a search in a bucket;
+   * `undefined` when it may not be watched any more.
    */
-  liveQueryScope (principal: Principal, query: string): Scope | undefined {
+  liveQueryScope (principal: Principal, watched: WatchedResource): Scope | undefined {
     const { subscribe } = this.#options
     return resultUnlessRefused(() => {
-      this.#require(principal, subscribe, { query })
-      return this.scope(principal, subscribe.name, query)
+      const rows = this.#require(principal, subscribe, { ...watched })
+      if (watched.query !== undefined) return this.scope(principal, subscribe.name, watched.query)
+      const bucket = watched.find?.bucket ?? '*'
+      return searchScope(bucket, operation => rows?.get(rowAccessKey(operation, bucket)))
     })
   }
 
@@ -179,15 +188,22 @@ export class Authorizer implements RequestRights {
   }
 
   #require (
-    principal: Principal, operation: OperationAccess, fields: Readonly<Record<string, string>>
-  ): void {
+    principal: Principal, operation: OperationAccess, fields: Readonly<Record<string, unknown>>
+  ): ReadonlyMap<string, WhereFilter> | undefined {
     this.requireLogin(principal, operation, operation.name)
-    this.rowAccess(principal, operation, { id: 0, type: operation.name, ...fields })
+    return this.rowAccess(principal, operation, { id: 0, type: operation.name, ...fields })
   }
 
   #isSystemBucket ({ type, name }: ResourceAccess): boolean {
     return (type === 'bucket' || type === 'query') && isSystemBucket(name, this.#options.store)
   }
+}
+
+/** Returns the records that a search in a bucket may read, by the rows that it is confined to. */
+export function searchScope (
+  bucket: string, rows: (operation: string, bucket: string) => WhereFilter | undefined
+): Scope {
+  return scopeOfBucket(bucket, rows('store.where', bucket) ?? true)
 }
 
 /** Builds the refusal of a resource that the policy does not allow. */

@@ -1,8 +1,9 @@
-import type { WhereFilter } from '@hamicek/noex-store'
+import type { IdempotencyOptions, WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Cause, NoteOf } from '../store/row-scope.js'
 import { Work } from '../store/work.js'
+import type { AskedRights } from './asked-rights.js'
 import type { OperationAccess, Scope } from './policy.js'
 import type { Principal } from './principal.js'
 
@@ -25,6 +26,10 @@ export interface Grant extends Cause {
   readonly work: Work
   /** Records that the request may change in one commit. */
   readonly maxChanges: number
+  /** Text that is the same while the principal has the same user and roles, and may use the same records. */
+  readonly rights: string
+  /** The request as its one commit remembers it, and the rights of its steps; `undefined` without a key. */
+  idempotency?: (IdempotencyOptions & { readonly asked: AskedRights }) | undefined
 }
 
 /** The checks that a grant repeats when it is asserted after a change of the principal. */
@@ -58,6 +63,7 @@ export class RequestGrant implements Grant {
   readonly user: string | undefined
   readonly note: NoteOf | undefined
   readonly maxChanges: number
+  idempotency: Grant['idempotency']
   readonly #rights: RequestRights
   readonly #operation: OperationAccess | undefined
   readonly #request: RequestMessage
@@ -97,6 +103,11 @@ export class RequestGrant implements Grant {
   get work (): Work {
     this.#work ??= new Work(this.#rights.workBudget)
     return this.#work
+  }
+
+  get rights (): string {
+    const { userId = null, roles = [] } = this.principal.session ?? {}
+    return JSON.stringify([userId, [...roles].sort(), [...this.#rows ?? []]])
   }
 
   assertStillAllowed (): void {

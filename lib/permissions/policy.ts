@@ -73,6 +73,14 @@ export interface Policy {
 /** The scope of all records. */
 export const unlimitedScope: Scope = { key: '', rows: () => true }
 
+/** Returns the scope of a query that reads `bucket` alone. */
+export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
+  return {
+    key: rowAccess === true ? '' : JSON.stringify(rowAccess),
+    rows: opened => opened === bucket && rowAccess
+  }
+}
+
 /** The policy of a service without authentication. */
 export const unlimited: Policy = {
   isVolatile: false,

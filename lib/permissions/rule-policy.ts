@@ -4,6 +4,7 @@ import { plainAnswer } from '../application/plain-answer.js'
 import { Permission } from './permission.js'
 import { ANONYMOUS, type PermissionCheck, type PermissionConfig } from './permission-options.js'
 import {
+  scopeOfBucket,
   unlimitedScope,
   type Policy,
   type QueryFacts,
@@ -111,14 +112,6 @@ export class PermissionPolicy implements Policy {
     if (this.#rules.length === 0) return ''
     const confining = rules.map(rule => [this.#rules.indexOf(rule), rule.where?.for(session)])
     return JSON.stringify(confining)
-  }
-}
-
-/** Returns the scope of a query that reads `bucket` alone. */
-export function scopeOfBucket (bucket: string, rowAccess: RowAccess): Scope {
-  return {
-    key: rowAccess === true ? '' : JSON.stringify(rowAccess),
-    rows: opened => opened === bucket && rowAccess
   }
 }
 

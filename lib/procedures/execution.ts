@@ -50,7 +50,7 @@ export async function execute (
     const run = new Run(input, requests, call.work)
     const running = run.start(procedure, call)
     return running === undefined ? run : running.then(() => run)
-  })
+  }, run => run.outcome)
   // Nothing that may still be taken back goes to the rule engine.
   if (requests.deferred.length > 0) await call.server.sharedStore.store.whenDurable()
   try {

@@ -161,11 +161,16 @@ export class Procedures implements ProcedureService {
       deadline.check()
       grant.assertStillAllowed()
     }
-    const { work, maxChanges, user, note } = grant
+    const { work, maxChanges, user, note, idempotency } = grant
     const call: Call = {
-      server, client, ...rights, find: this.#find, deadline, assertStillAllowed, work, maxChanges, user, note
+      server, client, ...rights, find: this.#find, deadline, assertStillAllowed, work, maxChanges, user, note,
+      idempotency
     }
     return await execute(procedure, checked, call, this.#environment.log)
+  }
+
+  rightsOf (name: string, { server, grant }: OperationContext): Pick<Call, 'authorizer' | 'principal'> {
+    return rightsFor(this.get(name), grant.principal, server)
   }
 
   /** @throws `VALIDATION_ERROR`, `FORBIDDEN` */

@@ -24,6 +24,8 @@ export interface Call extends Cause {
   readonly work: Work
   /** Records that one step may change, or all steps of a transaction together. */
   readonly maxChanges: number
+  /** The call as its one commit remembers it, and the rights of its steps; `undefined` without a key. */
+  readonly idempotency: Grant['idempotency']
   /** @throws when the time is over, or the client may not call the procedure any more */
   readonly assertStillAllowed: () => void
 }
@@ -79,22 +81,27 @@ export function authorizeStep (
   const request: RequestMessage = { ...fields, id: 0, type: name }
   const problem = checkJson(request)
   if (problem !== undefined) throw invalid(name, problem)
-  const grant =
-    ask === undefined
-      ? withCallChecks(call.authorizer.authorize(call.principal, operation, request), call)
-      : ask()
+  const grant = ask === undefined ? authorizeFor(call, operation, request) : ask()
   operation.validate(request)
   return { operation, request, grant }
 }
 
+/** Authorizes a request of a step. */
+export function authorizeFor (call: Call, operation: Operation, request: RequestMessage): Grant {
+  const grant = call.authorizer.authorize(call.principal, operation, request)
+  call.idempotency?.asked.add(operation, request, grant.rights)
+  return withCallChecks(grant, call)
+}
+
 /** Returns a grant that also asserts that the call may go on, and counts the work of the call. */
-export function withCallChecks (grant: Grant, { assertStillAllowed, work, user, note }: Call): Grant {
+function withCallChecks (grant: Grant, { assertStillAllowed, work, user, note }: Call): Grant {
   return {
     principal: grant.principal,
     user,
     note,
     work,
     maxChanges: grant.maxChanges,
+    get rights () { return grant.rights },
     rows: (operation, bucket) => grant.rows(operation, bucket),
     scope: query => grant.scope(query),
     assertStillAllowed () {

@@ -11,9 +11,9 @@ import { refusalOfKey } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
 import {
+  authorizeFor,
   authorizeStep,
   contextOf,
-  withCallChecks,
   type Call,
   type StepRequest,
   type StepRequests
@@ -110,9 +110,8 @@ export class TransactionRequests implements StepRequests {
       known.assertStillAllowed()
       return known
     }
-    const { authorizer, principal, find } = this.#call
     const request = { id: 0, type: 'store.transaction', operations: [entry] }
-    const grant = withCallChecks(authorizer.authorize(principal, find(request.type), request), this.#call)
+    const grant = authorizeFor(this.#call, this.#call.find(request.type), request)
     this.#storeGrants.set(key, grant)
     this.#grants.push(grant)
     return grant
@@ -142,12 +141,13 @@ interface Committed<T> {
  * Runs `steps` in one transaction and returns their result. They run again where other writers change records
  * that they have read: nothing has been written then, nor sent to the rule engine. When the time is over
  * before the commit has begun, nothing is written. Resolves when the commit is made: the caller must not show
- * it before it is durable.
+ * it before it is durable. `answerOf` returns the answer to the call that the commit remembers.
  */
 export async function inTransaction<T> (
-  call: Call, steps: (requests: TransactionRequests) => T | Promise<T>
+  call: Call, steps: (requests: TransactionRequests) => T | Promise<T>, answerOf: (value: T) => unknown
 ): Promise<Committed<T>> {
   const { server: { sharedStore }, client, assertStillAllowed } = call
+  const idempotency = withAnswer(call.idempotency, made => answerOf((made as Committed<T>).value))
   return await writeFor(client, async () => await repeatConflicts(sharedStore, async committing => {
     const beginning = Turns.of(sharedStore).begin()
     const endTurn = beginning instanceof Promise ? await beginning : beginning
@@ -165,13 +165,20 @@ export async function inTransaction<T> (
         const running = steps(made)
         if (!(running instanceof Promise)) return { value: running, requests: made }
         return running.then(value => ({ value, requests: made }))
-      }, { ...commitOptions({ ...call, assertStillAllowed: beforeCommit }), until: 'committed' })
+      }, { ...commitOptions({ ...call, idempotency, assertStillAllowed: beforeCommit }), until: 'committed' })
     } catch (error) {
       throw requests?.placed(error) ?? error
     } finally {
       endTurn()
     }
   }, call.work))
+}
+
+/** Returns how the commit of a call remembers it, where `answerOf` makes the answer of what it resolves with. */
+function withAnswer (
+  idempotency: Call['idempotency'], answerOf: (made: unknown) => unknown
+): RowScope['idempotency'] {
+  return idempotency && { ...idempotency, answer: made => idempotency.answer(answerOf(made)) }
 }
 
 /** Requires a running engine before anything is written. @throws `RULES_NOT_AVAILABLE` */

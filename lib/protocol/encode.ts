@@ -43,12 +43,6 @@ export function encodeNotice (message: NoticeMessage): string {
   return JSON.stringify(message)
 }
 
-/** Encodes a push of a live query; `data` is the JSON of the complete new result. */
-export function encodePush (subscriptionId: string, data: string): string {
-  const id = JSON.stringify(subscriptionId)
-  return `{"type":"push","channel":"subscription","subscriptionId":${id},"data":${data}}`
-}
-
 /** Encodes a push of a rule event; `event` is its JSON. */
 export function encodeEventPush (subscriptionId: string, topic: string, event: string): string {
   const data = `{"topic":${JSON.stringify(topic)},"event":${event}}`

@@ -3,6 +3,15 @@ import type { NoexErrorCode } from './errors.js'
 /** The protocol version that the welcome names. PROTOCOL.md, "Welcome". */
 export const PROTOCOL_VERSION = '1.0.0'
 
+/**
+ * The extensions that the welcome names, in its order: what a client may use beyond the protocol of its
+ * version. A client that uses none sees nothing of them but their names. PROTOCOL.md, "Welcome".
+ */
+export const extensions = ['delta', 'find', 'page', 'idempotency'] as const
+
+/** The name of an extension. */
+export type Extension = typeof extensions[number]
+
 /** Client → server. A request: `id` is repeated in its one reply, other properties depend on `type`. */
 export interface RequestMessage {
   readonly id: number
@@ -44,12 +53,47 @@ export type PushMessage =
     readonly subscriptionId: string
     readonly data: unknown
   }
+  | DeltaPush
   | {
     readonly type: 'push'
     readonly channel: 'event'
     readonly subscriptionId: string
     readonly data: { readonly topic: string, readonly event: unknown }
   }
+
+/**
+ * Server → client. The change of a live query, to a subscription that takes deltas: either the change of a
+ * list, or with `data` the complete result. PROTOCOL.md, "Deltas".
+ */
+export interface DeltaPush {
+  readonly type: 'push'
+  readonly channel: 'subscription'
+  readonly subscriptionId: string
+  /** Revision of the store whose state it shows. */
+  readonly revision: number
+  readonly delta?: Delta
+  readonly data?: unknown
+  /** Present with `data`: names the history of the result from now on. */
+  readonly epoch?: string
+  /** Present with `data`: the key field from now on. */
+  readonly key?: string | null
+  /** Present for a page. */
+  readonly hasMore?: boolean
+  /** Present for a page. */
+  readonly nextCursor?: string | null
+  /** Another push of the same moment follows: the client shows them together. */
+  readonly more?: true
+}
+
+/** The change of a list of records with keys: to be applied in the order of the members. */
+export interface Delta {
+  /** Keys of rows that leave the list; those that the client does not have do not matter. */
+  readonly remove: readonly unknown[]
+  /** Rows: one whose key is known in the place of that, any other at the end. */
+  readonly upsert: readonly object[]
+  /** Places of rows in the new list, ascending. */
+  readonly at?: ReadonlyArray<readonly [key: unknown, index: number]>
+}
 
 /** Server → client. The first frame of every connection. */
 export interface WelcomeMessage {
@@ -58,6 +102,10 @@ export interface WelcomeMessage {
   /** Epoch milliseconds. */
   readonly serverTime: number
   readonly requiresAuth: boolean
+  /** What this server can do beyond the protocol of this version. */
+  readonly extensions: readonly Extension[]
+  /** Time between two pings, in milliseconds. */
+  readonly heartbeatMs: number
 }
 
 /** Server → client. Asks for a pong. PROTOCOL.md, "Heartbeat". */
@@ -90,7 +138,7 @@ export type SystemMessage =
   }
 
 /** The reason why the server has ended a subscription. */
-export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped' | 'forbidden' | 'failed'
+export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped' | 'forbidden' | 'failed' | 'memory_limit'
 
 /** Server → client. A message that is neither a reply nor a push. */
 export type NoticeMessage = WelcomeMessage | PingMessage | SystemMessage

@@ -4,6 +4,7 @@ import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
+import { KeyedRequests } from '../idempotency/keyed-requests.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
@@ -87,7 +88,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const durability = new DurabilityWatch(sharedStore.store, log)
   const status = new ServiceStatus(clock, trail, durability)
   const queries = new QueryRunner(sharedStore, { timeoutMs: options.queryTimeoutMs, clock, log })
-  const liveQueries = new LiveQueries(sharedStore, { queries, log, clock, workBudget: options.workBudget })
+  const liveQueries = new LiveQueries(sharedStore, { ...options, queries, rejections, log, clock })
   const eventVisibility = { isHidden: (bucket: string) => isSystemBucket(bucket, sharedStore) }
   const rules = options.rules &&
     new RuleService(options.rules, eventVisibility, { timeoutMs: options.rulesTimeoutMs, clock, log })
@@ -128,6 +129,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     authenticator,
     isRevoked,
     connectionQuota,
+    liveQueries,
     rejections
   })
   const statistics = new Statistics({
@@ -135,6 +137,8 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   })
   const server: ServerContext = {
     sharedStore,
+    keyedRequests: KeyedRequests.of(options.store),
+    idempotency: options.idempotency,
     authorizer,
     procedures,
     liveQueries,

@@ -191,7 +191,7 @@ export function fillPlaceholders (value: unknown, params: Readonly<Record<string
     return param
   }
   if (Array.isArray(value)) return value.map(item => fillPlaceholders(item, params))
-  if (!isPlainObject(value)) return value
+  if (!isPlainObject(value) || value instanceof Date) return value
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [name, fillPlaceholders(item, params)])
   )

@@ -8,7 +8,8 @@ export type NoexStore = Pick<Store,
   'undefineQuery' | 'getQueries' | 'getQueryInfo' | 'runQuery' | 'keyOf' |
   'transaction' | 'on' | 'onCommit' | 'onDurable' | 'getStats' |
   'revision' | 'epoch' | 'whenDurable' | 'keepsNotes' | 'notes' |
-  'beginRead' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets'
+  'beginRead' | 'views' | 'changedKeys' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets' |
+  'requests' | 'rememberRequest'
 >
 
 /** Version of the interface between stores and this plugin. */
@@ -18,7 +19,7 @@ const FORMAT = 1
 const METHODS = [
   'bucket', 'hasBucket', 'getBucketSchema', 'fieldsOf', 'defineBucket', 'dropBucket', 'updateBucket',
   'defineDeclarativeQuery', 'undefineQuery', 'getQueries', 'getQueryInfo', 'runQuery', 'keyOf', 'transaction',
-  'on', 'onCommit', 'onDurable', 'getStats'
+  'on', 'onCommit', 'onDurable', 'getStats', 'rememberRequest'
 ] as const satisfies ReadonlyArray<keyof NoexStore>
 
 const IMPORT = "import { Store } from 'fastify-noex/store'"

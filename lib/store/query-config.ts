@@ -43,19 +43,22 @@ const Config = Compile(Type.Object({
 }, { additionalProperties: false }))
 
 /**
- * Checks the definition of a declarative query. PROTOCOL.md, "Declarative queries".
+ * Checks the definition of a declarative query, or a search, which has the same members but no parameters.
+ * PROTOCOL.md, "Declarative queries".
  * @throws `VALIDATION_ERROR` naming the property
  */
-export function checkQueryConfig (config: unknown): DeclarativeQueryConfig {
-  if (!Config.Check(config)) throw firstProblem(Config, config, 'config')
+export function checkQueryConfig (
+  config: unknown, path: 'config' | 'find' = 'config'
+): DeclarativeQueryConfig {
+  if (!Config.Check(config)) throw firstProblem(Config, config, path)
   const query = config as unknown as DeclarativeQueryConfig
-  if (query.filter !== undefined) checkFilter(query.filter, 'config.filter', true)
+  if (query.filter !== undefined) checkFilter(query.filter, `${path}.filter`, path === 'config')
   if (
     query.aggregate !== undefined &&
     query.aggregate.function !== 'count' &&
     query.aggregate.field === undefined
   ) {
-    throw invalid('config.aggregate.field', `is required for "${query.aggregate.function}"`)
+    throw invalid(`${path}.aggregate.field`, `is required for "${query.aggregate.function}"`)
   }
   return query
 }

@@ -1,5 +1,5 @@
 import type {
-  AccessOptions, CommitCause, DefinitionOptions, WhereFilter, WriteOptions
+  AccessOptions, CommitCause, DefinitionOptions, IdempotencyOptions, WhereFilter, WriteOptions
 } from '@hamicek/noex-store'
 import type { Work } from './work.js'
 
@@ -27,13 +27,18 @@ export interface RowScope extends Cause {
   readonly work: Work
   /** Number of records that the request may change in one commit. */
   readonly maxChanges: number
+  /** The request as its one commit remembers it; `undefined` without a key. */
+  readonly idempotency?: IdempotencyOptions | undefined
 }
 
+/** The parts of a `RowScope` on which a commit depends. */
+type CommitScope = Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges' | 'idempotency'>
+
 /** Returns the options of a commit for a request; `committing` is called in the step that commits. */
-export function commitOptions (
-  rowScope: Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges'>, committing?: () => void
-): WriteOptions {
-  const options = { maxChanges: rowScope.maxChanges, ...causedBy(rowScope) }
+export function commitOptions (rowScope: CommitScope, committing?: () => void): WriteOptions {
+  const { maxChanges, idempotency } = rowScope
+  const cause = causedBy(rowScope)
+  const options = idempotency === undefined ? { maxChanges, ...cause } : { maxChanges, ...cause, idempotency }
   if (committing === undefined) return { ...options, beforeCommit () { rowScope.assertStillAllowed() } }
   return {
     ...options,

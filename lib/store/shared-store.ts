@@ -91,7 +91,7 @@ export class SharedStore {
 }
 
 /** Builds the refusal of a query that opens a bucket which it may not read. */
-function unreadable (): NoexServerError {
+export function unreadable (): NoexServerError {
   return new NoexServerError('FORBIDDEN', 'The query reads a bucket that you may not read')
 }
 

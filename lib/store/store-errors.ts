@@ -100,6 +100,8 @@ const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServe
   DEFINITION_MISSING: e => new NoexServerError('INTERNAL_ERROR',
     `Bucket "${String(e['bucket'])}" takes no writes: its definition is not complete`,
     { reason: DEFINITION_MISSING, bucket: e['bucket'] }),
+  REQUEST_REPEATED: () => new NoexServerError('CONFLICT',
+    'A request with this idempotencyKey was done meanwhile; send it again for the answer'),
   STORE_UNAVAILABLE: unavailable,
   NOT_LEADER: unavailable,
   VALIDATOR: isFault,

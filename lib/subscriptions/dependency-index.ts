@@ -52,6 +52,18 @@ export class ReadSet implements ReadObserver {
     this.#index = index
   }
 
+  /** Names of the buckets that have been read, first those that were read as a whole. */
+  get buckets (): Set<string> {
+    return new Set([...this.#whole, ...this.#records.keys()])
+  }
+
+  /** Number of reads. */
+  get size (): number {
+    let size = this.#whole.size
+    for (const keys of this.#records.values()) size += keys.size
+    return size
+  }
+
   readonly onBucket = (bucket: string): void => {
     if (this.#whole.has(bucket)) return
     this.#whole.add(bucket)

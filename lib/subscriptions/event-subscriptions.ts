@@ -1,6 +1,6 @@
 import { SubscriptionsById, type Subscriber } from './subscriber.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
-import type { PushTarget } from './query-subscriptions.js'
+import type { PushTarget } from './subscriber.js'
 import type { TopicScope } from '../permissions/policy.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'

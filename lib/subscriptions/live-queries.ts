@@ -1,88 +1,127 @@
 import type { Change, Commit } from '@hamicek/noex-store'
-import { runInNextTurn } from '../util/clock.js'
-import type { Scope } from '../permissions/policy.js'
+import type { Rejections } from '../limits/rejections.js'
 import { bucketNotDefined, NoexServerError, queryNotDefined } from '../protocol/errors.js'
-import type { Log } from '../util/log.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import { isTurnOver, nextTurn } from '../util/slice.js'
 import type { SharedStore } from '../store/shared-store.js'
 import { Work } from '../store/work.js'
 import type { Clock } from '../util/clock.js'
-import { DependencyIndex, type Dependent, type ReadSet } from './dependency-index.js'
-import { LiveQuery, type LiveQueryHost, type LiveQueryRun } from './live-query.js'
+import { DeadlineQueue } from '../util/deadline-queue.js'
+import type { Log } from '../util/log.js'
+import type { Resolved } from '../util/option-schema.js'
+import { CodeGroups } from './code-groups.js'
+import { CodeQueries } from './code-queries.js'
+import { CodeSource } from './code-source.js'
+import { LiveMemory } from './live-memory.js'
+import type { liveOptions } from './live-options.js'
+import { LiveQuery, type LiveQueryHost } from './live-query.js'
+import { configOf, keyOf, nameOf, type LiveRequest } from './live-request.js'
+import type { LiveSource } from './live-source.js'
+import { Publisher } from './publisher.js'
 import type { QueryRunner } from './query-runner.js'
+import { usedKey } from './recorded-params.js'
+import { ViewSource } from './view-source.js'
 
-/** Longest pause before the evaluation of a live query that changes during each, in milliseconds. */
-const MAX_PAUSE_MS = 1_000
-
-/** The parts that live queries work with. */
-export interface LiveQueriesEnvironment {
+/** The parts and bounds that live queries work with. */
+export type LiveQueriesEnvironment = Resolved<typeof liveOptions> & {
   readonly queries: QueryRunner
+  readonly rejections: Rejections
   readonly log: Log
   readonly clock: Clock
-  /** Units of work that one evaluation of a declarative query may take. */
+  /** Units of work that one evaluation of a query that is given as data may take. */
   readonly workBudget: number
 }
 
 /**
- * The live queries of a service: finds the one for a subscription, and invalidates them by changes of the
- * store.
+ * The live queries of a service: finds the one for a subscription, keeps those for a while whose clients may
+ * come back, and ends them by changes of the store.
  */
 export class LiveQueries implements LiveQueryHost {
+  readonly clock: Clock
+  readonly publisher: Publisher
   readonly #sharedStore: SharedStore
-  readonly #queries: QueryRunner
-  readonly #log: Log
-  readonly #clock: Clock
-  readonly #workBudget: number
-  readonly #liveQueries = new Map<string, LiveQuery>()
+  readonly #environment: LiveQueriesEnvironment
+  readonly #code: CodeQueries
+  readonly #memory: LiveMemory
+  readonly #all = new Set<LiveQuery>()
+  /** Those of queries that are given as data, and their keys. */
+  readonly #byKey = new Map<string, LiveQuery>()
   readonly #keys = new Map<LiveQuery, string>()
-  readonly #index = new DependencyIndex()
-  #scheduled: LiveQuery[] = []
-  /** Cancels the evaluations that wait for a pause to end. */
-  readonly #postponed = new Set<() => void>()
-  #evaluations = 0
-  #stopListening = (): void => {}
+  readonly #byParams = new CodeGroups()
+  /** Live queries without subscribers that are kept for those who come back. */
+  readonly #abandoned: DeadlineQueue<LiveQuery>
+  #viewsOpened = 0
+  #stopListening: Array<() => void> = []
 
-  constructor (sharedStore: SharedStore, { queries, log, clock, workBudget }: LiveQueriesEnvironment) {
+  constructor (sharedStore: SharedStore, environment: LiveQueriesEnvironment) {
+    const { log, clock, queries, liveQueries, resume, rejections } = environment
+    this.clock = clock
     this.#sharedStore = sharedStore
-    this.#queries = queries
-    this.#log = log
-    this.#clock = clock
-    this.#workBudget = workBudget
+    this.#environment = environment
+    this.#code = new CodeQueries(sharedStore, { queries, log, clock, slowMs: liveQueries.slowMs })
+    this.#memory = new LiveMemory(liveQueries, rejections)
+    this.publisher = new Publisher(sharedStore.store.views, log)
+    this.#abandoned = new DeadlineQueue(resume.windowMs, clock, liveQuery => { this.#forget(liveQuery) })
   }
 
   /** The number of distinct live queries. */
   get size (): number {
-    return this.#liveQueries.size
+    return this.#all.size
   }
 
   /** The number of evaluations since the start. */
   get evaluations (): number {
-    return this.#evaluations
+    return this.#code.evaluations + this.#viewsOpened
+  }
+
+  /** The number of slow evaluations of queries in code since the start. */
+  get slowEvaluations (): number {
+    return this.#code.slowEvaluations
+  }
+
+  /** Estimated bytes that are kept. */
+  get bytes (): number {
+    return this.#memory.total
+  }
+
+  /** Number and estimated bytes of the changes that are remembered for clients that come back. */
+  get remembered (): { readonly keys: number, readonly bytes: number } {
+    const { size, bytes } = this.#sharedStore.store.changedKeys
+    return { keys: size, bytes }
   }
 
   /** Listens to the store. To be called before the first subscription. */
   start (): void {
-    this.#stopListening = this.#sharedStore.store.onDurable(commit => { this.#onCommit(commit) })
+    const { store } = this.#sharedStore
+    store.changedKeys.bound(this.#environment.resume)
+    this.#stopListening = [
+      store.onDurable(commit => { this.#onCommit(commit) }),
+      store.views.onRevision(() => { this.publisher.schedule() })
+    ]
   }
 
   stop (): void {
-    this.#stopListening()
-    this.#scheduled = []
-    for (const cancel of this.#postponed) cancel()
-    this.#postponed.clear()
+    for (const stop of this.#stopListening) stop()
+    this.publisher.stop()
+    this.#code.stop()
+    this.#abandoned.clear()
+    for (const liveQuery of this.#all) liveQuery.source.close()
   }
 
-  /**
-   * Returns the live query with these parameters under `scope`, shared by equal subscriptions. `owner` is the
-   * id of the client that subscribes.
-   */
-  liveQuery (query: string, params: unknown, scope: Scope, owner: string): LiveQuery {
-    const key = JSON.stringify([query, sortedMembers(params), scope.key])
-    let liveQuery = this.#liveQueries.get(key)
-    if (liveQuery === undefined) {
-      liveQuery = new LiveQuery({ query, params, scope, owner }, this)
-      this.#liveQueries.set(key, liveQuery)
+  /** Returns the live query of a request, shared by equal ones. @throws the error of wrong parameters */
+  find (request: LiveRequest): LiveQuery {
+    const config = configOf(this.#sharedStore.store, request)
+    const key = config && keyOf(request, config)
+    const known = key === undefined ? this.#byParams.find(request) : this.#byKey.get(key)
+    if (known !== undefined) {
+      this.#abandoned.delete(known)
+      return known
+    }
+    const liveQuery = new LiveQuery(request, this)
+    this.#all.add(liveQuery)
+    if (key === undefined) {
+      this.#byParams.put(liveQuery, 'all')
+    } else {
+      this.#byKey.set(key, liveQuery)
       this.#keys.set(liveQuery, key)
     }
     return liveQuery
@@ -91,138 +130,173 @@ export class LiveQueries implements LiveQueryHost {
   /** Returns the number of subscriptions to a query, with any parameters. */
   subscribersOf (query: string): number {
     let count = 0
-    for (const liveQuery of this.#keys.keys()) if (liveQuery.query === query) count += liveQuery.subscribers
+    for (const { request, subscribers } of this.#all) if (request.query === query) count += subscribers
     return count
   }
 
-  track (dependent: Dependent): ReadSet {
-    return this.#index.track(dependent)
-  }
-
-  get revision (): number {
-    return this.#sharedStore.store.revision
-  }
-
-  async run ({ query, params, scope, owner }: LiveQuery, reads: ReadSet): Promise<LiveQueryRun> {
-    this.#evaluations++
-    const work = new Work(this.#workBudget)
-    const endRead = this.#sharedStore.store.beginRead()
-    try {
-      const text = await this.#queries.run({ query, params, rows: scope.rows, owner, reads, work })
-      return { text, revision: this.revision, durable: endRead() }
-    } catch (error) {
-      // An error reveals the state that it comes from, as a result does.
-      const pending = endRead()
-      if (pending !== undefined) await pending
-      throw error
+  sourceOf (liveQuery: LiveQuery): LiveSource {
+    const { request } = liveQuery
+    const { store } = this.#sharedStore
+    const config = configOf(store, request)
+    if (config === undefined) {
+      const { params, scope, owner } = request
+      return new CodeSource({ query: request.query as string, params, scope, owner }, liveQuery, this.#code)
     }
+    return new ViewSource(config, request.scope.rows, liveQuery, {
+      views: store.views,
+      changedKeys: store.changedKeys,
+      settled: () => this.#settled(),
+      onEvaluation: () => { this.#viewsOpened++ },
+      work: () => new Work(this.#environment.workBudget)
+    })
   }
 
-  schedule (liveQuery: LiveQuery): void {
-    if (this.#scheduled.push(liveQuery) > 1) return
-    // After the replies of this tick: the client that made the change gets its reply first.
-    runInNextTurn(() => {
-      const scheduled = this.#scheduled
-      this.#scheduled = []
-      this.#evaluate(scheduled).catch((error: unknown) => {
-        this.#log.error({ err: error }, 'live queries failed')
+  /** Waits until the views have all commits of the present; `undefined` where they have. */
+  #settled (): Promise<void> | undefined {
+    const { store } = this.#sharedStore
+    // One that is taken back is not shown: what was there before it is.
+    const durable = store.beginRead()()?.catch(() => {})
+    if (durable === undefined && !store.views.isBusy) return undefined
+    return (async () => {
+      await durable
+      while (store.views.isBusy) await this.#nextRevision()
+    })()
+  }
+
+  async #nextRevision (): Promise<void> {
+    await new Promise<void>(resolve => {
+      const stop = this.#sharedStore.store.views.onRevision(() => {
+        stop()
+        resolve()
       })
     })
   }
 
-  postpone (liveQuery: LiveQuery, overtaken: number): void {
-    const pauseMs = Math.min(2 ** overtaken, MAX_PAUSE_MS)
-    if (overtaken === 0) {
-      const problem = 'what a live query reads changes during each evaluation; they are made less often'
-      this.#log.warn({ query: liveQuery.query }, problem)
+  get history (): string {
+    return this.#sharedStore.store.epoch
+  }
+
+  identityOf (liveQuery: LiveQuery): string {
+    // A query in code is known by what it has been in this process alone.
+    return this.#keys.get(liveQuery) ?? liveQuery.id
+  }
+
+  onChanged (liveQuery: LiveQuery): void {
+    this.publisher.add(liveQuery)
+  }
+
+  admit (liveQuery: LiveQuery): void {
+    if (this.#memory.count(liveQuery) === undefined) return
+    // Those go first that only wait for a client to come back.
+    for (const one of this.#all) if (one.subscribers === 0 && one !== liveQuery) this.#forget(one)
+    const limit = this.#memory.count(liveQuery)
+    if (limit !== undefined) throw this.#memory.refusal(limit)
+  }
+
+  onGrown (liveQuery: LiveQuery): void {
+    try {
+      this.admit(liveQuery)
+    } catch (error) {
+      const problem = 'a live query has ended: its result takes more memory than live queries may'
+      this.#environment.log.warn({ query: nameOf(liveQuery.request), bytes: liveQuery.bytes }, problem)
+      liveQuery.end('memory_limit', error)
     }
-    const cancel = this.#clock.after(pauseMs, () => {
-      this.#postponed.delete(cancel)
-      liveQuery.evaluate()
-    })
-    this.#postponed.add(cancel)
+  }
+
+  onText (liveQuery: LiveQuery, chars: number): void {
+    this.#memory.countText(liveQuery, chars)
+  }
+
+  onUsed (liveQuery: LiveQuery): void {
+    const { used } = liveQuery.source as CodeSource
+    const key = usedKey(liveQuery.request.params, used)
+    const isFound = this.#byParams.put(liveQuery, used) === liveQuery
+    liveQuery.regroup(params => !isFound || usedKey(params, used) !== key)
+  }
+
+  presentFor (liveQuery: LiveQuery, request: LiveRequest): LiveQuery {
+    return this.#keys.has(liveQuery) ? liveQuery : this.find({ ...request, scope: liveQuery.scope })
   }
 
   onAbandoned (liveQuery: LiveQuery): void {
-    const key = this.#keys.get(liveQuery)
-    if (key === undefined) return
-    this.#keys.delete(liveQuery)
-    this.#liveQueries.delete(key)
+    const { windowMs } = this.#environment.resume
+    if (!liveQuery.lingers || windowMs === 0) return this.#forget(liveQuery)
+    liveQuery.source.follow(false)
+    this.#abandoned.add(liveQuery)
+  }
+
+  onEnded (liveQuery: LiveQuery): void {
+    this.#forget(liveQuery)
   }
 
   onFailure (liveQuery: LiveQuery, error: unknown): void {
     if (error instanceof Error && error.name === 'QueryNotDefinedError') {
-      this.#end([liveQuery], 'query_undefined', queryNotDefined(liveQuery.query))
+      liveQuery.end('query_undefined', error)
+    } else if (error instanceof Error && error.name === 'BucketNotDefinedError' && this.#keys.has(liveQuery)) {
+      // It was dropped before the first result.
+      liveQuery.end('bucket_dropped', error)
     } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {
       // It has begun to read a bucket that its subscribers may not.
-      this.#end([liveQuery], 'forbidden', error)
+      liveQuery.end('forbidden', error)
     } else if (liveQuery.hasResult && !liveQuery.isFailing) {
       // A client that waits for the first result is told of the failure, and it is logged there.
-      this.#log.warn(
-        { err: error, query: liveQuery.query },
+      this.#environment.log.warn(
+        { err: error, query: nameOf(liveQuery.request) },
         'live query failed; its subscribers keep the last result'
       )
     }
   }
 
-  /** Evaluates live queries in slices. */
-  async #evaluate (liveQueries: readonly LiveQuery[]): Promise<void> {
-    for (const liveQuery of liveQueries) {
-      if (isTurnOver()) await nextTurn()
-      liveQuery.evaluate()
-    }
+  #forget (liveQuery: LiveQuery): void {
+    if (!this.#all.delete(liveQuery)) return
+    this.#abandoned.delete(liveQuery)
+    this.#byParams.delete(liveQuery)
+    const key = this.#keys.get(liveQuery)
+    this.#keys.delete(liveQuery)
+    if (key !== undefined) this.#byKey.delete(key)
+    this.#memory.release(liveQuery)
+    liveQuery.source.close()
   }
 
-  /** Invalidates for all changes of a commit, so that a live query is evaluated once for all of them. */
+  /** Invalidates for all changes of a commit, so that a query in code is evaluated once for all of them. */
   #onCommit ({ changes, revision }: Commit): void {
     for (const change of changes) this.#onChange(change, revision)
   }
 
   #onChange (change: Change, revision: number): void {
+    const { index } = this.#code
     switch (change.type) {
       case 'insert':
       case 'update':
       case 'delete':
-        this.#invalidateRecord(change.bucket, change.key, revision)
+        index.invalidate(change.bucket, this.#sharedStore.store.keyOf(change.bucket, change.key), revision)
         break
       case 'clear':
       case 'redefine':
-        for (const dependent of this.#index.dependentsOf(change.bucket)) dependent.invalidate(revision)
+        for (const dependent of index.dependentsOf(change.bucket)) dependent.invalidate(revision)
         break
       case 'define':
         // A live query may have failed because this bucket did not exist.
-        for (const liveQuery of this.#keys.keys()) if (liveQuery.isFailing) liveQuery.invalidate(revision)
+        for (const liveQuery of this.#all) if (liveQuery.isFailing) liveQuery.source.retry()
         break
       case 'drop': {
-        const dependents = this.#index.dependentsOf(change.bucket)
-        const ended = [...this.#keys.keys()].filter(liveQuery => dependents.has(liveQuery))
-        this.#end(ended, 'bucket_dropped', bucketNotDefined(change.bucket))
+        const dependents = index.dependentsOf(change.bucket)
+        const isReader = ({ source }: LiveQuery): boolean =>
+          source instanceof CodeSource && dependents.has(source)
+        this.#end(isReader, 'bucket_dropped', bucketNotDefined(change.bucket))
         break
       }
-      case 'query': {
-        if (change.config !== undefined) break
-        const ended = [...this.#keys.keys()].filter(liveQuery => liveQuery.query === change.query)
-        this.#end(ended, 'query_undefined', queryNotDefined(change.query))
-      }
+      case 'query':
+        if (change.config === undefined) {
+          const isOf = ({ request }: LiveQuery): boolean => request.query === change.query
+          this.#end(isOf, 'query_undefined', queryNotDefined(change.query))
+        }
     }
   }
 
-  #invalidateRecord (bucket: string, key: unknown, revision: number): void {
-    this.#index.invalidate(bucket, this.#sharedStore.store.keyOf(bucket, key), revision)
+  #end (
+    isEnded: (liveQuery: LiveQuery) => boolean, reason: SubscriptionEnd, error: NoexServerError
+  ): void {
+    for (const liveQuery of [...this.#all]) if (isEnded(liveQuery)) liveQuery.end(reason, error)
   }
-
-  #end (liveQueries: readonly LiveQuery[], reason: SubscriptionEnd, error: NoexServerError): void {
-    for (const liveQuery of liveQueries) {
-      this.onAbandoned(liveQuery)
-      liveQuery.end(reason, error)
-    }
-  }
-}
-
-/** Returns the value with the members of objects sorted by name, so that equal parameters have equal JSON. */
-function sortedMembers (value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortedMembers)
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)
-  return Object.fromEntries(entries.map(([name, item]) => [name, sortedMembers(item)]))
 }

@@ -1,116 +1,142 @@
-import type { NoexServerError } from '../protocol/errors.js'
+import type { Touch } from '@hamicek/noex-store'
 import type { Scope } from '../permissions/policy.js'
-import { encodePush } from '../protocol/encode.js'
+import { encodeQueryResult } from '../protocol/encode.js'
+import type { NoexServerError } from '../protocol/errors.js'
 import { textFrame } from '../protocol/frame.js'
+import { encodeDeltaPush, encodePush, epochOf, type LiveBody } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import { isTakenBack } from '../store/noex-store.js'
-import type { Dependent, ReadSet } from './dependency-index.js'
+import { encodeInSlices } from '../protocol/parts.js'
+import { ChangeHistory, type NetTouches } from './change-history.js'
+import { deltaOf } from './delta.js'
+import type { KeyedRows, LiveSource, SourceListener } from './live-source.js'
+import type { LiveRequest } from './live-request.js'
 import { subscriptionId } from './subscriber.js'
 
 /** One subscription to a live query. */
 export interface LiveQueryListener {
+  /** Its own request, whose parameters may have others that the query does not use. */
+  readonly request: LiveRequest
+  /** Whether it takes deltas. */
+  readonly isDelta: boolean
   /** Called when there is a result that may differ from the one before. */
   onChange: () => void
+  /** Called when there is a result that is new enough for a subscriber that watches. */
+  onFresh: () => void
+  /** Called when the result is that of the last commit again, whether it has changed or not. */
+  onSettled: () => void
+  /** Called when the query uses other parameters than it did, and this subscription has other values. */
+  onRegroup: () => void
   /** Called when there will be no further result. */
   onEnd: (reason: SubscriptionEnd) => void
 }
 
-/** The result of one run of a query. */
-export interface LiveQueryRun {
-  /** Its JSON. */
-  readonly text: string
-  /** Revision of the store at the end of the run. */
+/** The result that a client has: the epoch and the revision that came with it. */
+export interface Position {
+  readonly epoch: string
   readonly revision: number
-  /** Settles when every state that it may have read is durable, or taken back; absent where all are. */
-  readonly durable: Promise<void> | undefined
+}
+
+/** A complete result at one moment. */
+export interface WholeResult {
+  readonly text: string
+  readonly version: number
+  readonly revision: number
+}
+
+/** The difference between a client's result and the present one, or the complete one where it is shorter. */
+export interface Update {
+  readonly revision: number
+  /** The JSON of `delta`, `undefined` where the client must get the complete result. */
+  readonly delta: string | undefined
 }
 
 /** The collection that a live query belongs to. */
 export interface LiveQueryHost {
-  /** Revision of the store. */
-  readonly revision: number
-  track: (dependent: Dependent) => ReadSet
-  run: (liveQuery: LiveQuery, reads: ReadSet) => Promise<LiveQueryRun>
-  /** Returns the live query with these parameters that reads no more than `scope`. */
-  liveQuery: (query: string, params: unknown, scope: Scope, owner: string) => LiveQuery
-  /** Calls `liveQuery.evaluate()` after the changes of this tick. */
-  schedule: (liveQuery: LiveQuery) => void
-  /** Calls `liveQuery.evaluate()` after a pause that grows with `overtaken`, from 0 on. */
-  postpone: (liveQuery: LiveQuery, overtaken: number) => void
+  /** Names the history of the store. */
+  readonly history: string
+  /** Returns what the result depends on besides the history. */
+  identityOf: (liveQuery: LiveQuery) => string
+  /** Makes the source of a live query. */
+  sourceOf: (liveQuery: LiveQuery) => LiveSource
+  /** Returns the live query of the same request under other rights or parameters. */
+  find: (request: LiveRequest) => LiveQuery
+  /** Publishes the change of a live query, together with those of the same tick. */
+  onChanged: (liveQuery: LiveQuery) => void
+  /** Counts the bytes of a new live query. @throws `RATE_LIMITED` where they are too many */
+  admit: (liveQuery: LiveQuery) => void
+  /** Counts the bytes of a live query that has changed, and ends it where they are too many. */
+  onGrown: (liveQuery: LiveQuery) => void
+  /** Called when the result has been encoded, in so many characters. */
+  onText: (liveQuery: LiveQuery, chars: number) => void
+  /** Called when the query has read parameters that it had not read before. */
+  onUsed: (liveQuery: LiveQuery) => void
+  /** Returns the live query of a request that this one was made for, or another one. */
+  presentFor: (liveQuery: LiveQuery, request: LiveRequest) => LiveQuery
   /** Called when the last subscriber has left. */
   onAbandoned: (liveQuery: LiveQuery) => void
+  /** Called when there will be no further result. */
+  onEnded: (liveQuery: LiveQuery) => void
   onFailure: (liveQuery: LiveQuery, error: unknown) => void
 }
 
-/** The key of a live query: there is one live query for equal keys. */
-export interface LiveQueryKey {
-  readonly query: string
-  readonly params: unknown
-  /** The records that the query may read for its subscribers. */
-  readonly scope: Scope
-  /** The id of the client that subscribed first. */
-  readonly owner: string
-}
+/** Rows up to which a list is encoded in one go. */
+const MAX_AT_ONCE = 1_000
 
-/** Consecutive evaluations that a change may overtake before the next ones are postponed. */
-const MAX_OVERTAKEN = 10
+/** Estimated bytes of a live query without rows. */
+const OWN_BYTES = 1_024
 
-/** Runs of one evaluation: the query runs again when it has read a state that was taken back. */
-const MAX_RUNS = 5
-
-interface Waiter {
-  /** The number of the evaluation from which on the result is new enough. */
-  readonly evaluation: number
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
-/** Wraps an error: a query may throw `undefined` too. */
-interface Failure {
-  readonly error: unknown
+/** A change that is shown to all subscribers at once. */
+interface Publication {
+  /** The revision from which on a client must have had the result before. */
+  readonly from: number
+  readonly to: number
+  /** The JSON of the delta, `undefined` where the complete result is shorter or nothing else is known. */
+  readonly delta: string | undefined
 }
 
 /**
- * One distinct live query: evaluated once and encoded once for all its subscribers. One evaluation runs at a
- * time; a change that arrives meanwhile causes another one afterwards, so that the last result is always that
- * of the last state.
+ * One distinct live query: it is evaluated once and encoded once for all its subscribers. What they have not
+ * been shown yet is published once per tick.
  */
-export class LiveQuery implements Dependent {
+export class LiveQuery implements SourceListener {
   /** The subscription id that subscribers share, so that they can share the frame too. */
   readonly id = subscriptionId()
-  readonly query: string
-  readonly params: unknown
-  readonly scope: Scope
-  readonly owner: string
-  /** Whether there has been a result. */
-  hasResult = false
-  /** The JSON of the newest result. */
-  text = 'null'
+  readonly request: LiveRequest
+  readonly source: LiveSource
   readonly #host: LiveQueryHost
+  readonly #ownBytes: number
   readonly #subscribers = new Set<LiveQueryListener>()
-  #waiters: Waiter[] = []
-  #reads: ReadSet | undefined
-  #evaluation = 0
-  /** Consecutive evaluations during which a record that they read has changed. */
-  #overtaken = 0
-  #isRunning = false
-  /** Revision of the store at the beginning of the run that is under way. */
-  #begunAt = 0
-  /** Revision of the first change since then to a record that the query reads. */
-  #changedAt = Infinity
-  /** Whether the result may be outdated, or there is none. */
-  #isDirty = true
-  #isScheduled = false
+  /** Those that watch since before a failure. */
+  readonly #unserved = new Set<LiveQueryListener>()
+  readonly #history = new ChangeHistory(0)
+  #epoch: { readonly history: string, readonly text: string } | undefined
+  #hasServedDeltas = false
   #isFailing = false
-  #endReason: SubscriptionEnd | undefined
-  #frame: Buffer | undefined
+  #hasResult = false
+  #isAdmitted = false
+  /** Wraps the error of those that come too late. */
+  #end: { readonly error: unknown } | undefined
+  /** Revision up to which changes have been published. */
+  #publishedTo = 0
+  #publication: Publication | undefined
+  /** Of the last publication, what its rows do not tell. */
+  #published: { readonly page: string | undefined, readonly text: string | undefined } | undefined
+  #version = 0
+  #text: { readonly version: number, readonly text: string } | undefined
+  #encoding: Promise<WholeResult> | undefined
+  /** The frames of the last publication, by whether another one follows. */
+  #deltaFrames: Array<Buffer | undefined> = []
+  #wholeFrame: { readonly version: number, readonly frame: Buffer } | undefined
 
-  constructor ({ query, params, scope, owner }: LiveQueryKey, host: LiveQueryHost) {
-    this.query = query
-    this.params = params
-    this.scope = scope
-    this.owner = owner
+  constructor (request: LiveRequest, host: LiveQueryHost) {
+    this.request = request
     this.#host = host
+    this.#ownBytes = OWN_BYTES + JSON.stringify(request).length
+    this.source = host.sourceOf(this)
+  }
+
+  get scope (): Scope {
+    return this.request.scope
   }
 
   get subscribers (): number {
@@ -122,18 +148,51 @@ export class LiveQuery implements Dependent {
     return this.#isFailing
   }
 
-  /** Returns the push of the newest result under a subscription id. */
-  frame (id: string): Buffer {
-    if (id !== this.id) return textFrame(encodePush(id, this.text))
-    this.#frame ??= textFrame(encodePush(id, this.text))
-    return this.#frame
+  /** Whether there has been a result. */
+  get hasResult (): boolean {
+    return this.#hasResult
+  }
+
+  /** Number of changes of the result: another one for another result. */
+  get version (): number {
+    return this.#version
+  }
+
+  get isEnded (): boolean {
+    return this.#end !== undefined
+  }
+
+  /** Names the history of the result: a client that has another one gets the complete result. */
+  get epoch (): string {
+    const { history } = this.#host
+    if (this.#epoch?.history !== history) {
+      this.#epoch = { history, text: epochOf(history, this.#host.identityOf(this)) }
+    }
+    return this.#epoch.text
+  }
+
+  /** Estimated bytes that are kept for it, without the encoded result. */
+  get bytes (): number {
+    return this.#ownBytes + this.source.bytes + this.#history.bytes
+  }
+
+  /** Returns the live query that has the result of a subscriber, as far as its parameters are used. */
+  presentFor ({ request }: LiveQueryListener): LiveQuery {
+    return this.isEnded ? this : this.#host.presentFor(this, request)
+  }
+
+  /** Whether only its own history tells what a client that comes back has missed. */
+  get lingers (): boolean {
+    return this.#hasServedDeltas && this.source.keyField !== undefined &&
+      this.source.touchesSince(this.source.revision) === undefined
   }
 
   /**
-   * Adds a subscriber. Resolves when `text` is at least as new as this call; rejects when the query fails.
+   * Adds a subscriber. Resolves when the result is at least as new as this call; rejects when the query
+   * fails.
    */
   async join (subscriber: LiveQueryListener): Promise<void> {
-    this.#subscribers.add(subscriber)
+    this.#add(subscriber)
     try {
       await this.#fresh()
     } catch (error) {
@@ -143,152 +202,253 @@ export class LiveQuery implements Dependent {
   }
 
   /**
-   * Adds a subscriber that has an older result or none, and calls `onChange` when there is one at least as
-   * new as this call. Unlike `join` it keeps the subscriber when the query fails: the next change brings the
-   * result.
+   * Adds a subscriber that has another result or none, and calls `onFresh` when there is one at least as new
+   * as this call. Unlike `join` it keeps the subscriber when the query fails: the next result is fresh.
    */
   watch (subscriber: LiveQueryListener): void {
-    this.#subscribers.add(subscriber)
+    this.#add(subscriber)
     this.#fresh().then(() => {
-      if (this.#subscribers.has(subscriber)) subscriber.onChange()
-    }, () => {})
+      if (this.#subscribers.has(subscriber)) subscriber.onFresh()
+    }, () => { this.#unserved.add(subscriber) })
   }
 
-  /** Returns the live query of the same query and parameters under another scope. */
-  under (scope: Scope): LiveQuery {
-    return this.#host.liveQuery(this.query, this.params, scope, this.owner)
+  #add (subscriber: LiveQueryListener): void {
+    this.#subscribers.add(subscriber)
+    if (subscriber.isDelta) this.#hasServedDeltas = true
+    if (this.#subscribers.size === 1) this.source.follow(true)
+  }
+
+  async #fresh (): Promise<void> {
+    try {
+      await this.source.fresh()
+      if (this.#end !== undefined) throw this.#end.error
+    } catch (error) {
+      if (this.#end === undefined) this.onFailure(error)
+      throw error
+    }
+    this.#isFailing = false
+    if (!this.#hasResult) this.#begin(this.source.revision)
+    if (this.#isAdmitted) return
+    this.#host.admit(this)
+    this.#isAdmitted = true
+  }
+
+  /** Takes the result of a revision for the first one. */
+  #begin (publishedTo: number): void {
+    this.#hasResult = true
+    this.#history.reset(this.source.revision)
+    this.#publishedTo = publishedTo
+    if (publishedTo >= 0) this.#isOther(undefined)
+  }
+
+  /** Returns the live query of a subscriber that may read these records. */
+  under (scope: Scope, { request }: LiveQueryListener): LiveQuery {
+    return this.#host.find({ ...request, scope })
   }
 
   leave (subscriber: LiveQueryListener): void {
+    this.#unserved.delete(subscriber)
     if (!this.#subscribers.delete(subscriber) || this.#subscribers.size > 0) return
-    this.#reads?.release()
-    this.#reads = undefined
-    this.#isDirty = true
-    if (this.#endReason === undefined) this.#host.onAbandoned(this)
+    if (this.#end === undefined) this.#host.onAbandoned(this)
   }
 
-  invalidate (revision: number): void {
-    // A commit is announced when it is durable, and then a run may have read it already.
-    if (this.#isRunning && revision <= this.#begunAt) return
-    this.#isDirty = true
-    this.#changedAt = Math.min(this.#changedAt, revision)
-    this.#plan()
-  }
-
-  #plan (): void {
-    if (this.#isRunning || this.#isScheduled || this.#endReason !== undefined) return
-    this.#isScheduled = true
-    if (this.#overtaken < MAX_OVERTAKEN) this.#host.schedule(this)
-    else this.#host.postpone(this, this.#overtaken - MAX_OVERTAKEN)
-  }
-
-  /** Evaluates the query unless its result is known to be current. */
-  evaluate (): void {
-    this.#isScheduled = false
-    if (this.#isRunning || !this.#isDirty) return
-    if (this.#subscribers.size === 0 || this.#endReason !== undefined) return
-    // `#evaluate` catches the errors of the query; this is for any other, so that no caller waits for ever.
-    this.#evaluate().catch(error => {
-      this.#host.onFailure(this, error)
-      this.#settle(Infinity, { error })
-    })
+  /** Has those subscribers look for their live query anew whose parameters `isOther` picks. */
+  regroup (isOther: (params: unknown) => boolean): void {
+    for (const subscriber of [...this.#subscribers]) {
+      if (isOther(subscriber.request.params)) subscriber.onRegroup()
+    }
   }
 
   /**
    * Ends the live query for all its subscribers; callers that wait for a result are rejected with `error`.
    */
-  end (reason: SubscriptionEnd, error: NoexServerError): void {
-    if (this.#endReason !== undefined) return
-    this.#endReason = reason
-    this.#settle(Infinity, { error })
+  end (reason: SubscriptionEnd, error: unknown): void {
+    if (this.#end !== undefined) return
+    this.#end = { error }
+    this.source.close(error)
     for (const subscriber of [...this.#subscribers]) {
       this.leave(subscriber)
       subscriber.onEnd(reason)
     }
+    this.#host.onEnded(this)
   }
 
-  async #fresh (): Promise<void> {
-    if (!this.#isRunning && !this.#isDirty) return
-    // The evaluation under way suffices unless a record that it has read has changed meanwhile.
-    const evaluation = this.#isRunning && !this.#isDirty ? this.#evaluation : this.#evaluation + 1
-    const fresh = new Promise<void>(
-      (resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) }
-    )
-    this.evaluate()
-    await fresh
-  }
-
-  async #evaluate (): Promise<void> {
-    const evaluation = ++this.#evaluation
-    this.#isRunning = true
-    const reads = this.#host.track(this)
-    const earlier = this.#reads
-    let failure: Failure | undefined
-    let run: LiveQueryRun | undefined
-    try {
-      run = await this.#run(reads)
-      earlier?.release(reads)
-    } catch (error) {
-      failure = { error }
-      if (earlier !== undefined) reads.include(earlier)
-    }
-    this.#reads = reads
-    this.#isRunning = false
-    if (this.#subscribers.size === 0 || this.#endReason !== undefined) {
-      reads.release()
-      this.#reads = undefined
-      return
-    }
-    const isOutdated = this.#isDirty
-    // A change after the run, while its state became durable, has not overtaken it.
-    const changedMeanwhile = isOutdated && this.#changedAt <= (run?.revision ?? Infinity)
-    this.#overtaken = changedMeanwhile ? this.#overtaken + 1 : 0
-    if (run !== undefined) this.#publish(run.text)
-    else this.#fail(failure?.error)
-    this.#settle(evaluation, failure)
-    if (isOutdated) this.#plan()
-  }
-
-  /** Runs the query, again where the state that it has read is taken back, up to `MAX_RUNS` times. */
-  async #run (reads: ReadSet): Promise<LiveQueryRun> {
-    for (let count = 1; ; count++) {
-      this.#isDirty = false
-      this.#begunAt = this.#host.revision
-      this.#changedAt = Infinity
-      try {
-        const run = await this.#host.run(this, reads)
-        if (run.durable !== undefined) await run.durable
-        return run
-      } catch (error) {
-        if (count === MAX_RUNS || !isTakenBack(error)) throw error
-      }
-    }
-  }
-
-  #publish (text: string): void {
+  onChange (revision: number, touches: readonly Touch[] | undefined): void {
+    this.#version++
     this.#isFailing = false
-    if (this.hasResult && text === this.text) return
-    this.hasResult = true
-    this.text = text
-    this.#frame = undefined
-    for (const subscriber of this.#subscribers) subscriber.onChange()
+    if (touches === undefined) this.#history.reset(revision)
+    else this.#history.add(revision, touches, this.source.size)
+    // The first one, where it could not be had at first.
+    if (!this.#hasResult) this.#begin(-1)
+    this.#host.onChanged(this)
   }
 
-  /** Keeps the last result for its subscribers; the next subscription has the query evaluated again. */
-  #fail (error: unknown): void {
-    this.#isDirty = true
+  onSettled (): void {
+    for (const subscriber of this.#subscribers) subscriber.onSettled()
+  }
+
+  onUsed (): void {
+    this.#host.onUsed(this)
+  }
+
+  onFailure (error: unknown): void {
     this.#host.onFailure(this, error)
     this.#isFailing = true
   }
 
-  /** Settles the callers that wait for this evaluation or an earlier one. */
-  #settle (evaluation: number, failure: Failure | undefined): void {
-    const waiters = this.#waiters
-    this.#waiters = waiters.filter(waiter => waiter.evaluation > evaluation)
-    for (const waiter of waiters) {
-      if (waiter.evaluation > evaluation) continue
-      if (failure === undefined) waiter.resolve()
-      else waiter.reject(failure.error)
-    }
+  onEnd (reason: SubscriptionEnd, error: NoexServerError): void {
+    this.end(reason, error)
   }
+
+  /** Publishes what has changed since the last time, and calls `onChange` of each subscriber. */
+  publish (): void {
+    if (this.#end !== undefined || this.#subscribers.size === 0) return
+    const { source } = this
+    const from = this.#publishedTo
+    const touches = this.#history.since(from)
+    try {
+      if (!this.#isOther(touches)) return
+      const delta = this.#takesDeltas ? this.#delta(touches) : undefined
+      this.#publication = { from, to: source.revision, delta }
+    } catch (error) {
+      this.onFailure(error)
+      return
+    }
+    this.#publishedTo = source.revision
+    this.#deltaFrames = []
+    for (const subscriber of this.#subscribers) {
+      if (this.#unserved.delete(subscriber)) subscriber.onFresh()
+      else subscriber.onChange()
+    }
+    this.#host.onGrown(this)
+  }
+
+  /** Whether the result differs from the one that was published last. */
+  #isOther (touches: NetTouches | undefined): boolean {
+    const { source } = this
+    const former = this.#published
+    const page = source.page && JSON.stringify(source.page)
+    // Of a result without rows, only its text tells.
+    const text = source.keyField === undefined ? this.#textOf(source) : undefined
+    this.#published = { page, text }
+    if (page !== former?.page) return true
+    if (text !== undefined) return text !== former?.text
+    return touches === undefined || hasEffect(touches, source)
+  }
+
+  #textOf ({ text }: LiveSource): string | undefined {
+    if (text !== undefined) return text
+    const whole = this.whole()
+    return whole instanceof Promise ? undefined : whole.text
+  }
+
+  get #takesDeltas (): boolean {
+    for (const { isDelta } of this.#subscribers) if (isDelta) return true
+    return false
+  }
+
+  /** Returns the JSON of a delta, `undefined` where the complete result is about as short. */
+  #delta (touches: NetTouches | undefined): string | undefined {
+    const { source } = this
+    if (touches === undefined || source.keyField === undefined) return undefined
+    if (touches.size > 8 && touches.size >= source.size) return undefined
+    return deltaOf(source, touches)
+  }
+
+  /**
+   * Returns what makes the result of a client the present one; `undefined` where it is the present one
+   * already.
+   */
+  updateSince (position: Position | undefined): Update | undefined {
+    const { source } = this
+    const { revision } = source
+    const isKnown = position !== undefined && position.epoch === this.epoch && position.revision <= revision
+    const touches = isKnown
+      ? this.#history.since(position.revision) ?? source.touchesSince(position.revision)
+      : undefined
+    if (touches === undefined) return { revision, delta: undefined }
+    if (!hasEffect(touches, source)) return undefined
+    return { revision, delta: this.#delta(touches) }
+  }
+
+  /** Returns the same for a client that comes back, with an empty delta where nothing has changed. */
+  resumed (position: Position): Required<Update> | undefined {
+    if (this.source.keyField === undefined) return undefined
+    const update = this.updateSince(position) ?? { revision: this.source.revision, delta: EMPTY_DELTA }
+    return update.delta === undefined ? undefined : update
+  }
+
+  /** Whether a client with this result is brought to a revision by the delta that was published last. */
+  isShared (position: Position | undefined, revision: number): boolean {
+    const { from, to, delta } = this.#publication ?? NOT_PUBLISHED
+    if (delta === undefined || to !== revision || position?.epoch !== this.epoch) return false
+    return position.revision >= from && position.revision < to
+  }
+
+  /** Returns the frame of the last publication under the shared id, which takes deltas; `more` as in it. */
+  sharedFrame (more: boolean): Buffer {
+    const { to, delta } = this.#publication as Publication
+    const which = more ? 1 : 0
+    this.#deltaFrames[which] ??= textFrame(this.deltaPush(this.id, to, { delta: delta as string }, more))
+    return this.#deltaFrames[which]
+  }
+
+  /** Returns the text of a push with a delta, or with a complete result. */
+  deltaPush (id: string, revision: number, body: LiveBody, more: boolean): string {
+    const { page, keyField = null } = this.source
+    // A client that takes a complete result may have had one under other rights, or another definition.
+    const history = 'data' in body ? { epoch: this.epoch, key: keyField } : undefined
+    return encodeDeltaPush(id, { ...history, revision, page }, body, more)
+  }
+
+  /** Returns the frame with a complete result, for clients that take no deltas. */
+  wholeFrame (id: string, { text, version }: WholeResult): Buffer {
+    if (id !== this.id) return textFrame(encodePush(id, text))
+    if (this.#wholeFrame?.version !== version) {
+      this.#wholeFrame = { version, frame: textFrame(encodePush(id, text)) }
+    }
+    return this.#wholeFrame.frame
+  }
+
+  /** Returns the present result; a promise for one that takes long to encode. */
+  whole (): WholeResult | Promise<WholeResult> {
+    const { source } = this
+    const { revision } = source
+    const version = this.#version
+    const text = source.text ?? (this.#text?.version === version ? this.#text.text : undefined)
+    if (text !== undefined) return { text, version, revision }
+    if (this.#encoding !== undefined) return this.#encoding
+    const result = source.result()
+    const isBig = Array.isArray(result) && result.length > MAX_AT_ONCE
+    if (!isBig) return this.#kept({ text: encodeQueryResult(result), version, revision })
+    this.#encoding = encodeInSlices('', result, '').then(parts => {
+      const encoded = typeof parts === 'string' ? parts : parts.join('')
+      return this.#kept({ text: encoded, version, revision })
+    }).finally(() => { this.#encoding = undefined })
+    return this.#encoding
+  }
+
+  #kept (whole: WholeResult): WholeResult {
+    this.#text = whole
+    this.#host.onText(this, whole.text.length)
+    return whole
+  }
+
+  /** Frees the text of the result, which can be made again. */
+  dropText (): void {
+    this.#text = undefined
+    this.#wholeFrame = undefined
+  }
+}
+
+/** Stands for a publication where there is none. */
+const NOT_PUBLISHED: Publication = { from: Infinity, to: -1, delta: undefined }
+
+/** The delta of a result that has not changed. */
+const EMPTY_DELTA = '{"upsert":[],"remove":[]}'
+
+/** Whether a row has come, gone or changed, and not only come and gone again. */
+function hasEffect (touches: NetTouches, rows: KeyedRows): boolean {
+  for (const [key, { wasIn }] of touches) if (wasIn || rows.indexOf(key) !== -1) return true
+  return false
 }

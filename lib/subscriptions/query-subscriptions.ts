@@ -1,45 +1,69 @@
 import type { Grant } from '../permissions/grant.js'
 import type { Scope } from '../permissions/policy.js'
 import { EncodedJson, encodeNotice } from '../protocol/encode.js'
+import { encodeLiveReply } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import type { LiveQuery, LiveQueryListener } from './live-query.js'
-import type { LiveQueries } from './live-queries.js'
-import { SubscriptionsById, type Subscriber } from './subscriber.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
-
-/** The receiver of pushes: the outbox of a connection. */
-export interface PushTarget {
-  /** Whether pushes must wait until the client has read more. */
-  readonly isCongested: boolean
-  send: (text: string) => void
-  sendFrame: (frame: Buffer) => void
-}
+import type { LiveQuery, Position } from './live-query.js'
+import type { LiveQueries } from './live-queries.js'
+import type { LiveRequest, Watched } from './live-request.js'
+import type { Receiver } from './publisher.js'
+import { PushRound } from './push-round.js'
+import {
+  QuerySubscription, type SubscriptionHost, type SubscriptionOptions
+} from './query-subscription.js'
+import { SubscriptionsById, type PushTarget, type Subscriber } from './subscriber.js'
 
 /** The owner of query subscriptions, with its present rights. */
 export interface QuerySubscriber extends Subscriber {
   /** The id of its connection. */
   readonly clientId: string
+  /** The user, or the address where no user is logged in, whose memory its live queries take. */
+  readonly account: string
   /** Returns the records that a live query may read for the client; `undefined` where it may not watch it. */
-  liveQueryScope: (query: string) => Scope | undefined
+  liveQueryScope: (watched: Watched) => Scope | undefined
 }
 
+/** A subscription that is asked for. */
+export interface SubscriptionRequest extends
+  Watched, SubscriptionOptions, Pick<LiveRequest, 'params' | 'page'> {
+  /** The result that the client has from an earlier connection. */
+  readonly since: Position | undefined
+}
+
+/**
+ * Time for which a connection's other results wait for a query in code that is being evaluated, so that all
+ * are shown at one revision, in milliseconds.
+ */
+const MAX_HOLD_MS = 100
+
 /** The subscriptions of one connection to live queries. */
-export class QuerySubscriptions extends SubscriptionsById<Subscription> {
+export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> implements
+  SubscriptionHost, Receiver {
   readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
   readonly #subscriber: QuerySubscriber
+  readonly #liveQueries: LiveQueries
   /** Whether the right to a subscription must be checked before each push. */
   readonly #isVolatile: boolean
-  readonly #waiting = new Set<Subscription>()
+  readonly #waiting = new Set<QuerySubscription>()
+  /** Cancels the timers of subscriptions that are pushed less often. */
+  readonly #timers = new Map<QuerySubscription, () => void>()
   /** The number of subscriptions whose first result is being evaluated; they count too. */
   #joining = 0
+  #deltas = 0
   #isClosed = false
+  /** While results wait for a query in code: ends that. */
+  #hold: { readonly until: number, readonly cancel: () => void } | undefined
 
-  constructor (target: PushTarget, quota: SubscriptionQuota, subscriber: QuerySubscriber) {
+  constructor (
+    target: PushTarget, quota: SubscriptionQuota, subscriber: QuerySubscriber, liveQueries: LiveQueries
+  ) {
     super()
     this.#target = target
     this.#quota = quota
     this.#subscriber = subscriber
+    this.#liveQueries = liveQueries
     this.#isVolatile = subscriber.isVolatile
   }
 
@@ -53,41 +77,63 @@ export class QuerySubscriptions extends SubscriptionsById<Subscription> {
   }
 
   /**
-   * Subscribes and returns the reply: the id and the present result. Pushes begin when the reply has been
-   * sent.
+   * Subscribes and returns the reply: the id and the present result, or what has changed in it. Pushes begin
+   * when the reply has been sent.
    * @throws `RATE_LIMITED`, `QUERY_NOT_DEFINED`, `BUCKET_NOT_DEFINED`, `FORBIDDEN`, `UNAUTHORIZED`, or the
    * error of the query
    */
-  async add (liveQueries: LiveQueries, query: string, params: unknown, grant: Grant): Promise<EncodedJson> {
+  async add (request: SubscriptionRequest, scope: Scope, grant: Grant): Promise<EncodedJson> {
     this.checkQuota()
     // Counted before the first wait, so that concurrent requests cannot exceed the quota.
     this.#quota.take('store')
     this.#joining++
-    const subscription = new Subscription(this)
+    const { query, find, params, page, since } = request
+    const { clientId: owner, account } = this.#subscriber
+    const live: LiveRequest = { query, find, params, page, scope, owner, account }
+    const subscription = new QuerySubscription(this, live, request)
     try {
-      const owner = this.#subscriber.clientId
-      await join(subscription, liveQueries.liveQuery(query, params, grant.scope(query), owner), grant)
+      await join(subscription, this.#liveQueries.find(live), grant)
+      return await this.#reply(subscription, since, grant)
     } catch (error) {
+      subscription.suspend()
       if (!this.#isClosed) this.#quota.release('store')
       throw error
     } finally {
       this.#joining--
     }
+  }
+
+  async #reply (
+    subscription: QuerySubscription, since: Position | undefined, grant: Grant
+  ): Promise<EncodedJson> {
+    const { isDelta } = subscription
+    const update = isDelta && since !== undefined ? subscription.liveQuery.resumed(since) : undefined
+    let whole = update === undefined ? subscription.liveQuery.whole() : undefined
+    if (whole instanceof Promise) {
+      whole = await whole
+      grant.assertStillAllowed()
+    }
     const { liveQuery } = subscription
-    const { text } = liveQuery
-    this.byId.set(subscription.id = this.freeId(liveQuery.id), subscription)
+    const { epoch } = liveQuery
+    const { keyField = null, page } = liveQuery.source
+    const { revision } = update ?? whole as NonNullable<typeof whole>
+    const version = whole?.version ?? liveQuery.version
+    const subscriptionId = subscription.id = this.freeId(liveQuery.id)
+    this.byId.set(subscriptionId, subscription)
+    if (isDelta) this.#deltas++
+    const body = update === undefined ? { data: whole?.text ?? 'null' } : { delta: update.delta as string }
     return new EncodedJson(
-      `{"subscriptionId":${JSON.stringify(subscription.id)},"data":${text}}`,
-      () => { subscription.activate(text) },
-      () => { this.remove(subscription.id) }
+      isDelta
+        ? encodeLiveReply({ subscriptionId, epoch, revision, key: keyField, page }, body)
+        : `{"subscriptionId":${JSON.stringify(subscriptionId)},"data":${whole?.text}}`,
+      () => { subscription.activate(version, { epoch, revision }) },
+      () => { this.remove(subscriptionId) }
     )
   }
 
   /** Pushes the newest results of the subscriptions that have waited. */
   resume (): void {
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const subscription of waiting) subscription.onChange()
+    if (this.#waiting.size > 0) this.#liveQueries.publisher.flush(this)
   }
 
   /**
@@ -96,7 +142,7 @@ export class QuerySubscriptions extends SubscriptionsById<Subscription> {
    */
   review (): void {
     for (const subscription of [...this.byId.values()]) {
-      const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
+      const scope = this.#subscriber.liveQueryScope(subscription.request)
       if (scope !== undefined) subscription.follow(scope)
       else if (this.#subscriber.isLoggedIn) this.end(subscription, 'forbidden')
       else this.#suspend(subscription)
@@ -108,31 +154,95 @@ export class QuerySubscriptions extends SubscriptionsById<Subscription> {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#quota.release('store', this.size)
-    for (const subscription of this.byId.values()) subscription.suspend()
+    for (const subscription of this.byId.values()) this.#suspend(subscription)
     this.byId.clear()
-    this.#waiting.clear()
+    this.#hold?.cancel()
   }
 
-  /** Pushes the newest result of a subscription, now or when it may. */
-  push (subscription: Subscription): void {
-    const mayPush = !this.#target.isCongested && this.#subscriber.mayPush()
-    // `mayPush` may have ended the session, and with it the subscription.
-    if (!subscription.isWatching) return
-    if (!mayPush) {
-      this.#waiting.add(subscription)
-      return
+  changed (subscription: QuerySubscription): void {
+    this.#waiting.add(subscription)
+    this.#liveQueries.publisher.flush(this)
+  }
+
+  isCatchingUp (revision: number): boolean {
+    for (const subscription of this.#waiting) if (subscription.isCatchingUp(revision)) return true
+    return false
+  }
+
+  flush (revision: number): boolean {
+    if (this.#isClosed || this.#waiting.size === 0) return true
+    // When the client has read, or its session is confirmed, `resume` is called.
+    if (this.#target.isCongested || !this.#subscriber.mayPush()) return true
+    if (this.#deltas > 0 && this.#isHeld()) return true
+    const round = new PushRound(this.#target, revision)
+    const added: QuerySubscription[] = []
+    for (const subscription of [...this.#waiting]) {
+      // `mayPush` may have ended the session, and with it the subscription.
+      if (!subscription.isReady) this.#waiting.delete(subscription)
+      else if (!round.isFull && this.#isCurrent(subscription) && this.#isDue(subscription)) {
+        if (this.#add(subscription, round)) added.push(subscription)
+      }
     }
-    if (this.#isVolatile && !this.#isCurrent(subscription)) return
-    this.#target.sendFrame(subscription.liveQuery.frame(subscription.id))
-    this.#quota.pushes.store++
-    subscription.sentText = subscription.liveQuery.text
+    if (round.isLate) return false
+    for (const subscription of added) this.#waiting.delete(subscription)
+    for (const subscription of round.send()) {
+      this.#quota.pushes.store++
+      const { minIntervalMs } = subscription
+      if (minIntervalMs > 0) subscription.dueAt = this.#liveQueries.clock.ticks() + minIntervalMs
+    }
+    return !round.isFull
+  }
+
+  #add (subscription: QuerySubscription, round: PushRound): boolean {
+    try {
+      return round.add(subscription)
+    } catch (error) {
+      // The result cannot be encoded.
+      subscription.liveQuery.onFailure(error)
+      return true
+    }
+  }
+
+  /** Whether results wait for a query in code, so that all are shown at one revision. */
+  #isHeld (): boolean {
+    const isBehind = [...this.byId.values()].some(
+      ({ isReady, liveQuery }) => isReady && liveQuery.source.isBehind && !liveQuery.isFailing
+    )
+    const { clock, publisher } = this.#liveQueries
+    if (!isBehind) {
+      this.#hold?.cancel()
+      this.#hold = undefined
+      return false
+    }
+    if (this.#hold === undefined) {
+      const cancel = clock.after(MAX_HOLD_MS, () => { publisher.flush(this) })
+      this.#hold = { until: clock.ticks() + MAX_HOLD_MS, cancel }
+      return true
+    }
+    return clock.ticks() < this.#hold.until
+  }
+
+  /** Whether the client has waited long enough since its last push; if not, it is called again then. */
+  #isDue (subscription: QuerySubscription): boolean {
+    const { clock } = this.#liveQueries
+    const waitMs = subscription.dueAt - clock.ticks()
+    if (waitMs <= 0) return true
+    this.#waiting.delete(subscription)
+    if (!this.#timers.has(subscription)) {
+      this.#timers.set(subscription, clock.after(Math.ceil(waitMs), () => {
+        this.#timers.delete(subscription)
+        subscription.onChange()
+      }))
+    }
+    return false
   }
 
   /**
    * Whether the client may still read the same records; if not, the subscription ends or changes its scope.
    */
-  #isCurrent (subscription: Subscription): boolean {
-    const scope = this.#subscriber.liveQueryScope(subscription.liveQuery.query)
+  #isCurrent (subscription: QuerySubscription): boolean {
+    if (!this.#isVolatile) return true
+    const scope = this.#subscriber.liveQueryScope(subscription.request)
     if (scope === undefined) this.end(subscription, 'forbidden')
     else if (scope.key !== subscription.liveQuery.scope.key) subscription.follow(scope)
     else return true
@@ -140,7 +250,7 @@ export class QuerySubscriptions extends SubscriptionsById<Subscription> {
   }
 
   /** Ends a subscription, which frees its slot, and notifies the client. */
-  end (subscription: Subscription, reason: SubscriptionEnd): void {
+  end (subscription: QuerySubscription, reason: SubscriptionEnd): void {
     if (this.byId.get(subscription.id) !== subscription) return
     this.drop(subscription)
     this.ended.add(subscription.id)
@@ -149,89 +259,23 @@ export class QuerySubscriptions extends SubscriptionsById<Subscription> {
     )
   }
 
-  #suspend (subscription: Subscription): void {
+  #suspend (subscription: QuerySubscription): void {
     this.#waiting.delete(subscription)
+    this.#timers.get(subscription)?.()
+    this.#timers.delete(subscription)
     subscription.suspend()
   }
 
-  protected drop (subscription: Subscription): void {
+  protected drop (subscription: QuerySubscription): void {
     this.#suspend(subscription)
+    if (subscription.isDelta) this.#deltas--
     this.byId.delete(subscription.id)
     this.#quota.release('store')
   }
 }
 
 /** Resolves when the subscription has its first result and the client may still see it. */
-async function join (subscription: Subscription, liveQuery: LiveQuery, grant: Grant): Promise<void> {
+async function join (subscription: QuerySubscription, liveQuery: LiveQuery, grant: Grant): Promise<void> {
   await subscription.join(liveQuery)
-  try {
-    grant.assertStillAllowed()
-  } catch (error) {
-    subscription.suspend()
-    throw error
-  }
-}
-
-/** One subscription to a live query, with the result that the client has. */
-class Subscription implements LiveQueryListener {
-  id = ''
-  /** The JSON that the client has. */
-  sentText: string | undefined
-  readonly #owner: QuerySubscriptions
-  /** While suspended, the live query that it has left. */
-  #liveQuery!: LiveQuery
-  #isWatching = false
-  #isActive = false
-  #endReason: SubscriptionEnd | undefined
-
-  constructor (table: QuerySubscriptions) {
-    this.#owner = table
-  }
-
-  get liveQuery (): LiveQuery {
-    return this.#liveQuery
-  }
-
-  get isWatching (): boolean {
-    return this.#isWatching
-  }
-
-  async join (liveQuery: LiveQuery): Promise<void> {
-    this.#liveQuery = liveQuery
-    this.#isWatching = true
-    await liveQuery.join(this)
-  }
-
-  /** Watches under this scope from now on; the client gets the result when it differs from `sentText`. */
-  follow (scope: Scope): void {
-    if (this.#isWatching && scope.key === this.#liveQuery.scope.key) return
-    this.suspend()
-    this.#liveQuery = this.#liveQuery.under(scope)
-    this.#isWatching = true
-    this.#liveQuery.watch(this)
-  }
-
-  /** Watches nothing until `follow`. */
-  suspend (): void {
-    if (!this.#isWatching) return
-    this.#isWatching = false
-    this.#liveQuery.leave(this)
-  }
-
-  /** Allows pushes: the reply with this result has been sent. */
-  activate (text: string): void {
-    this.#isActive = true
-    this.sentText = text
-    if (this.#endReason !== undefined) this.#owner.end(this, this.#endReason)
-    else if (this.#isWatching && this.#liveQuery.hasResult) this.onChange()
-  }
-
-  onChange (): void {
-    if (this.#isActive && this.#isWatching && this.sentText !== this.#liveQuery.text) this.#owner.push(this)
-  }
-
-  onEnd (reason: SubscriptionEnd): void {
-    this.#endReason = reason
-    if (this.#isActive) this.#owner.end(this, reason)
-  }
+  grant.assertStillAllowed()
 }

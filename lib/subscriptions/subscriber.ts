@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto'
 
+/** The receiver of pushes: the outbox of a connection. */
+export interface PushTarget {
+  /** Whether pushes must wait until the client has read more. */
+  readonly isCongested: boolean
+  send: (text: string) => void
+  sendFrame: (frame: Buffer) => void
+}
+
 /** The owner of subscriptions. */
 export interface Subscriber {
   /** Whether there is a session. */

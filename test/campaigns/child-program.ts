@@ -49,6 +49,13 @@ export class ChildProgram {
     return program
   }
 
+  /** Kills it, and resolves when it has ended. */
+  async kill (): Promise<void> {
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await ended
+  }
+
   /** Asks, and resolves with what the program's answer returns. */
   async ask (name: string, argument?: unknown): Promise<any> {
     const id = ++this.#lastId

@@ -62,7 +62,9 @@ t.test('the types are those of the options and of what goes over the wire', asyn
   }
 
   const welcome = await next() as WelcomeMessage
-  const members: Array<keyof WelcomeMessage> = ['requiresAuth', 'serverTime', 'type', 'version']
+  const members: Array<keyof WelcomeMessage> = [
+    'extensions', 'heartbeatMs', 'requiresAuth', 'serverTime', 'type', 'version'
+  ]
   t.same(Object.keys(welcome).sort(), members)
   const ping: HeartbeatPing = { type: 'ping', timestamp: welcome.serverTime }
   const pong: HeartbeatPong = { ...ping, type: 'pong' }

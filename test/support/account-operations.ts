@@ -5,6 +5,7 @@ import { Revocations } from '../../lib/auth/revocations.js'
 import type { Session } from '../../lib/protocol/session.js'
 import { NoexServerError } from '../../lib/protocol/errors.js'
 import { toReplyError } from '../../lib/store/store-errors.js'
+import { KeyedRequests } from '../../lib/idempotency/keyed-requests.js'
 import { Identity } from '../../lib/identity/identity.js'
 import { SUPERADMIN_ID } from '../../lib/identity/system-roles.js'
 import { rejectionReasons } from '../../lib/limits/rejections.js'
@@ -86,6 +87,7 @@ function grantFor (client: FakeClient, { accessLevel }: Operation): Grant {
     assertStillAllowed,
     work: new Work(Infinity),
     maxChanges: Infinity,
+    rights: '',
     rows: () => undefined,
     scope: () => { throw new Error('identity operations run no queries') }
   }
@@ -134,6 +136,8 @@ export async function startAccounts (t: Test, {
   }
   const server: ServerContext = {
     sharedStore,
+    keyedRequests: KeyedRequests.of(store),
+    idempotency: { windowMs: 600_000, maxKeys: 100, maxBytes: 1_000_000 },
     identity,
     rules: undefined,
     trail: undefined,

@@ -19,7 +19,7 @@ export type StoreErrorCode =
   | 'VERSION_MISMATCH' | 'REFERENCE_MISSING' | 'REFERENCE_HELD' | 'QUOTA_EXCEEDED' | 'INPUT_TOO_LARGE'
   | 'COMMIT_TOO_LARGE' | 'WORK_BUDGET' | 'AGGREGATE_OVERFLOW' | 'STORE_STOPPED' | 'STORE_UNAVAILABLE'
   | 'NOT_LEADER'
-  | 'COMMIT_MISMATCH' | 'TOO_MANY_RUNS' | 'PERSISTENCE_REQUIRED' | 'BACKUP_NOT_FOUND'
+  | 'COMMIT_MISMATCH' | 'REQUEST_REPEATED' | 'TOO_MANY_RUNS' | 'PERSISTENCE_REQUIRED' | 'BACKUP_NOT_FOUND'
 
 /** An error that the store itself raises. */
 export abstract class StoreError extends Error {
@@ -293,6 +293,16 @@ export class DefinitionMismatchError extends StoreError {
 export class NotLeaderError extends StoreError {
   override readonly name = 'NotLeaderError'
   readonly code = 'NOT_LEADER'
+}
+
+/** The request of a write is remembered: it has been done. */
+export class RequestRepeatedError extends StoreError {
+  override readonly name = 'RequestRepeatedError'
+  readonly code = 'REQUEST_REPEATED'
+
+  constructor (readonly key: string) {
+    super(`The request with the key ${JSON.stringify(key)} has been done`)
+  }
 }
 
 /** The operation needs `durability` or `persistence`. */

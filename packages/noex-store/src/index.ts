@@ -17,8 +17,8 @@ export type {
 export type { AccessOptions, TypedAccessOptions, WorkMeter } from './types/access.js'
 export type {
   Change, Changes, ClearChange, Commit, CommitCause, CommitNote, DefinitionChange, DefinitionOptions,
-  QueryChange, RecordChange, RememberedKeys, TransactionOptions, UpsertOptions,
-  WriteOptions
+  IdempotencyOptions, IdempotentRequest, QueryChange, RecordChange, RememberedKeys, RememberedRequest,
+  RememberOptions, RequestAnswer, TransactionOptions, UpsertOptions, WriteOptions
 } from './types/commit.js'
 export type {
   DurabilityNotice, DurabilityOptions, DurabilityStatus, LogFacts, RecoveryProgress, SnapshotInfo
@@ -30,6 +30,9 @@ export type {
   Migration, MigrationBucketHandle, MigrationContext, MigrationResult
 } from './types/migration.js'
 export type { StoreOptions, StoreStats } from './types/store.js'
+export type {
+  Touch, View, ViewConfig, ViewListener, ViewOptions, ViewPage, Views
+} from './types/view.js'
 export type { Anything, DateValue, InputOf, ValueOf } from './types/field-value.js'
 export type {
   BucketName, FieldName, FieldsOf, InsertOf, KeyOf, RecordOf, StoreSchema, UpdateOf
@@ -56,6 +59,8 @@ export type { TypedStore, TypedStoreOptions } from './store/typed-store.js'
 export type { CheckedSchema } from './types/checked-schema.js'
 export type { BackupData } from './persistence/backups.js'
 export type { BucketImage, ChangeLog, LogEntry, OpenedLog, StoreImage } from './log/change-log.js'
+export type { ChangedKey, ChangedKeys, ChangedKeysBounds } from './commit/changed-keys.js'
+export type { RememberedRequests } from './commit/remembered-requests.js'
 export type { CommitListener } from './commit/commit-notifier.js'
 export type { RebuildTransform, TransformRecords } from './commit/redefinitions.js'
 export type { TransformRecord } from './commit/bucket-copy.js'
@@ -65,8 +70,8 @@ export {
   CommitMismatchError, CommitTooLargeError, DefinitionError, DefinitionMismatchError,
   DefinitionMissingError, DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError,
   OutOfScopeError, PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError,
-  QuotaExceededError, RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, StoreError,
-  StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError,
+  QuotaExceededError, RecordExistsError, RecordNotFoundError, ReferentialIntegrityError,
+  RequestRepeatedError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError,
   UniqueConstraintError, ValidationError, ValidatorError, VersionMismatchError,
   WorkBudgetError, type StoreErrorCode, type ValidationIssue
 } from './errors.js'

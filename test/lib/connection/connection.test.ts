@@ -8,6 +8,7 @@ import { rejectionReasons } from '../../../lib/limits/rejections.js'
 import { Counters } from '../../../lib/util/counters.js'
 import { SubscriptionQuota } from '../../../lib/limits/subscription-quota.js'
 import type { Authorizer } from '../../../lib/permissions/authorizer.js'
+import type { LiveQueries } from '../../../lib/subscriptions/live-queries.js'
 import { unlimitedScope } from '../../../lib/permissions/policy.js'
 import { Work } from '../../../lib/store/work.js'
 import { DeadlineQueue } from '../../../lib/util/deadline-queue.js'
@@ -18,6 +19,16 @@ import { silentLog } from '../../support/silent-log.js'
 
 /** The bound of lib/connection/inbox.ts. */
 const MAX_FRAMES = 256
+
+const fakeLiveQuery = {
+  id: 'sub-1',
+  epoch: 'epoch',
+  scope: unlimitedScope,
+  join: async () => {},
+  presentFor: () => fakeLiveQuery,
+  whole: () => ({ text: '[]', version: 0, revision: 0 }),
+  leave () {}
+}
 
 /** A connection whose requests are answered when the test says so. */
 function connectionOver () {
@@ -33,11 +44,13 @@ function connectionOver () {
       { maxSubscriptionsPerConnection: 10, maxTotalSubscriptions: 10 },
       new Counters(rejectionReasons)
     ),
+    liveQueries: { find: () => fakeLiveQuery } as unknown as LiveQueries,
     outboxLimits: { maxBufferedBytes: 1_000, markBytes: 800 },
     maxPayloadBytes: 1_000,
     maxUnauthenticatedPayloadBytes: 100,
     unauthenticatedInboxes: new UnauthenticatedInboxes(100),
     requiresAuth: false,
+    heartbeatMs: 100,
     authorizer: {
       isVolatile: false, liveQueryScope: () => unlimitedScope, topicScope: () => 'whole'
     } as unknown as Authorizer,
@@ -200,16 +213,19 @@ t.test('Connection', t => {
 
   t.test('ends its subscriptions and gives its slots back when the client goes', async t => {
     const { ws, connection, host, seen } = connectionOver()
-    const liveQuery = { join: async () => {}, leave () {}, id: 'sub-1', text: '[]', scope: unlimitedScope }
     const grant = {
       principal: connection.principal,
       rows: () => undefined,
       scope: () => unlimitedScope,
       assertStillAllowed () {},
       work: new Work(Infinity),
-      maxChanges: Infinity
+      maxChanges: Infinity,
+      rights: ''
     }
-    await connection.subscriptions.add({ liveQuery: () => liveQuery } as never, 'query', undefined, grant)
+    const request = {
+      query: 'query', params: undefined, page: undefined, since: undefined, isDelta: false, minIntervalMs: 0
+    }
+    await connection.subscriptions.add(request, unlimitedScope, grant)
     t.equal(connection.info.storeSubscriptionCount, 1)
     t.equal(host.quota.taken.store, 1)
     ws.emit('close', 1001)

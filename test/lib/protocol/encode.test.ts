@@ -1,8 +1,9 @@
 import t from 'tap'
 import { NoexServerError } from '../../../lib/protocol/errors.js'
 import {
-  EncodedJson, encodeError, encodeJson, encodeNotice, encodePush, encodeQueryResult, encodeResult
+  EncodedJson, encodeError, encodeJson, encodeNotice, encodeQueryResult, encodeResult
 } from '../../../lib/protocol/encode.js'
+import { encodePush } from '../../../lib/protocol/live-messages.js'
 
 t.test('Replies', async t => {
   t.equal(encodeResult(12, { deleted: true }), '{"id":12,"type":"result","data":{"deleted":true}}')
@@ -42,8 +43,10 @@ t.test('Messages that answer no request', async t => {
     encodePush('sub-4', '3'),
     '{"type":"push","channel":"subscription","subscriptionId":"sub-4","data":3}'
   )
-  t.equal(encodeNotice({ type: 'welcome', version: '1.0.0', serverTime: 5, requiresAuth: false }),
-    '{"type":"welcome","version":"1.0.0","serverTime":5,"requiresAuth":false}')
+  const facts = { serverTime: 5, requiresAuth: false, extensions: ['find'], heartbeatMs: 9 } as const
+  t.equal(encodeNotice({ type: 'welcome', version: '1.0.0', ...facts }),
+    '{"type":"welcome","version":"1.0.0","serverTime":5,"requiresAuth":false,' +
+    '"extensions":["find"],"heartbeatMs":9}')
   t.equal(encodeNotice({ type: 'ping', timestamp: 5 }), '{"type":"ping","timestamp":5}')
 })
 

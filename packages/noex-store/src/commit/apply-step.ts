@@ -1,4 +1,5 @@
 import { InputTooLargeError } from '../errors.js'
+import type { Row } from '../rows/row.js'
 import type { RecordChange } from '../types/commit.js'
 import type { Step } from './plan.js'
 import type { Undo } from './undo-log.js'
@@ -19,15 +20,15 @@ export function refuseTooManyBytes (steps: readonly Step[], undo: Undo[]): void 
 
 /** Does one step of a commit; what takes it back is added to `undo`. */
 export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
-  const { bucket, before, after, key } = step
+  const { bucket, before, after } = step
   const type = before === undefined ? 'insert' : after === undefined ? 'delete' : 'update'
   if (after === undefined) {
     const row = step.row as NonNullable<Step['row']>
     const forgotten = bucket.delete(row)
     undo?.push(() => { bucket.undoDelete(row, before as NonNullable<typeof before>, forgotten) })
   } else if (before === undefined) {
-    const known = bucket.deleted.get(key)
-    const row = bucket.insert(key, after)
+    const known = bucket.deleted.get(step.key)
+    const row = bucket.insert(step.key, after)
     step.row = row
     undo?.push(() => { bucket.undoInsert(row, known) })
   } else {
@@ -35,5 +36,6 @@ export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
     bucket.update(row, after)
     undo?.push(() => { bucket.update(row, before) })
   }
-  return { type, bucket: bucket.name, key: (after ?? before)?.[bucket.schema.key], before, after }
+  const key = (after ?? before)?.[bucket.schema.key]
+  return { type, bucket: bucket.name, key, before, after, place: (step.row as Row).place }
 }

@@ -6,18 +6,23 @@ import { checkQuotas, checkUnchanged, checkUnique, evict } from './check.js'
 import { CommitHistory } from './history.js'
 import { CommitNotifier, type CommitListener } from './commit-notifier.js'
 import type { Plan, Step } from './plan.js'
+import { RememberedRequests } from './remembered-requests.js'
 import { checkReferences, followDeletes, hasCauses, type InboundReference } from './references.js'
 import { UndoLog, type Undo } from './undo-log.js'
-import { callSafely } from '../util/call-safely.js'
+import { noteOf, requestOf } from './writer-texts.js'
 import { BackgroundWork } from '../scan/background.js'
 import { CheckWaiter } from '../schema/pending-checks.js'
 import { slicer } from '../scan/slicer.js'
 
-/** Longest note of a commit, in characters. */
-const MAX_NOTE_CHARS = 65_536
-
 /** Options of a commit; `time` is that of a commit of elsewhere, in epoch milliseconds. */
 type CommitOptions = WriteOptions & Partial<Pick<Commit, 'time'>>
+
+/** Facts about the steps of a commit that are applied; `result` is the value that the write resolves with. */
+interface FinishedSteps {
+  readonly counters?: Record<string, number> | undefined
+  readonly bytes?: number
+  readonly result?: unknown
+}
 
 /** Bounds and callbacks of an engine, complete. */
 interface EngineOptions {
@@ -51,6 +56,8 @@ export class Engine {
   readonly durableCommits: CommitNotifier
   readonly history = new CommitHistory()
   readonly undoLog = new UndoLog()
+  /** The requests that are done once, however often they come. */
+  readonly requests = new RememberedRequests(() => this.now)
   /** That of the process: all long work together has 5 ms of a turn. */
   readonly slicer = slicer
   readonly background: BackgroundWork
@@ -71,6 +78,7 @@ export class Engine {
   #time: number | undefined
   #inbound: Map<Bucket, InboundReference[]> | undefined
   readonly #onApplied = new Set<CommitListener>()
+  readonly #onStart: Array<(revision: number) => void> = []
   readonly #loggedCounters = new WeakMap<Bucket, number>()
 
   constructor (options: EngineOptions, epoch: string) {
@@ -154,7 +162,7 @@ export class Engine {
 
   /**
    * Completes a plan by what its deletes cause, checks it against the state that it would lead to, and
-   * commits it. A plan without steps commits nothing. `isFollowed` says that what its deletes cause is in it
+   * commits it. A plan without steps commits nothing but a request to be remembered. `isFollowed` says that what its deletes cause is in it
    * already, as the store is now.
    * @throws the reason why nothing of it is done
    */
@@ -171,7 +179,9 @@ export class Engine {
   #commit (plan: Plan, options: WriteOptions, isFollowed: boolean): Commit | undefined {
     this.assertWritable()
     options.beforeCommit?.()
-    if (plan.steps.length === 0) return undefined
+    const { idempotency } = options
+    if (idempotency !== undefined) this.requests.assertNew(idempotency.key, options.user)
+    else if (plan.steps.length === 0) return undefined
     if (!isFollowed && plan.hasDeletes) {
       const causes = this.follow(plan)
       while (causes.next().done !== true);
@@ -183,7 +193,7 @@ export class Engine {
     const complete = evict(plan)
     checkUnique(complete)
     checkQuotas(complete)
-    return this.commitUnchecked(complete.steps, options)
+    return this.commitUnchecked(complete.steps, options, plan.result)
   }
 
   /**
@@ -196,16 +206,17 @@ export class Engine {
     return pending === undefined ? value : pending.then(() => value)
   }
 
-  /** Commits steps that need no check: the store's own, or those of another machine. */
-  commitUnchecked (
-    steps: readonly Step[], options: CommitOptions = {}
-  ): Commit {
+  /**
+   * Commits steps that need no check: the store's own, or those of another machine. `result` is the value
+   * that their write resolves with.
+   */
+  commitUnchecked (steps: readonly Step[], options: CommitOptions = {}, result?: unknown): Commit {
     const undo: Undo[] | undefined = this.undoLog.isOn ? [] : undefined
     const changes: Change[] = []
     for (const step of steps) changes.push(applyStep(step, undo))
     if (undo !== undefined && steps.length > 1) refuseTooManyBytes(steps, undo)
     const bytes = this.history.isRead ? steps.reduce((sum, { row }) => sum + (row?.bytes ?? 0), 0) : 0
-    return this.#finish(changes, undo, options, this.#countersOf(steps), bytes)
+    return this.#finish(changes, undo, options, { counters: this.#countersOf(steps), bytes, result })
   }
 
   /** Commits changes of definitions or of whole buckets that `apply` makes; `undo` takes them back. */
@@ -236,46 +247,44 @@ export class Engine {
       this.#inbound = undefined
       this.#revision = commit.revision - 1
       const undone: Commit = { ...commit, undone: true }
+      this.requests.undo(commit)
       this.history.add(undone)
       for (const listener of this.#onApplied) listener(undone)
       this.appliedCommits.tell(undone)
     }
   }
 
+  /** Adds a part of the store that hears when `startAt` is called. */
+  onStart (listener: (revision: number) => void): void {
+    this.#onStart.push(listener)
+  }
+
   /** Puts the store at a revision that a log says it is at. */
   startAt (revision: number, epoch: string): void {
     this.#revision = revision
     this.epoch = epoch
+    for (const listener of this.#onStart) listener(revision)
   }
 
   #finish (
     changes: Change[], undo: Undo[] | undefined, options: CommitOptions,
-    counters?: Record<string, number>, bytes = 0
+    { counters, bytes = 0, result }: FinishedSteps = {}
   ): Commit {
     const revision = ++this.#revision
-    const note = options.note && this.#noteOf(revision, options.note)
+    const note = options.note && noteOf(revision, options.note, this.options.onListenerError)
+    const idempotency = options.idempotency &&
+      requestOf(options.idempotency, result, this.now, this.options.onListenerError)
     const commit: Commit = {
       revision,
       time: options.time ?? this.now,
       changes,
       ...(options.user !== undefined && { user: options.user }),
       ...(note !== undefined && { note }),
+      ...(idempotency && { idempotency }),
       ...(counters && { counters })
     }
     this.#tell(commit, undo, bytes)
     return commit
-  }
-
-  /** Never throws: the changes are applied already. */
-  #noteOf (revision: number, noteOf: (revision: number) => string): string | undefined {
-    try {
-      const note: unknown = noteOf(revision)
-      if (typeof note === 'string' && note.length <= MAX_NOTE_CHARS) return note
-      throw new TypeError(`The note of a commit must be a text of at most ${MAX_NOTE_CHARS} characters`)
-    } catch (error) {
-      callSafely(this.options.onListenerError, () => {}, error)
-      return undefined
-    }
   }
 
   readonly #tellDurable: CommitListener = commit => { this.durableCommits.tell(commit) }
@@ -283,6 +292,7 @@ export class Engine {
   #tell (commit: Commit, undo: Undo[] | undefined, bytes: number): void {
     if (undo !== undefined) this.undoLog.add(commit, undo)
     this.history.add(commit, bytes)
+    this.requests.add(commit)
     for (const listener of this.#onApplied) listener(commit)
     this.appliedCommits.tell(commit, this.undoLog.isOn ? undefined : this.#tellDurable)
   }

@@ -1,7 +1,10 @@
 import { expireDue } from './expiry.js'
 import type { Engine } from './engine.js'
 
-/** Removes records whose time is up, also from buckets that are not used. Does not keep the process alive. */
+/**
+ * Removes records whose time is up, also from buckets that are not used, and forgets requests. Does not keep
+ * the process alive.
+ */
 export class ExpiryTimer {
   readonly intervalMs: number
   readonly #timer: NodeJS.Timeout | undefined
@@ -14,6 +17,7 @@ export class ExpiryTimer {
     if (!this.#isEnabled) return
     this.#timer = setInterval(() => {
       for (const bucket of [...engine.buckets.values()]) expireDue(engine, bucket)
+      engine.requests.forget()
     }, intervalMs).unref()
   }
 

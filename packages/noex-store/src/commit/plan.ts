@@ -26,6 +26,8 @@ export class Plan {
   readonly steps: Step[] = []
   /** Whether a step deletes, so that others may have to follow. */
   hasDeletes = false
+  /** The value that the write resolves with. */
+  result: unknown
   readonly maxSteps: number
   /** Counts what the deletes of the plan cause. */
   readonly work: WorkMeter | undefined

@@ -9,6 +9,7 @@ import type { QueryRegistry } from '../query/query-registry.js'
 import type { Change, Commit, DefinitionChange, RecordChange } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 import { withFunctionsOf } from '../schema/definition-data.js'
+import type { LogEntry } from './change-log.js'
 import { definitionFor } from './image.js'
 
 /** Buckets that are built already, by the change that puts them in. */
@@ -24,7 +25,7 @@ const STEP = 64
  * @throws CommitMismatchError when it does not follow what this store has
  */
 export function applyCommit (
-  engine: Engine, queries: QueryRegistry, commit: Commit, prepared: PreparedBuckets = noneIsPrepared
+  engine: Engine, queries: QueryRegistry, commit: LogEntry, prepared: PreparedBuckets = noneIsPrepared
 ): void {
   if (commit.revision !== engine.revision + 1) {
     throw new CommitMismatchError(
@@ -39,6 +40,7 @@ export function applyCommit (
       if (bucket !== undefined) bucket.counter = counter
     }
     engine.adopt({ ...commit, changes }, undo)
+    for (const request of commit.requests ?? []) engine.requests.put(request)
   } catch (error) {
     for (const step of undo.reverse()) step()
     throw error

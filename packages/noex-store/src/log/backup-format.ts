@@ -19,10 +19,14 @@ export function headOf (
   }
 }
 
-/** Returns an image as a backup has it: without what buckets hold that are not to outlive a process. */
+/**
+ * Returns an image as a backup has it: without what buckets hold that are not to outlive a process, and
+ * without the requests that are remembered, which belong to the history.
+ */
 export function savedImage (image: StoreImage): StoreImage {
   return {
     ...image,
+    requests: [],
     buckets: image.buckets.map(
       bucket => bucket.definition.persistent === false ? { ...bucket, records: [], deleted: [] } : bucket
     )

@@ -1,4 +1,4 @@
-import type { Commit, CommitNote } from '../types/commit.js'
+import type { Commit, CommitNote, RememberedRequest } from '../types/commit.js'
 import type { LogFacts } from '../types/durability.js'
 import type { BackupInfo } from '../types/persistence.js'
 import type { DeclarativeQueryConfig } from '../types/query.js'
@@ -9,8 +9,8 @@ import type { BucketDefinition } from '../types/schema.js'
 export interface LogEntry extends Commit {
   /** Term of the writer, where several may write in turn. */
   readonly term?: number
-  /** Key by which a repeated request is recognised. */
-  readonly idempotencyKey?: string
+  /** Of the first entry of a log: the requests that the store remembered before. */
+  readonly requests?: readonly RememberedRequest[]
 }
 
 /** A bucket at one revision. */
@@ -34,6 +34,8 @@ export interface StoreImage {
   readonly revision: number
   readonly buckets: readonly BucketImage[]
   readonly queries: ReadonlyArray<readonly [name: string, config: DeclarativeQueryConfig]>
+  /** Requests that are remembered, in the order of their commits; absent: none. */
+  readonly requests?: readonly RememberedRequest[]
 }
 
 /** Contents of a log at its opening. */

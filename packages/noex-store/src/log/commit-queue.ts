@@ -40,8 +40,8 @@ export class CommitQueue {
   }
 }
 
-function bytesOf ({ changes, note = '' }: LogEntry): number {
-  let bytes = note.length
+function bytesOf ({ changes, note = '', idempotency }: LogEntry): number {
+  let bytes = note.length + (idempotency?.answer?.length ?? 0)
   for (const change of changes) {
     if ('after' in change && change.after !== undefined) bytes += estimateBytes(change.after)
     else if ('records' in change) bytes += estimateBytes(change.records)

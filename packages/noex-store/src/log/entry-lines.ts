@@ -20,37 +20,46 @@ export function lineOfEntry (entry: LogEntry): string | Promise<string> {
   return JSON.stringify({ note, ...rest, revision: undefined, changes: entry.changes.map(loggedChange) })
 }
 
-/** Whether it takes long to make the line of an entry: that of a definition with many records. */
-function isLong ({ changes }: LogEntry): boolean {
-  return changes.some(change => 'records' in change && (change.records?.length ?? 0) > MAX_AT_ONCE)
+/** Whether it takes long to make the line of an entry: one with many records, or requests. */
+function isLong ({ changes, requests = [] }: LogEntry): boolean {
+  return requests.length > MAX_AT_ONCE || changes.some(change => 'records' in change && (change.records?.length ?? 0) > MAX_AT_ONCE)
 }
 
 /** Makes the same line, but for the order of its members. */
 async function longLineOf (entry: LogEntry): Promise<string> {
   const changes: string[] = []
   let began = performance.now()
+  const textsOf = async (list: readonly object[]): Promise<string[]> => {
+    const texts: string[] = []
+    for (const item of list) {
+      texts.push(JSON.stringify(encode(item)))
+      if (performance.now() - began < SLICE_MS) continue
+      await nextTurn()
+      began = performance.now()
+    }
+    return texts
+  }
   for (const change of entry.changes) {
     const { records = undefined, ...rest } = 'records' in change ? change : {}
     if (records === undefined) {
       changes.push(JSON.stringify(loggedChange(change)))
       continue
     }
-    const texts: string[] = []
-    for (const record of records) {
-      texts.push(JSON.stringify(encode(record)))
-      if (performance.now() - began < SLICE_MS) continue
-      await nextTurn()
-      began = performance.now()
-    }
-    changes.push(withLast(rest, 'records', texts))
+    changes.push(withLast(textOf(rest), 'records', await textsOf(records)))
   }
-  const { revision: _revision, changes: _changes, note, ...rest } = entry
-  return withLast(note === undefined ? rest : { note, ...rest }, 'changes', changes)
+  const { revision: _revision, changes: _changes, requests = [], note, ...rest } = entry
+  const line = textOf(note === undefined ? rest : { note, ...rest })
+  const withRequests = requests.length === 0 ? line : withLast(line, 'requests', await textsOf(requests))
+  return withLast(withRequests, 'changes', changes)
+}
+
+function textOf (object: object): string {
+  return JSON.stringify(encode(object))
 }
 
 /** Returns the text of an object that has members, and behind them one more: a list of these texts. */
-function withLast (object: object, name: string, texts: readonly string[]): string {
-  return `${JSON.stringify(encode(object)).slice(0, -1)},"${name}":[${texts.join(',')}]}`
+function withLast (object: string, name: string, texts: readonly string[]): string {
+  return `${object.slice(0, -1)},"${name}":[${texts.join(',')}]}`
 }
 
 /** Of a record before, the log keeps what tells whether the change fits. */

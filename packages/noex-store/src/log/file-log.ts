@@ -164,7 +164,10 @@ export class FileLog implements ChangeLog {
    * before.
    */
   async truncate (snapshot: StoreImage): Promise<void> {
-    if (snapshot.revision === this.#snapshotRevision) return
+    if (snapshot.revision !== this.#snapshotRevision) await this.#write(snapshot)
+  }
+
+  async #write (snapshot: StoreImage): Promise<void> {
     const { tailBytes } = this
     await this.#call({ type: 'snapshot-begin', revision: snapshot.revision })
     await sendLines(linesOfImage(snapshot), async lines => {
@@ -177,10 +180,12 @@ export class FileLog implements ChangeLog {
 
   /**
    * Writes a snapshot of the newest revision and removes everything that is older, so that records which
-   * were deleted are nowhere in the files.
+   * were deleted are nowhere in the files. The requests that are remembered lose their answers, which may
+   * have such records.
    */
   async compact (snapshot: StoreImage): Promise<void> {
-    await this.truncate(snapshot)
+    const requests = snapshot.requests?.map(({ answer: _answer, ...request }) => request) ?? []
+    await this.#write({ ...snapshot, requests })
     await this.#call({ type: 'compact' })
   }
 

@@ -1,5 +1,6 @@
 import { estimateBytes } from '../schema/size.js'
 import { encode, parseEncoded } from '../storage/tagged-value.js'
+import type { RememberedRequest } from '../types/commit.js'
 import type { DeclarativeQueryConfig } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 import type { BucketImage, StoreImage } from './change-log.js'
@@ -15,13 +16,16 @@ type ImageLine =
     readonly queries: ReadonlyArray<readonly [name: string, config: DeclarativeQueryConfig]>
   }
   | { readonly bucket: Omit<BucketImage, 'deleted' | 'records'> }
-  | { readonly deleted: BucketImage['deleted'] }
+  | { readonly deleted: BucketImage['deleted'], readonly requests?: readonly RememberedRequest[] }
   | { readonly records: readonly StoreRecord[] }
 
 /**
- * Returns the lines of an image, one after the other: a head, and for each bucket a head and its contents.
+ * Returns the lines of an image, one after the other: a head, for each bucket a head and its contents, and
+ * the requests that are remembered. Versions before those read a line of them as one without deleted keys.
  */
-export function * linesOfImage ({ revision, queries, buckets }: StoreImage): Generator<string> {
+export function * linesOfImage (
+  { revision, queries, buckets, requests = [] }: StoreImage
+): Generator<string> {
   yield lineOf({ revision, queries })
   for (const { deleted, records, ...bucket } of buckets) {
     yield lineOf({ bucket })
@@ -33,6 +37,11 @@ export function * linesOfImage ({ revision, queries, buckets }: StoreImage): Gen
       yield lineOf({ records: records.slice(i, end) })
       i = end
     }
+  }
+  for (let i = 0; i < requests.length;) {
+    const end = endOfLine(requests, i)
+    yield lineOf({ deleted: [], requests: requests.slice(i, end) })
+    i = end
   }
 }
 
@@ -49,7 +58,7 @@ export function refuseImageLine (text: string, path: string): void {
   throw new Error(`${path} is a backup or a snapshot, and no part of a log: bring it back from a backup`)
 }
 
-function endOfLine (records: readonly StoreRecord[], from: number): number {
+function endOfLine (records: readonly object[], from: number): number {
   let bytes = 0
   let end = from
   while (end < records.length && end - from < PER_LINE && bytes < LINE_BYTES) {
@@ -71,6 +80,7 @@ interface Building extends Omit<BucketImage, 'deleted' | 'records'> {
 export class ImageReader {
   #head: Pick<StoreImage, 'revision' | 'queries'> | undefined
   readonly #buckets: Building[] = []
+  readonly #requests: RememberedRequest[] = []
 
   add (text: string): void {
     const line = parseEncoded(text) as ImageLine
@@ -78,14 +88,16 @@ export class ImageReader {
     else if ('bucket' in line) this.#buckets.push({ ...line.bucket, deleted: [], records: [] })
     else {
       const bucket = this.#buckets.at(-1)
-      if ('deleted' in line) for (const entry of line.deleted) bucket?.deleted.push(entry)
-      else for (const record of line.records) bucket?.records.push(record)
+      if ('deleted' in line) {
+        for (const entry of line.deleted) bucket?.deleted.push(entry)
+        for (const request of line.requests ?? []) this.#requests.push(request)
+      } else for (const record of line.records) bucket?.records.push(record)
     }
   }
 
   /** Returns the image. @throws when its head is missing */
   end (): StoreImage {
     if (this.#head === undefined) throw new Error('The snapshot has no head')
-    return { ...this.#head, buckets: this.#buckets }
+    return { ...this.#head, buckets: this.#buckets, requests: this.#requests }
   }
 }

@@ -23,7 +23,8 @@ export function imageOf (engine: Engine, queries: QueryRegistry): StoreImage {
       const deleted = deletedOf(bucket, places)
       return { ...imageWithoutRecords(bucket), deleted, records: recordsOf(bucket) }
     }),
-    queries: queries.configs
+    queries: queries.configs,
+    requests: engine.requests.list()
   }
 }
 
@@ -31,6 +32,7 @@ export function imageOf (engine: Engine, queries: QueryRegistry): StoreImage {
 export async function imageInSlices (engine: Engine, queries: QueryRegistry): Promise<StoreImage> {
   const { revision } = engine
   const { configs } = queries
+  const requests = engine.requests.list()
   // All in this step; the records are gathered later, as they are now.
   const begun = Array.from(engine.buckets.values(), bucket => ({
     image: imageWithoutRecords(bucket),
@@ -47,7 +49,7 @@ export async function imageInSlices (engine: Engine, queries: QueryRegistry): Pr
     }
     buckets.push({ ...image, deleted: entries, records })
   }
-  return { revision, buckets, queries: configs }
+  return { revision, buckets, queries: configs, requests }
 }
 
 function imageWithoutRecords (bucket: Bucket): Omit<BucketImage, 'deleted' | 'records'> {
@@ -66,7 +68,7 @@ function imageWithoutRecords (bucket: Bucket): Omit<BucketImage, 'deleted' | 're
  * @throws CommitMismatchError for one that is declared differently
  */
 export async function loadImage (
-  engine: Engine, queries: QueryRegistry, { buckets, queries: configs }: StoreImage,
+  engine: Engine, queries: QueryRegistry, { buckets, queries: configs, requests = [] }: StoreImage,
   onProgress: (done: number, total: number) => void = () => {}
 ): Promise<void> {
   const loaded: Bucket[] = []
@@ -93,6 +95,7 @@ export async function loadImage (
   }
   for (const bucket of loaded) engine.buckets.set(bucket.name, bucket)
   for (const [name, config] of configs) queries.put(name, config, true)
+  for (const request of requests) engine.requests.put(request)
 }
 
 /**
@@ -114,7 +117,9 @@ export function definitionFor (
 }
 
 /** Returns the whole store as one commit. */
-export function firstEntry ({ revision, buckets, queries }: StoreImage, time: number): LogEntry {
+export function firstEntry (
+  { revision, buckets, queries, requests = [] }: StoreImage, time: number
+): LogEntry {
   const changes: Change[] = []
   const counters: Record<string, number> = {}
   for (const { name: bucket, definition, functions, records, counter, floor, deleted } of buckets) {
@@ -129,5 +134,5 @@ export function firstEntry ({ revision, buckets, queries }: StoreImage, time: nu
     if (counter > 0) counters[bucket] = counter
   }
   for (const [query, config] of queries) changes.push({ type: 'query', query, config })
-  return { revision, time, changes, counters }
+  return { revision, time, changes, counters, ...(requests.length > 0 && { requests }) }
 }

@@ -1,3 +1,4 @@
+import { isCounted, withoutNegativeZero } from './aggregate.js'
 import type { Engine } from '../commit/engine.js'
 import { findSource, isWalkShorter, rangeOn } from './planner.js'
 import type { WorkMeter } from '../types/access.js'
@@ -27,7 +28,7 @@ export function extremeByIndex (
     const record = row.record as StoreRecord
     if ((filter !== undefined && !filter.test(record)) || !isVisible(record)) continue
     const value = index.valueOf(record) as number
-    if (Number.isFinite(value)) return value
+    if (isCounted(value)) return withoutNegativeZero(value)
   }
   return undefined
 }

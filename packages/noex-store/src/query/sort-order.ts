@@ -5,14 +5,21 @@ import type { Sort } from '../types/query.js'
 import type { StoreRecord } from '../types/record.js'
 
 /** A value that has a place in an order. */
-type Sortable = number | bigint | string
+export type Sortable = number | bigint | string
 
 /** Fields and directions by which records are sorted, compiled once. */
 export interface SortOrder {
   readonly keys: ReadonlyArray<{ readonly field: string, readonly isDescending: boolean }>
   /** Orders records; 0 for those that keep the order of the bucket. */
   readonly compare: (a: StoreRecord, b: StoreRecord) => number
+  /** The values by which a record is ordered, one for each key; `undefined` for one that comes last. */
+  readonly valuesOf: (record: StoreRecord) => SortValues
+  /** Orders a record and what `valuesOf` has returned for another one, as `compare` does. */
+  readonly compareTo: (record: StoreRecord, values: SortValues) => number
 }
+
+/** Values by which a record is ordered. */
+export type SortValues = ReadonlyArray<Sortable | undefined>
 
 /**
  * Compiles a sort. Numbers, booleans and dates are ordered by size and come before texts, which are ordered
@@ -22,15 +29,18 @@ export function sortOrderOf (sort: Sort, normalizeOf: (field: string) => Normali
   const keys = Object.entries(sort).map(
     ([field, direction]) => ({ field, isDescending: direction === 'desc' })
   )
-  const compares = keys.map(({ field, isDescending }) => compareOf(field, isDescending, normalizeOf(field)))
-  const [first, second] = compares
-  if (first === undefined) return { keys, compare: () => 0 }
-  if (second === undefined) return { keys, compare: first }
+  const readers = keys.map(({ field }) => readerOf(field, normalizeOf(field)))
+  const compares = keys.map(({ isDescending }, i) => compareOf(readers[i] as Read, isDescending))
   return {
     keys,
-    compare (a, b) {
-      for (const compare of compares) {
-        const order = compare(a, b)
+    compare: oneAfterAnother(compares),
+    valuesOf: record => readers.map(read => sortableOf(read(record))),
+    compareTo (record, values) {
+      for (const [i, { isDescending }] of keys.entries()) {
+        const [less, greater] = isDescending ? [1, -1] : [-1, 1]
+        const order = compareSortables(
+          sortableOf((readers[i] as Read)(record)), values[i], less, greater
+        )
         if (order !== 0) return order
       }
       return 0
@@ -38,11 +48,27 @@ export function sortOrderOf (sort: Sort, normalizeOf: (field: string) => Normali
   }
 }
 
-function compareOf (
-  field: string, isDescending: boolean, normalize: Normalize | undefined
-): SortOrder['compare'] {
+type Read = (record: StoreRecord) => unknown
+
+function readerOf (field: string, normalize: Normalize | undefined): Read {
   const get = getterOf(field)
-  const read = normalize === undefined ? get : (record: StoreRecord) => normalize(get(record))
+  return normalize === undefined ? get : record => normalize(get(record))
+}
+
+function oneAfterAnother (compares: ReadonlyArray<SortOrder['compare']>): SortOrder['compare'] {
+  const [first, second] = compares
+  if (first === undefined) return () => 0
+  if (second === undefined) return first
+  return (a, b) => {
+    for (const compare of compares) {
+      const order = compare(a, b)
+      if (order !== 0) return order
+    }
+    return 0
+  }
+}
+
+function compareOf (read: Read, isDescending: boolean): SortOrder['compare'] {
   const [less, greater] = isDescending ? [1, -1] : [-1, 1]
   return (a, b) => {
     const from = read(a)

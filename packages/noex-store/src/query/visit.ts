@@ -38,6 +38,8 @@ export interface Visiting {
    * @default 256
    */
   readonly step?: number
+  /** Records whose time is up count as long as no commit has removed them. */
+  readonly includesOverdue?: true
 }
 
 /**
@@ -66,7 +68,7 @@ export function visitMatches (
   }
   const conditions = Math.max(1, filter?.work ?? 0)
   meter.take(bucket.size * conditions)
-  const isVisible = bucket.hasOverdue ? visibility(bucket) : undefined
+  const isVisible = visibilityFor(bucket, visiting)
   const wanted = selective(filter, isVisible, counted(visit, meter, perMatch), meter)
   const weight = filter === undefined ? conditions : conditions * weightOf(bucket)
   if (!isShort(filter, bucket.size * (weight + perMatch))) {
@@ -82,7 +84,7 @@ export function visitSource (
   visiting: Visiting & { readonly meter: WorkMeter }
 ): Promise<void> | undefined {
   const { meter, perMatch = 0 } = visiting
-  const isVisible = bucket.hasOverdue ? visibility(bucket) : undefined
+  const isVisible = visibilityFor(bucket, visiting)
   const units = source.isExact ? 1 : Math.max(1, (filter?.work ?? 0) - 1)
   meter.take(rows.length * units)
   const tried = source.isExact ? undefined : filter
@@ -136,6 +138,12 @@ export function visibility (bucket: Bucket): (record: StoreRecord) => boolean {
 }
 
 const isAnyVisible = (): boolean => true
+
+function visibilityFor (
+  bucket: Bucket, { includesOverdue }: Visiting
+): ((record: StoreRecord) => boolean) | undefined {
+  return bucket.hasOverdue && includesOverdue !== true ? visibility(bucket) : undefined
+}
 
 function counted (visit: Visit, meter: WorkMeter, units: number): Visit {
   if (units === 0) return visit

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { ChangedKeys } from '../commit/changed-keys.js'
 import { defineBucket, dropBucket } from '../commit/definitions.js'
 import { Engine } from '../commit/engine.js'
 import { purge } from '../commit/expiry.js'
@@ -18,7 +19,9 @@ import type { BucketEvent } from '../types/events.js'
 import type { BackupInfo } from '../types/persistence.js'
 import type { BucketDefinition, BucketFields, BucketSchemaUpdate } from '../types/schema.js'
 import type { StoreOptions, StoreStats } from '../types/store.js'
+import type { Views } from '../types/view.js'
 import { isThenable } from '../util/value-kinds.js'
+import { StoreViews } from '../view/store-views.js'
 import { BucketHandle } from './bucket-handle.js'
 import { statsOf } from './stats.js'
 import { StoreCommits } from './store-commits.js'
@@ -28,6 +31,9 @@ const FORMAT = 1
 
 /** Recognises a store of any copy of this package. */
 const MARK: unique symbol = Symbol.for('noex.store')
+
+/** Bounds of the changed keys that a store remembers, until it is given others. */
+const CHANGED_KEYS = { maxKeys: 100_000, maxBytes: 16_777_216 }
 
 let startedStores = 0
 
@@ -40,6 +46,9 @@ export class StoreBuckets extends StoreCommits {
   readonly #expiry: ExpiryTimer
   readonly #saver: BucketSaver | undefined
   readonly #log: StoreLog
+  readonly #views: StoreViews
+  /** Which keys have changed since a revision, for readers that come back. */
+  readonly changedKeys: ChangedKeys
 
   protected constructor (options: StoreOptions) {
     const onListenerError = options.onListenerError ?? warn
@@ -62,6 +71,7 @@ export class StoreBuckets extends StoreCommits {
     const log = new StoreLog(engine, queries, options.persistence !== undefined)
     super(engine, queries, log)
     this.#engine = engine
+    this.changedKeys = new ChangedKeys(engine, CHANGED_KEYS)
     this.#events = events
     this.#queries = queries
     this.#saver = options.persistence === undefined
@@ -69,11 +79,17 @@ export class StoreBuckets extends StoreCommits {
       : new BucketSaver(this.#engine, options.persistence)
     this.#log = log
     engine.whenPresentIsDurable = () => log.whenDurable()
+    this.#views = new StoreViews(engine)
     this.#expiry = new ExpiryTimer(this.#engine, options.ttlCheckIntervalMs ?? 1_000)
   }
 
   get name (): string {
     return this.#engine.options.name
+  }
+
+  /** Results of queries that are kept up to date, commit by commit. */
+  get views (): Views {
+    return this.#views
   }
 
   /**
@@ -129,7 +145,7 @@ export class StoreBuckets extends StoreCommits {
       tx.end()
       throw error
     }
-    const committing = tx.commitSoon()
+    const committing = tx.commitSoon(result)
     if (committing !== undefined) await committing
     return result
   }
@@ -259,6 +275,7 @@ export class StoreBuckets extends StoreCommits {
     } finally {
       this.#engine.isStopped = true
       this.#events.clear()
+      this.#views.close()
       this.#engine.buckets.clear()
     }
   }

@@ -1,11 +1,13 @@
 import type { Engine } from '../commit/engine.js'
 import type { CommitListener } from '../commit/commit-notifier.js'
+import { Plan } from '../commit/plan.js'
+import type { RememberedRequests } from '../commit/remembered-requests.js'
 import { applyCommit } from '../log/apply.js'
 import type { ChangeLog, StoreImage } from '../log/change-log.js'
 import { imageInSlices, imageOf } from '../log/image.js'
 import type { EndRead, StoreLog } from '../log/store-log.js'
 import type { QueryRegistry } from '../query/query-registry.js'
-import type { Commit, CommitNote } from '../types/commit.js'
+import type { Commit, CommitNote, RememberOptions } from '../types/commit.js'
 import type { DurabilityOptions, DurabilityStatus } from '../types/durability.js'
 import type { IncompleteBucket } from '../types/schema.js'
 import { StoreQueries } from './store-queries.js'
@@ -79,6 +81,23 @@ export class StoreCommits extends StoreQueries {
    */
   notes (): AsyncIterable<CommitNote> {
     return this.#log.notes()
+  }
+
+  /** The requests that are done once, however often they come: see `WriteOptions.idempotency`. */
+  get requests (): RememberedRequests {
+    return this.#engine.requests
+  }
+
+  /**
+   * Remembers a request that was done by several commits, or none, by a commit of its own; its answer is made
+   * of `result`. Resolves when that is durable.
+   * @throws RequestRepeatedError for one that is remembered
+   */
+  async rememberRequest (options: RememberOptions, result?: unknown): Promise<void> {
+    const plan = new Plan()
+    plan.result = result
+    this.#engine.commit(plan, options)
+    await this.#engine.durably(undefined)
   }
 
   /**

@@ -40,7 +40,8 @@ export class ImageCounts {
     this.#bucket = name
   }
 
-  #addContents ({ records, deleted }: Readonly<Record<string, unknown>>): void {
+  #addContents ({ records, deleted, requests }: Readonly<Record<string, unknown>>): void {
+    if (Array.isArray(requests)) return
     const list = records ?? deleted
     if (this.#bucket === undefined || !Array.isArray(list)) throw new Error('the line is no part of an image')
     if (Array.isArray(records)) {

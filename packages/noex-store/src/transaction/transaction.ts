@@ -29,6 +29,7 @@ export class TransactionContext {
   readonly #steps: Step[] = []
   readonly #budget: OperationBudget
   #isEnded = false
+  #result: unknown
 
   /** Made by `Store.transaction`. */
   constructor (engine: Engine, options: TransactionOptions) {
@@ -82,10 +83,14 @@ export class TransactionContext {
     await this.commitSoon()
   }
 
-  /** Does `commit`, at once where nothing takes long before it. Returns `undefined` when all is done. */
-  commitSoon (): Promise<void> | undefined {
+  /**
+   * Does `commit`, at once where nothing takes long before it; `result` is the value that the transaction
+   * resolves with. Returns `undefined` when all is done.
+   */
+  commitSoon (result?: unknown): Promise<void> | undefined {
     if (this.#isEnded) throw new Error('Transaction already committed')
     this.#isEnded = true
+    this.#result = result
     if (!this.#isShort) return this.#commitInSlices()
     try {
       return this.#commit()
@@ -142,6 +147,7 @@ export class TransactionContext {
     for (const { bucket, key, row, before, after } of this.#steps) {
       if (before !== undefined || after !== undefined) plan.add(bucket, key, row, after, before)
     }
+    plan.result = this.#result
     return plan
   }
 

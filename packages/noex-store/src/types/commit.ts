@@ -11,6 +11,11 @@ export interface RecordChange {
   readonly before: StoreRecord | undefined
   /** The record after, `undefined` for a delete. */
   readonly after: StoreRecord | undefined
+  /**
+   * Place in the order of insertion of the bucket in this process: a greater one for each new record, the
+   * same one for all changes of a record. Absent in a commit that comes from a log, until it is applied.
+   */
+  readonly place?: number
 }
 
 /** A bucket that has lost all its records at once. */
@@ -51,6 +56,28 @@ export interface QueryChange {
 /** One change in a commit: of a record, a definition, a whole bucket or a query. */
 export type Change = RecordChange | ClearChange | DefinitionChange | QueryChange
 
+/** A request that is done once, however often it comes, as its commit has it. */
+export interface IdempotentRequest {
+  /** Names the request among those of the user of the commit. */
+  readonly key: string
+  /** Digest of the request: the same key with another one is a mistake of the writer. */
+  readonly request: string
+  /** Time up to which it is remembered, in epoch milliseconds. */
+  readonly until: number
+  /** Text of the answer; `undefined` where it was too long to be kept. */
+  readonly answer?: string
+  /** Text of the writer that says on which rights the answer rests. */
+  readonly rights?: string
+}
+
+/** A request that a store remembers. */
+export interface RememberedRequest extends IdempotentRequest {
+  /** The user of its commit; requests without one share one scope. */
+  readonly user?: string
+  /** The commit that it came with. */
+  readonly revision: number
+}
+
 /** One atomic step of a store: everything in it happened together. */
 export interface Commit {
   /** One more than that of the commit before. */
@@ -62,10 +89,36 @@ export interface Commit {
   readonly user?: string
   /** Text of its writer, which is in the log together with it. */
   readonly note?: string
+  /** The request that it did, where that is to be remembered. */
+  readonly idempotency?: IdempotentRequest
   /** Last given autoincrement numbers of the buckets whose number has moved. */
   readonly counters?: Readonly<Record<string, number>>
   /** Present on a commit that is heard again because it is taken back. */
   readonly undone?: true
+}
+
+/** The answer of a request, as it is remembered. */
+export interface RequestAnswer {
+  /** At most 65,536 bytes of UTF-8: a longer one is not kept. */
+  readonly text: string | undefined
+  /** Text of the writer that says on which rights the answer rests; at most 8,192 characters. */
+  readonly rights?: string | undefined
+}
+
+/** A request that is to be done once, however often it comes. */
+export interface IdempotencyOptions {
+  /** Names the request among those of its user; 1 to 64 characters. */
+  readonly key: string
+  /** Digest of the request; at most 256 characters. */
+  readonly request: string
+  /** Time for which it is remembered, in milliseconds. */
+  readonly windowMs: number
+  /**
+   * Returns the answer to remember. It is called in the step that commits, with the value that the write
+   * resolves with, and must not write itself. When it throws, or its texts are too long, `onListenerError`
+   * hears of it and the request is remembered without an answer.
+   */
+  readonly answer: (result: unknown) => RequestAnswer
 }
 
 /** Members that a writer may add to its commit. */
@@ -78,6 +131,12 @@ export interface WriteOptions {
    * the text is longer, `onListenerError` hears of it and the commit has no note.
    */
   readonly note?: (revision: number) => string
+  /**
+   * The request that is remembered with the commit, in the log and in snapshots, so that `Store.requests`
+   * finds it, also after a restart. Then a write that changes nothing commits, too. One that is remembered
+   * already is refused by `RequestRepeatedError`.
+   */
+  readonly idempotency?: IdempotencyOptions
   /** Version that the record must have; another one is refused by `TransactionConflictError`. */
   readonly expectedVersion?: number
   /**
@@ -117,6 +176,10 @@ export interface UpsertOptions extends WriteOptions {
 
 /** The members of a commit that tell of its cause. */
 export type CommitCause = Pick<WriteOptions, 'user' | 'note'>
+
+/** Members of a commit that does nothing but remember a request. */
+export type RememberOptions = CommitCause & Pick<WriteOptions, 'beforeCommit'> &
+  Required<Pick<WriteOptions, 'idempotency'>>
 
 /** Note of a commit of the log. */
 export interface CommitNote {

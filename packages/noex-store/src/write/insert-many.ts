@@ -170,6 +170,7 @@ class Batch {
     const plan = new Plan(options.maxChanges)
     let i = 0
     for (const key of this.#keys) plan.add(this.#bucket, key, undefined, this.#records[i++])
+    plan.result = this.#records
     this.#engine.commit(plan, options)
     return this.#engine.durably(this.#records)
   }

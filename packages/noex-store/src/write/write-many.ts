@@ -206,6 +206,7 @@ class ChangeOfMatching {
     if (!this.#isInOrder) made.sort(([a], [b]) => a.place - b.place)
     const plan = new Plan(this.#options.maxChanges, this.#access.work)
     for (const [row, { before, after }] of made) plan.add(this.#bucket, row.key, row, after, before)
+    plan.result = made.length
     return plan
   }
 

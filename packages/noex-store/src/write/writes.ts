@@ -55,6 +55,7 @@ export function insert (
   access.check(bucket, record)
   const plan = new Plan(options.maxChanges, undefined, edits)
   plan.add(bucket, key, undefined, record)
+  plan.result = record
   if (pending === undefined || pending.length === 0) {
     engine.commit(plan, options)
     return engine.durably(record)
@@ -98,6 +99,7 @@ export function update (
     access.check(bucket, after)
     const plan = new Plan(options.maxChanges, undefined, edits)
     plan.add(bucket, row.key, row, after, before)
+    plan.result = after
     if (pending !== undefined && pending.length > 0) {
       const next = attempt + 1
       return engine.checks.settle(name, pending).then(() => {
@@ -166,13 +168,14 @@ export function clear (
   access.checkWhole(bucket)
   access.takeWrites(1)
   options.beforeCommit?.()
+  if (options.idempotency !== undefined) engine.requests.assertNew(options.idempotency.key, options.user)
   clearBucket(engine, bucket, options)
   return engine.whenPresentIsDurable()
 }
 
 /** Does `clear` for a bucket that may take no other writes. */
 export function clearBucket (engine: Engine, bucket: Bucket, options: WriteOptions = {}): void {
-  if (bucket.size === 0) return
+  if (bucket.size === 0 && options.idempotency === undefined) return
   let undo: ReturnType<Bucket['clear']>
   engine.commitStructure(
     { type: 'clear', bucket: bucket.name }, () => { undo = bucket.clear() }, () => { undo() }, options

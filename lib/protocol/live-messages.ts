@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+
+/** The ends of a page, as pushes and replies carry them. */
+interface PageMembers {
+  readonly hasMore: boolean
+  readonly nextCursor: string | null
+}
+
+/** The members that a push or a reply with deltas has beside its `data` or `delta`. */
+export interface LiveHead {
+  readonly revision: number
+  /** Text that names the history of the result; present with a complete result, as is `key`. */
+  readonly epoch?: string
+  /** The key field; `null` where the result is no list of records with keys. */
+  readonly key?: string | null
+  readonly page?: PageMembers | undefined
+}
+
+/** Members of the reply to a subscription that asks for deltas. */
+export interface LiveReply extends LiveHead {
+  readonly subscriptionId: string
+  readonly epoch: string
+  readonly key: string | null
+}
+
+/** Encodes a push of a live query; `data` is the JSON of the complete new result. */
+export function encodePush (subscriptionId: string, data: string): string {
+  return `${pushStart(subscriptionId)},"data":${data}}`
+}
+
+/**
+ * Encodes a push with a delta or a complete result, whose JSON is `body`. `more`: another one of the same
+ * moment follows.
+ */
+export function encodeDeltaPush (
+  subscriptionId: string, head: LiveHead, body: LiveBody, more: boolean
+): string {
+  return `${pushStart(subscriptionId)}${headText(head)},${bodyText(body)}${more ? ',"more":true}' : '}'}`
+}
+
+/** The JSON of a complete result, or of what makes the former one the present one. */
+export type LiveBody = { readonly data: string } | { readonly delta: string }
+
+/** Encodes the data of the reply to a subscription that asks for deltas. */
+export function encodeLiveReply (reply: LiveReply, body: LiveBody): string {
+  return `{"subscriptionId":${JSON.stringify(reply.subscriptionId)}${headText(reply)},${bodyText(body)}}`
+}
+
+function pushStart (subscriptionId: string): string {
+  return `{"type":"push","channel":"subscription","subscriptionId":${JSON.stringify(subscriptionId)}`
+}
+
+function headText ({ epoch, key, revision, page }: LiveHead): string {
+  const history = epoch === undefined ? '' : `,"epoch":${JSON.stringify(epoch)}`
+  const keyed = key === undefined ? '' : `,"key":${JSON.stringify(key)}`
+  const ends = page && `,"hasMore":${page.hasMore},"nextCursor":${JSON.stringify(page.nextCursor)}`
+  return `${history},"revision":${revision}${keyed}${ends ?? ''}`
+}
+
+function bodyText (body: LiveBody): string {
+  return 'data' in body ? `"data":${body.data}` : `"delta":${body.delta}`
+}
+
+/**
+ * Returns the epoch of a result: the text that names the history of the store, and a digest of what the
+ * result depends on besides: the query, its parameters and the records that the client may read. A client
+ * that comes back with another one gets the complete result.
+ */
+export function epochOf (history: string, identity: string): string {
+  return `${history}.${createHash('sha256').update(identity).digest('base64url').slice(0, 16)}`
+}

@@ -1,0 +1,150 @@
+import { encodeInSlices } from '../protocol/parts.js'
+import type { SharedStore } from '../store/shared-store.js'
+import { Work } from '../store/work.js'
+import { runInNextTurn, type Clock } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import { isTurnOver, nextTurn } from '../util/slice.js'
+import type { CodeQuery, CodeRun, CodeSource, CodeSourceHost } from './code-source.js'
+import { DependencyIndex, type Dependent, type ReadSet } from './dependency-index.js'
+import type { QueryRunner } from './query-runner.js'
+
+/** Longest pause before the evaluation of a live query that changes during each, in milliseconds. */
+const MAX_PAUSE_MS = 1_000
+
+/** Time within which the slow evaluations of one query are logged once, in milliseconds. */
+const SLOW_LOG_MS = 60_000
+
+/** The parts that live queries in code work with. */
+export interface CodeQueriesEnvironment {
+  readonly queries: QueryRunner
+  readonly log: Log
+  readonly clock: Clock
+  /** Duration from which on an evaluation is slow, in milliseconds. */
+  readonly slowMs: number
+}
+
+/** Evaluates the live queries in code, in slices, and finds those that a change concerns. */
+export class CodeQueries implements CodeSourceHost {
+  readonly index = new DependencyIndex()
+  readonly #sharedStore: SharedStore
+  readonly #environment: CodeQueriesEnvironment
+  #scheduled: CodeSource[] = []
+  /** Cancels the evaluations that wait for a pause to end. */
+  readonly #postponed = new Set<() => void>()
+  /** When a slow evaluation was last logged, by query. */
+  readonly #slow = new Map<string, number>()
+  #evaluations = 0
+  #slowEvaluations = 0
+
+  constructor (sharedStore: SharedStore, environment: CodeQueriesEnvironment) {
+    this.#sharedStore = sharedStore
+    this.#environment = environment
+  }
+
+  /** Number of evaluations since the start. */
+  get evaluations (): number {
+    return this.#evaluations
+  }
+
+  /** Number of slow evaluations since the start. */
+  get slowEvaluations (): number {
+    return this.#slowEvaluations
+  }
+
+  get revision (): number {
+    return this.#sharedStore.store.revision
+  }
+
+  get toldRevision (): number {
+    return this.#sharedStore.store.views.revision
+  }
+
+  track (dependent: Dependent): ReadSet {
+    return this.index.track(dependent)
+  }
+
+  keyFieldsOf (reads: ReadSet): string[] {
+    const { store } = this.#sharedStore
+    const fields = Array.from(reads.buckets, bucket => store.getBucketSchema(bucket)?.key)
+    return [...new Set(fields)].filter(field => field !== undefined)
+  }
+
+  async run ({ query, params, scope, owner }: CodeQuery, reads: ReadSet): Promise<CodeRun> {
+    this.#evaluations++
+    const { queries, clock } = this.#environment
+    const endRead = this.#sharedStore.store.beginRead()
+    const begun = clock.ticks()
+    try {
+      const result = await queries.result({
+        query, params, rows: scope.rows, owner, reads, work: new Work(Infinity)
+      })
+      return { result, revision: this.revision, durable: endRead() }
+    } catch (error) {
+      // An error reveals the state that it comes from, as a result does.
+      const pending = endRead()
+      if (pending !== undefined) await pending
+      throw error
+    } finally {
+      this.#noteDuration(query, clock.ticks() - begun)
+    }
+  }
+
+  async encode (query: string, result: unknown): Promise<string> {
+    try {
+      const text = await encodeInSlices('', result, '')
+      return typeof text === 'string' ? text : text.join('')
+    } catch (error) {
+      throw new Error(`query "${query}" has returned what JSON cannot hold`, { cause: error })
+    }
+  }
+
+  schedule (source: CodeSource): void {
+    if (this.#scheduled.push(source) > 1) return
+    // After the replies of this tick: the client that made the change gets its reply first.
+    runInNextTurn(() => {
+      const scheduled = this.#scheduled
+      this.#scheduled = []
+      this.#evaluate(scheduled).catch((error: unknown) => {
+        this.#environment.log.error({ err: error }, 'live queries failed')
+      })
+    })
+  }
+
+  postpone (source: CodeSource, overtaken: number): void {
+    const { log, clock } = this.#environment
+    const pauseMs = Math.min(2 ** overtaken, MAX_PAUSE_MS)
+    if (overtaken === 0) {
+      const problem = 'what a live query reads changes during each evaluation; they are made less often'
+      log.warn({ query: source.query.query }, problem)
+    }
+    const cancel = clock.after(pauseMs, () => {
+      this.#postponed.delete(cancel)
+      source.evaluate()
+    })
+    this.#postponed.add(cancel)
+  }
+
+  stop (): void {
+    this.#scheduled = []
+    for (const cancel of this.#postponed) cancel()
+    this.#postponed.clear()
+  }
+
+  /** Begins evaluations in slices: each goes on by itself. */
+  async #evaluate (sources: readonly CodeSource[]): Promise<void> {
+    for (const source of sources) {
+      if (isTurnOver()) await nextTurn()
+      source.evaluate()
+    }
+  }
+
+  #noteDuration (query: string, ms: number): void {
+    const { clock, log, slowMs } = this.#environment
+    if (ms < slowMs) return
+    this.#slowEvaluations++
+    const now = clock.ticks()
+    if (now - (this.#slow.get(query) ?? -Infinity) < SLOW_LOG_MS) return
+    this.#slow.set(query, now)
+    log.warn({ query, ms: Math.round(ms) }, 'a live query is slow')
+  }
+}

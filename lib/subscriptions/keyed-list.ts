@@ -1,0 +1,126 @@
+import type { Touch } from '@hamicek/noex-store'
+import { encodeQueryResult } from '../protocol/encode.js'
+import { isTurnOver, nextTurn } from '../util/slice.js'
+import type { KeyedRows } from './live-source.js'
+
+/** Rows between two looks at the clock. */
+const STEP = 256
+
+/** A list of records with keys, as a query in code has returned it. */
+export class KeyedList implements KeyedRows {
+  readonly rows: readonly object[]
+  readonly keyField: string
+  readonly #indexes: ReadonlyMap<unknown, number>
+
+  private constructor (rows: readonly object[], keyField: string, indexes: ReadonlyMap<unknown, number>) {
+    this.rows = rows
+    this.keyField = keyField
+    this.#indexes = indexes
+  }
+
+  /**
+   * Takes a result as a list of records with keys, by the first of the fields that holds a text or a number
+   * of its own in each of them. Returns `undefined` where there is no such field. Works in slices.
+   */
+  static async of (result: unknown, fields: Iterable<string>): Promise<KeyedList | undefined> {
+    if (!Array.isArray(result)) return undefined
+    for (const field of fields) {
+      const indexes = await indexesBy(result, field)
+      if (indexes !== undefined) return new KeyedList([...result as object[]], field, indexes)
+    }
+    return undefined
+  }
+
+  get size (): number {
+    return this.rows.length
+  }
+
+  indexOf (key: unknown): number {
+    return this.#indexes.get(key) ?? -1
+  }
+
+  row (key: unknown): object | undefined {
+    const index = this.#indexes.get(key)
+    return index === undefined ? undefined : this.rows[index]
+  }
+
+  /**
+   * Returns the rows in which this list differs from an earlier one; `undefined` where their keys are in
+   * different fields. Rows are compared as objects, then by their JSON. Works in slices.
+   * @throws TypeError for a row that JSON cannot hold
+   */
+  async touchesSince (former: KeyedList): Promise<Touch[] | undefined> {
+    if (former.keyField !== this.keyField) return undefined
+    const touches: Touch[] = []
+    const known: Known[] = []
+    let index = 0
+    for (const [key] of this.#indexes) {
+      const row = this.rows[index++] as object
+      const before = former.indexOf(key)
+      if (before === -1) touches.push({ key, wasIn: false, moved: true })
+      else known.push({ key, before, isChanged: isOther(former.rows[before] as object, row) })
+      if (index % STEP === 0 && isTurnOver()) await nextTurn()
+    }
+    const moved = movedOf(known)
+    for (const one of known) {
+      const hasMoved = moved.has(one)
+      if (one.isChanged || hasMoved) touches.push({ key: one.key, wasIn: true, moved: hasMoved })
+    }
+    for (const [key] of former.#indexes) {
+      if (!this.#indexes.has(key)) touches.push({ key, wasIn: true, moved: false })
+    }
+    return touches
+  }
+}
+
+/** A row that is in both lists, with its index in the former one. */
+interface Known {
+  readonly key: unknown
+  readonly before: number
+  readonly isChanged: boolean
+}
+
+async function indexesBy (
+  rows: readonly unknown[], field: string
+): Promise<ReadonlyMap<unknown, number> | undefined> {
+  const indexes = new Map<unknown, number>()
+  for (const [index, row] of rows.entries()) {
+    if (typeof row !== 'object' || row === null || Array.isArray(row)) return undefined
+    const key: unknown = Object.hasOwn(row, field) ? (row as Record<string, unknown>)[field] : undefined
+    if (typeof key !== 'string' && !Number.isFinite(key)) return undefined
+    if (indexes.has(key)) return undefined
+    indexes.set(key, index)
+    if (index % STEP === 0 && isTurnOver()) await nextTurn()
+  }
+  return indexes
+}
+
+function isOther (before: object, after: object): boolean {
+  return before !== after && encodeQueryResult(before) !== encodeQueryResult(after)
+}
+
+/**
+ * Returns the rows that have to be moved so that the others, in their former order, are in the new one: as
+ * few as can be.
+ */
+function movedOf (rows: readonly Known[]): ReadonlySet<Known> {
+  const isInOrder = rows.every((row, i) => i === 0 || (rows[i - 1] as Known).before < row.before)
+  if (isInOrder) return new Set()
+  // A longest increasing run stays; `ends[n]` is the row with the least place that ends one of n + 1 rows.
+  const ends: Known[] = []
+  const previous = new Map<Known, Known | undefined>()
+  for (const row of rows) {
+    let low = 0
+    let high = ends.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((ends[middle] as Known).before < row.before) low = middle + 1
+      else high = middle
+    }
+    previous.set(row, ends[low - 1])
+    ends[low] = row
+  }
+  const moved = new Set(rows)
+  for (let row = ends.at(-1); row !== undefined; row = previous.get(row)) moved.delete(row)
+  return moved
+}

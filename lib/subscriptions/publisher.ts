@@ -1,0 +1,94 @@
+import { runInNextTurn } from '../util/clock.js'
+import type { Log } from '../util/log.js'
+import { isTurnOver, nextTurn } from '../util/slice.js'
+import type { LiveQuery } from './live-query.js'
+
+/** The subscriptions of one connection, which show changes together. */
+export interface Receiver {
+  /** Whether it is shown the state of a revision by frames of its own, and not by those that others get too. */
+  isCatchingUp: (revision: number) => boolean
+  /**
+   * Shows what has changed, as of `revision`. Returns whether that is done; if not, because the results are
+   * of a later one already, it has to be called again.
+   */
+  flush: (revision: number) => boolean
+}
+
+/** The state of the store that results are of. */
+export interface PublishedState {
+  /** The revision of all views. */
+  readonly revision: number
+  /** Whether a commit is being put into the views, so that their results are of no one moment. */
+  readonly isBusy: boolean
+}
+
+/**
+ * Publishes the changes of live queries once per tick: first each live query, then each connection, so that
+ * all live queries of a client are shown at one revision. Yields to other work between connections.
+ */
+export class Publisher {
+  readonly #state: PublishedState
+  readonly #log: Log
+  #changed = new Set<LiveQuery>()
+  #receivers = new Set<Receiver>()
+  #isScheduled = false
+  #isPublishing = false
+  #isStopped = false
+
+  constructor (state: PublishedState, log: Log) {
+    this.#state = state
+    this.#log = log
+  }
+
+  /** Publishes a live query after the replies of this tick: the client that made the change comes first. */
+  add (liveQuery: LiveQuery): void {
+    this.#changed.add(liveQuery)
+    this.schedule()
+  }
+
+  /** Flushes a connection together with the others of this tick. */
+  flush (receiver: Receiver): void {
+    this.#receivers.add(receiver)
+    this.schedule()
+  }
+
+  /** To be called when there is something to publish, and when the views have come to another revision. */
+  schedule (): void {
+    if (this.#isScheduled || this.#isPublishing || this.#isStopped || this.#state.isBusy) return
+    if (this.#changed.size === 0 && this.#receivers.size === 0) return
+    this.#isScheduled = true
+    runInNextTurn(() => {
+      this.#isScheduled = false
+      if (this.#isStopped || this.#state.isBusy) return
+      this.#isPublishing = true
+      this.#publish().catch((error: unknown) => {
+        this.#log.error({ err: error }, 'live queries failed')
+      }).finally(() => {
+        this.#isPublishing = false
+        this.schedule()
+      })
+    })
+  }
+
+  stop (): void {
+    this.#isStopped = true
+    this.#changed.clear()
+    this.#receivers.clear()
+  }
+
+  async #publish (): Promise<void> {
+    const { revision } = this.#state
+    const changed = this.#changed
+    this.#changed = new Set()
+    for (const liveQuery of changed) liveQuery.publish()
+    const receivers = [...this.#receivers]
+    this.#receivers = new Set()
+    // Those first whose frames are made of the present results, before these can change.
+    const isCatchingUp = new Map(receivers.map(receiver => [receiver, receiver.isCatchingUp(revision)]))
+    receivers.sort((a, b) => Number(isCatchingUp.get(b)) - Number(isCatchingUp.get(a)))
+    for (const receiver of receivers) {
+      if (isTurnOver()) await nextTurn()
+      if (!receiver.flush(revision)) this.#receivers.add(receiver)
+    }
+  }
+}

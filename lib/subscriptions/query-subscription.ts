@@ -1,0 +1,138 @@
+import type { Scope } from '../permissions/policy.js'
+import type { SubscriptionEnd } from '../protocol/messages.js'
+import type { LiveQuery, LiveQueryListener, Position, WholeResult } from './live-query.js'
+import type { LiveRequest } from './live-request.js'
+
+/** How a client wants to be told of changes. */
+export interface SubscriptionOptions {
+  /** Whether it takes deltas. */
+  readonly isDelta: boolean
+  /** Least time between two pushes, in milliseconds. */
+  readonly minIntervalMs: number
+}
+
+/** The subscriptions of the same connection. */
+export interface SubscriptionHost {
+  /** Shows the subscription's changes together with those of the others of its connection. */
+  changed: (subscription: QuerySubscription) => void
+  /** Ends a subscription and notifies the client. */
+  end: (subscription: QuerySubscription, reason: SubscriptionEnd) => void
+}
+
+/** One subscription to a live query, and the result that the client has. */
+export class QuerySubscription implements LiveQueryListener {
+  id = ''
+  readonly request: LiveRequest
+  readonly isDelta: boolean
+  readonly minIntervalMs: number
+  /** The result that the client has; `undefined` where only a complete one can follow. */
+  position: Position | undefined
+  /** The version of the result that the client has, of its present live query; -1 for none. */
+  sentVersion = -1
+  /** A complete result that has been encoded for the client. */
+  whole: WholeResult | undefined
+  /** Time before which nothing is pushed, in ticks of the clock. */
+  dueAt = -Infinity
+  readonly #host: SubscriptionHost
+  /** While suspended, the live query that it has left. */
+  #liveQuery!: LiveQuery
+  #isWatching = false
+  #isActive = false
+  /** Whether the result of its live query may be older than the one that the client has. */
+  #isStale = false
+  #endReason: SubscriptionEnd | undefined
+
+  constructor (
+    host: SubscriptionHost, request: LiveRequest, { isDelta, minIntervalMs }: SubscriptionOptions
+  ) {
+    this.#host = host
+    this.request = request
+    this.isDelta = isDelta
+    this.minIntervalMs = minIntervalMs
+  }
+
+  get liveQuery (): LiveQuery {
+    return this.#liveQuery
+  }
+
+  get isWatching (): boolean {
+    return this.#isWatching
+  }
+
+  /** Whether there may be something to show, and pushes are allowed. */
+  get isReady (): boolean {
+    return this.#isActive && this.#isWatching && !this.#isStale && this.#liveQuery.hasResult
+  }
+
+  /** Whether it must be shown the state of a revision by a frame of its own. */
+  isCatchingUp (revision: number): boolean {
+    return this.isDelta && !(this.id === this.#liveQuery.id && this.#liveQuery.isShared(this.position, revision))
+  }
+
+  async join (liveQuery: LiveQuery): Promise<void> {
+    this.#liveQuery = liveQuery
+    this.#isWatching = true
+    this.#isStale = false
+    await liveQuery.join(this)
+    // Another one, where the query has turned out to use other parameters.
+    const present = this.#isWatching ? liveQuery.presentFor(this) : liveQuery
+    if (present === liveQuery) return
+    this.suspend()
+    await this.join(present)
+  }
+
+  /** Watches under this scope from now on; the client gets the result when it differs from the one it has. */
+  follow (scope: Scope): void {
+    if (this.#isWatching && scope.key === this.#liveQuery.scope.key) return
+    this.#watch(this.#liveQuery.under(scope, this))
+  }
+
+  onRegroup (): void {
+    // One that is joining looks for it afterwards.
+    if (this.#isWatching && this.#isActive) this.#watch(this.#liveQuery.under(this.#liveQuery.scope, this))
+  }
+
+  #watch (liveQuery: LiveQuery): void {
+    this.suspend()
+    this.#liveQuery = liveQuery
+    this.#isWatching = true
+    this.sentVersion = -1
+    this.#isStale = true
+    liveQuery.watch(this)
+  }
+
+  /** Watches nothing until `follow`. */
+  suspend (): void {
+    if (!this.#isWatching) return
+    this.#isWatching = false
+    this.whole = undefined
+    this.#liveQuery.leave(this)
+  }
+
+  /** Allows pushes: the reply with this result has been sent. */
+  activate (version: number, position: Position): void {
+    this.#isActive = true
+    this.sentVersion = version
+    this.position = position
+    if (this.#endReason !== undefined) this.#host.end(this, this.#endReason)
+    else this.onChange()
+  }
+
+  onChange (): void {
+    if (this.isReady) this.#host.changed(this)
+  }
+
+  onFresh (): void {
+    this.#isStale = false
+    this.onChange()
+  }
+
+  onSettled (): void {
+    if (this.isDelta && this.isReady) this.#host.changed(this)
+  }
+
+  onEnd (reason: SubscriptionEnd): void {
+    this.#endReason = reason
+    if (this.#isActive) this.#host.end(this, reason)
+  }
+}

@@ -1,0 +1,163 @@
+import type { ChangedKeys, Touch, View, ViewConfig, ViewListener, Views } from '@hamicek/noex-store'
+import { bucketNotDefined } from '../protocol/errors.js'
+import { connectionEnded } from '../protocol/refusals.js'
+import type { RowAccess } from '../store/row-scope.js'
+import { unreadable } from '../store/shared-store.js'
+import type { Work } from '../store/work.js'
+import type { NetTouch, NetTouches } from './change-history.js'
+import type { LiveSource, PageEnds, SourceListener } from './live-source.js'
+
+/** The parts that the sources of views work with. */
+export interface ViewSourceEnvironment {
+  readonly views: Views
+  readonly changedKeys: Pick<ChangedKeys, 'since'>
+  /** Waits until the views have all commits of the present; `undefined` where they have. */
+  readonly settled: () => Promise<void> | undefined
+  /** Called once per view that is opened. */
+  readonly onEvaluation: () => void
+  /** Returns the count of one evaluation. */
+  readonly work: () => Work
+}
+
+/** The result of a query that is given as data: the store changes it with each commit that concerns it. */
+export class ViewSource implements LiveSource, ViewListener {
+  readonly text = undefined
+  readonly #config: ViewConfig
+  readonly #rows: (bucket: string) => RowAccess
+  readonly #listener: SourceListener
+  readonly #environment: ViewSourceEnvironment
+  #view: View | undefined
+  #opening: Promise<void> | undefined
+  #isFailing = false
+  #isClosed = false
+
+  constructor (
+    config: ViewConfig, rows: (bucket: string) => RowAccess, listener: SourceListener,
+    environment: ViewSourceEnvironment
+  ) {
+    this.#config = config
+    this.#rows = rows
+    this.#listener = listener
+    this.#environment = environment
+  }
+
+  get keyField (): string | undefined {
+    return this.#view?.keyField
+  }
+
+  get revision (): number {
+    return this.#environment.views.revision
+  }
+
+  get isBehind (): boolean {
+    return false
+  }
+
+  get bytes (): number {
+    return this.#view?.bytes ?? 0
+  }
+
+  get page (): PageEnds | undefined {
+    const view = this.#view
+    if (view === undefined || this.#config.page === undefined) return undefined
+    return { hasMore: view.hasMore, nextCursor: view.nextCursor }
+  }
+
+  get size (): number {
+    return this.#view?.size ?? 0
+  }
+
+  async fresh (): Promise<void> {
+    if (this.#view === undefined) {
+      await (this.#opening ??= this.#open())
+    } else {
+      const settled = this.#environment.settled()
+      if (settled !== undefined) await settled
+    }
+  }
+
+  async #open (): Promise<void> {
+    const { bucket } = this.#config
+    const { views, work, onEvaluation } = this.#environment
+    try {
+      onEvaluation()
+      const access = this.#rows(bucket)
+      if (access === false) throw unreadable()
+      const view = await views.open(
+        this.#config, { ...(access !== true && { scope: access }), work: work() }
+      )
+      if (this.#isClosed) {
+        view.close()
+        throw connectionEnded()
+      }
+      view.listener = this
+      this.#view = view
+      this.#isFailing = false
+    } catch (error) {
+      this.#isFailing = true
+      throw error
+    } finally {
+      this.#opening = undefined
+    }
+  }
+
+  result (): unknown {
+    return this.#view?.result()
+  }
+
+  indexOf (key: unknown): number {
+    return this.#view?.indexOf(key) ?? -1
+  }
+
+  row (key: unknown): object | undefined {
+    return this.#view?.row(key)
+  }
+
+  touchesSince (revision: number): NetTouches | undefined {
+    const view = this.#view
+    const { bucket, sort, limit, offset = 0, page } = this.#config
+    // A window changes by what comes into it from its ends, too.
+    const isWindow = limit !== undefined || offset > 0 || page !== undefined
+    if (view?.keyField === undefined || isWindow) return undefined
+    const keys = this.#environment.changedKeys.since(bucket, revision)
+    if (keys === undefined) return undefined
+    const touches = new Map<unknown, NetTouch>()
+    for (const [key, { before, isReplaced }] of keys) {
+      const wasIn = before !== undefined && view.matches(before)
+      touches.set(key, { wasIn, hasMoved: isReplaced || sort !== undefined })
+    }
+    return touches
+  }
+
+  /** Does nothing: the store changes the view at hardly any cost. */
+  follow (): void {}
+
+  retry (): void {
+    if (!this.#isFailing || this.#isClosed) return
+    this.fresh().then(() => { this.#listener.onChange(this.revision, undefined) }, (error: unknown) => {
+      this.#listener.onFailure(error)
+    })
+  }
+
+  close (): void {
+    this.#isClosed = true
+    this.#view?.close()
+    this.#view = undefined
+  }
+
+  onChange (revision: number, touches: readonly Touch[] | undefined): void {
+    this.#listener.onChange(revision, touches)
+  }
+
+  onReset (revision: number): void {
+    this.#listener.onChange(revision, undefined)
+  }
+
+  onFailure (error: unknown): void {
+    this.#listener.onFailure(error)
+  }
+
+  onDrop (): void {
+    this.#listener.onEnd('bucket_dropped', bucketNotDefined(this.#config.bucket))
+  }
+}

@@ -1,0 +1,273 @@
+import { randomUUID } from 'node:crypto'
+import type { Engine } from '../commit/engine.js'
+import { whenPurged } from '../commit/expiry.js'
+import { FilterError, StoreStoppedError } from '../errors.js'
+import { select, visibility } from '../query/visit.js'
+import { meterOf } from '../query/work.js'
+import type { WorkMeter } from '../types/access.js'
+import type { WhereFilter } from '../types/filter.js'
+import type { View, ViewConfig, ViewOptions, Views } from '../types/view.js'
+import { AggregateView } from './aggregate-view.js'
+import type { Fill } from './bucket-views.js'
+import { readCursor } from './cursor.js'
+import type { Position } from './entry.js'
+import { fillContents } from './fill-source.js'
+import { Follower } from './follower.js'
+import { HeldBytes } from './held-bytes.js'
+import { ListView, type ViewSurroundings } from './list-view.js'
+import { isDurable } from './refill.js'
+import type { RowSet } from './row-set.js'
+import type { Tally } from './tally.js'
+import { frozenCopy, keyOfSource, readConfig, sourceOf, type SourceConfig } from './view-config.js'
+import { contentsOf, ViewSource } from './view-source.js'
+
+/** Changes that are taken over between two looks at the clock. */
+const STEP = 32
+
+/** A source that several views share, and when it is there. */
+interface Shared {
+  readonly source: ViewSource
+  readonly ready: Promise<void>
+}
+
+/** The views of a store. */
+export class StoreViews implements Views {
+  readonly #engine: Engine
+  readonly #follower: Follower
+  readonly #held = new HeldBytes()
+  readonly #shared = new Map<string, Shared>()
+  readonly #surroundings: ViewSurroundings
+  /** Names of the numberings of places, by bucket: cursors of another numbering are found by their keys. */
+  readonly #numberings = new Map<string, string>()
+  #size = 0
+  #isClosed = false
+
+  constructor (engine: Engine) {
+    this.#engine = engine
+    this.#follower = new Follower(engine, source => { this.#repairLater(source) })
+    this.#surroundings = {
+      numberingOf: bucket => this.#numberingOf(bucket),
+      onFailure: engine.options.onListenerError,
+      release: (source, view) => {
+        source.views.delete(view)
+        this.#size--
+        this.#release(source)
+      }
+    }
+    engine.durableCommits.listen(commit => { this.#follower.follow(commit) })
+    engine.onApplied(({ undone, changes }) => {
+      for (const change of changes) {
+        const hasOtherPlaces = change.type === 'drop' || (change.type === 'redefine' && change.records)
+        if (hasOtherPlaces) this.#numberings.delete(change.bucket)
+      }
+      if (undone === true) this.#follower.wake()
+    })
+    engine.onStart(revision => {
+      this.#numberings.clear()
+      this.#follower.startAt(revision)
+    })
+  }
+
+  get revision (): number {
+    return this.#follower.revision
+  }
+
+  get isBusy (): boolean {
+    return this.#follower.isBusy
+  }
+
+  get size (): number {
+    return this.#size
+  }
+
+  get bytes (): number {
+    return this.#held.total
+  }
+
+  onRevision (listener: (revision: number) => void): () => void {
+    return this.#follower.onRevision(listener)
+  }
+
+  async open (given: ViewConfig, { scope, work }: ViewOptions = {}): Promise<View> {
+    const config = readConfig(given)
+    const confined = frozenCopy(scope)
+    const sourceConfig = sourceOf(config, confined)
+    const { revision } = this.#engine
+    for (;;) {
+      const source = await this.#acquire(sourceConfig, work)
+      try {
+        while (!this.#follower.isAt(Math.min(revision, this.#engine.revision))) await this.#whenIdle()
+        if (source.isDropped) continue
+        if (source.error !== undefined) throw source.error
+        const view = this.#view(source, config, confined)
+        source.users++
+        this.#size++
+        return view
+      } finally {
+        this.#release(source)
+      }
+    }
+  }
+
+  /** Ends all views of a store that has stopped. */
+  close (): void {
+    this.#isClosed = true
+    for (const { views } of this.#follower.sources) for (const view of [...views]) view.tellDrop()
+    this.#follower.wake()
+  }
+
+  #view (source: ViewSource, config: ViewConfig, scope: WhereFilter | undefined): View {
+    if (config.aggregate !== undefined) return new AggregateView(source, this.#surroundings)
+    const after = config.page?.after
+    const position = after === undefined ? undefined : this.#positionOf(config, after, scope)
+    return new ListView(source, config, position, this.#surroundings)
+  }
+
+  /** @throws FilterError for a cursor that is none, or of an unsorted list whose record is forgotten */
+  #positionOf ({ bucket, sort = {} }: ViewConfig, after: string, scope: WhereFilter | undefined): Position {
+    const { values, place, key, numbering } = readCursor(after, Object.keys(sort).length)
+    if (numbering === this.#numberingOf(bucket)) return { values, place }
+    const known = this.#placeOf(bucket, key, scope)
+    if (known !== undefined) return { values, place: known }
+    if (values.length > 0) return { values, place: -1 }
+    throw new FilterError('page.after names a record that is not known any more: begin with the first page')
+  }
+
+  /**
+   * The place of a record, of a deleted one too. Where a scope holds, it must be there and in it: else a
+   * cursor would tell of records that do not exist for the reader.
+   */
+  #placeOf (name: string, key: unknown, scope: WhereFilter | undefined): number | undefined {
+    const bucket = this.#engine.bucket(name)
+    const row = bucket.contents.rows.get(key)
+    if (scope === undefined) return row?.place ?? bucket.deleted.get(key)?.place
+    if (row?.record === undefined || !visibility(bucket)(row.record)) return undefined
+    return select(bucket, scope).filter?.test(row.record) === false ? undefined : row.place
+  }
+
+  #numberingOf (bucket: string): string {
+    let numbering = this.#numberings.get(bucket)
+    if (numbering === undefined) {
+      numbering = randomUUID().slice(0, 13)
+      this.#numberings.set(bucket, numbering)
+    }
+    return numbering
+  }
+
+  /** Returns a source that is followed, for one more user. */
+  async #acquire (config: SourceConfig, work: WorkMeter | undefined): Promise<ViewSource> {
+    const key = keyOfSource(config)
+    for (;;) {
+      const known = key === undefined ? undefined : this.#shared.get(key)
+      if (known === undefined) break
+      known.source.users++
+      try {
+        await known.ready
+        return known.source
+      } catch {
+        // Another one's failure, of its own budget maybe: this one reads for itself.
+        known.source.users--
+      }
+    }
+    const source = new ViewSource(this.#engine.bucket(config.bucket), config, key, this.#held)
+    source.users++
+    const ready = this.#fill(config, meterOf(this.#engine, config.bucket, work), contents => {
+      source.replace(contents, this.#follower.revision)
+      source.settle()
+      this.#follower.add(this.#engine.bucket(config.bucket), source)
+    })
+    const shared = { source, ready }
+    if (key !== undefined) this.#shared.set(key, shared)
+    try {
+      await ready
+      return source
+    } catch (error) {
+      if (key !== undefined && this.#shared.get(key) === shared) this.#shared.delete(key)
+      throw error
+    }
+  }
+
+  #release (source: ViewSource): void {
+    if (--source.users > 0) return
+    this.#follower.remove(source)
+    source.discount()
+    const { key } = source
+    if (key !== undefined && this.#shared.get(key)?.source === source) this.#shared.delete(key)
+  }
+
+  /**
+   * Reads contents that are at the present revision of all views in the step in which `join` is called.
+   * @throws as a read of the bucket, StoreStoppedError
+   */
+  async #fill (
+    config: SourceConfig, meter: WorkMeter, join: (contents: RowSet | Tally) => void
+  ): Promise<void> {
+    const engine = this.#engine
+    for (;;) {
+      await whenPurged(engine, config.bucket)
+      const bucket = engine.bucket(config.bucket)
+      const contents = contentsOf(bucket, config)
+      const fill: Fill = { revision: engine.revision, notes: [], isVoid: false }
+      const { takenBack } = engine
+      const views = this.#follower.of(bucket)
+      views.fills.add(fill)
+      try {
+        const durable = isDurable(engine)
+        await fillContents(engine, bucket, contents, meter)
+        if (!await durable || engine.takenBack !== takenBack) continue
+        // Again, where something has come before this step.
+        while (!this.#isCurrent(fill)) await this.#catchUp(fill, contents)
+        if (fill.isVoid) continue
+        join(contents)
+        return
+      } finally {
+        views.fills.delete(fill)
+        this.#follower.clean(config.bucket)
+      }
+    }
+  }
+
+  /** Puts in what has come since contents were read, until they are at the revision of all views. */
+  async #catchUp (fill: Fill, contents: RowSet | Tally): Promise<void> {
+    const { slicer } = this.#engine
+    while (!this.#isCurrent(fill)) {
+      const notes = fill.notes.splice(0)
+      for (const [i, note] of notes.entries()) {
+        if (note === 'clear') contents.clear()
+        else contents.change(note)
+        if (i % STEP === 0 && slicer.isSpent) await slicer.nextTurn()
+      }
+      if (notes.length === 0) await this.#whenIdle()
+    }
+  }
+
+  /** Whether contents with nothing left to put in are at the revision of all views, or worth nothing. */
+  #isCurrent ({ isVoid, notes, revision }: Fill): boolean {
+    return isVoid || (notes.length === 0 && this.#follower.isAt(revision))
+  }
+
+  async #whenIdle (): Promise<void> {
+    if (this.#isClosed) throw new StoreStoppedError(this.#engine.options.name)
+    await this.#follower.whenIdle()
+    if (this.#isClosed) throw new StoreStoppedError(this.#engine.options.name)
+  }
+
+  /** Reads a source anew whose contents are not known, at its first missed commit, its second, fourth … */
+  #repairLater (source: ViewSource): void {
+    source.missed++
+    if (source.isRepairing || !Number.isInteger(Math.log2(source.missed))) return
+    source.isRepairing = true
+    this.#engine.background.add(this.#repair(source).finally(() => { source.isRepairing = false }))
+  }
+
+  async #repair (source: ViewSource): Promise<void> {
+    const { config } = source
+    try {
+      await this.#fill(config, meterOf(this.#engine, config.bucket), contents => {
+        if (source.users > 0) this.#follower.reset(source, contents)
+      })
+    } catch (error) {
+      source.fail(error)
+    }
+  }
+}
