@@ -13,6 +13,8 @@ import { compareRounds, type Row } from './row.js'
 
 const rounds: Rounds = { warmUp: 1, rounds: 7, turns: 1 }
 const writes: Writes = { atMost: 400, forMs: 300 }
+/** Until the compiler is done, in each server. */
+const warmUpWrites: Writes = { atMost: 3_000, forMs: 1_500 }
 const quickWrites: Writes = { atMost: 5, forMs: 50 }
 /** CPU time of a get of raw net sockets for which the aims in microseconds are stated. */
 const FLOOR_MICROS = 14.4
@@ -57,6 +59,7 @@ async function measure (
   const sizes = (isQuick ? growthCase.quickSizes : growthCase.sizes).filter(size => size <= most)
   const watched = new Map([['floor', floor]])
   for (const size of sizes) watched.set(String(size), await WatchedServer.start(name, growthCase, size))
+  if (!isQuick) for (const server of watched.values()) await server.write(warmUpWrites)
   const servers = Object.fromEntries([...watched].map(([key, { server }]) => [key, server]))
   const costs = await alternate(servers, isQuick ? quickRounds : rounds, async (_server, key) =>
     await (watched.get(key) as WatchedServer).write(isQuick ? quickWrites : writes))
