@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Store } from '@hamicek/noex-store'
-import type { LiveView } from '../support/live-client.js'
+import type { LiveFrame, LiveView } from '../support/live-client.js'
 import type { WatchingClient } from './client.js'
 import { loop } from './globals.js'
 import type { History, StateAt } from './history.js'
 import { isRightAtRest, Oracle } from './oracle.js'
+import type { Shown } from './pages.js'
+import { isCode } from './queries.js'
 import { rightsAt } from './rights.js'
 
 /** Commits for which what is on its way may be of earlier rights. */
@@ -33,7 +35,8 @@ export class Judge {
 
   /** Checks what a view shows against the state of its revision. Rejects with the difference. */
   async check (client: WatchingClient, view: LiveView): Promise<void> {
-    const { revision, data, epoch, request } = view
+    const { revision, data, epoch, request, hasMore, nextCursor } = view
+    const shown = { request, data, hasMore, nextCursor }
     const { user } = client
     const state = this.#history.at(revision as number)
     const { present } = this.#history
@@ -43,7 +46,7 @@ export class Judge {
     if (!isOf(state, epoch)) throw new Error(`the epoch is ${state.epoch}, not ${epoch}`)
     this.#onDone('compared')
     const expected = await this.#oracle.expected(request, user, state)
-    if (this.#oracle.isOneOf(data, expected)) return
+    if (this.#oracle.isOneOf(shown, expected)) return
     // With the messages that have led to it.
     const failure = client.failure(new Error(
       `at revision ${revision} it shows\n${JSON.stringify(data)}\nand the plain evaluation is one of\n` +
@@ -51,7 +54,7 @@ export class Judge {
     ), view)
     // Rights may have changed since, and may be ahead of the log.
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      if (await this.#isRightByLaterRights(user, view, data, state)) return
+      if (await this.#isRightByLaterRights(user, shown, state)) return
       const isOver = client.user !== user || !client.views.has(view)
       if (isOver || this.#history.present.epoch !== state.epoch) return
       await new Promise<void>(resolve => { loop.after(LOOK_MS, resolve, 'outside') })
@@ -60,7 +63,7 @@ export class Judge {
   }
 
   async #isRightByLaterRights (
-    user: string, { request }: LiveView, data: unknown, state: StateAt
+    user: string, shown: Shown, state: StateAt
   ): Promise<boolean> {
     const tried = new Set<string>()
     for (let at = this.#history.present.revision; at > state.revision - MAX_RIGHTS_LAG; at--) {
@@ -69,11 +72,32 @@ export class Judge {
       const { key } = rightsAt(rightsOf, user)
       if (tried.has(key)) continue
       tried.add(key)
-      if (!this.#oracle.isOneOf(data, await this.#oracle.expected(request, user, state, rightsOf))) continue
+      const expected = await this.#oracle.expected(shown.request, user, state, rightsOf)
+      if (!this.#oracle.isOneOf(shown, expected)) continue
       this.#onDone('compared by other rights')
       return true
     }
     return false
+  }
+
+  /** Checks that all that a client shows after a push is the state of the revision of that push. */
+  async checkTogether (client: WatchingClient, { type, revision }: LiveFrame): Promise<void> {
+    const state = this.#history.at(revision)
+    if (type !== 'push' || state === undefined) return
+    const { user } = client
+    const views = [...client.views].filter(view => isSteady(view) && (view.revision as number) <= revision)
+    const shown = views.map(({ request, data, hasMore, nextCursor }) => ({ request, data, hasMore, nextCursor }))
+    const trace = client.failure(new Error(`not all is shown as of revision ${revision}`))
+    for (const [i, one] of shown.entries()) {
+      const view = views[i] as LiveView
+      if (!isOf(state, view.epoch)) continue
+      this.#onDone('compared together')
+      if (this.#oracle.isOneOf(one, await this.#oracle.expected(one.request, user, state))) continue
+      if (await this.#isRightByLaterRights(user, one, state)) continue
+      trace.message = `${JSON.stringify(one.request)} shows\n${JSON.stringify(one.data)}\n` +
+        this.#circumstances(view, user, state) + trace.message
+      throw trace
+    }
   }
 
   /** Checks a view when nothing is under way any more. Rejects with the difference. */
@@ -87,6 +111,26 @@ export class Judge {
       `${JSON.stringify(view.data)}\nand the plain evaluation is one of\n` +
       `${JSON.stringify(expected.results)}\n${this.#circumstances(view, client.user, present)}`
     )
+  }
+
+  /** Checks the pages of a client that go on from each other, when nothing is under way. */
+  async checkPages (client: WatchingClient): Promise<void> {
+    const lists = new Map<string, LiveView[]>()
+    for (const view of client.views) {
+      const list = JSON.stringify(view.request.find)
+      if (view.request.page !== undefined && view.state === 'live') {
+        lists.set(list, [...lists.get(list) ?? [], view])
+      }
+    }
+    for (const pages of lists.values()) {
+      const [first] = pages as [LiveView]
+      const expected = await this.#oracle.expected(first.request, client.user, this.#history.present)
+      const problem = this.#oracle.chainProblem(pages, expected)
+      this.#onDone('chains')
+      if (problem === undefined) continue
+      throw new Error(`${problem}: ${JSON.stringify(pages.map(({ request, data, revision, hasMore }) =>
+        ({ page: request.page, hasMore, revision, data })))} of ${JSON.stringify(expected.results)}`)
+    }
   }
 
   #circumstances ({ request }: LiveView, user: string, state: StateAt): string {
@@ -109,6 +153,11 @@ export class Judge {
       throw new Error(`bucket ${name} has\n${has}\nand by the log\n${says}`)
     }
   }
+}
+
+/** Whether a view has to show each revision: not a query in code, nor one that may wait. */
+function isSteady ({ isDelta, state, hasData, request }: LiveView): boolean {
+  return isDelta && state === 'live' && hasData && !isCode(request) && request.minIntervalMs === undefined
 }
 
 /** Whether an epoch of the wire is of the history of a state: it tells more than that of the store. */

@@ -73,7 +73,7 @@ export const codeQueries: Readonly<Record<string, CodeQuery>> = {
     variants: 1,
     run: async ctx => {
       const count = await ctx.bucket('lines').count()
-      if (count % 3 === 1) throw new Error("no JSON")
+      if (count % 3 === 1) throw new Error('no JSON')
       return count % 3 === 2 ? undefined : { count, isNew: true }
     }
   }
@@ -206,7 +206,13 @@ export function randomDeclaration (random: Random): DeclarativeQueryConfig {
 /** Returns what a client may ask for. */
 export function randomRequest (random: Random, hasFind: boolean): LiveRequest {
   const minInterval = random.chance(0.1) ? { minIntervalMs: random.pick([20, 300]) } : {}
-  if (hasFind && random.chance(0.5)) return { find: { ...randomConfig(random) }, ...minInterval }
+  if (hasFind && random.chance(0.5)) {
+    const config = randomConfig(random)
+    if (config.aggregate !== undefined || random.chance(0.7)) return { find: { ...config }, ...minInterval }
+    const { bucket, filter = {}, sort } = config
+    const page = { limit: 1 + random.below(8) }
+    return { find: { bucket, filter, ...(sort !== undefined && { sort }) }, page, ...minInterval }
+  }
   const query = random.chance(0.3) ? random.pick(Object.keys(codeQueries)) : random.pick(declaredNames)
   return { query, params: { owner: random.pick(users), n: 10 * random.below(10) }, ...minInterval }
 }
