@@ -8,8 +8,8 @@ export type ServerName =
   | 'bare-ws' | 'raw-net' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop'
   | 'noex-audit-block' | 'noex-rules' | 'noex-metrics' | 'noex-fairness' | 'noex-durable'
   | 'transfer-noex' | 'transfer-bare-ws' | 'transfer-sqlite' | 'transfer-postgres' | 'transfer-redis'
-  | 'bare-heartbeat' | 'noex-heartbeat' | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted' | 'prepared-ws'
-  | 'noex-growth' | 'noex-code-queries'
+  | 'bare-heartbeat' | 'noex-heartbeat' | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
+  | 'prepared-ws' | 'noex-growth' | 'noex-code-queries'
 
 /** The programs in `peers/`, which are no part of the build. */
 export type PeerName = 'socket-io' | 'feathers' | 'trpc' | 'mercurius'

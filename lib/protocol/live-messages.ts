@@ -42,7 +42,8 @@ export type LiveBody = { readonly data: string } | { readonly delta: string }
 export function encodeLiveReply (
   subscriptionId: string, head: LiveHead | undefined, body: SharedJson | string
 ): SharingText | string {
-  const start = `{"subscriptionId":${JSON.stringify(subscriptionId)}${head === undefined ? '' : headText(head)}`
+  const members = head === undefined ? '' : headText(head)
+  const start = `{"subscriptionId":${JSON.stringify(subscriptionId)}${members}`
   return typeof body === 'string'
     ? `${start},"delta":${body}}`
     : new SharingText(`${start},"data":`, body, '}')

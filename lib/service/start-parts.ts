@@ -136,7 +136,15 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     presences
   })
   const statistics = new Statistics({
-    options, sharedStore, connections, liveQueries, rules, trail, httpAuthorizer, status, log,
+    options,
+    sharedStore,
+    connections,
+    liveQueries,
+    rules,
+    trail,
+    httpAuthorizer,
+    status,
+    log,
     address: environment.address
   })
   const server: ServerContext = {

@@ -1,4 +1,4 @@
-import type { Touch } from '@hamicek/noex-store'
+import type { TouchedRow } from '@hamicek/noex-store'
 import type { Scope } from '../permissions/policy.js'
 import { encodeQueryResult } from '../protocol/encode.js'
 import type { NoexServerError } from '../protocol/errors.js'
@@ -7,7 +7,7 @@ import { encodeDeltaPush, encodePush, epochOf, type LiveBody } from '../protocol
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import { SharedJson } from '../protocol/shared-json.js'
 import { encodeInSlices } from '../protocol/parts.js'
-import { ChangeHistory, type NetTouches } from './change-history.js'
+import { ChangeHistory, type NetChanges } from './change-history.js'
 import { deltaOf } from './delta.js'
 import type { KeyedRows, LiveSource, SourceListener } from './live-source.js'
 import type { LiveRequest } from './live-request.js'
@@ -276,7 +276,7 @@ export class LiveQuery implements SourceListener {
     this.#host.onEnded(this)
   }
 
-  onChange (revision: number, touches: readonly Touch[] | undefined): void {
+  onChange (revision: number, touches: readonly TouchedRow[] | undefined): void {
     this.#version++
     this.#isFailing = false
     if (touches === undefined) this.#history.reset(revision)
@@ -327,7 +327,7 @@ export class LiveQuery implements SourceListener {
   }
 
   /** Whether the result differs from the one that was published last. */
-  #isOther (touches: NetTouches | undefined): boolean {
+  #isOther (touches: NetChanges | undefined): boolean {
     const { source } = this
     const former = this.#published
     const page = source.page && JSON.stringify(source.page)
@@ -351,7 +351,7 @@ export class LiveQuery implements SourceListener {
   }
 
   /** Returns the JSON of a delta, `undefined` where the complete result is about as short. */
-  #delta (touches: NetTouches | undefined): string | undefined {
+  #delta (touches: NetChanges | undefined): string | undefined {
     const { source } = this
     if (touches === undefined || source.keyField === undefined) return undefined
     if (touches.size > 8 && touches.size >= source.size) return undefined
@@ -452,7 +452,7 @@ const NOT_PUBLISHED: Publication = { from: Infinity, changedAt: -1, to: -1, delt
 const EMPTY_DELTA = '{"upsert":[],"remove":[]}'
 
 /** Whether a row has come, gone or changed, and not only come and gone again. */
-function hasEffect (touches: NetTouches, rows: KeyedRows): boolean {
+function hasEffect (touches: NetChanges, rows: KeyedRows): boolean {
   for (const [key, { wasIn }] of touches) if (wasIn || rows.indexOf(key) !== -1) return true
   return false
 }
