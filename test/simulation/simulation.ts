@@ -106,7 +106,7 @@ export class Simulation implements ClientWorld {
     for (const view of views) {
       if (view.isDelta) this.#judge.check(client, view).catch(error => { loop.fail(error) })
     }
-    if (this.#random.chance(0.2)) this.#judge.checkTogether(client, cause).catch(error => { loop.fail(error) })
+    this.#judge.checkTogether(client, views, cause).catch(error => { loop.fail(error) })
   }
 
   #count (what: string): void {
