@@ -10,7 +10,7 @@ export const PROTOCOL_VERSION = '1.0.0'
 export const extensions = ['delta', 'find', 'page', 'idempotency'] as const
 
 /** The name of an extension. */
-export type Extension = typeof extensions[number]
+type Extension = typeof extensions[number]
 
 /** Client → server. A request: `id` is repeated in its one reply, other properties depend on `type`. */
 export interface RequestMessage {
@@ -102,7 +102,7 @@ export interface WelcomeMessage {
   /** Epoch milliseconds. */
   readonly serverTime: number
   readonly requiresAuth: boolean
-  /** What this server can do beyond the protocol of this version. */
+  /** The abilities of this server beyond the protocol of this version. */
   readonly extensions: readonly Extension[]
   /** Time between two pings, in milliseconds. */
   readonly heartbeatMs: number

@@ -1,4 +1,4 @@
-import type { Touch } from '@hamicek/noex-store'
+import type { TouchedRow } from '@hamicek/noex-store'
 import { encodeQueryResult } from '../protocol/encode.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
 import type { KeyedRows } from './live-source.js'
@@ -49,9 +49,9 @@ export class KeyedList implements KeyedRows {
    * different fields. Rows are compared as objects, then by their JSON. Works in slices.
    * @throws TypeError for a row that JSON cannot hold
    */
-  async touchesSince (former: KeyedList): Promise<Touch[] | undefined> {
+  async touchesSince (former: KeyedList): Promise<TouchedRow[] | undefined> {
     if (former.keyField !== this.keyField) return undefined
-    const touches: Touch[] = []
+    const touches: TouchedRow[] = []
     const known: Known[] = []
     let index = 0
     for (const [key] of this.#indexes) {

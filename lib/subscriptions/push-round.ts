@@ -57,7 +57,7 @@ export class PushRound {
     if (sentVersion === liveQuery.version) return true
     const whole = liveQuery.whole()
     if (whole instanceof Promise) return this.#waitFor(whole, subscription)
-    this.#chars += whole.text.length
+    this.#chars += whole.json.text.length
     this.#single.push({
       subscription,
       push: () => {
@@ -97,7 +97,9 @@ export class PushRound {
     const { revision, delta } = update
     if (delta !== undefined) return this.#addText(subscription, revision, { delta })
     const whole = liveQuery.whole()
-    if (!(whole instanceof Promise)) return this.#addText(subscription, whole.revision, { data: whole.text })
+    if (!(whole instanceof Promise)) {
+      return this.#addText(subscription, whole.revision, { data: whole.json.text })
+    }
     return this.#waitFor(whole.then(encoded => { subscription.whole = encoded }), subscription)
   }
 
@@ -117,7 +119,7 @@ export class PushRound {
   }
 
   /** A big result that has been encoded for the client; the next round shows what has changed since. */
-  #addEncoded (subscription: QuerySubscription, { text, revision }: WholeResult): boolean {
+  #addEncoded (subscription: QuerySubscription, { json: { text }, revision }: WholeResult): boolean {
     const { id, liveQuery } = subscription
     this.#chars += text.length
     this.#single.push({

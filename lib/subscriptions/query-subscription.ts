@@ -66,7 +66,8 @@ export class QuerySubscription implements LiveQueryListener {
 
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
-    return this.isDelta && !(this.id === this.#liveQuery.id && this.#liveQuery.isShared(this.position, revision))
+    if (!this.isDelta) return false
+    return this.id !== this.#liveQuery.id || !this.#liveQuery.isShared(this.position, revision)
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {

@@ -4,7 +4,7 @@ import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import { encodeLiveReply } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
-import type { LiveQuery, Position } from './live-query.js'
+import type { LiveQuery, Position, WholeResult } from './live-query.js'
 import type { LiveQueries } from './live-queries.js'
 import type { LiveRequest, Watched } from './live-request.js'
 import type { Receiver } from './publisher.js'
@@ -116,16 +116,15 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     const { liveQuery } = subscription
     const { epoch } = liveQuery
     const { keyField = null, page } = liveQuery.source
-    const { revision } = update ?? whole as NonNullable<typeof whole>
+    const { revision } = update ?? whole as WholeResult
     const version = whole?.version ?? liveQuery.version
     const subscriptionId = subscription.id = this.freeId(liveQuery.id)
     this.byId.set(subscriptionId, subscription)
     if (isDelta) this.#deltas++
-    const body = update === undefined ? { data: whole?.text ?? 'null' } : { delta: update.delta as string }
+    const head = isDelta ? { epoch, revision, key: keyField, page } : undefined
+    const body = update === undefined ? (whole as WholeResult).json : update.delta as string
     return new EncodedJson(
-      isDelta
-        ? encodeLiveReply({ subscriptionId, epoch, revision, key: keyField, page }, body)
-        : `{"subscriptionId":${JSON.stringify(subscriptionId)},"data":${whole?.text}}`,
+      encodeLiveReply(subscriptionId, head, body),
       () => { subscription.activate(version, { epoch, revision }) },
       () => { this.remove(subscriptionId) }
     )

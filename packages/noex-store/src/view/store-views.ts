@@ -46,6 +46,7 @@ export class StoreViews implements Views {
     this.#engine = engine
     this.#follower = new Follower(engine, source => { this.#repairLater(source) })
     this.#surroundings = {
+      held: this.#held,
       numberingOf: bucket => this.#numberingOf(bucket),
       onFailure: engine.options.onListenerError,
       release: (source, view) => {
@@ -169,7 +170,7 @@ export class StoreViews implements Views {
         known.source.users--
       }
     }
-    const source = new ViewSource(this.#engine.bucket(config.bucket), config, key, this.#held)
+    const source = new ViewSource(this.#engine.bucket(config.bucket), config, key, this.#held.begin())
     source.users++
     const ready = this.#fill(config, meterOf(this.#engine, config.bucket, work), contents => {
       source.replace(contents, this.#follower.revision)
@@ -233,9 +234,14 @@ export class StoreViews implements Views {
     while (!this.#isCurrent(fill)) {
       const notes = fill.notes.splice(0)
       for (const [i, note] of notes.entries()) {
-        if (note === 'clear') contents.clear()
-        else contents.change(note)
-        if (i % STEP === 0 && slicer.isSpent) await slicer.nextTurn()
+        if (note === 'clear') {
+          contents.clear()
+        } else {
+          const steps = contents.change(note)
+          while (steps.next().done !== true);
+        }
+        const isLook = contents.filter?.searchesTexts === true || i % STEP === 0
+        if (isLook && slicer.isSpent) await slicer.nextTurn()
       }
       if (notes.length === 0) await this.#whenIdle()
     }
