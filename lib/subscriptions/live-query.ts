@@ -124,6 +124,8 @@ export class LiveQuery implements SourceListener {
   #publication: Publication | undefined
   /** Of the last publication, what its rows do not tell. */
   #published: { readonly page: string | undefined, readonly text: string | undefined } | undefined
+  /** Revision from which on the ends of the page are the present ones. */
+  #endsChangedAt = 0
   #version = 0
   #whole: { readonly version: number, readonly json: SharedJson } | undefined
   #encoding: Promise<WholeResult> | undefined
@@ -334,7 +336,10 @@ export class LiveQuery implements SourceListener {
     // Of a result without rows, only its text tells.
     const text = source.keyField === undefined ? this.#textOf(source) : undefined
     this.#published = { page, text }
-    if (page !== former?.page) return true
+    if (page !== former?.page) {
+      this.#endsChangedAt = source.revision
+      return true
+    }
     if (text !== undefined) return text !== former?.text
     return touches === undefined || hasEffect(touches, source)
   }
@@ -370,7 +375,8 @@ export class LiveQuery implements SourceListener {
       ? this.#history.since(position.revision) ?? source.touchesSince(position.revision)
       : undefined
     if (touches === undefined) return { revision, delta: undefined }
-    if (!hasEffect(touches, source)) return undefined
+    const hasEnds = isKnown && position.revision >= this.#endsChangedAt
+    if (hasEnds && !hasEffect(touches, source)) return undefined
     return { revision, delta: this.#delta(touches) }
   }
 

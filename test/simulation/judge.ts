@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Store } from '@hamicek/noex-store'
-import type { LiveFrame, LiveView } from '../support/live-client.js'
+import type { LiveFrame, LiveRequest, LiveView } from '../support/live-client.js'
 import type { WatchingClient } from './client.js'
 import { loop } from './globals.js'
 import type { History, StateAt } from './history.js'
@@ -20,6 +20,8 @@ const LOOK_MS = 5
 export class Judge {
   readonly #history: History
   readonly #oracle = new Oracle()
+  /** The user that each view has shown something to. */
+  readonly #shownTo = new WeakMap<LiveView, string>()
   /** Hears of each kind of comparison. */
   readonly #onDone: (what: string) => void
 
@@ -50,7 +52,7 @@ export class Judge {
     // With the messages that have led to it.
     const failure = client.failure(new Error(
       `at revision ${revision} it shows\n${JSON.stringify(data)}\nand the plain evaluation is one of\n` +
-      `${JSON.stringify(expected.results)}\n${this.#circumstances(view, user, state)}`
+      `${JSON.stringify(expected.results)}\n${this.#circumstances(request, user, state)}`
     ), view)
     // Rights may have changed since, and may be ahead of the log.
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
@@ -80,24 +82,51 @@ export class Judge {
     return false
   }
 
-  /** Checks that all that a client shows after a push is the state of the revision of that push. */
-  async checkTogether (client: WatchingClient, { type, revision }: LiveFrame): Promise<void> {
-    const state = this.#history.at(revision)
-    if (type !== 'push' || state === undefined) return
+  /**
+   * Checks that all that a client shows after pushes is the state of their revision, but for queries in code,
+   * which may be of another one. Rejects with the difference.
+   */
+  async checkTogether (
+    client: WatchingClient, changed: readonly LiveView[], cause: LiveFrame
+  ): Promise<void> {
     const { user } = client
-    const views = [...client.views].filter(view => isSteady(view) && (view.revision as number) <= revision)
-    const shown = views.map(({ request, data, hasMore, nextCursor }) => ({ request, data, hasMore, nextCursor }))
-    const trace = client.failure(new Error(`not all is shown as of revision ${revision}`))
+    for (const view of changed) this.#shownTo.set(view, user)
+    const { type, revision } = cause
+    const state = this.#history.at(revision)
+    if (type !== 'push' || state === undefined || !changed.some(isSteady)) return
+    const views = [...client.views]
+      .filter(view => isSteady(view) && (view.revision as number) <= revision && isOf(state, view.epoch))
+      .filter(view => this.#shownTo.get(view) === user)
+    const shown = views.map(view => ({ ...view }))
+    const failure = client.failure(new Error(`not all is shown as of revision ${revision}`))
     for (const [i, one] of shown.entries()) {
-      const view = views[i] as LiveView
-      if (!isOf(state, view.epoch)) continue
       this.#onDone('compared together')
-      if (this.#oracle.isOneOf(one, await this.#oracle.expected(one.request, user, state))) continue
-      if (await this.#isRightByLaterRights(user, one, state)) continue
-      trace.message = `${JSON.stringify(one.request)} shows\n${JSON.stringify(one.data)}\n` +
-        this.#circumstances(view, user, state) + trace.message
-      throw trace
+      const expected = await this.#oracle.expected(one.request, user, state)
+      if (this.#oracle.isOneOf(one, expected)) continue
+      if (await this.#haveRightsChanged(user, one.revision as number)) continue
+      // It was about to end, and does not follow any further.
+      const { state: later, subscriptionId } = views[i] as LiveView
+      if (later !== 'live' || subscriptionId !== one.subscriptionId) continue
+      failure.message = `${JSON.stringify(one.request)} (${one.subscriptionId}) shows\n` +
+        `${JSON.stringify(one.data)}\nand the plain evaluation is one of\n` +
+        `${JSON.stringify(expected.results)}\n${this.#circumstances(one.request, user, state)}\n` +
+        failure.message
+      throw failure
     }
+  }
+
+  /**
+   * Whether the rights of a user have changed since a revision, or do so soon: then a view is evaluated anew,
+   * and others go on meanwhile.
+   */
+  async #haveRightsChanged (user: string, revision: number): Promise<boolean> {
+    await new Promise<void>(resolve => { loop.after(MAX_LOOKS * LOOK_MS, resolve, 'outside') })
+    const keys = new Set<string>()
+    for (let at = revision; at <= this.#history.present.revision; at++) {
+      const state = this.#history.at(at)
+      if (state !== undefined) keys.add(rightsAt(state, user).key)
+    }
+    return keys.size !== 1
   }
 
   /** Checks a view when nothing is under way any more. Rejects with the difference. */
@@ -109,7 +138,7 @@ export class Judge {
     throw new Error(
       `at the mark (revision ${present.revision}, its own ${view.revision}) it is ${view.state} and shows\n` +
       `${JSON.stringify(view.data)}\nand the plain evaluation is one of\n` +
-      `${JSON.stringify(expected.results)}\n${this.#circumstances(view, client.user, present)}`
+      `${JSON.stringify(expected.results)}\n${this.#circumstances(view.request, client.user, present)}`
     )
   }
 
@@ -133,7 +162,7 @@ export class Judge {
     }
   }
 
-  #circumstances ({ request }: LiveView, user: string, state: StateAt): string {
+  #circumstances (request: LiveRequest, user: string, state: StateAt): string {
     const definition = state.queries.get(request.query ?? '')
     return `by the rights ${rightsAt(state, user).key} and the definition ${JSON.stringify(definition)}, ` +
       `of the buckets ${[...state.buckets.keys()].join(', ')}`

@@ -23,15 +23,15 @@ export function placeOf (
   { request, data, hasMore }: Shown, list: readonly unknown[], isSame: (a: unknown, b: unknown) => boolean
 ): Place | string | undefined {
   const rows = data as readonly unknown[]
-  const { limit, after } = request.page as NonNullable<LiveRequest['page']>
+  const { after } = request.page as NonNullable<LiveRequest['page']>
   if (rows.length === 0) return after === undefined && list.length > 0 && !hasMore ? 'it is empty' : undefined
   const from = list.findIndex(row => isSame(row, rows[0]))
   if (from === -1) return 'its first row is not in the list'
   const end = from + rows.length
   if (!rows.every((row, i) => isSame(row, list[from + i]))) return 'it is no part of the list'
   if (after === undefined && from > 0) return 'it is the first page, and rows are before it'
-  if (hasMore !== end < list.length) return `hasMore is ${hasMore}, with ${list.length - end} rows behind it`
-  if (rows.length < limit && hasMore && after === undefined) return undefined
+  const behind = list.length - end
+  if (hasMore !== (behind > 0)) return `hasMore is ${hasMore}, with ${behind} rows behind it`
   return { from, end }
 }
 
@@ -46,7 +46,7 @@ export function chainProblem (
       if (next.request.page?.after !== page.nextCursor) continue
       const nextPlace = placeOf(next, list, isSame)
       if (typeof nextPlace !== 'object' || nextPlace.from === place.end) continue
-      return `the page behind ${page.nextCursor} begins at ${nextPlace.from}, and the one before ends at ${place.end}`
+      return `a page ends at ${place.end}, and the next one begins at ${nextPlace.from}`
     }
   }
   return undefined

@@ -106,7 +106,7 @@ export class Simulation implements ClientWorld {
     for (const view of views) {
       if (view.isDelta) this.#judge.check(client, view).catch(error => { loop.fail(error) })
     }
-    if (this.#random.chance(0.2)) this.#judge.checkTogether(client, cause).catch(error => { loop.fail(error) })
+    this.#judge.checkTogether(client, views, cause).catch(error => { loop.fail(error) })
   }
 
   #count (what: string): void {
@@ -116,7 +116,11 @@ export class Simulation implements ClientWorld {
   /** Lets everything come to rest, and compares what all clients show with the plain evaluation. */
   async #mark (): Promise<void> {
     this.#disk.fullUntil = 0
-    for (const client of this.#clients) client.read(true)
+    for (const client of this.#clients) {
+      client.read(true)
+      // A backup that was restored may have ended its session.
+      client.logIn(client.user).catch(error => { loop.fail(error) })
+    }
     await this.#settle()
     for (const client of this.#clients) {
       for (const view of client.views) client.subscribe(view)
