@@ -65,11 +65,15 @@ export class ChangeHistory {
     this.#floor = revision
   }
 
+  /** Returns the revision of the first change after a revision, of those that are known; `Infinity` for none. */
+  firstAfter (revision: number): number {
+    return this.#entries[this.#indexAfter(revision)]?.revision ?? Infinity
+  }
+
   /** Returns the changes after a revision; `undefined` where they are not known. */
   since (revision: number): NetTouches | undefined {
     if (revision < this.#floor) return undefined
-    let first = this.#entries.length
-    while (first > this.#start && (this.#entries[first - 1] as Entry).revision > revision) first--
+    const first = this.#indexAfter(revision)
     const net = new Map<unknown, NetTouch>()
     for (let i = first; i < this.#entries.length; i++) {
       const { key, wasIn, moved } = this.#entries[i] as Entry
@@ -79,5 +83,17 @@ export class ChangeHistory {
       else if (!known.hasMoved && (moved || !wasIn)) net.set(key, { wasIn: known.wasIn, hasMoved: true })
     }
     return net
+  }
+
+  /** Index of the first entry after a revision. */
+  #indexAfter (revision: number): number {
+    let low = this.#start
+    let high = this.#entries.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#entries[middle] as Entry).revision <= revision) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }

@@ -1,11 +1,10 @@
 import type { Touch } from '@hamicek/noex-store'
 import type { Scope } from '../permissions/policy.js'
-import { encodeQueryResult } from '../protocol/encode.js'
+import { encodeListInSlices, encodeQueryResult } from '../protocol/encode.js'
 import type { NoexServerError } from '../protocol/errors.js'
 import { textFrame } from '../protocol/frame.js'
 import { encodeDeltaPush, encodePush, epochOf, type LiveBody } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import { encodeInSlices } from '../protocol/parts.js'
 import { ChangeHistory, type NetTouches } from './change-history.js'
 import { deltaOf } from './delta.js'
 import type { KeyedRows, LiveSource, SourceListener } from './live-source.js'
@@ -89,6 +88,8 @@ const OWN_BYTES = 1_024
 interface Publication {
   /** The revision from which on a client must have had the result before. */
   readonly from: number
+  /** That of the first change since: a client that has had it already needs another delta. */
+  readonly until: number
   readonly to: number
   /** The JSON of the delta, `undefined` where the complete result is shorter or nothing else is known. */
   readonly delta: string | undefined
@@ -183,7 +184,7 @@ export class LiveQuery implements SourceListener {
 
   /** Whether only its own history tells what a client that comes back has missed. */
   get lingers (): boolean {
-    return this.#hasServedDeltas && this.source.keyField !== undefined &&
+    return this.#isAdmitted && this.#hasServedDeltas && this.source.keyField !== undefined &&
       this.source.touchesSince(this.source.revision) === undefined
   }
 
@@ -195,6 +196,8 @@ export class LiveQuery implements SourceListener {
     this.#add(subscriber)
     try {
       await this.#fresh()
+      if (!this.#isAdmitted) this.#host.admit(this)
+      this.#isAdmitted = true
     } catch (error) {
       this.leave(subscriber)
       throw error
@@ -208,8 +211,11 @@ export class LiveQuery implements SourceListener {
   watch (subscriber: LiveQueryListener): void {
     this.#add(subscriber)
     this.#fresh().then(() => {
-      if (this.#subscribers.has(subscriber)) subscriber.onFresh()
-    }, () => { this.#unserved.add(subscriber) })
+      if (!this.#isAdmitted) this.#host.onGrown(this)
+      if (this.isEnded || !this.#subscribers.has(subscriber)) return
+      this.#isAdmitted = true
+      subscriber.onFresh()
+    }, () => { if (this.#subscribers.has(subscriber)) this.#unserved.add(subscriber) })
   }
 
   #add (subscriber: LiveQueryListener): void {
@@ -228,9 +234,6 @@ export class LiveQuery implements SourceListener {
     }
     this.#isFailing = false
     if (!this.#hasResult) this.#begin(this.source.revision)
-    if (this.#isAdmitted) return
-    this.#host.admit(this)
-    this.#isAdmitted = true
   }
 
   /** Takes the result of a revision for the first one. */
@@ -283,6 +286,14 @@ export class LiveQuery implements SourceListener {
     this.#host.onChanged(this)
   }
 
+  onResult (): void {
+    this.#isFailing = false
+    for (const subscriber of this.#unserved) {
+      this.#unserved.delete(subscriber)
+      subscriber.onFresh()
+    }
+  }
+
   onSettled (): void {
     for (const subscriber of this.#subscribers) subscriber.onSettled()
   }
@@ -309,7 +320,7 @@ export class LiveQuery implements SourceListener {
     try {
       if (!this.#isOther(touches)) return
       const delta = this.#takesDeltas ? this.#delta(touches) : undefined
-      this.#publication = { from, to: source.revision, delta }
+      this.#publication = { from, until: this.#history.firstAfter(from), to: source.revision, delta }
     } catch (error) {
       this.onFailure(error)
       return
@@ -339,7 +350,10 @@ export class LiveQuery implements SourceListener {
   #textOf ({ text }: LiveSource): string | undefined {
     if (text !== undefined) return text
     const whole = this.whole()
-    return whole instanceof Promise ? undefined : whole.text
+    if (!(whole instanceof Promise)) return whole.text
+    // Who is to be sent it hears that it cannot be encoded.
+    whole.catch(() => {})
+    return undefined
   }
 
   get #takesDeltas (): boolean {
@@ -380,9 +394,9 @@ export class LiveQuery implements SourceListener {
 
   /** Whether a client with this result is brought to a revision by the delta that was published last. */
   isShared (position: Position | undefined, revision: number): boolean {
-    const { from, to, delta } = this.#publication ?? NOT_PUBLISHED
+    const { from, until, to, delta } = this.#publication ?? NOT_PUBLISHED
     if (delta === undefined || to !== revision || position?.epoch !== this.epoch) return false
-    return position.revision >= from && position.revision < to
+    return position.revision >= from && position.revision < Math.min(until, to)
   }
 
   /** Returns the frame of the last publication under the shared id, which takes deltas; `more` as in it. */
@@ -410,7 +424,10 @@ export class LiveQuery implements SourceListener {
     return this.#wholeFrame.frame
   }
 
-  /** Returns the present result; a promise for one that takes long to encode. */
+  /**
+   * Returns the present result; a promise for one that takes long to encode. That may be one whose encoding
+   * has begun before, of an earlier version.
+   */
   whole (): WholeResult | Promise<WholeResult> {
     const { source } = this
     const { revision } = source
@@ -421,10 +438,9 @@ export class LiveQuery implements SourceListener {
     const result = source.result()
     const isBig = Array.isArray(result) && result.length > MAX_AT_ONCE
     if (!isBig) return this.#kept({ text: encodeQueryResult(result), version, revision })
-    this.#encoding = encodeInSlices('', result, '').then(parts => {
-      const encoded = typeof parts === 'string' ? parts : parts.join('')
-      return this.#kept({ text: encoded, version, revision })
-    }).finally(() => { this.#encoding = undefined })
+    this.#encoding = encodeListInSlices(result).then(
+      encoded => this.#kept({ text: encoded, version, revision })
+    ).finally(() => { this.#encoding = undefined })
     return this.#encoding
   }
 
@@ -442,7 +458,7 @@ export class LiveQuery implements SourceListener {
 }
 
 /** Stands for a publication where there is none. */
-const NOT_PUBLISHED: Publication = { from: Infinity, to: -1, delta: undefined }
+const NOT_PUBLISHED: Publication = { from: Infinity, until: 0, to: -1, delta: undefined }
 
 /** The delta of a result that has not changed. */
 const EMPTY_DELTA = '{"upsert":[],"remove":[]}'
