@@ -65,7 +65,7 @@ export class ChangeHistory {
     this.#floor = revision
   }
 
-  /** Returns the revision of the first change after a revision, of those that are known; `Infinity` for none. */
+  /** Returns the revision of the first known change after this one; Infinity where there is none. */
   firstAfter (revision: number): number {
     return this.#entries[this.#indexAfter(revision)]?.revision ?? Infinity
   }

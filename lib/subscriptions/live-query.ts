@@ -88,8 +88,8 @@ const OWN_BYTES = 1_024
 interface Publication {
   /** The revision from which on a client must have had the result before. */
   readonly from: number
-  /** That of the first change since: a client that has had it already needs another delta. */
-  readonly until: number
+  /** The revision of the first change: with it, a client has had a part of what is published. */
+  readonly changedAt: number
   readonly to: number
   /** The JSON of the delta, `undefined` where the complete result is shorter or nothing else is known. */
   readonly delta: string | undefined
@@ -122,6 +122,8 @@ export class LiveQuery implements SourceListener {
   #publication: Publication | undefined
   /** Of the last publication, what its rows do not tell. */
   #published: { readonly page: string | undefined, readonly text: string | undefined } | undefined
+  /** Revision from which on the ends of the page are the present ones. */
+  #endsChangedAt = 0
   #version = 0
   #text: { readonly version: number, readonly text: string } | undefined
   #encoding: Promise<WholeResult> | undefined
@@ -320,7 +322,7 @@ export class LiveQuery implements SourceListener {
     try {
       if (!this.#isOther(touches)) return
       const delta = this.#takesDeltas ? this.#delta(touches) : undefined
-      this.#publication = { from, until: this.#history.firstAfter(from), to: source.revision, delta }
+      this.#publication = { from, changedAt: this.#history.firstAfter(from), to: source.revision, delta }
     } catch (error) {
       this.onFailure(error)
       return
@@ -342,7 +344,10 @@ export class LiveQuery implements SourceListener {
     // Of a result without rows, only its text tells.
     const text = source.keyField === undefined ? this.#textOf(source) : undefined
     this.#published = { page, text }
-    if (page !== former?.page) return true
+    if (page !== former?.page) {
+      this.#endsChangedAt = source.revision
+      return true
+    }
     if (text !== undefined) return text !== former?.text
     return touches === undefined || hasEffect(touches, source)
   }
@@ -381,7 +386,8 @@ export class LiveQuery implements SourceListener {
       ? this.#history.since(position.revision) ?? source.touchesSince(position.revision)
       : undefined
     if (touches === undefined) return { revision, delta: undefined }
-    if (!hasEffect(touches, source)) return undefined
+    const hasEnds = isKnown && position.revision >= this.#endsChangedAt
+    if (hasEnds && !hasEffect(touches, source)) return undefined
     return { revision, delta: this.#delta(touches) }
   }
 
@@ -394,9 +400,10 @@ export class LiveQuery implements SourceListener {
 
   /** Whether a client with this result is brought to a revision by the delta that was published last. */
   isShared (position: Position | undefined, revision: number): boolean {
-    const { from, until, to, delta } = this.#publication ?? NOT_PUBLISHED
+    const { from, changedAt, to, delta } = this.#publication ?? NOT_PUBLISHED
     if (delta === undefined || to !== revision || position?.epoch !== this.epoch) return false
-    return position.revision >= from && position.revision < Math.min(until, to)
+    // A row that has come and gone since is in no delta, and would stay with a client that has it.
+    return position.revision >= from && position.revision < changedAt
   }
 
   /** Returns the frame of the last publication under the shared id, which takes deltas; `more` as in it. */
@@ -458,7 +465,7 @@ export class LiveQuery implements SourceListener {
 }
 
 /** Stands for a publication where there is none. */
-const NOT_PUBLISHED: Publication = { from: Infinity, until: 0, to: -1, delta: undefined }
+const NOT_PUBLISHED: Publication = { from: Infinity, changedAt: -1, to: -1, delta: undefined }
 
 /** The delta of a result that has not changed. */
 const EMPTY_DELTA = '{"upsert":[],"remove":[]}'

@@ -35,7 +35,7 @@ export class Publisher {
   #isPublishing = false
   #isStopped = false
   /** Wakes a round that waits until a commit is in. */
-  #wake: () => void = () => {}
+  #wake = (): void => {}
 
   constructor (state: PublishedState, log: Log) {
     this.#state = state
