@@ -71,7 +71,7 @@ export class Disk {
 
 /** Returns an entry as the lines of a log have it: without what is for this process alone. */
 function onDisk (entry: LogEntry): LogEntry {
-  const copy = structuredClone(entry)
+  const copy = JSON.parse(JSON.stringify(entry)) as LogEntry
   for (const change of copy.changes) Reflect.deleteProperty(change, 'place')
   return copy
 }
