@@ -1,5 +1,6 @@
 import type { NoexServerError } from './errors.js'
 import type { NoticeMessage } from './messages.js'
+import { isTurnOver, nextTurn } from '../util/slice.js'
 import { encodeInSlices, type MessageText } from './parts.js'
 import { SharingText } from './shared-json.js'
 
@@ -59,6 +60,9 @@ export function encodeJson (data: unknown): string {
   return data instanceof EncodedJson ? String(data.json) : JSON.stringify(data) ?? 'null'
 }
 
+/** Items that are encoded between two looks at the clock. */
+const STEP = 32
+
 const recordTexts = new WeakMap<object, string>()
 
 /**
@@ -76,9 +80,19 @@ export function encodeQueryResult (result: unknown): string {
   return text + ']'
 }
 
-/** Returns whether a value has the metadata of a record: other objects of a query's result may change. */
-function isRecord (value: unknown): value is object {
-  return typeof value === 'object' && value !== null &&
+/** Encodes a list of many items, and yields to other work in between; it keeps no texts of records. */
+export async function encodeListInSlices (items: readonly unknown[]): Promise<string> {
+  const texts: string[] = []
+  for (const [i, item] of items.entries()) {
+    texts.push(encodeJson(item))
+    if (i % STEP === 0 && isTurnOver()) await nextTurn()
+  }
+  return `[${texts.join(',')}]`
+}
+
+/** Returns whether a value is a record of the store: other objects of a query's result may change. */
+export function isRecord (value: unknown): value is object {
+  return typeof value === 'object' && value !== null && Object.isFrozen(value) &&
     typeof (value as Record<string, unknown>)['_version'] === 'number' &&
     typeof (value as Record<string, unknown>)['_updatedAt'] === 'number'
 }

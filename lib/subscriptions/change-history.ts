@@ -70,12 +70,6 @@ export class ChangeHistory {
     return this.#entries[this.#indexAfter(revision)]?.revision ?? Infinity
   }
 
-  #indexAfter (revision: number): number {
-    let first = this.#entries.length
-    while (first > this.#start && (this.#entries[first - 1] as Entry).revision > revision) first--
-    return first
-  }
-
   /** Returns the changes after a revision; `undefined` where they are not known. */
   since (revision: number): NetChanges | undefined {
     if (revision < this.#floor) return undefined
@@ -89,5 +83,17 @@ export class ChangeHistory {
       else if (!known.hasMoved && (moved || !wasIn)) net.set(key, { wasIn: known.wasIn, hasMoved: true })
     }
     return net
+  }
+
+  /** Index of the first entry after a revision. */
+  #indexAfter (revision: number): number {
+    let low = this.#start
+    let high = this.#entries.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#entries[middle] as Entry).revision <= revision) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }

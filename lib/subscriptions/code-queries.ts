@@ -4,7 +4,7 @@ import { Work } from '../store/work.js'
 import { runInNextTurn, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
-import type { CodeQuery, CodeRun, CodeSource, CodeSourceHost } from './code-source.js'
+import { notJson, type CodeQuery, type CodeRun, type CodeSource, type CodeSourceHost } from './code-source.js'
 import { DependencyIndex, type Dependent, type ReadSet } from './dependency-index.js'
 import type { QueryRunner } from './query-runner.js'
 
@@ -93,7 +93,7 @@ export class CodeQueries implements CodeSourceHost {
       const text = await encodeInSlices('', result, '')
       return typeof text === 'string' ? text : text.join('')
     } catch (error) {
-      throw new Error(`query "${query}" has returned what JSON cannot hold`, { cause: error })
+      throw notJson(query, error)
     }
   }
 

@@ -1,7 +1,8 @@
-import { isStoreError, type Change, type Commit } from '@hamicek/noex-store'
+import type { Change, Commit } from '@hamicek/noex-store'
 import type { Rejections } from '../limits/rejections.js'
 import { bucketNotDefined, NoexServerError, queryNotDefined } from '../protocol/errors.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
+import { isBucketMissing } from '../store/noex-store.js'
 import type { SharedStore } from '../store/shared-store.js'
 import { Work } from '../store/work.js'
 import type { Clock } from '../util/clock.js'
@@ -31,7 +32,7 @@ export type LiveQueriesEnvironment = Resolved<typeof liveOptions> & {
   readonly workBudget: number
 }
 
-/** What live queries keep. */
+/** The memory of live queries. */
 export interface LiveQueryStats {
   /** Number of distinct live queries. */
   readonly count: number
@@ -88,7 +89,7 @@ export class LiveQueries implements LiveQueryHost {
     return this.#code.slowEvaluations
   }
 
-  /** What is kept, for the statistics. */
+  /** Returns the memory that is taken, for the statistics. */
   get stats (): LiveQueryStats {
     const { size, bytes } = this.#sharedStore.store.changedKeys
     return { count: this.size, bytes: this.#memory.total, resume: { keys: size, bytes } }
@@ -237,7 +238,7 @@ export class LiveQueries implements LiveQueryHost {
   onFailure (liveQuery: LiveQuery, error: unknown): void {
     if (error instanceof Error && error.name === 'QueryNotDefinedError') {
       liveQuery.end('query_undefined', error)
-    } else if (isStoreError(error) && error.code === 'BUCKET_NOT_DEFINED' && this.#keys.has(liveQuery)) {
+    } else if (isBucketMissing(error) && this.#keys.has(liveQuery)) {
       // It was dropped before the first result.
       liveQuery.end('bucket_dropped', error)
     } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {

@@ -1,12 +1,11 @@
 import type { TouchedRow } from '@hamicek/noex-store'
 import type { Scope } from '../permissions/policy.js'
-import { encodeQueryResult } from '../protocol/encode.js'
+import { encodeListInSlices, encodeQueryResult } from '../protocol/encode.js'
 import type { NoexServerError } from '../protocol/errors.js'
 import { textFrame } from '../protocol/frame.js'
 import { encodeDeltaPush, encodePush, epochOf, type LiveBody } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import { SharedJson } from '../protocol/shared-json.js'
-import { encodeInSlices } from '../protocol/parts.js'
 import { ChangeHistory, type NetChanges } from './change-history.js'
 import { deltaOf } from './delta.js'
 import type { KeyedRows, LiveSource, SourceListener } from './live-source.js'
@@ -188,7 +187,7 @@ export class LiveQuery implements SourceListener {
 
   /** Whether only its own history tells what a client that comes back has missed. */
   get lingers (): boolean {
-    return this.#hasServedDeltas && this.source.keyField !== undefined &&
+    return this.#isAdmitted && this.#hasServedDeltas && this.source.keyField !== undefined &&
       this.source.touchesSince(this.source.revision) === undefined
   }
 
@@ -200,6 +199,8 @@ export class LiveQuery implements SourceListener {
     this.#add(subscriber)
     try {
       await this.#fresh()
+      if (!this.#isAdmitted) this.#host.admit(this)
+      this.#isAdmitted = true
     } catch (error) {
       this.leave(subscriber)
       throw error
@@ -213,8 +214,11 @@ export class LiveQuery implements SourceListener {
   watch (subscriber: LiveQueryListener): void {
     this.#add(subscriber)
     this.#fresh().then(() => {
-      if (this.#subscribers.has(subscriber)) subscriber.onFresh()
-    }, () => { this.#unserved.add(subscriber) })
+      if (!this.#isAdmitted) this.#host.onGrown(this)
+      if (this.isEnded || !this.#subscribers.has(subscriber)) return
+      this.#isAdmitted = true
+      subscriber.onFresh()
+    }, () => { if (this.#subscribers.has(subscriber)) this.#unserved.add(subscriber) })
   }
 
   #add (subscriber: LiveQueryListener): void {
@@ -233,9 +237,6 @@ export class LiveQuery implements SourceListener {
     }
     this.#isFailing = false
     if (!this.#hasResult) this.#begin(this.source.revision)
-    if (this.#isAdmitted) return
-    this.#host.admit(this)
-    this.#isAdmitted = true
   }
 
   /** Takes the result of a revision for the first one. */
@@ -286,6 +287,14 @@ export class LiveQuery implements SourceListener {
     // The first one, where it could not be had at first.
     if (!this.#hasResult) this.#begin(-1)
     this.#host.onChanged(this)
+  }
+
+  onResult (): void {
+    this.#isFailing = false
+    for (const subscriber of this.#unserved) {
+      this.#unserved.delete(subscriber)
+      subscriber.onFresh()
+    }
   }
 
   onSettled (): void {
@@ -347,7 +356,10 @@ export class LiveQuery implements SourceListener {
   #textOf ({ text }: LiveSource): string | undefined {
     if (text !== undefined) return text
     const whole = this.whole()
-    return whole instanceof Promise ? undefined : whole.json.text
+    if (!(whole instanceof Promise)) return whole.json.text
+    // Who is to be sent it hears that it cannot be encoded.
+    whole.catch(() => {})
+    return undefined
   }
 
   get #takesDeltas (): boolean {
@@ -420,7 +432,10 @@ export class LiveQuery implements SourceListener {
     return this.#wholeFrame.frame
   }
 
-  /** Returns the present result; a promise for one that takes long to encode. */
+  /**
+   * Returns the present result; a promise for one that takes long to encode. That may be one whose encoding
+   * has begun before, of an earlier version.
+   */
   whole (): WholeResult | Promise<WholeResult> {
     const { source } = this
     const { revision } = source
@@ -431,9 +446,9 @@ export class LiveQuery implements SourceListener {
     const result = source.result()
     const isBig = Array.isArray(result) && result.length > MAX_AT_ONCE
     if (!isBig) return this.#kept(encodeQueryResult(result), version, revision)
-    this.#encoding = encodeInSlices('', result, '').then(parts => {
-      return this.#kept(typeof parts === 'string' ? parts : parts.join(''), version, revision)
-    }).finally(() => { this.#encoding = undefined })
+    this.#encoding = encodeListInSlices(result).then(
+      encoded => this.#kept(encoded, version, revision)
+    ).finally(() => { this.#encoding = undefined })
     return this.#encoding
   }
 

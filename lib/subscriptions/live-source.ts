@@ -53,6 +53,8 @@ export interface SourceListener {
   onChange: (revision: number, touches: readonly TouchedRow[] | undefined) => void
   /** Called when a query in code has read parameters that it had not read before. */
   onUsed: () => void
+  /** Called when a query in code has given a result, the same one or another one than before. */
+  onResult: () => void
   /** Called when the result is that of the last commit again, whether it has changed or not. */
   onSettled: () => void
   /** Called when a new result cannot be had; the last one stays. */

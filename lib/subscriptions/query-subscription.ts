@@ -110,10 +110,11 @@ export class QuerySubscription implements LiveQueryListener {
     this.#liveQuery.leave(this)
   }
 
-  /** Allows pushes: the reply with this result has been sent. */
-  activate (version: number, position: Position): void {
+  /** Allows pushes: the reply with this result of a live query has been sent. */
+  activate (liveQuery: LiveQuery, version: number, position: Position): void {
     this.#isActive = true
-    this.sentVersion = version
+    // It may have come to another one while the reply waited.
+    if (this.#isWatching && liveQuery === this.#liveQuery) this.sentVersion = version
     this.position = position
     if (this.#endReason !== undefined) this.#host.end(this, this.#endReason)
     else this.onChange()

@@ -106,14 +106,16 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
   async #reply (
     subscription: QuerySubscription, since: Position | undefined, grant: Grant
   ): Promise<EncodedJson> {
-    const { isDelta } = subscription
-    const update = isDelta && since !== undefined ? subscription.liveQuery.resumed(since) : undefined
-    let whole = update === undefined ? subscription.liveQuery.whole() : undefined
-    if (whole instanceof Promise) {
-      whole = await whole
+    const { isDelta, liveQuery } = subscription
+    const update = isDelta && since !== undefined ? liveQuery.resumed(since) : undefined
+    const { version: present } = liveQuery
+    let whole = update === undefined ? liveQuery.whole() : undefined
+    while (whole instanceof Promise) {
+      const encoded = await whole
       grant.assertStillAllowed()
+      // One whose encoding had begun before may be older than the request.
+      whole = encoded.version < present ? liveQuery.whole() : encoded
     }
-    const { liveQuery } = subscription
     const { epoch } = liveQuery
     const { keyField = null, page } = liveQuery.source
     const { revision } = update ?? whole as WholeResult
@@ -125,7 +127,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     const body = update === undefined ? (whole as WholeResult).json : update.delta as string
     return new EncodedJson(
       encodeLiveReply(subscriptionId, head, body),
-      () => { subscription.activate(version, { epoch, revision }) },
+      () => { subscription.activate(liveQuery, version, { epoch, revision }) },
       () => { this.remove(subscriptionId) }
     )
   }

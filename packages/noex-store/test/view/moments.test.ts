@@ -90,9 +90,11 @@ test('a view that is opened while a commit is not durable yet', async t => {
       isOpen = true
       return view
     })
+    const counting = scene.store.views.open({ bucket: 'records', aggregate: { function: 'count' } })
     await turns()
     t.notOk(isOpen, 'nothing is shown that may be taken back')
     await releaseAll(scene)
+    t.equal((await counting).result(), 4)
     t.equal(idsOf((await opening).result()), 'a,b,c,d')
     t.equal(scene.store.views.revision, scene.store.revision)
     await writing

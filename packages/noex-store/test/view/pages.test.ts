@@ -203,7 +203,9 @@ test('a page', async t => {
     await store.defineBucket('records', ranked)
     await store.bucket('records').insertMany([0, 1, 2, 3].map(rank))
     const { nextCursor } = await store.views.open({ bucket: 'records', page: { limit: 2 } })
-    await store.rebuildBucket('records', ranked, { each: record => ({ ...record, n: 7 }) })
+    await store.rebuildBucket(
+      'records', ranked, records => records.map(([key, record]) => [key, { ...record, n: 7 }])
+    )
     const after = nextCursor as string
     t.same(idsOf(await store.views.open({ bucket: 'records', page: { limit: 9, after } })), [2, 3])
   })
