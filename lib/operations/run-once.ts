@@ -56,7 +56,7 @@ async function runAnew (
   context: OperationContext
 ): Promise<unknown> {
   const { server: { sharedStore: { store } }, grant } = context
-  if (store.durability.state !== 'ok') throw unavailable()
+  if (store.durability.state === 'unavailable') throw unavailable()
   const asked = new AskedRights()
   let isRemembered = false
   const remembering = (reply: (result: unknown) => unknown): RequestToRemember => ({

@@ -2,6 +2,7 @@ import type { RequestToRemember, WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Cause, NoteOf } from '../store/row-scope.js'
+import type { Presence } from '../store/presence.js'
 import { Work } from '../store/work.js'
 import type { AskedRights } from './asked-rights.js'
 import type { OperationAccess, Scope } from './policy.js'
@@ -97,6 +98,10 @@ export class RequestGrant implements Grant {
     const scope = this.#rights.scope(this.principal, this.#request.type, query)
     this.#scope = { query, key: scope.key }
     return scope
+  }
+
+  get presence (): Presence {
+    return this.principal.presence
   }
 
   /** Created on first use: most requests count no work. */

@@ -2,6 +2,9 @@ import type { LiveQuery } from './live-query.js'
 import type { LiveRequest } from './live-request.js'
 import { usedKey, type UsedNames } from './recorded-params.js'
 
+/** Groups of one query: live queries that would need another one are found by all of their parameters. */
+const MAX_GROUPS = 16
+
 /** Live queries that use the same parameters, by the values of these. */
 interface Group {
   readonly used: UsedNames
@@ -35,15 +38,19 @@ export class CodeGroups {
    */
   put (liveQuery: LiveQuery, used: UsedNames): LiveQuery {
     const name = nameOf(liveQuery.request)
-    const signature = used === 'all' ? 'all' : JSON.stringify([...used].sort())
+    const exact = signatureOf(used)
     const place = this.#places.get(liveQuery)
-    if (place?.signature === signature) return liveQuery
+    if (place?.signature === exact) return liveQuery
     this.delete(liveQuery)
     let groups = this.#groups.get(name)
     if (groups === undefined) this.#groups.set(name, groups = new Map())
+    // Each search looks into each group.
+    const isNew = !groups.has(exact)
+    const names = isNew && groups.size >= MAX_GROUPS ? 'all' : used
+    const signature = signatureOf(names)
     let group = groups.get(signature)
-    if (group === undefined) groups.set(signature, group = { used, byKey: new Map() })
-    const key = usedKey(liveQuery.request.params, used)
+    if (group === undefined) groups.set(signature, group = { used: names, byKey: new Map() })
+    const key = usedKey(liveQuery.request.params, names)
     const known = group.byKey.get(key)
     if (known !== undefined) return known
     group.byKey.set(key, liveQuery)
@@ -63,6 +70,10 @@ export class CodeGroups {
     groups?.delete(signature)
     if (groups?.size === 0) this.#groups.delete(name)
   }
+}
+
+function signatureOf (used: UsedNames): string {
+  return used === 'all' ? 'all' : JSON.stringify([...used].sort())
 }
 
 function nameOf ({ query, scope }: LiveRequest): string {

@@ -4,7 +4,10 @@ import { Work } from '../store/work.js'
 import { runInNextTurn, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
-import type { CodeQuery, CodeRun, CodeSource, CodeSourceHost } from './code-source.js'
+import { withTimeout } from '../util/with-timeout.js'
+import {
+  notJson, type CodeQuery, type CodeRun, type CodeSource, type CodeSourceHost
+} from './code-source.js'
 import { DependencyIndex, type Dependent, type ReadSet } from './dependency-index.js'
 import type { QueryRunner } from './query-runner.js'
 
@@ -13,6 +16,15 @@ const MAX_PAUSE_MS = 1_000
 
 /** Time within which the slow evaluations of one query are logged once, in milliseconds. */
 const SLOW_LOG_MS = 60_000
+
+/**
+ * Evaluations after a change that run beside each other: the results of all of them at once would take much
+ * memory.
+ */
+const MAX_RUNNING = 2
+
+/** Time after which an evaluation does not hold up the next ones any more, in milliseconds. */
+const MAX_HOLD_UP_MS = 100
 
 /** The parts that live queries in code work with. */
 export interface CodeQueriesEnvironment {
@@ -29,12 +41,12 @@ export class CodeQueries implements CodeSourceHost {
   readonly #sharedStore: SharedStore
   readonly #environment: CodeQueriesEnvironment
   #scheduled: CodeSource[] = []
+  #running = 0
   /** Cancels the evaluations that wait for a pause to end. */
   readonly #postponed = new Set<() => void>()
-  /** When a slow evaluation was last logged, by query. */
-  readonly #slow = new Map<string, number>()
+  /** The slow evaluations of each query, and when one was last logged. */
+  readonly #slow = new Map<string, { count: number, loggedAt: number }>()
   #evaluations = 0
-  #slowEvaluations = 0
 
   constructor (sharedStore: SharedStore, environment: CodeQueriesEnvironment) {
     this.#sharedStore = sharedStore
@@ -46,9 +58,9 @@ export class CodeQueries implements CodeSourceHost {
     return this.#evaluations
   }
 
-  /** Number of slow evaluations since the start. */
-  get slowEvaluations (): number {
-    return this.#slowEvaluations
+  /** Slow evaluations since the start, by query. */
+  get slowEvaluations (): Array<readonly [query: string, count: number]> {
+    return Array.from(this.#slow, ([query, { count }]) => [query, count] as const)
   }
 
   get revision (): number {
@@ -94,20 +106,13 @@ export class CodeQueries implements CodeSourceHost {
       const text = await encodeInSlices('', result, '')
       return typeof text === 'string' ? text : text.join('')
     } catch (error) {
-      throw new Error(`query "${query}" has returned what JSON cannot hold`, { cause: error })
+      throw notJson(query, error)
     }
   }
 
   schedule (source: CodeSource): void {
-    if (this.#scheduled.push(source) > 1) return
     // After the replies of this tick: the client that made the change gets its reply first.
-    runInNextTurn(() => {
-      const scheduled = this.#scheduled
-      this.#scheduled = []
-      this.#evaluate(scheduled).catch((error: unknown) => {
-        this.#environment.log.error({ err: error }, 'live queries failed')
-      })
-    })
+    if (this.#scheduled.push(source) === 1) runInNextTurn(() => { this.#evaluateNext() })
   }
 
   postpone (source: CodeSource, overtaken: number): void {
@@ -119,7 +124,7 @@ export class CodeQueries implements CodeSourceHost {
     }
     const cancel = clock.after(pauseMs, () => {
       this.#postponed.delete(cancel)
-      source.evaluate()
+      this.schedule(source)
     })
     this.#postponed.add(cancel)
   }
@@ -130,21 +135,38 @@ export class CodeQueries implements CodeSourceHost {
     this.#postponed.clear()
   }
 
-  /** Begins evaluations in slices: each goes on by itself. */
-  async #evaluate (sources: readonly CodeSource[]): Promise<void> {
-    for (const source of sources) {
+  /** Begins the next evaluations, as many as may run beside each other. */
+  #evaluateNext (): void {
+    while (this.#running < MAX_RUNNING) {
+      const source = this.#scheduled.shift()
+      if (source === undefined) return
+      this.#evaluate(source).catch((error: unknown) => {
+        this.#environment.log.error({ err: error }, 'live queries failed')
+      })
+    }
+  }
+
+  async #evaluate (source: CodeSource): Promise<void> {
+    this.#running++
+    try {
       if (isTurnOver()) await nextTurn()
-      source.evaluate()
+      // One that waits for something else does not hold up the others.
+      await withTimeout(MAX_HOLD_UP_MS, source.evaluate(), this.#environment.clock)
+    } finally {
+      this.#running--
+      this.#evaluateNext()
     }
   }
 
   #noteDuration (query: string, ms: number): void {
     const { clock, log, slowMs } = this.#environment
     if (ms < slowMs) return
-    this.#slowEvaluations++
+    let slow = this.#slow.get(query)
+    if (slow === undefined) this.#slow.set(query, slow = { count: 0, loggedAt: -Infinity })
+    slow.count++
     const now = clock.ticks()
-    if (now - (this.#slow.get(query) ?? -Infinity) < SLOW_LOG_MS) return
-    this.#slow.set(query, now)
+    if (now - slow.loggedAt < SLOW_LOG_MS) return
+    slow.loggedAt = now
     log.warn({ query, ms: Math.round(ms) }, 'a live query is slow')
   }
 }

@@ -54,6 +54,11 @@ export interface CodeSourceHost {
   postpone: (source: CodeSource, overtaken: number) => void
 }
 
+/** Builds the error of a query whose result cannot be encoded. */
+export function notJson (query: string, error: unknown): Error {
+  return new Error(`query "${query}" has returned what JSON cannot hold`, { cause: error })
+}
+
 interface Waiter {
   /** The number of the evaluation from which on the result is new enough. */
   readonly evaluation: number
@@ -130,7 +135,8 @@ export class CodeSource implements LiveSource, Dependent {
   }
 
   get bytes (): number {
-    return this.size * ROW_BYTES + (this.#text?.length ?? 0) * 2 + (this.#reads?.size ?? 0) * READ_BYTES
+    const text = (this.#text?.length ?? 0) * 2
+    return this.size * ROW_BYTES + (this.#list?.bytes ?? 0) + text + (this.#reads?.size ?? 0) * READ_BYTES
   }
 
   /** The parameters that the query has read in its runs so far. */
@@ -158,8 +164,7 @@ export class CodeSource implements LiveSource, Dependent {
     const fresh = new Promise<void>(
       (resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) }
     )
-    this.evaluate()
-    await fresh
+    await Promise.all([fresh, this.evaluate()])
   }
 
   /** Returns `undefined`: a row may change without a change of its own record. */
@@ -198,13 +203,13 @@ export class CodeSource implements LiveSource, Dependent {
     else this.#host.postpone(this, this.#overtaken - MAX_OVERTAKEN)
   }
 
-  /** Evaluates the query unless its result is known to be current. */
-  evaluate (): void {
+  /** Evaluates the query unless its result is known to be current. Resolves when that is done; never rejects. */
+  async evaluate (): Promise<void> {
     this.#isScheduled = false
     if (this.#isRunning || !this.#isDirty || this.#isClosed) return
     if (!this.#isFollowed && this.#waiters.length === 0) return
     // `#evaluate` catches the errors of the query; this is for any other, so that no caller waits for ever.
-    this.#evaluate().catch((error: unknown) => {
+    await this.#evaluate().catch((error: unknown) => {
       this.#isRunning = false
       this.#listener.onFailure(error)
       this.#settle(Infinity, { error })
@@ -239,7 +244,7 @@ export class CodeSource implements LiveSource, Dependent {
     // A change after the run, while its state became durable, has not overtaken it.
     const changedMeanwhile = isOutdated && this.#changedAt <= (run?.revision ?? Infinity)
     this.#overtaken = changedMeanwhile ? this.#overtaken + 1 : 0
-    if (failure === undefined) this.#isFailing = false
+    if (failure === undefined) this.#succeed()
     else this.#fail(failure.error)
     this.#settle(evaluation, failure)
     if (isOutdated) this.#plan()
@@ -274,7 +279,7 @@ export class CodeSource implements LiveSource, Dependent {
   /** Keeps the result of a run, and tells how it differs from the one before. */
   async #publish (run: CodeRun, reads: ReadSet): Promise<void> {
     const former = this.#list
-    const list = await KeyedList.of(run.result, this.#host.keyFieldsOf(reads))
+    const list = await this.#listOf(run, reads)
     const touches = list && former && await list.touchesSince(former)
     const text = list === undefined ? await this.#host.encode(this.query.query, run.result) : undefined
     const isSame = touches === undefined
@@ -287,10 +292,23 @@ export class CodeSource implements LiveSource, Dependent {
     if (!isSame) this.#listener.onChange(this.#runRevision, touches)
   }
 
+  async #listOf ({ result }: CodeRun, reads: ReadSet): Promise<KeyedList | undefined> {
+    try {
+      return await KeyedList.of(result, this.#host.keyFieldsOf(reads))
+    } catch (error) {
+      throw notJson(this.query.query, error)
+    }
+  }
+
   /** Returns the last revision of which it is known that the result of a run is that of its state. */
   #revisionOf ({ revision }: CodeRun): number {
     if (this.#changedAt < Infinity) return Math.max(this.#begunAt, this.#changedAt - 1)
     return Math.min(revision, Math.max(this.#begunAt, this.#host.toldRevision))
+  }
+
+  #succeed (): void {
+    this.#isFailing = false
+    this.#listener.onResult()
   }
 
   /** Keeps the last result for its subscribers; the next subscription has the query evaluated again. */

@@ -1,19 +1,25 @@
-import type { Touch } from '@hamicek/noex-store'
-import { encodeQueryResult } from '../protocol/encode.js'
+import type { TouchedRow } from '@hamicek/noex-store'
+import { EncodedJson, encodeJson, encodeQueryResult, isRecord } from '../protocol/encode.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
 import type { KeyedRows } from './live-source.js'
 
 /** Rows between two looks at the clock. */
-const STEP = 256
+const STEP = 64
 
 /** A list of records with keys, as a query in code has returned it. */
 export class KeyedList implements KeyedRows {
+  /** Records of the store, which never change; of other objects the JSON: the query may change them. */
   readonly rows: readonly object[]
   readonly keyField: string
+  /** Estimated bytes of the JSON. */
+  readonly bytes: number
   readonly #indexes: ReadonlyMap<unknown, number>
 
-  private constructor (rows: readonly object[], keyField: string, indexes: ReadonlyMap<unknown, number>) {
+  private constructor (
+    { rows, bytes }: KeptRows, keyField: string, indexes: ReadonlyMap<unknown, number>
+  ) {
     this.rows = rows
+    this.bytes = bytes
     this.keyField = keyField
     this.#indexes = indexes
   }
@@ -21,12 +27,13 @@ export class KeyedList implements KeyedRows {
   /**
    * Takes a result as a list of records with keys, by the first of the fields that holds a text or a number
    * of its own in each of them. Returns `undefined` where there is no such field. Works in slices.
+   * @throws TypeError for a row that JSON cannot hold
    */
   static async of (result: unknown, fields: Iterable<string>): Promise<KeyedList | undefined> {
     if (!Array.isArray(result)) return undefined
     for (const field of fields) {
       const indexes = await indexesBy(result, field)
-      if (indexes !== undefined) return new KeyedList([...result as object[]], field, indexes)
+      if (indexes !== undefined) return new KeyedList(await kept(result as object[]), field, indexes)
     }
     return undefined
   }
@@ -46,12 +53,11 @@ export class KeyedList implements KeyedRows {
 
   /**
    * Returns the rows in which this list differs from an earlier one; `undefined` where their keys are in
-   * different fields. Rows are compared as objects, then by their JSON. Works in slices.
-   * @throws TypeError for a row that JSON cannot hold
+   * different fields. Rows are compared as records, then by their JSON. Works in slices.
    */
-  async touchesSince (former: KeyedList): Promise<Touch[] | undefined> {
+  async touchesSince (former: KeyedList): Promise<TouchedRow[] | undefined> {
     if (former.keyField !== this.keyField) return undefined
-    const touches: Touch[] = []
+    const touches: TouchedRow[] = []
     const known: Known[] = []
     let index = 0
     for (const [key] of this.#indexes) {
@@ -93,6 +99,33 @@ async function indexesBy (
     if (index % STEP === 0 && isTurnOver()) await nextTurn()
   }
   return indexes
+}
+
+/** Rows as a list keeps them. */
+interface KeptRows {
+  readonly rows: readonly object[]
+  readonly bytes: number
+}
+
+async function kept (rows: readonly object[]): Promise<KeptRows> {
+  const keptRows: object[] = []
+  let bytes = 0
+  for (const [index, row] of rows.entries()) {
+    if (isRecord(row)) {
+      keptRows.push(row)
+    } else {
+      const text = encodeJson(row)
+      bytes += bytesOf(text)
+      keptRows.push(new EncodedJson(text))
+    }
+    if (index % STEP === 0 && isTurnOver()) await nextTurn()
+  }
+  return { rows: keptRows, bytes }
+}
+
+/** Returns the bytes that a text takes: one for each character where all are of ASCII. */
+function bytesOf (text: string): number {
+  return Buffer.byteLength(text) === text.length ? text.length : 2 * text.length
 }
 
 function isOther (before: object, after: object): boolean {

@@ -1,12 +1,12 @@
-import type { Touch } from '@hamicek/noex-store'
+import type { TouchedRow } from '@hamicek/noex-store'
 import type { Scope } from '../permissions/policy.js'
-import { encodeQueryResult } from '../protocol/encode.js'
+import { encodeListInSlices, encodeQueryResult } from '../protocol/encode.js'
 import type { NoexServerError } from '../protocol/errors.js'
 import { textFrame } from '../protocol/frame.js'
 import { encodeDeltaPush, encodePush, epochOf, type LiveBody } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import { encodeInSlices } from '../protocol/parts.js'
-import { ChangeHistory, type NetTouches } from './change-history.js'
+import { SharedJson } from '../protocol/shared-json.js'
+import { ChangeHistory, type NetChanges } from './change-history.js'
 import { deltaOf } from './delta.js'
 import type { KeyedRows, LiveSource, SourceListener } from './live-source.js'
 import type { LiveRequest } from './live-request.js'
@@ -38,7 +38,7 @@ export interface Position {
 
 /** A complete result at one moment. */
 export interface WholeResult {
-  readonly text: string
+  readonly json: SharedJson
   readonly version: number
   readonly revision: number
 }
@@ -89,6 +89,8 @@ const OWN_BYTES = 1_024
 interface Publication {
   /** The revision from which on a client must have had the result before. */
   readonly from: number
+  /** The revision of the first change: with it, a client has had a part of what is published. */
+  readonly changedAt: number
   readonly to: number
   /** The JSON of the delta, `undefined` where the complete result is shorter or nothing else is known. */
   readonly delta: string | undefined
@@ -121,8 +123,10 @@ export class LiveQuery implements SourceListener {
   #publication: Publication | undefined
   /** Of the last publication, what its rows do not tell. */
   #published: { readonly page: string | undefined, readonly text: string | undefined } | undefined
+  /** Revision from which on the ends of the page are the present ones. */
+  #endsChangedAt = 0
   #version = 0
-  #text: { readonly version: number, readonly text: string } | undefined
+  #whole: { readonly version: number, readonly json: SharedJson } | undefined
   #encoding: Promise<WholeResult> | undefined
   /** The frames of the last publication, by whether another one follows. */
   #deltaFrames: Array<Buffer | undefined> = []
@@ -183,7 +187,7 @@ export class LiveQuery implements SourceListener {
 
   /** Whether only its own history tells what a client that comes back has missed. */
   get lingers (): boolean {
-    return this.#hasServedDeltas && this.source.keyField !== undefined &&
+    return this.#isAdmitted && this.#hasServedDeltas && this.source.keyField !== undefined &&
       this.source.touchesSince(this.source.revision) === undefined
   }
 
@@ -195,6 +199,8 @@ export class LiveQuery implements SourceListener {
     this.#add(subscriber)
     try {
       await this.#fresh()
+      if (!this.#isAdmitted) this.#host.admit(this)
+      this.#isAdmitted = true
     } catch (error) {
       this.leave(subscriber)
       throw error
@@ -208,8 +214,11 @@ export class LiveQuery implements SourceListener {
   watch (subscriber: LiveQueryListener): void {
     this.#add(subscriber)
     this.#fresh().then(() => {
-      if (this.#subscribers.has(subscriber)) subscriber.onFresh()
-    }, () => { this.#unserved.add(subscriber) })
+      if (!this.#isAdmitted) this.#host.onGrown(this)
+      if (this.isEnded || !this.#subscribers.has(subscriber)) return
+      this.#isAdmitted = true
+      subscriber.onFresh()
+    }, () => { if (this.#subscribers.has(subscriber)) this.#unserved.add(subscriber) })
   }
 
   #add (subscriber: LiveQueryListener): void {
@@ -228,9 +237,6 @@ export class LiveQuery implements SourceListener {
     }
     this.#isFailing = false
     if (!this.#hasResult) this.#begin(this.source.revision)
-    if (this.#isAdmitted) return
-    this.#host.admit(this)
-    this.#isAdmitted = true
   }
 
   /** Takes the result of a revision for the first one. */
@@ -273,7 +279,7 @@ export class LiveQuery implements SourceListener {
     this.#host.onEnded(this)
   }
 
-  onChange (revision: number, touches: readonly Touch[] | undefined): void {
+  onChange (revision: number, touches: readonly TouchedRow[] | undefined): void {
     this.#version++
     this.#isFailing = false
     if (touches === undefined) this.#history.reset(revision)
@@ -281,6 +287,14 @@ export class LiveQuery implements SourceListener {
     // The first one, where it could not be had at first.
     if (!this.#hasResult) this.#begin(-1)
     this.#host.onChanged(this)
+  }
+
+  onResult (): void {
+    this.#isFailing = false
+    for (const subscriber of this.#unserved) {
+      this.#unserved.delete(subscriber)
+      subscriber.onFresh()
+    }
   }
 
   onSettled (): void {
@@ -309,7 +323,7 @@ export class LiveQuery implements SourceListener {
     try {
       if (!this.#isOther(touches)) return
       const delta = this.#takesDeltas ? this.#delta(touches) : undefined
-      this.#publication = { from, to: source.revision, delta }
+      this.#publication = { from, changedAt: this.#history.firstAfter(from), to: source.revision, delta }
     } catch (error) {
       this.onFailure(error)
       return
@@ -324,14 +338,17 @@ export class LiveQuery implements SourceListener {
   }
 
   /** Whether the result differs from the one that was published last. */
-  #isOther (touches: NetTouches | undefined): boolean {
+  #isOther (touches: NetChanges | undefined): boolean {
     const { source } = this
     const former = this.#published
     const page = source.page && JSON.stringify(source.page)
     // Of a result without rows, only its text tells.
     const text = source.keyField === undefined ? this.#textOf(source) : undefined
     this.#published = { page, text }
-    if (page !== former?.page) return true
+    if (page !== former?.page) {
+      this.#endsChangedAt = source.revision
+      return true
+    }
     if (text !== undefined) return text !== former?.text
     return touches === undefined || hasEffect(touches, source)
   }
@@ -339,7 +356,10 @@ export class LiveQuery implements SourceListener {
   #textOf ({ text }: LiveSource): string | undefined {
     if (text !== undefined) return text
     const whole = this.whole()
-    return whole instanceof Promise ? undefined : whole.text
+    if (!(whole instanceof Promise)) return whole.json.text
+    // Who is to be sent it hears that it cannot be encoded.
+    whole.catch(() => {})
+    return undefined
   }
 
   get #takesDeltas (): boolean {
@@ -348,7 +368,7 @@ export class LiveQuery implements SourceListener {
   }
 
   /** Returns the JSON of a delta, `undefined` where the complete result is about as short. */
-  #delta (touches: NetTouches | undefined): string | undefined {
+  #delta (touches: NetChanges | undefined): string | undefined {
     const { source } = this
     if (touches === undefined || source.keyField === undefined) return undefined
     if (touches.size > 8 && touches.size >= source.size) return undefined
@@ -367,7 +387,8 @@ export class LiveQuery implements SourceListener {
       ? this.#history.since(position.revision) ?? source.touchesSince(position.revision)
       : undefined
     if (touches === undefined) return { revision, delta: undefined }
-    if (!hasEffect(touches, source)) return undefined
+    const hasEnds = isKnown && position.revision >= this.#endsChangedAt
+    if (hasEnds && !hasEffect(touches, source)) return undefined
     return { revision, delta: this.#delta(touches) }
   }
 
@@ -380,9 +401,10 @@ export class LiveQuery implements SourceListener {
 
   /** Whether a client with this result is brought to a revision by the delta that was published last. */
   isShared (position: Position | undefined, revision: number): boolean {
-    const { from, to, delta } = this.#publication ?? NOT_PUBLISHED
+    const { from, changedAt, to, delta } = this.#publication ?? NOT_PUBLISHED
     if (delta === undefined || to !== revision || position?.epoch !== this.epoch) return false
-    return position.revision >= from && position.revision < to
+    // A row that has come and gone since is in no delta, and would stay with a client that has it.
+    return position.revision >= from && position.revision < changedAt
   }
 
   /** Returns the frame of the last publication under the shared id, which takes deltas; `more` as in it. */
@@ -402,53 +424,56 @@ export class LiveQuery implements SourceListener {
   }
 
   /** Returns the frame with a complete result, for clients that take no deltas. */
-  wholeFrame (id: string, { text, version }: WholeResult): Buffer {
-    if (id !== this.id) return textFrame(encodePush(id, text))
+  wholeFrame (id: string, { json, version }: WholeResult): Buffer {
+    if (id !== this.id) return textFrame(encodePush(id, json.text))
     if (this.#wholeFrame?.version !== version) {
-      this.#wholeFrame = { version, frame: textFrame(encodePush(id, text)) }
+      this.#wholeFrame = { version, frame: textFrame(encodePush(id, json.text)) }
     }
     return this.#wholeFrame.frame
   }
 
-  /** Returns the present result; a promise for one that takes long to encode. */
+  /**
+   * Returns the present result; a promise for one that takes long to encode. That may be one whose encoding
+   * has begun before, of an earlier version.
+   */
   whole (): WholeResult | Promise<WholeResult> {
     const { source } = this
     const { revision } = source
     const version = this.#version
-    const text = source.text ?? (this.#text?.version === version ? this.#text.text : undefined)
-    if (text !== undefined) return { text, version, revision }
+    if (this.#whole?.version === version) return { json: this.#whole.json, version, revision }
+    if (source.text !== undefined) return this.#kept(source.text, version, revision)
     if (this.#encoding !== undefined) return this.#encoding
     const result = source.result()
     const isBig = Array.isArray(result) && result.length > MAX_AT_ONCE
-    if (!isBig) return this.#kept({ text: encodeQueryResult(result), version, revision })
-    this.#encoding = encodeInSlices('', result, '').then(parts => {
-      const encoded = typeof parts === 'string' ? parts : parts.join('')
-      return this.#kept({ text: encoded, version, revision })
-    }).finally(() => { this.#encoding = undefined })
+    if (!isBig) return this.#kept(encodeQueryResult(result), version, revision)
+    this.#encoding = encodeListInSlices(result).then(
+      encoded => this.#kept(encoded, version, revision)
+    ).finally(() => { this.#encoding = undefined })
     return this.#encoding
   }
 
-  #kept (whole: WholeResult): WholeResult {
-    this.#text = whole
-    this.#host.onText(this, whole.text.length)
-    return whole
+  #kept (text: string, version: number, revision: number): WholeResult {
+    const json = new SharedJson(text)
+    this.#whole = { version, json }
+    this.#host.onText(this, text.length)
+    return { json, version, revision }
   }
 
   /** Frees the text of the result, which can be made again. */
   dropText (): void {
-    this.#text = undefined
+    this.#whole = undefined
     this.#wholeFrame = undefined
   }
 }
 
 /** Stands for a publication where there is none. */
-const NOT_PUBLISHED: Publication = { from: Infinity, to: -1, delta: undefined }
+const NOT_PUBLISHED: Publication = { from: Infinity, changedAt: -1, to: -1, delta: undefined }
 
 /** The delta of a result that has not changed. */
 const EMPTY_DELTA = '{"upsert":[],"remove":[]}'
 
 /** Whether a row has come, gone or changed, and not only come and gone again. */
-function hasEffect (touches: NetTouches, rows: KeyedRows): boolean {
+function hasEffect (touches: NetChanges, rows: KeyedRows): boolean {
   for (const [key, { wasIn }] of touches) if (wasIn || rows.indexOf(key) !== -1) return true
   return false
 }

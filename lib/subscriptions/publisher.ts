@@ -5,7 +5,7 @@ import type { LiveQuery } from './live-query.js'
 
 /** The subscriptions of one connection, which show changes together. */
 export interface Receiver {
-  /** Whether it is shown the state of a revision by frames of its own, and not by those that others get too. */
+  /** Whether it is shown a revision by frames of its own, and not by those that others get too. */
   isCatchingUp: (revision: number) => boolean
   /**
    * Shows what has changed, as of `revision`. Returns whether that is done; if not, because the results are
@@ -34,6 +34,8 @@ export class Publisher {
   #isScheduled = false
   #isPublishing = false
   #isStopped = false
+  /** Wakes a round that waits until a commit is in. */
+  #wake = (): void => {}
 
   constructor (state: PublishedState, log: Log) {
     this.#state = state
@@ -54,11 +56,13 @@ export class Publisher {
 
   /** To be called when there is something to publish, and when the views have come to another revision. */
   schedule (): void {
-    if (this.#isScheduled || this.#isPublishing || this.#isStopped || this.#state.isBusy) return
+    this.#wake()
+    if (this.#isScheduled || this.#isPublishing || this.#isStopped) return
     if (this.#changed.size === 0 && this.#receivers.size === 0) return
     this.#isScheduled = true
     runInNextTurn(() => {
       this.#isScheduled = false
+      // When the commit is in, the views come to its revision, and this is called again.
       if (this.#isStopped || this.#state.isBusy) return
       this.#isPublishing = true
       this.#publish().catch((error: unknown) => {
@@ -74,6 +78,7 @@ export class Publisher {
     this.#isStopped = true
     this.#changed.clear()
     this.#receivers.clear()
+    this.#wake()
   }
 
   async #publish (): Promise<void> {
@@ -86,9 +91,19 @@ export class Publisher {
     // Those first whose frames are made of the present results, before these can change.
     const isCatchingUp = new Map(receivers.map(receiver => [receiver, receiver.isCatchingUp(revision)]))
     receivers.sort((a, b) => Number(isCatchingUp.get(b)) - Number(isCatchingUp.get(a)))
-    for (const receiver of receivers) {
-      if (isTurnOver()) await nextTurn()
+    for (const [i, receiver] of receivers.entries()) {
+      // Not before the first one, so that one that catches up comes to an end where each turn has a commit.
+      if (i > 0 && isTurnOver()) await this.#pause()
+      if (this.#isStopped) return
       if (!receiver.flush(revision)) this.#receivers.add(receiver)
+    }
+  }
+
+  /** Yields to other work; goes on when the results are of one moment. */
+  async #pause (): Promise<void> {
+    await nextTurn()
+    while (this.#state.isBusy && !this.#isStopped) {
+      await new Promise<void>(resolve => { this.#wake = resolve })
     }
   }
 }

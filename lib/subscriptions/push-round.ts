@@ -38,7 +38,11 @@ export class PushRound {
   /** Adds what a subscription has to be shown. Returns `false` where that has to wait for the next round. */
   add (subscription: QuerySubscription): boolean {
     if (!subscription.isDelta) return this.#addPlain(subscription)
-    if (subscription.whole !== undefined) return this.#addEncoded(subscription, subscription.whole)
+    const { whole, position } = subscription
+    // A revision never goes back.
+    const isNewer = whole !== undefined && whole.revision >= (position?.revision ?? 0)
+    if (isNewer) return this.#addEncoded(subscription, whole)
+    subscription.whole = undefined
     return subscription.isCatchingUp(this.#revision)
       ? this.#addUpdate(subscription)
       : this.#addShared(subscription)
@@ -55,14 +59,17 @@ export class PushRound {
   #addPlain (subscription: QuerySubscription): boolean {
     const { id, liveQuery, sentVersion } = subscription
     if (sentVersion === liveQuery.version) return true
-    const whole = liveQuery.whole()
+    // One that was encoded for it is sent, also where the result has changed since: the next one follows.
+    const whole = subscription.whole ?? liveQuery.whole()
     if (whole instanceof Promise) return this.#waitFor(whole, subscription)
-    this.#chars += whole.text.length
+    this.#chars += whole.json.text.length
     this.#single.push({
       subscription,
       push: () => {
         this.#target.sendFrame(liveQuery.wholeFrame(id, whole))
         subscription.sentVersion = whole.version
+        subscription.whole = undefined
+        if (whole.version !== liveQuery.version) subscription.onChange()
       }
     })
     return true
@@ -97,8 +104,10 @@ export class PushRound {
     const { revision, delta } = update
     if (delta !== undefined) return this.#addText(subscription, revision, { delta })
     const whole = liveQuery.whole()
-    if (!(whole instanceof Promise)) return this.#addText(subscription, whole.revision, { data: whole.text })
-    return this.#waitFor(whole.then(encoded => { subscription.whole = encoded }), subscription)
+    if (!(whole instanceof Promise)) {
+      return this.#addText(subscription, whole.revision, { data: whole.json.text })
+    }
+    return this.#waitFor(whole, subscription)
   }
 
   #addText (subscription: QuerySubscription, revision: number, body: LiveBody): boolean {
@@ -117,7 +126,7 @@ export class PushRound {
   }
 
   /** A big result that has been encoded for the client; the next round shows what has changed since. */
-  #addEncoded (subscription: QuerySubscription, { text, revision }: WholeResult): boolean {
+  #addEncoded (subscription: QuerySubscription, { json: { text }, revision }: WholeResult): boolean {
     const { id, liveQuery } = subscription
     this.#chars += text.length
     this.#single.push({
@@ -133,10 +142,14 @@ export class PushRound {
   }
 
   /** Shows a subscription its result when that has been encoded. */
-  #waitFor (encoding: Promise<unknown>, subscription: QuerySubscription): boolean {
-    encoding.then(() => { subscription.onChange() }, (error: unknown) => {
-      subscription.liveQuery.onFailure(error)
-    })
+  #waitFor (encoding: Promise<WholeResult>, subscription: QuerySubscription): boolean {
+    const { liveQuery } = subscription
+    encoding.then(whole => {
+      // One that has other rights now, or other parameters, gets the result of these.
+      if (!subscription.isWatching || subscription.liveQuery !== liveQuery) return
+      subscription.whole = whole
+      subscription.onChange()
+    }, (error: unknown) => { liveQuery.onFailure(error) })
     return true
   }
 }

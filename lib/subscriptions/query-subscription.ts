@@ -64,9 +64,16 @@ export class QuerySubscription implements LiveQueryListener {
     return this.#isActive && this.#isWatching && !this.#isStale && this.#liveQuery.hasResult
   }
 
+  /** Whether its result is being brought up to date, so that what is shown now would be of an older state. */
+  get isAwaited (): boolean {
+    if (!this.#isActive || !this.#isWatching || this.#liveQuery.isFailing) return false
+    return this.#isStale || this.#liveQuery.source.isBehind
+  }
+
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
-    return this.isDelta && !(this.id === this.#liveQuery.id && this.#liveQuery.isShared(this.position, revision))
+    if (!this.isDelta) return false
+    return this.id !== this.#liveQuery.id || !this.#liveQuery.isShared(this.position, revision)
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {
@@ -109,10 +116,11 @@ export class QuerySubscription implements LiveQueryListener {
     this.#liveQuery.leave(this)
   }
 
-  /** Allows pushes: the reply with this result has been sent. */
-  activate (version: number, position: Position): void {
+  /** Allows pushes: the reply with this result of a live query has been sent. */
+  activate (liveQuery: LiveQuery, version: number, position: Position): void {
     this.#isActive = true
-    this.sentVersion = version
+    // It may have come to another one while the reply waited.
+    if (this.#isWatching && liveQuery === this.#liveQuery) this.sentVersion = version
     this.position = position
     if (this.#endReason !== undefined) this.#host.end(this, this.#endReason)
     else this.onChange()

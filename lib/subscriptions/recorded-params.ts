@@ -9,16 +9,25 @@ export interface RecordedParams {
   used: () => UsedNames
 }
 
+/** Names that are told apart: a query that reads more of them is taken to use all. */
+const MAX_NAMES = 64
+
 /**
  * Records which of its parameters a query in code reads, so that those which it does not use make no live
  * query of their own. What is within a parameter counts as read together with it. Parameters that are no
  * plain object count as read.
  */
-export function recordParams (params: unknown): RecordedParams {
+export function recordParams (given: unknown): RecordedParams {
+  // The query may change its own.
+  const params: unknown = structuredClone(given)
   if (!isPlain(params)) return { params, used: () => 'all' }
   const names = new Set<string>()
   let isWhole = false
-  const note = (name: string | symbol): void => { if (typeof name === 'string') names.add(name) }
+  const note = (name: string | symbol): void => {
+    if (typeof name === 'string') names.add(name)
+    if (names.size > MAX_NAMES) isWhole = true
+    if (isWhole) names.clear()
+  }
   const recorder = new Proxy(params, {
     get (target, name) {
       note(name)
@@ -42,7 +51,7 @@ export function recordParams (params: unknown): RecordedParams {
 
 /** Returns the text by which the used ones of some parameters are told apart: equal for equal ones. */
 export function usedKey (params: unknown, used: UsedNames): string {
-  if (used === 'all' || !isPlain(params)) return JSON.stringify(sortedMembers(params)) ?? 'undefined'
+  if (used === 'all' || !isPlain(params)) return `whole ${JSON.stringify(sortedMembers(params))}`
   const picked = [...used].filter(name => Object.hasOwn(params, name)).sort()
   return JSON.stringify(picked.map(name => [name, sortedMembers(params[name])]))
 }

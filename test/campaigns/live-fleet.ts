@@ -43,10 +43,8 @@ export class LiveFleet implements ClientWorld {
   /** Has each client watch as much as it may. */
   watch (): void {
     for (const client of this.clients) {
-      const extensions = client.connection?.extensions ?? []
       while (client.connection !== undefined && client.views.size < this.#views) {
-        const isDelta = client.isDelta && extensions.includes('delta')
-        client.subscribe(new LiveView(randomRequest(this.#random, extensions.includes('find')), isDelta))
+        client.subscribe(new LiveView(randomRequest(this.#random, client.isDelta), client.isDelta))
       }
     }
   }

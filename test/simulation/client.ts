@@ -124,13 +124,16 @@ export class WatchingClient implements LiveListener {
     const token = `${this.name} ${++this.#logins}`
     const hasSession = await this.#world.beginSession(user, token)
     if (this.connection !== connection) return
-    const reply = hasSession ? await connection.request('auth.login', { token }) : undefined
+    // What comes after the reply is the user's.
+    const onResult = (): void => { this.user = user }
+    const reply = hasSession
+      ? await connection.request('auth.login', { token }, undefined, onResult)
+      : undefined
     this.#isLoggingIn = false
     if (reply === undefined || reply['type'] === 'error') {
       this.break('end')
       return
     }
-    this.user = user
     this.isLoggedIn = true
   }
 

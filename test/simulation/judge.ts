@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Store } from '@hamicek/noex-store'
-import type { LiveView } from '../support/live-client.js'
+import type { LiveFrame, LiveRequest, LiveView } from '../support/live-client.js'
 import type { WatchingClient } from './client.js'
 import { loop } from './globals.js'
 import type { History, StateAt } from './history.js'
 import { isRightAtRest, Oracle } from './oracle.js'
+import type { Shown } from './pages.js'
+import { isCode } from './queries.js'
 import { rightsAt } from './rights.js'
 
 /** Commits for which what is on its way may be of earlier rights. */
@@ -18,6 +20,8 @@ const LOOK_MS = 5
 export class Judge {
   readonly #history: History
   readonly #oracle = new Oracle()
+  /** The user that each view has shown something to. */
+  readonly #shownTo = new WeakMap<LiveView, string>()
   /** Hears of each kind of comparison. */
   readonly #onDone: (what: string) => void
 
@@ -31,32 +35,37 @@ export class Judge {
     this.#oracle.forget()
   }
 
-  /** Checks what a view shows against the state of the revision that it names. Rejects with the difference. */
+  /** Checks what a view shows against the state of its revision. Rejects with the difference. */
   async check (client: WatchingClient, view: LiveView): Promise<void> {
-    const { revision, data, epoch, request } = view
+    const { revision, data, epoch, request, hasMore, nextCursor } = view
+    const shown = { request, data, hasMore, nextCursor }
     const { user } = client
     const state = this.#history.at(revision as number)
     const { present } = this.#history
-    if (state === undefined) throw new Error(`the log has no revision ${revision}: it is at ${present.revision}`)
-    if (!epoch?.startsWith(`${state.epoch}.`)) throw new Error(`the epoch is of ${state.epoch}, not ${epoch}`)
+    if (state === undefined) {
+      throw new Error(`the log has no revision ${revision}: it is at ${present.revision}`)
+    }
+    if (!isOf(state, epoch)) throw new Error(`the epoch is ${state.epoch}, not ${epoch}`)
     this.#onDone('compared')
     const expected = await this.#oracle.expected(request, user, state)
-    if (this.#oracle.isOneOf(data, expected)) return
+    if (this.#oracle.isOneOf(shown, expected)) return
+    // With the messages that have led to it.
+    const failure = client.failure(new Error(
+      `at revision ${revision} it shows\n${JSON.stringify(data)}\nand the plain evaluation is one of\n` +
+      `${JSON.stringify(expected.results)}\n${this.#circumstances(request, user, state)}`
+    ), view)
     // Rights may have changed since, and may be ahead of the log.
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      if (await this.#isRightByLaterRights(user, view, data, state)) return
+      if (await this.#isRightByLaterRights(user, shown, state)) return
       const isOver = client.user !== user || !client.views.has(view)
       if (isOver || this.#history.present.epoch !== state.epoch) return
       await new Promise<void>(resolve => { loop.after(LOOK_MS, resolve, 'outside') })
     }
-    throw new Error(
-      `at revision ${revision} it shows\n${JSON.stringify(data)}\nand the plain evaluation is one of\n` +
-      `${JSON.stringify(expected.results)}\n${this.#circumstances(view, user, state)}`
-    )
+    throw failure
   }
 
   async #isRightByLaterRights (
-    user: string, { request }: LiveView, data: unknown, state: StateAt
+    user: string, shown: Shown, state: StateAt
   ): Promise<boolean> {
     const tried = new Set<string>()
     for (let at = this.#history.present.revision; at > state.revision - MAX_RIGHTS_LAG; at--) {
@@ -65,11 +74,59 @@ export class Judge {
       const { key } = rightsAt(rightsOf, user)
       if (tried.has(key)) continue
       tried.add(key)
-      if (!this.#oracle.isOneOf(data, await this.#oracle.expected(request, user, state, rightsOf))) continue
+      const expected = await this.#oracle.expected(shown.request, user, state, rightsOf)
+      if (!this.#oracle.isOneOf(shown, expected)) continue
       this.#onDone('compared by other rights')
       return true
     }
     return false
+  }
+
+  /**
+   * Checks that all that a client shows after pushes is the state of their revision, but for queries in code,
+   * which may be of another one. Rejects with the difference.
+   */
+  async checkTogether (
+    client: WatchingClient, changed: readonly LiveView[], cause: LiveFrame
+  ): Promise<void> {
+    const { user } = client
+    for (const view of changed) this.#shownTo.set(view, user)
+    const { type, revision } = cause
+    const state = this.#history.at(revision)
+    if (type !== 'push' || state === undefined || !changed.some(isSteady)) return
+    const views = [...client.views]
+      .filter(view => isSteady(view) && (view.revision as number) <= revision && isOf(state, view.epoch))
+      .filter(view => this.#shownTo.get(view) === user)
+    const shown = views.map(view => ({ ...view }))
+    const failure = client.failure(new Error(`not all is shown as of revision ${revision}`))
+    for (const [i, one] of shown.entries()) {
+      this.#onDone('compared together')
+      const expected = await this.#oracle.expected(one.request, user, state)
+      if (this.#oracle.isOneOf(one, expected)) continue
+      if (await this.#haveRightsChanged(user, one.revision as number)) continue
+      // It was about to end, and does not follow any further.
+      const { state: later, subscriptionId } = views[i] as LiveView
+      if (later !== 'live' || subscriptionId !== one.subscriptionId) continue
+      failure.message = `${JSON.stringify(one.request)} (${one.subscriptionId}) shows\n` +
+        `${JSON.stringify(one.data)}\nand the plain evaluation is one of\n` +
+        `${JSON.stringify(expected.results)}\n${this.#circumstances(one.request, user, state)}\n` +
+        failure.message
+      throw failure
+    }
+  }
+
+  /**
+   * Whether the rights of a user have changed since a revision, or do so soon: then a view is evaluated anew,
+   * and others go on meanwhile.
+   */
+  async #haveRightsChanged (user: string, revision: number): Promise<boolean> {
+    await new Promise<void>(resolve => { loop.after(MAX_LOOKS * LOOK_MS, resolve, 'outside') })
+    const keys = new Set<string>()
+    for (let at = revision; at <= this.#history.present.revision; at++) {
+      const state = this.#history.at(at)
+      if (state !== undefined) keys.add(rightsAt(state, user).key)
+    }
+    return keys.size !== 1
   }
 
   /** Checks a view when nothing is under way any more. Rejects with the difference. */
@@ -81,11 +138,31 @@ export class Judge {
     throw new Error(
       `at the mark (revision ${present.revision}, its own ${view.revision}) it is ${view.state} and shows\n` +
       `${JSON.stringify(view.data)}\nand the plain evaluation is one of\n` +
-      `${JSON.stringify(expected.results)}\n${this.#circumstances(view, client.user, present)}`
+      `${JSON.stringify(expected.results)}\n${this.#circumstances(view.request, client.user, present)}`
     )
   }
 
-  #circumstances ({ request }: LiveView, user: string, state: StateAt): string {
+  /** Checks the pages of a client that go on from each other, when nothing is under way. */
+  async checkPages (client: WatchingClient): Promise<void> {
+    const lists = new Map<string, LiveView[]>()
+    for (const view of client.views) {
+      const list = JSON.stringify(view.request.find)
+      if (view.request.page !== undefined && view.state === 'live') {
+        lists.set(list, [...lists.get(list) ?? [], view])
+      }
+    }
+    for (const pages of lists.values()) {
+      const [first] = pages as [LiveView]
+      const expected = await this.#oracle.expected(first.request, client.user, this.#history.present)
+      const problem = this.#oracle.chainProblem(pages, expected)
+      this.#onDone('chains')
+      if (problem === undefined) continue
+      throw new Error(`${problem}: ${JSON.stringify(pages.map(({ request, data, revision, hasMore }) =>
+        ({ page: request.page, hasMore, revision, data })))} of ${JSON.stringify(expected.results)}`)
+    }
+  }
+
+  #circumstances (request: LiveRequest, user: string, state: StateAt): string {
     const definition = state.queries.get(request.query ?? '')
     return `by the rights ${rightsAt(state, user).key} and the definition ${JSON.stringify(definition)}, ` +
       `of the buckets ${[...state.buckets.keys()].join(', ')}`
@@ -105,4 +182,14 @@ export class Judge {
       throw new Error(`bucket ${name} has\n${has}\nand by the log\n${says}`)
     }
   }
+}
+
+/** Whether a view has to show each revision: not a query in code, nor one that may wait. */
+function isSteady ({ isDelta, state, hasData, request }: LiveView): boolean {
+  return isDelta && state === 'live' && hasData && !isCode(request) && request.minIntervalMs === undefined
+}
+
+/** Whether an epoch of the wire is of the history of a state: it tells more than that of the store. */
+function isOf ({ epoch }: StateAt, told: string | undefined): boolean {
+  return told === epoch || told?.startsWith(`${epoch}.`) === true
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { LiveRequest, LiveView } from '../support/live-client.js'
 import type { WatchingClient } from './client.js'
 import type { StateAt } from './history.js'
+import { chainProblem, placeOf, type Shown } from './pages.js'
 import { expectedResults, isCode, isUnsteady } from './queries.js'
 import { rightsAt } from './rights.js'
 
@@ -26,7 +27,8 @@ export class Oracle {
   /** Returns what a user may be shown for a request at one state, by the rights of that or another one. */
   async expected (request: LiveRequest, user: string, state: StateAt, rightsOf = state): Promise<Expected> {
     const { key, rows } = rightsAt(rightsOf, user)
-    const id = `${state.revision} ${key} ${JSON.stringify(request)}`
+    const { query, params, find } = request
+    const id = `${state.revision} ${key} ${JSON.stringify([query, params, find])}`
     let expected = this.#kept.get(id)
     if (expected === undefined) {
       expected = expectedResults(request, state, rows).then(results => ({ results: results.map(asJson) }))
@@ -36,16 +38,24 @@ export class Oracle {
     return await expected
   }
 
-  /** Whether what is shown is one of the results. */
-  isOneOf (data: unknown, { results }: Expected): boolean {
-    return results.some(result => this.#isSame(data, result))
+  /** Whether what is shown is one of the results, or a page of it. */
+  isOneOf (shown: Shown, { results }: Expected): boolean {
+    if (shown.request.page === undefined) return results.some(result => this.#isSame(shown.data, result))
+    return results.some(list => typeof placeOf(shown, list as unknown[], this.#isSameRow) !== 'string')
+  }
+
+  /** Returns what is wrong with the pages of a client that are of one list. */
+  chainProblem (pages: readonly Shown[], { results }: Expected): string | undefined {
+    return results.length === 0 ? undefined : chainProblem(pages, results[0] as unknown[], this.#isSameRow)
   }
 
   #isSame (shown: unknown, result: unknown): boolean {
     if (!Array.isArray(shown) || !Array.isArray(result)) return isDeepStrictEqual(shown, result)
-    return shown.length === result.length && shown.every((row, i) =>
-      this.#textOf(row) === this.#textOf(result[i]) || isDeepStrictEqual(row, result[i]))
+    return shown.length === result.length && shown.every((row, i) => this.#isSameRow(row, result[i]))
   }
+
+  readonly #isSameRow = (a: unknown, b: unknown): boolean =>
+    this.#textOf(a) === this.#textOf(b) || isDeepStrictEqual(a, b)
 
   #textOf (row: unknown): string {
     if (typeof row !== 'object' || row === null) return JSON.stringify(row)
@@ -67,7 +77,7 @@ export async function isRightAtRest (
   }
   // A query in code that fails leaves what was shown.
   if (isUnsteady(request) || (expected.results.length === 0 && isCode(request))) return true
-  return oracle.isOneOf(view.data, expected)
+  return oracle.isOneOf(view, expected)
 }
 
 /** Returns a result as JSON gives it to a client. */

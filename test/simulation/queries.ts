@@ -73,7 +73,7 @@ export const codeQueries: Readonly<Record<string, CodeQuery>> = {
     variants: 1,
     run: async ctx => {
       const count = await ctx.bucket('lines').count()
-      if (count % 3 === 1) throw new Error("no JSON")
+      if (count % 3 === 1) throw new Error('no JSON')
       return count % 3 === 2 ? undefined : { count, isNew: true }
     }
   }
@@ -173,16 +173,17 @@ export function randomConfig (random: Random): DeclarativeQueryConfig {
   if (random.chance(0.2)) {
     const name = random.pick(['count', 'count', 'sum', 'avg', 'min', 'max'] as const)
     const field = name === 'count' ? {} : { field: 'n' }
-    const groupBy = random.chance(0.5) ? { groupBy: random.pick(['owner', ['state'], ['owner', 'state']]) } : {}
-    return { bucket, ...filter, aggregate: { function: name, ...field, ...groupBy } }
+    const groupBy = random.pick([undefined, undefined, 'owner', ['state'], ['owner', 'state']])
+    const aggregate = { function: name, ...field, ...(groupBy !== undefined && { groupBy }) }
+    return { bucket, ...filter, aggregate }
   }
   return {
     bucket,
     ...filter,
     ...(random.chance(0.5) && {
       sort: random.pick([
-        { n: 'asc' }, { n: 'desc' }, { rank: 'asc' }, { state: 'asc', n: 'desc' }, { name: 'desc', rank: 'asc' },
-        { id: 'asc' }
+        { n: 'asc' }, { n: 'desc' }, { rank: 'asc' }, { state: 'asc', n: 'desc' }, { id: 'asc' },
+        { name: 'desc', rank: 'asc' }
       ] as const)
     }),
     ...(random.chance(0.4) && { limit: random.pick([1, 3, 10, 40]) }),
@@ -205,7 +206,13 @@ export function randomDeclaration (random: Random): DeclarativeQueryConfig {
 /** Returns what a client may ask for. */
 export function randomRequest (random: Random, hasFind: boolean): LiveRequest {
   const minInterval = random.chance(0.1) ? { minIntervalMs: random.pick([20, 300]) } : {}
-  if (hasFind && random.chance(0.5)) return { find: { ...randomConfig(random) }, ...minInterval }
+  if (hasFind && random.chance(0.5)) {
+    const config = randomConfig(random)
+    if (config.aggregate !== undefined || random.chance(0.7)) return { find: { ...config }, ...minInterval }
+    const { bucket, filter = {}, sort } = config
+    const page = { limit: 1 + random.below(8) }
+    return { find: { bucket, filter, ...(sort !== undefined && { sort }) }, page, ...minInterval }
+  }
   const query = random.chance(0.3) ? random.pick(Object.keys(codeQueries)) : random.pick(declaredNames)
   return { query, params: { owner: random.pick(users), n: 10 * random.below(10) }, ...minInterval }
 }

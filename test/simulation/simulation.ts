@@ -104,9 +104,9 @@ export class Simulation implements ClientWorld {
   onShown (client: WatchingClient, views: readonly LiveView[], cause: LiveFrame): void {
     this.#digest.update(`${client.name} ${loop.now} ${JSON.stringify(cause)}\n`)
     for (const view of views) {
-      if (!view.isDelta) continue
-      this.#judge.check(client, view).catch(error => { loop.fail(client.failure(error, view)) })
+      if (view.isDelta) this.#judge.check(client, view).catch(error => { loop.fail(error) })
     }
+    this.#judge.checkTogether(client, views, cause).catch(error => { loop.fail(error) })
   }
 
   #count (what: string): void {
@@ -116,7 +116,11 @@ export class Simulation implements ClientWorld {
   /** Lets everything come to rest, and compares what all clients show with the plain evaluation. */
   async #mark (): Promise<void> {
     this.#disk.fullUntil = 0
-    for (const client of this.#clients) client.read(true)
+    for (const client of this.#clients) {
+      client.read(true)
+      // A backup that was restored may have ended its session.
+      client.logIn(client.user).catch(error => { loop.fail(error) })
+    }
     await this.#settle()
     for (const client of this.#clients) {
       for (const view of client.views) client.subscribe(view)
@@ -127,6 +131,7 @@ export class Simulation implements ClientWorld {
       for (const view of client.views) {
         await this.#judge.checkAtRest(client, view).catch(error => { throw client.failure(error, view) })
       }
+      await this.#judge.checkPages(client).catch(error => { throw client.failure(error) })
     }
     this.#count('marks')
   }
@@ -172,7 +177,7 @@ export class Simulation implements ClientWorld {
     const client = random.pick(this.#clients)
     const kind = random.weighted([
       [55, 'write'], [18, 'application'], [2, 'rights'], [0.8, 'structure'], [4, 'watch'], [3, 'unwatch'],
-      [2, 'break'], [3, 'read'], [1.5, 'login'], [0.15, 'kill'], [0.05, 'stop'], [0.15, 'full'],
+      [3, 'turn'], [2, 'break'], [3, 'read'], [1.5, 'login'], [0.15, 'kill'], [0.05, 'stop'], [0.15, 'full'],
       [0.2, 'snapshot']
     ] as const)
     if (this.#options.without.has(kind)) return
@@ -195,6 +200,7 @@ export class Simulation implements ClientWorld {
         if (views.length > 0) client.unsubscribe(random.pick(views))
         break
       }
+      case 'turn': this.#turnPage(client); break
       case 'break': client.break(random.pick(['reset', 'end', 'silent'])); break
       case 'read':
         client.read(false)
@@ -215,17 +221,24 @@ export class Simulation implements ClientWorld {
     const user = this.#random.pick([...users, client.user])
     for (const view of client.views) {
       // Its rows are the former user's: the server sends what differs by itself, or ends the subscription.
-      if (view.state !== 'live') view.forget()
+      if (view.state === 'ended') view.forget()
     }
     client.logIn(user).catch(error => { loop.fail(client.failure(error)) })
   }
 
   #watch (client: WatchingClient): void {
     if (client.views.size >= this.#options.views) return
-    const hasFind = client.connection?.extensions.includes('find') === true
-    const request = randomRequest(this.#random, hasFind)
-    const isDelta = client.isDelta && client.connection?.extensions.includes('delta') === true
-    client.subscribe(new LiveView(request, isDelta))
+    client.subscribe(new LiveView(randomRequest(this.#random, client.isDelta), client.isDelta))
+  }
+
+  /** Subscribes a page that begins where another one ends. */
+  #turnPage (client: WatchingClient): void {
+    const pages = [...client.views].filter(({ request, state, nextCursor }) =>
+      request.page !== undefined && state === 'live' && typeof nextCursor === 'string')
+    if (pages.length === 0 || client.views.size >= 2 * this.#options.views) return
+    const { request, nextCursor } = this.#random.pick(pages)
+    const page = { limit: 1 + this.#random.below(5), after: nextCursor as string }
+    client.subscribe(new LiveView({ ...request, page }, true))
   }
 
   #perform (work: Parameters<SimulatedServer['perform']>[0]): void {

@@ -199,16 +199,11 @@ export class LiveConnection {
   }
 
   #showReply (view: LiveView, reply: LiveFrame, frame: LiveFrame): void {
-    const { epoch, revision, key, delta, hasMore, nextCursor } = reply
+    const { epoch, revision, key, delta } = reply
     requireOnWire(typeof epoch === 'string' && epoch !== '', 'a reply has an epoch', frame)
     requireOnWire(Number.isSafeInteger(revision) && revision >= 0, 'a reply has a revision', frame)
     requireOnWire(key === null || typeof key === 'string', 'a reply has a key field or null', frame)
-    if (view.request.page !== undefined) {
-      requireOnWire(typeof hasMore === 'boolean', 'a page says whether there is more', frame)
-      requireOnWire(nextCursor === null || typeof nextCursor === 'string', 'a page has a cursor', frame)
-      view.hasMore = hasMore
-      view.nextCursor = nextCursor
-    }
+    this.#showEnds(view, reply, frame)
     if (delta !== undefined) {
       requireOnWire(!Object.hasOwn(reply, 'data'), 'a reply has data or a delta', frame)
       requireOnWire(view.hasData, 'a delta without "since"', frame)
@@ -223,6 +218,14 @@ export class LiveConnection {
       if (view.hasData) this.counts.resumedWhole++
     }
     Object.assign(view, { epoch, revision, key })
+  }
+
+  #showEnds (view: LiveView, { hasMore, nextCursor }: LiveFrame, frame: LiveFrame): void {
+    if (view.request.page === undefined) return
+    requireOnWire(typeof hasMore === 'boolean', 'a page says whether there is more', frame)
+    requireOnWire(nextCursor === null || typeof nextCursor === 'string', 'a page has a cursor', frame)
+    view.hasMore = hasMore
+    view.nextCursor = nextCursor
   }
 
   #onPush (frame: LiveFrame): void {
@@ -267,6 +270,7 @@ export class LiveConnection {
         this.counts.wholes++
       }
       view.revision = frame['revision']
+      if (view.isDelta) this.#showEnds(view, frame, frame)
       if (frame['epoch'] !== undefined) view.epoch = frame['epoch']
     }
     this.#listener.onShown([...changed], group.at(-1) as LiveFrame)

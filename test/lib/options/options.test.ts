@@ -48,6 +48,7 @@ t.test('resolveOptions', t => {
       maxPayloadBytes: 1_048_576,
       heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
       backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 4_000 },
+      presence: { graceMs: 10_000, maxRecords: 1_000 },
       connectionLimits: {
         maxSubscriptionsPerConnection: 100,
         maxTotalSubscriptions: 10_000,
@@ -87,6 +88,7 @@ t.test('resolveOptions', t => {
       maxPayloadBytes: 1,
       heartbeat: { intervalMs: 1, timeoutMs: 2_147_483_647 },
       backpressure: { maxBufferedBytes: 1, highWaterMark: 1, drainTimeoutMs: 1 },
+      presence: { graceMs: 0, maxRecords: 0 },
       connectionLimits: {
         maxSubscriptionsPerConnection: 0,
         maxTotalSubscriptions: 0,
@@ -233,6 +235,9 @@ t.test('resolveOptions', t => {
     'backpressure.maxBufferedBytes': [null, 0, -1, 0.5, NaN, Infinity, '1 MB'],
     'backpressure.highWaterMark': [null, 0, -0.1, 1.1, NaN, Infinity, '0.8'],
     'backpressure.drainTimeoutMs': [null, 0, -1, 0.5, NaN, Infinity, 2 ** 31],
+    presence: [null, 1, [], false],
+    'presence.graceMs': [null, -1, 0.5, NaN, Infinity, 2 ** 31, '10s'],
+    'presence.maxRecords': [null, -1, 0.5, NaN, Infinity, '5'],
     connectionLimits: [null, 1, []],
     'connectionLimits.maxSubscriptionsPerConnection': [null, -1, 0.5, NaN, Infinity, '50'],
     'connectionLimits.maxTotalSubscriptions': [null, -1, 0.5, NaN, Infinity, '50'],
