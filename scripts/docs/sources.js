@@ -23,11 +23,7 @@ export function readSources (root) {
 function readSource (file, text, { interfaces, groups, limits }) {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.ESNext, true)
   for (const statement of source.statements) {
-    // Of two with one name, the public one counts.
-    if (ts.isInterfaceDeclaration(statement)) {
-      const name = statement.name.text
-      if (isExported(statement) || !interfaces.has(name)) interfaces.set(name, interfaceOf(statement))
-    }
+    if (ts.isInterfaceDeclaration(statement)) interfaces.set(statement.name.text, interfaceOf(statement))
     if (!ts.isVariableStatement(statement)) continue
     for (const { name, initializer } of statement.declarationList.declarations) {
       if (/^options<\w+>\(\)\(/.test(initializer?.getText() ?? '')) {
@@ -39,10 +35,6 @@ function readSource (file, text, { interfaces, groups, limits }) {
       limits.push({ file, ...comment, value: numberOf(name.getText(), initializer) })
     }
   }
-}
-
-function isExported (statement) {
-  return statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) === true
 }
 
 /** Returns the members of an interface with their comments, and the interfaces that it extends. */

@@ -121,10 +121,10 @@ export class ExampleClients {
     again: async () => await (await this.#service('live', {})).connect(),
     /** Watches more than it may keep. */
     small: async () => {
-      const liveQueries = { maxBytesPerUser: 4_000 }
+      const liveQueries = { maxBytesPerUser: 20_000 }
       const client = await (await this.#service('small', { liveQueries })).connect()
       await client.ask('store.subscribe', { find: { bucket: 'drafts' }, delta: true })
-      const data = Array.from({ length: 100 }, (_, id) => ({ id: `d${id + 3}` }))
+      const data = Array.from({ length: 500 }, (_, id) => ({ id: `d${id + 3}` }))
       await client.ask('store.insertMany', { bucket: 'drafts', data })
       return client
     },
