@@ -86,7 +86,7 @@ step('npm pack', () => {
     const isThere = names.some(name => name === target || name.startsWith(`${target}/`))
     if (!isThere) throw new Error(`README.md links ${target}, which is not in the tarball`)
   }
-  const isStray = /(^|\/)(test|bench|example-app|\.tsbuildinfo)|\.map$|(?<!\.d)\.[cm]?ts$/
+  const isStray = /(^|\/)(test|bench|example-app)\/|(^|\/)\.tsbuildinfo|\.map$|(?<!\.d)\.[cm]?ts$/
   const stray = names.find(name => isStray.test(name))
   if (stray !== undefined) throw new Error(`${stray} must not be in the tarball`)
 })

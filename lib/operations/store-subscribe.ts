@@ -52,6 +52,7 @@ function check ({ query, find, params, page, since, delta }: SubscribeRequest): 
   }
   if (find !== undefined && params != null) throw invalid('params', 'belongs to "query", not to "find"')
   if (since !== undefined && delta !== true) throw invalid('since', 'needs "delta": true')
+  if (page !== undefined && delta !== true) throw invalid('page', 'needs "delta": true')
   if (find === undefined) return
   const config = checkQueryConfig(find, 'find')
   if (page !== undefined) checkPaged(config, 'find')
