@@ -72,7 +72,13 @@ export class Disk {
 /** Returns an entry as the lines of a log have it: without what is for this process alone. */
 function onDisk (entry: LogEntry): LogEntry {
   const copy = JSON.parse(JSON.stringify(entry)) as LogEntry
-  for (const change of copy.changes) Reflect.deleteProperty(change, 'place')
+  for (const change of copy.changes) {
+    if (!('key' in change)) continue
+    Reflect.deleteProperty(change, 'place')
+    if (change.before == null) continue
+    const { _version, _createdAt, _updatedAt } = change.before
+    Object.assign(change, { before: { _version, _createdAt, _updatedAt } })
+  }
   return copy
 }
 
