@@ -4,7 +4,10 @@ import { Work } from '../store/work.js'
 import { runInNextTurn, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
-import { notJson, type CodeQuery, type CodeRun, type CodeSource, type CodeSourceHost } from './code-source.js'
+import { withTimeout } from '../util/with-timeout.js'
+import {
+  notJson, type CodeQuery, type CodeRun, type CodeSource, type CodeSourceHost
+} from './code-source.js'
 import { DependencyIndex, type Dependent, type ReadSet } from './dependency-index.js'
 import type { QueryRunner } from './query-runner.js'
 
@@ -13,6 +16,15 @@ const MAX_PAUSE_MS = 1_000
 
 /** Time within which the slow evaluations of one query are logged once, in milliseconds. */
 const SLOW_LOG_MS = 60_000
+
+/**
+ * Evaluations after a change that run beside each other: the results of all of them at once would take much
+ * memory.
+ */
+const MAX_RUNNING = 2
+
+/** Time after which an evaluation does not hold up the next ones any more, in milliseconds. */
+const MAX_HOLD_UP_MS = 100
 
 /** The parts that live queries in code work with. */
 export interface CodeQueriesEnvironment {
@@ -29,6 +41,7 @@ export class CodeQueries implements CodeSourceHost {
   readonly #sharedStore: SharedStore
   readonly #environment: CodeQueriesEnvironment
   #scheduled: CodeSource[] = []
+  #running = 0
   /** Cancels the evaluations that wait for a pause to end. */
   readonly #postponed = new Set<() => void>()
   /** The slow evaluations of each query, and when one was last logged. */
@@ -98,15 +111,8 @@ export class CodeQueries implements CodeSourceHost {
   }
 
   schedule (source: CodeSource): void {
-    if (this.#scheduled.push(source) > 1) return
     // After the replies of this tick: the client that made the change gets its reply first.
-    runInNextTurn(() => {
-      const scheduled = this.#scheduled
-      this.#scheduled = []
-      this.#evaluate(scheduled).catch((error: unknown) => {
-        this.#environment.log.error({ err: error }, 'live queries failed')
-      })
-    })
+    if (this.#scheduled.push(source) === 1) runInNextTurn(() => { this.#evaluateNext() })
   }
 
   postpone (source: CodeSource, overtaken: number): void {
@@ -118,7 +124,7 @@ export class CodeQueries implements CodeSourceHost {
     }
     const cancel = clock.after(pauseMs, () => {
       this.#postponed.delete(cancel)
-      source.evaluate()
+      this.schedule(source)
     })
     this.#postponed.add(cancel)
   }
@@ -129,11 +135,26 @@ export class CodeQueries implements CodeSourceHost {
     this.#postponed.clear()
   }
 
-  /** Begins evaluations in slices: each goes on by itself. */
-  async #evaluate (sources: readonly CodeSource[]): Promise<void> {
-    for (const source of sources) {
+  /** Begins the next evaluations, as many as may run beside each other. */
+  #evaluateNext (): void {
+    while (this.#running < MAX_RUNNING) {
+      const source = this.#scheduled.shift()
+      if (source === undefined) return
+      this.#evaluate(source).catch((error: unknown) => {
+        this.#environment.log.error({ err: error }, 'live queries failed')
+      })
+    }
+  }
+
+  async #evaluate (source: CodeSource): Promise<void> {
+    this.#running++
+    try {
       if (isTurnOver()) await nextTurn()
-      source.evaluate()
+      // One that waits for something else does not hold up the others.
+      await withTimeout(MAX_HOLD_UP_MS, source.evaluate(), this.#environment.clock)
+    } finally {
+      this.#running--
+      this.#evaluateNext()
     }
   }
 

@@ -164,8 +164,7 @@ export class CodeSource implements LiveSource, Dependent {
     const fresh = new Promise<void>(
       (resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) }
     )
-    this.evaluate()
-    await fresh
+    await Promise.all([fresh, this.evaluate()])
   }
 
   /** Returns `undefined`: a row may change without a change of its own record. */
@@ -204,13 +203,13 @@ export class CodeSource implements LiveSource, Dependent {
     else this.#host.postpone(this, this.#overtaken - MAX_OVERTAKEN)
   }
 
-  /** Evaluates the query unless its result is known to be current. */
-  evaluate (): void {
+  /** Evaluates the query unless its result is known to be current. Resolves when that is done; never rejects. */
+  async evaluate (): Promise<void> {
     this.#isScheduled = false
     if (this.#isRunning || !this.#isDirty || this.#isClosed) return
     if (!this.#isFollowed && this.#waiters.length === 0) return
     // `#evaluate` catches the errors of the query; this is for any other, so that no caller waits for ever.
-    this.#evaluate().catch((error: unknown) => {
+    await this.#evaluate().catch((error: unknown) => {
       this.#isRunning = false
       this.#listener.onFailure(error)
       this.#settle(Infinity, { error })

@@ -8,7 +8,7 @@ const STEP = 64
 
 /** A list of records with keys, as a query in code has returned it. */
 export class KeyedList implements KeyedRows {
-  /** Records of the store, which never change; of other objects their JSON, since the query may change them. */
+  /** Records of the store, which never change; of other objects the JSON: the query may change them. */
   readonly rows: readonly object[]
   readonly keyField: string
   /** Estimated bytes of the JSON. */

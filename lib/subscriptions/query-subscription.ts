@@ -64,6 +64,12 @@ export class QuerySubscription implements LiveQueryListener {
     return this.#isActive && this.#isWatching && !this.#isStale && this.#liveQuery.hasResult
   }
 
+  /** Whether its result is being brought up to date, so that what is shown now would be of an older state. */
+  get isAwaited (): boolean {
+    if (!this.#isActive || !this.#isWatching || this.#liveQuery.isFailing) return false
+    return this.#isStale || this.#liveQuery.source.isBehind
+  }
+
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
     if (!this.isDelta) return false

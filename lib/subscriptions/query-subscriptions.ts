@@ -32,8 +32,8 @@ export interface SubscriptionRequest extends
 }
 
 /**
- * Time for which a connection's other results wait for a query in code that is being evaluated, so that all
- * are shown at one revision, in milliseconds.
+ * Time for which the results of a connection wait for one that is being evaluated, so that all are shown at
+ * one revision, in milliseconds.
  */
 const MAX_HOLD_MS = 100
 
@@ -53,7 +53,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
   #joining = 0
   #deltas = 0
   #isClosed = false
-  /** While results wait for a query in code: ends that. */
+  /** While results wait for another one: ends that. */
   #hold: { readonly until: number, readonly cancel: () => void } | undefined
 
   constructor (
@@ -204,13 +204,11 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     }
   }
 
-  /** Whether results wait for a query in code, so that all are shown at one revision. */
+  /** Whether results wait for another one, so that all are shown at one revision. */
   #isHeld (): boolean {
-    const isBehind = [...this.byId.values()].some(
-      ({ isReady, liveQuery }) => isReady && liveQuery.source.isBehind && !liveQuery.isFailing
-    )
+    const isAwaited = [...this.byId.values()].some(subscription => subscription.isAwaited)
     const { clock, publisher } = this.#liveQueries
-    if (!isBehind) {
+    if (!isAwaited) {
       this.#hold?.cancel()
       this.#hold = undefined
       return false

@@ -70,7 +70,7 @@ export class Disk {
 }
 
 /** Returns an entry as the lines of a log have it: without what is for this process alone. */
-function onDisk (entry: LogEntry): LogEntry {
+function onDisk ({ writer: _writer, ...entry }: LogEntry): LogEntry {
   const copy = JSON.parse(JSON.stringify(entry)) as LogEntry
   for (const change of copy.changes) {
     if (!('key' in change)) continue

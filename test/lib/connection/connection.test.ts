@@ -25,6 +25,7 @@ const MAX_FRAMES = 256
 const fakeLiveQuery = {
   id: 'sub-1',
   epoch: 'epoch',
+  source: { keyField: undefined, page: undefined },
   scope: unlimitedScope,
   join: async () => {},
   presentFor: () => fakeLiveQuery,
