@@ -65,3 +65,8 @@ export function isBucketMissing (error: unknown): boolean {
 export function isTakenBack (error: unknown): boolean {
   return isStoreError(error) && error.code === 'STORE_UNAVAILABLE'
 }
+
+/** Returns whether an error means that a filter, or where a page begins, is refused. */
+export function isFilterRefused (error: unknown): boolean {
+  return isStoreError(error) && error.code === 'FILTER'
+}

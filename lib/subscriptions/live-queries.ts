@@ -2,7 +2,7 @@ import type { Change, Commit } from '@hamicek/noex-store'
 import type { Rejections } from '../limits/rejections.js'
 import { bucketNotDefined, NoexServerError, queryNotDefined } from '../protocol/errors.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import { isBucketMissing } from '../store/noex-store.js'
+import { isBucketMissing, isFilterRefused } from '../store/noex-store.js'
 import type { SharedStore } from '../store/shared-store.js'
 import { Work } from '../store/work.js'
 import type { Clock } from '../util/clock.js'
@@ -241,6 +241,9 @@ export class LiveQueries implements LiveQueryHost {
     } else if (isBucketMissing(error) && this.#keys.has(liveQuery)) {
       // It was dropped before the first result.
       liveQuery.end('bucket_dropped', error)
+    } else if (isFilterRefused(error) && liveQuery.request.page !== undefined) {
+      // Under other rights, the page would begin behind a record that is not known any more.
+      liveQuery.end('failed', error)
     } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {
       // It has begun to read a bucket that its subscribers may not.
       liveQuery.end('forbidden', error)

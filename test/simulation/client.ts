@@ -52,6 +52,8 @@ export class WatchingClient implements LiveListener {
   /** Reasons for which subscriptions have ended or were refused. */
   readonly refusals = new Map<LiveView, string>()
   isLoggedIn = false
+  /** The token of its last login. */
+  session = ''
   isReading = true
   connection: LiveConnection | undefined
   /** Messages of the present connection. */
@@ -125,7 +127,10 @@ export class WatchingClient implements LiveListener {
     const hasSession = await this.#world.beginSession(user, token)
     if (this.connection !== connection) return
     // What comes after the reply is the user's.
-    const onResult = (): void => { this.user = user }
+    const onResult = (): void => {
+      this.user = user
+      this.session = token
+    }
     const reply = hasSession
       ? await connection.request('auth.login', { token }, undefined, onResult)
       : undefined

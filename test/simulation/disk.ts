@@ -71,8 +71,14 @@ export class Disk {
 
 /** Returns an entry as the lines of a log have it: without what is for this process alone. */
 function onDisk ({ writer: _writer, ...entry }: LogEntry): LogEntry {
-  const copy = structuredClone(entry)
-  for (const change of copy.changes) Reflect.deleteProperty(change, 'place')
+  const copy = JSON.parse(JSON.stringify(entry)) as LogEntry
+  for (const change of copy.changes) {
+    if (!('key' in change)) continue
+    Reflect.deleteProperty(change, 'place')
+    if (change.before == null) continue
+    const { _version, _createdAt, _updatedAt } = change.before
+    Object.assign(change, { before: { _version, _createdAt, _updatedAt } })
+  }
   return copy
 }
 

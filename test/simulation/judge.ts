@@ -20,8 +20,8 @@ const LOOK_MS = 5
 export class Judge {
   readonly #history: History
   readonly #oracle = new Oracle()
-  /** The user that each view has shown something to. */
-  readonly #shownTo = new WeakMap<LiveView, string>()
+  /** The session in which each view has shown something last. */
+  readonly #shownIn = new WeakMap<LiveView, string>()
   /** Hears of each kind of comparison. */
   readonly #onDone: (what: string) => void
 
@@ -89,14 +89,14 @@ export class Judge {
   async checkTogether (
     client: WatchingClient, changed: readonly LiveView[], cause: LiveFrame
   ): Promise<void> {
-    const { user } = client
-    for (const view of changed) this.#shownTo.set(view, user)
+    const { user, session } = client
+    for (const view of changed) this.#shownIn.set(view, session)
     const { type, revision } = cause
     const state = this.#history.at(revision)
     if (type !== 'push' || state === undefined || !changed.some(isSteady)) return
     const views = [...client.views]
       .filter(view => isSteady(view) && (view.revision as number) <= revision && isOf(state, view.epoch))
-      .filter(view => this.#shownTo.get(view) === user)
+      .filter(view => this.#shownIn.get(view) === session)
     const shown = views.map(view => ({ ...view }))
     const failure = client.failure(new Error(`not all is shown as of revision ${revision}`))
     for (const [i, one] of shown.entries()) {

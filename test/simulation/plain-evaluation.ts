@@ -13,7 +13,7 @@ export type Rows = (bucket: string) => true | false | WhereFilter
 export class Unreadable extends Error {}
 
 /** Returns the records of a bucket that may be read, in their order. */
-export function readable (state: StateAt, rows: Rows, bucket: string): readonly StoreRecord[] {
+function readable (state: StateAt, rows: Rows, bucket: string): readonly StoreRecord[] {
   const records = state.buckets.get(bucket)
   const scope = rows(bucket)
   if (records === undefined || scope === false) throw new Unreadable(bucket)
@@ -69,7 +69,7 @@ function part (records: readonly StoreRecord[], { sort, offset = 0, limit = Infi
 }
 
 /** Orders records by the values of some fields; 0 for those that stay in the order of insertion. */
-export function compareBy (sort: Sort, a: StoreRecord, b: StoreRecord): number {
+function compareBy (sort: Sort, a: StoreRecord, b: StoreRecord): number {
   for (const [field, direction] of Object.entries(sort)) {
     const [left, right] = [rank(valueAt(a, field)), rank(valueAt(b, field))]
     if (left === undefined || right === undefined) {
@@ -101,7 +101,7 @@ function valueAt (record: unknown, path: string): unknown {
 }
 
 /** Whether a record matches a filter. */
-export function matches (record: StoreRecord, filter: WhereFilter): boolean {
+function matches (record: StoreRecord, filter: WhereFilter): boolean {
   return Object.entries(filter).every(([name, operand]) => {
     if (name === '$or') return (operand as WhereFilter[]).some(branch => matches(record, branch))
     if (name === '$and') return (operand as WhereFilter[]).every(branch => matches(record, branch))

@@ -8,8 +8,8 @@ import { users } from './rights.js'
 /** Buckets of the simulation that queries read. */
 export const bucketNames = ['items', 'counted', 'lines'] as const
 
-export const states = ['open', 'closed', 'held', null] as const
-export const words = ['lamp', 'Lamp', 'table', 'taBLE', 'čaj', '"quoted"', '', '1', 'élan'] as const
+const states = ['open', 'closed', 'held', null] as const
+const words = ['lamp', 'Lamp', 'table', 'taBLE', 'čaj', '"quoted"', '', '1', 'élan'] as const
 
 /** A query in code; `variant` counts its runs, so that it need not answer the same each time. */
 interface CodeQuery {
@@ -167,7 +167,7 @@ export function randomFilter (random: Random, depth = 0): WhereFilter {
 }
 
 /** Returns what a query may be, without placeholders. */
-export function randomConfig (random: Random): DeclarativeQueryConfig {
+function randomConfig (random: Random): DeclarativeQueryConfig {
   const bucket = random.weighted([[5, 'items'], [3, 'counted'], [2, 'lines']] as const)
   const filter = random.chance(0.8) ? { filter: randomFilter(random) } : {}
   if (random.chance(0.2)) {

@@ -30,7 +30,7 @@ const chosen = Object.fromEntries(
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 
 t.test('all clients show what the plain evaluation gives', { timeout: 14_400_000 }, async t => {
-  const sample = { OPERATIONS: sampled(12_000), CLIENTS: 25 }
+  const sample = { OPERATIONS: sampled(10_000), CLIENTS: 25 }
   const env = isCampaign ? { OPERATIONS: 100_000, CLIENTS: 50 } : sample
   const said = await simulate(t, { SEED: seed, ...env, ...chosen })
   t.comment(said)

@@ -2,14 +2,14 @@
 export type Row = Readonly<Record<string, unknown>>
 
 /** The changes of a list. PROTOCOL.md, "Deltas". */
-export interface Delta {
+interface Delta {
   readonly upsert: readonly Row[]
   readonly remove: readonly unknown[]
   readonly at?: ReadonlyArray<readonly [key: unknown, index: number]>
 }
 
 /** A message that the protocol does not allow. */
-export class WireViolation extends Error {
+class WireViolation extends Error {
   override readonly name = 'WireViolation'
 }
 
