@@ -294,7 +294,7 @@ export class CodeSource implements LiveSource, Dependent {
 
   async #listOf ({ result }: CodeRun, reads: ReadSet): Promise<KeyedList | undefined> {
     try {
-      return await KeyedList.of(result, this.#host.keyFieldsOf(reads))
+      return await KeyedList.of(result, this.#host.keyFieldsOf(reads), this.#list)
     } catch (error) {
       throw notJson(this.query.query, error)
     }
