@@ -1,6 +1,6 @@
 // One reader subscribes as often as it may to results of 20,000 rows, each time with parameters of its own,
-// while one row changes every GREEDY_EVERY_MS. Prints the heap of the server, and how long another client waits
-// for replies, beside the same without the reader, in the same run:
+// while one row changes every GREEDY_EVERY_MS. Prints the heap of the server, and how long another client
+// waits for replies, beside the same without the reader, in the same run:
 //
 //     TAP_TIMEOUT=3600 node --max-old-space-size=512 dist/test/campaigns/greedy-reader.campaign.js
 //

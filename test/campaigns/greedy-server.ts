@@ -5,7 +5,6 @@ import { Store, type QueryContext } from '@hamicek/noex-store'
 import { NoexServer } from '../../lib/index.js'
 import { answerBy } from './child-program.js'
 
-
 const ROWS = 20_000
 
 interface Junk { readonly junk: number }
@@ -35,7 +34,9 @@ const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', fasti
 let peakHeap = 0
 let writes = 0
 let writing: NodeJS.Timeout | undefined
-setInterval(() => { peakHeap = Math.max(peakHeap, getHeapStatistics().used_heap_size) }, 50).unref()
+setInterval(() => {
+  peakHeap = Math.max(peakHeap, getHeapStatistics().used_heap_size)
+}, 50).unref()
 /** CPU time of the process between two timers, in milliseconds: that of the longest turns of its event loop. */
 let turns: number[] = []
 let before = process.cpuUsage()
@@ -57,7 +58,7 @@ answerBy({
     const { connections } = await server.getStats()
     turns.sort((a, b) => a - b)
     const at = (share: number): number => Number((turns[Math.floor(turns.length * share)] ?? NaN).toFixed(1))
-    const cpu = { 'p99': at(0.99), 'p99.9': at(0.999), max: at(1 - 1 / turns.length) }
+    const cpu = { p99: at(0.99), 'p99.9': at(0.999), max: at(1 - 1 / turns.length) }
     const figures = { peakHeap, rss: process.memoryUsage.rss(), writes, cpu, ...connections }
     peakHeap = 0
     turns = []

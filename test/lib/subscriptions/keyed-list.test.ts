@@ -36,8 +36,9 @@ t.test('what has changed makes the former list the present one, with as few move
     selector: ([id]) => id, maxLength: 16
   })
   await fc.assert(fc.asyncProperty(list, list, fc.boolean(), async (one, drawn, hasSameKeys) => {
-    const other = hasSameKeys ? one.map(([id], i) => [id, drawn[i]?.[1] ?? false] as const) : drawn
-    const [before, after] = [one, other].map(rows => rows.map(([id, n]): Row => ({ id, n }))) as [Row[], Row[]]
+    const other = hasSameKeys ? one.map(([id], i) => [id, drawn[i]?.[1] ?? false] as [number, boolean]) : drawn
+    const rowsOf = (drawn: typeof one): Row[] => drawn.map(([id, n]) => ({ id, n }))
+    const [before, after] = [rowsOf(one), rowsOf(other)]
     const former = await KeyedList.of(before, ['id']) as KeyedList
     const present = await KeyedList.of(after, ['id'], former) as KeyedList
     const changes = await present.touchesSince(former) ?? []

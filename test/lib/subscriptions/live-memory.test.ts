@@ -37,7 +37,8 @@ t.test('counts what each user and all together keep', async t => {
 t.test('refuses by name', async t => {
   const { memory: live } = memory(100, 150)
   t.match(live.refusal('maxBytesPerUser'), {
-    code: 'RATE_LIMITED', message: /your live queries .* liveQueries\.maxBytesPerUser of 100 bytes/,
+    code: 'RATE_LIMITED',
+    message: /your live queries .* liveQueries\.maxBytesPerUser of 100 bytes/,
     details: { limit: 'liveQueries.maxBytesPerUser' }
   })
   t.match(live.refusal('maxBytes'), { message: /all live queries .* liveQueries\.maxBytes of 150 bytes/ })

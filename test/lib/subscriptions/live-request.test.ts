@@ -16,21 +16,30 @@ const keyOfFind = (find: object, part: Partial<LiveRequest> = {}): string => {
 t.test('equal searches share a key, and others have others', async t => {
   t.equal(keyOfFind({ filter: { a: 1, b: 2 } }), keyOfFind({ filter: { b: 2, a: 1 } }))
   t.equal(keyOfFind({}, { owner: 'd', account: 'b' }), keyOfFind({}))
-  const keys = [
-    keyOfFind({}), keyOfFind({ filter: { a: 1 } }), keyOfFind({ filter: { a: '1' } }), keyOfFind({ limit: 1 }),
-    keyOfFind({ offset: 1 }), keyOfFind({ sort: { a: 'asc', b: 'asc' } }), keyOfFind({ sort: { b: 'asc', a: 'asc' } }),
-    keyOfFind({ fields: ['a', 'b'] }), keyOfFind({ fields: ['b', 'a'] }), keyOfFind({ aggregate: { function: 'count' } }),
-    keyOfFind({}, { page: { limit: 1 } }), keyOfFind({}, { page: { limit: 1, after: 'x' } }),
-    keyOfFind({}, { scope: { key: 'own', rows: () => true } }), keyOfFind({ filter: JSON.parse('{"__proto__":1}') })
+  const others: ReadonlyArray<readonly [find: object, part?: Partial<LiveRequest>]> = [
+    [{}],
+    [{ filter: { a: 1 } }],
+    [{ filter: { a: '1' } }],
+    [{ filter: JSON.parse('{"__proto__":1}') }],
+    [{ limit: 1 }],
+    [{ offset: 1 }],
+    [{ sort: { a: 'asc', b: 'asc' } }],
+    [{ sort: { b: 'asc', a: 'asc' } }],
+    [{ fields: ['a', 'b'] }],
+    [{ fields: ['b', 'a'] }],
+    [{ aggregate: { function: 'count' } }],
+    [{}, { page: { limit: 1 } }],
+    [{}, { page: { limit: 1, after: 'x' } }],
+    [{}, { scope: { key: 'own', rows: () => true } }]
   ]
+  const keys = others.map(([find, part]) => keyOfFind(find, part))
   t.equal(new Set(keys).size, keys.length)
 })
 
 t.test('a defined query becomes its own search, with its parameters', async t => {
+  const config = { bucket: 'items', filter: { a: '{{ params.a }}' }, sort: { n: 'asc' } }
   const store = {
-    getQueryInfo: (name: string) => name === 'code' ? { name } : {
-      name, config: { bucket: 'items', filter: { a: '{{ params.a }}' }, sort: { n: 'asc' } }
-    }
+    getQueryInfo: (name: string) => ({ name, ...(name === 'own' && { config }) })
   } as never
   t.equal(configOf(store, requestOf({ query: 'code' })), undefined)
   t.throws(() => configOf(store, requestOf({ query: 'own', params: {} })), { code: 'VALIDATION_ERROR' })

@@ -10,7 +10,9 @@ function publish () {
   const state = { revision: 1, isBusy: false }
   const publisher = new Publisher(state, silentLog)
   const shown: unknown[] = []
-  const receiver = (name: string, { isCatchingUp = false, busyMs = 0, isDone = (): boolean => true } = {}): Receiver => ({
+  const receiver = (
+    name: string, { isCatchingUp = false, busyMs = 0, isDone = (): boolean => true } = {}
+  ): Receiver => ({
     isCatchingUp: () => isCatchingUp,
     flush (revision) {
       shown.push(`${name} ${revision}${state.isBusy ? ' within a commit' : ''}`)
