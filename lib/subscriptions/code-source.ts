@@ -203,7 +203,7 @@ export class CodeSource implements LiveSource, Dependent {
     else this.#host.postpone(this, this.#overtaken - MAX_OVERTAKEN)
   }
 
-  /** Evaluates the query unless its result is known to be current. Resolves when that is done; never rejects. */
+  /** Evaluates the query unless its result is known to be current. Never rejects. */
   async evaluate (): Promise<void> {
     this.#isScheduled = false
     if (this.#isRunning || !this.#isDirty || this.#isClosed) return
@@ -294,7 +294,7 @@ export class CodeSource implements LiveSource, Dependent {
 
   async #listOf ({ result }: CodeRun, reads: ReadSet): Promise<KeyedList | undefined> {
     try {
-      return await KeyedList.of(result, this.#host.keyFieldsOf(reads))
+      return await KeyedList.of(result, this.#host.keyFieldsOf(reads), this.#list)
     } catch (error) {
       throw notJson(this.query.query, error)
     }

@@ -26,14 +26,19 @@ export class KeyedList implements KeyedRows {
 
   /**
    * Takes a result as a list of records with keys, by the first of the fields that holds a text or a number
-   * of its own in each of them. Returns `undefined` where there is no such field. Works in slices.
+   * of its own in each of them. Returns `undefined` where there is no such field. Works in slices, and quickly
+   * where `former`, the list before, has the same keys.
    * @throws TypeError for a row that JSON cannot hold
    */
-  static async of (result: unknown, fields: Iterable<string>): Promise<KeyedList | undefined> {
+  static async of (
+    result: unknown, fields: Iterable<string>, former?: KeyedList
+  ): Promise<KeyedList | undefined> {
     if (!Array.isArray(result)) return undefined
     for (const field of fields) {
-      const indexes = await indexesBy(result, field)
-      if (indexes !== undefined) return new KeyedList(await kept(result as object[]), field, indexes)
+      const isSame = former?.keyField === field && await hasKeys(result, field, former.#indexes)
+      const indexes = isSame ? former.#indexes : await indexesBy(result, field)
+      if (indexes === undefined) continue
+      return new KeyedList(await kept(result as object[], isSame ? former.rows : []), field, indexes)
     }
     return undefined
   }
@@ -58,6 +63,14 @@ export class KeyedList implements KeyedRows {
   async touchesSince (former: KeyedList): Promise<TouchedRow[] | undefined> {
     if (former.keyField !== this.keyField) return undefined
     const touches: TouchedRow[] = []
+    if (former.#indexes === this.#indexes) {
+      for (const [key, index] of this.#indexes) {
+        const isChanged = isOther(former.rows[index] as object, this.rows[index] as object)
+        if (isChanged) touches.push({ key, wasIn: true, moved: false })
+        if (index % STEP === 0 && isTurnOver()) await nextTurn()
+      }
+      return touches
+    }
     const known: Known[] = []
     let index = 0
     for (const [key] of this.#indexes) {
@@ -91,10 +104,8 @@ async function indexesBy (
 ): Promise<ReadonlyMap<unknown, number> | undefined> {
   const indexes = new Map<unknown, number>()
   for (const [index, row] of rows.entries()) {
-    if (typeof row !== 'object' || row === null || Array.isArray(row)) return undefined
-    const key: unknown = Object.hasOwn(row, field) ? (row as Record<string, unknown>)[field] : undefined
-    if (typeof key !== 'string' && !Number.isFinite(key)) return undefined
-    if (indexes.has(key)) return undefined
+    const key = keyOf(row, field)
+    if (key === undefined || indexes.has(key)) return undefined
     indexes.set(key, index)
     if (index % STEP === 0 && isTurnOver()) await nextTurn()
   }
@@ -107,11 +118,12 @@ interface KeptRows {
   readonly bytes: number
 }
 
-async function kept (rows: readonly object[]): Promise<KeptRows> {
+/** Keeps rows; `former` has those that were at the same indexes before, if any. */
+async function kept (rows: readonly object[], former: readonly object[]): Promise<KeptRows> {
   const keptRows: object[] = []
   let bytes = 0
   for (const [index, row] of rows.entries()) {
-    if (isRecord(row)) {
+    if (row === former[index] || isRecord(row)) {
       keptRows.push(row)
     } else {
       const text = encodeJson(row)
@@ -126,6 +138,25 @@ async function kept (rows: readonly object[]): Promise<KeptRows> {
 /** Returns the bytes that a text takes: one for each character where all are of ASCII. */
 function bytesOf (text: string): number {
   return Buffer.byteLength(text) === text.length ? text.length : 2 * text.length
+}
+
+/** Whether rows have these keys, in the same order. */
+async function hasKeys (
+  rows: readonly unknown[], field: string, indexes: ReadonlyMap<unknown, number>
+): Promise<boolean> {
+  if (rows.length !== indexes.size) return false
+  for (const [key, index] of indexes) {
+    if (keyOf(rows[index], field) !== key) return false
+    if (index % STEP === 0 && isTurnOver()) await nextTurn()
+  }
+  return true
+}
+
+/** Returns the key of a row; `undefined` where it has none. */
+function keyOf (row: unknown, field: string): string | number | undefined {
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) return undefined
+  const key: unknown = Object.hasOwn(row, field) ? (row as Record<string, unknown>)[field] : undefined
+  return typeof key === 'string' || Number.isFinite(key) ? key as string | number : undefined
 }
 
 function isOther (before: object, after: object): boolean {

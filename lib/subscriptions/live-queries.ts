@@ -192,9 +192,14 @@ export class LiveQueries implements LiveQueryHost {
   }
 
   admit (liveQuery: LiveQuery): void {
-    if (this.#memory.count(liveQuery) === undefined) return
-    // Those go first that only wait for a client to come back.
-    for (const one of this.#all) if (one.subscribers === 0 && one !== liveQuery) this.#forget(one)
+    const exceeded = this.#memory.count(liveQuery)
+    if (exceeded === undefined) return
+    // Those go first that only wait for a client to come back; of others only where all have too many.
+    const { account } = liveQuery.request
+    for (const one of this.#all) {
+      const isConcerned = exceeded === 'maxBytes' || one.request.account === account
+      if (isConcerned && one.subscribers === 0 && one !== liveQuery) this.#forget(one)
+    }
     const limit = this.#memory.count(liveQuery)
     if (limit !== undefined) throw this.#memory.refusal(limit)
   }

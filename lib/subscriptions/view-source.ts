@@ -7,6 +7,9 @@ import type { Work } from '../store/work.js'
 import type { NetChange, NetChanges } from './change-history.js'
 import type { LiveSource, PageEnds, SourceListener } from './live-source.js'
 
+/** Changes of a bucket that are looked at, also where a list is shorter, to tell what has changed in it. */
+const MIN_CHANGES = 1_000
+
 /** The parts that the sources of views work with. */
 export interface ViewSourceEnvironment {
   readonly views: Views
@@ -119,7 +122,9 @@ export class ViewSource implements LiveSource, ViewListener {
     // A window changes by what comes into it from its ends, too.
     const isWindow = limit !== undefined || offset > 0 || page !== undefined
     if (view?.keyField === undefined || isWindow) return undefined
-    const keys = this.#environment.changedKeys.since(bucket, revision)
+    // Beyond that the complete result is shorter, and made in slices.
+    const most = Math.max(MIN_CHANGES, view.size)
+    const keys = this.#environment.changedKeys.since(bucket, revision, most)
     if (keys === undefined) return undefined
     const touches = new Map<unknown, NetChange>()
     for (const [key, { before, isReplaced }] of keys) {

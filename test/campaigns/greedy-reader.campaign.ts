@@ -1,6 +1,6 @@
 // One reader subscribes as often as it may to results of 20,000 rows, each time with parameters of its own,
-// while one row changes every GREEDY_EVERY_MS. Prints the heap of the server, and how long another client waits
-// for replies, beside the same without the reader, in the same run:
+// while one row changes every GREEDY_EVERY_MS. Prints the heap of the server, and how long another client
+// waits for replies, beside the same without the reader, in the same run:
 //
 //     TAP_TIMEOUT=3600 node --max-old-space-size=512 dist/test/campaigns/greedy-reader.campaign.js
 //
@@ -60,10 +60,10 @@ t.test('one reader takes all it may', { timeout: 20 * PART_MS + 1_800_000 }, asy
         reader.ask('grab', { port, kind, delta, connections: CONNECTIONS, each: 100 })
       ])
       const then = await latencies(port, PART_MS)
-      const { peakHeap, rss, writes } = await server.ask('figures')
+      const { peakHeap, rss, writes, cpu } = await server.ask('figures')
       const heap = `${Math.round(peakHeap / MIB)} MiB of heap, ${Math.round(rss / MIB)} MiB resident`
       t.comment(`${kind}, ${delta ? 'deltas' : 'complete results'}: ${heap}, ${writes} writes`)
-      t.comment(JSON.stringify({ alone, beside, then }))
+      t.comment(JSON.stringify({ alone, beside, then, 'CPU ms of turns': cpu }))
       t.comment(JSON.stringify(await reader.ask('figures')))
       t.pass('the server has lived')
       await server.kill()

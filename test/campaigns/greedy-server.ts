@@ -1,9 +1,9 @@
 // The server of greedy-reader.campaign.ts: a bucket of rows, and queries over all of them whose results
 // differ by a parameter.
+import { getHeapStatistics } from 'node:v8'
 import { Store, type QueryContext } from '@hamicek/noex-store'
 import { NoexServer } from '../../lib/index.js'
 import { answerBy } from './child-program.js'
-
 
 const ROWS = 20_000
 
@@ -34,7 +34,17 @@ const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', fasti
 let peakHeap = 0
 let writes = 0
 let writing: NodeJS.Timeout | undefined
-setInterval(() => { peakHeap = Math.max(peakHeap, process.memoryUsage().heapUsed) }, 20).unref()
+setInterval(() => {
+  peakHeap = Math.max(peakHeap, getHeapStatistics().used_heap_size)
+}, 50).unref()
+/** CPU time of the process between two timers, in milliseconds: that of the longest turns of its event loop. */
+let turns: number[] = []
+let before = process.cpuUsage()
+setInterval(() => {
+  const { user, system } = process.cpuUsage(before)
+  before = process.cpuUsage()
+  turns.push((user + system) / 1_000)
+}, 1).unref()
 
 answerBy({
   port: () => server.port,
@@ -46,8 +56,12 @@ answerBy({
   },
   figures: async () => {
     const { connections } = await server.getStats()
-    const figures = { peakHeap, rss: process.memoryUsage.rss(), writes, ...connections }
+    turns.sort((a, b) => a - b)
+    const at = (share: number): number => Number((turns[Math.floor(turns.length * share)] ?? NaN).toFixed(1))
+    const cpu = { p99: at(0.99), 'p99.9': at(0.999), max: at(1 - 1 / turns.length) }
+    const figures = { peakHeap, rss: process.memoryUsage.rss(), writes, cpu, ...connections }
     peakHeap = 0
+    turns = []
     return figures
   },
   stop: async () => { await server.stop() }

@@ -45,6 +45,8 @@ t.test('resolveOptions', t => {
       routes: { healthz: '/healthz', readyz: '/readyz', livez: '/livez', stats: '/stats', metrics: false },
       helmet: {},
       rulesTimeoutMs: 30_000,
+      liveQueries: { maxBytesPerUser: 67_108_864, maxBytes: 268_435_456, slowMs: 100 },
+      resume: { maxKeys: 100_000, maxBytes: 16_777_216, windowMs: 60_000 },
       maxPayloadBytes: 1_048_576,
       heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
       backpressure: { maxBufferedBytes: 1_048_576, highWaterMark: 0.8, drainTimeoutMs: 4_000 },
@@ -89,6 +91,8 @@ t.test('resolveOptions', t => {
       heartbeat: { intervalMs: 1, timeoutMs: 2_147_483_647 },
       backpressure: { maxBufferedBytes: 1, highWaterMark: 1, drainTimeoutMs: 1 },
       presence: { graceMs: 0, maxRecords: 0 },
+      liveQueries: { maxBytesPerUser: 1, maxBytes: 1, slowMs: 1 },
+      resume: { maxKeys: 0, maxBytes: 0, windowMs: 0 },
       connectionLimits: {
         maxSubscriptionsPerConnection: 0,
         maxTotalSubscriptions: 0,

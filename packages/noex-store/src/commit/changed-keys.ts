@@ -83,15 +83,17 @@ export class ChangedKeys {
 
   /**
    * Returns the keys of a bucket that have changed after a revision; `undefined` where that is not known any
-   * more, and for a revision that has not come yet.
+   * more, for a revision that has not come yet, and where there are more than `most` changes.
    */
-  since (bucket: string, revision: number): ReadonlyMap<unknown, ChangedKey> | undefined {
+  since (bucket: string, revision: number, most = Infinity): ReadonlyMap<unknown, ChangedKey> | undefined {
     if (revision > this.#engine.revision) return undefined
     const changes = this.#buckets.get(bucket)
     if (revision < (changes?.floor ?? this.#base ?? this.#engine.revision)) return undefined
     const keys = new Map<unknown, ChangedKey>()
     if (changes === undefined) return keys
     const { entries, start } = changes
+    const oldest = entries[entries.length - 1 - most]
+    if (entries.length - start > most && oldest !== undefined && oldest.revision > revision) return undefined
     // From the newest one on: the oldest of a key is the last to be set.
     for (let i = entries.length - 1; i >= start; i--) {
       const { revision: at, key, before } = entries[i] as Entry
