@@ -23,7 +23,7 @@ export interface LineEnd {
   onEnd: () => void
 }
 
-/** What a client has to do with. */
+/** The world of a client. */
 export interface ClientWorld {
   readonly counts: LiveCounts
   /** Milliseconds since the start. */
@@ -47,7 +47,7 @@ export class WatchingClient implements LiveListener {
   readonly name: string
   readonly isDelta: boolean
   user: string
-  /** What it watches, or wants to. */
+  /** The views that it watches, or wants to. */
   readonly views = new Set<LiveView>()
   /** Reasons for which subscriptions have ended or were refused. */
   readonly refusals = new Map<LiveView, string>()

@@ -1,6 +1,6 @@
 import type { LiveRequest } from '../support/live-client.js'
 
-/** What a view shows at one moment. */
+/** The rows and ends of a view at one moment. */
 export interface Shown {
   readonly request: LiveRequest
   readonly data: unknown

@@ -22,7 +22,7 @@ export const roles: Readonly<Record<string, readonly RolePermission[]>> = {
   counted: [{ buckets: ['counted'] }, { buckets: ['items'], where: { owner: '$userId' } }]
 }
 
-/** What a role may be changed to. */
+/** The rules that a role may be given. */
 export const changedPermissions: ReadonlyArray<readonly RolePermission[]> = [
   ...Object.values(roles),
   [{ where: { n: { $gte: 20 } } }],

@@ -13,7 +13,7 @@ import { Random } from './random.js'
 import { ROOT, users } from './rights.js'
 import { SimulatedServer } from './server.js'
 
-/** What a run consists of. */
+/** The bounds of a run. */
 export interface SimulationOptions {
   readonly seed: number
   readonly clients: number

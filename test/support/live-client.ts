@@ -23,7 +23,7 @@ export class LiveView {
   key: string | null | undefined
   epoch: string | undefined
   revision: number | undefined
-  /** What it shows. */
+  /** The result that it shows. */
   data: unknown
   hasMore: boolean | undefined
   nextCursor: string | null | undefined
