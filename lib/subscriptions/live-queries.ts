@@ -235,9 +235,9 @@ export class LiveQueries implements LiveQueryHost {
   }
 
   onFailure (liveQuery: LiveQuery, error: unknown): void {
-    if (error instanceof Error && error.name === 'QueryNotDefinedError') {
+    if (isNamed(error, 'QueryNotDefinedError')) {
       liveQuery.end('query_undefined', error)
-    } else if (error instanceof Error && error.name === 'BucketNotDefinedError' && this.#keys.has(liveQuery)) {
+    } else if (isNamed(error, 'BucketNotDefinedError') && this.#keys.has(liveQuery)) {
       // It was dropped before the first result.
       liveQuery.end('bucket_dropped', error)
     } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {
@@ -304,4 +304,8 @@ export class LiveQueries implements LiveQueryHost {
   ): void {
     for (const liveQuery of [...this.#all]) if (isEnded(liveQuery)) liveQuery.end(reason, error)
   }
+}
+
+function isNamed (error: unknown, name: string): boolean {
+  return error instanceof Error && error.name === name
 }

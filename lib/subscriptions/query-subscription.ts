@@ -66,7 +66,9 @@ export class QuerySubscription implements LiveQueryListener {
 
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
-    return this.isDelta && !(this.id === this.#liveQuery.id && this.#liveQuery.isShared(this.position, revision))
+    const { id, position } = this
+    const isShared = id === this.#liveQuery.id && this.#liveQuery.isShared(position, revision)
+    return this.isDelta && !isShared
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {

@@ -19,7 +19,7 @@ export function rowsOf (list: readonly Row[]): KeyedRows {
   }
 }
 
-/** Returns the changes that make one list the other one; a row that is in both has moved where `moved` says so. */
+/** Returns the changes that make one list the other one; `moved` tells which rows of both have moved. */
 export function changesBetween (
   before: readonly Row[], after: readonly Row[], moved: (key: unknown) => boolean
 ): Change[] {
