@@ -49,9 +49,9 @@ const ruleFloors = [
 
 /** The folders of the store, from the top. */
 const storeFloors = [
-  'tools', 'index.ts', 'migration', 'bridge', 'store', 'transaction', 'persistence', 'events', 'log', 'write', 'view',
-  'query', 'filter', 'commit', 'bucket', 'index', 'rows', 'schema', 'scan', 'errors.ts', 'types', 'storage',
-  'util'
+  'tools', 'index.ts', 'migration', 'bridge', 'store', 'transaction', 'persistence', 'events', 'log', 'write',
+  'view', 'query', 'filter', 'commit', 'bucket', 'index', 'rows', 'schema', 'scan', 'errors.ts', 'types',
+  'storage', 'util'
 ].map(name => name.endsWith('.ts') ? name.replace('.', '\\.') + '$' : `${name}/`)
   .map(path => toRooms([`^packages/noex-store/src/${path}`]))
 

@@ -18,6 +18,7 @@ export default {
         'lib/**/*-worker.ts',
         'bench/run.ts',
         'bench/{servers,store}/*.ts',
+        'bench/peers/*.js',
         'example-app/server.ts',
         'example-app/public/*.js',
         '{,scripts/}*.js',
@@ -30,8 +31,10 @@ export default {
         'test/preload.cjs'
       ],
       project: ['{lib,routes,bench,example-app,scripts,test}/**/*.{ts,js,mjs,cjs,mts,cts}', '*.js'],
-      // Of the packages that are bundled, and of a benchmark that says where it is to be installed.
-      ignoreDependencies: ['croner', 're2js', 'better-sqlite3']
+      // Of the packages that are bundled, and of benchmarks that say where they are to be installed.
+      ignoreDependencies: [
+        'croner', 're2js', 'better-sqlite3', 'mercurius', 'socket.io', '@feathersjs/.*', '@trpc/.*'
+      ]
     },
     'packages/*': { entry: packageEntries, project: '{src,test}/**/*.ts' }
   }

@@ -40,9 +40,13 @@ bare ws: ws alone, no checks, records in a Map; for a fan-out it encodes the pus
 get, insert, update: 16 connections with 16 requests under way each, beside bare ws and beside sockets of Node
   without any library (raw net); and 64 connections with one request each. get, with permissions or metrics:
   beside the same server without. login: beside a login to an account that exists. connect: from the upgrade
-  to the first message.
+  to the first message. heartbeat: a ping and its answer, of clients that have come one after the other.
 idle: growth of the resident memory (rss) and of the objects in it (heap) for each further connection, after a
   collection, in a fresh server whose young generation is kept at 1 MB.
+growth: a write of one record beside more and more of something; bare: beside the least of it. Its aims in µs
+  are scaled by the get of raw net, which stands above it. stampede: many clients subscribe at once; since:
+  they say where they were. peers: bare is the other server, and each pushes the changed row; ws: replies of
+  one tick in one system call, pushes framed once.
 fairness: p99.9 of a client's store.get, of which one is due each millisecond, beside the heaviest requests
   that one user may send, on buckets of 100,000 records; with the CPU time of the longest turn of the server's
   event loop, which tells more where the machine is busy with other things, and with what the requests were

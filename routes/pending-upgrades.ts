@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { AcceptedUpgrade, UpgradeRefusal } from '../lib/handshake/upgrade-admission.js'
 import { settleUpgrade } from '../lib/lifecycle/upgrade-guard.js'
+import { runInNextTick } from '../lib/util/clock.js'
 import type { Log } from '../lib/util/log.js'
 import type { NoexService } from '../lib/service/service.js'
 import { incomingRequest, refusal, setConnectionHeaders } from './http.js'
@@ -33,13 +34,32 @@ export class PendingUpgrades {
     return this.#pending.has(request)
   }
 
-  /** Accepts or refuses an upgrade, as a hook; a reply refuses it. Plain requests pass. */
-  async admit (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (!request.ws) return
-    const incoming = incomingRequest(request)
-    const admission = this.#service.admit(incoming)
-    if (!('refused' in admission)) this.#add(request, reply, admission)
-    else await this.#refuse(request, reply, this.#service.addressOf(incoming), admission)
+  /**
+   * Accepts or refuses an upgrade, as a hook: `done` goes on, a reply refuses it. Plain requests pass.
+   * @throws what a trust function of the application throws
+   */
+  admit (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    if (request.ws) {
+      const incoming = incomingRequest(request)
+      const admission = this.#service.admit(incoming)
+      if ('refused' in admission) {
+        this.#refuse(request, reply, this.#service.addressOf(incoming), admission)
+        return
+      }
+      this.#add(request, reply, admission)
+    }
+    done()
+  }
+
+  /**
+   * Has the answer to an upgrade and the welcome leave in one write. To be called in the tick in which `ws`
+   * answers, as the last hook.
+   */
+  answerWithWelcome ({ raw }: FastifyRequest): void {
+    const socket = this.#pending.get(raw)?.socket
+    if (socket === undefined || socket === null) return
+    socket.cork()
+    runInNextTick(uncork, socket)
   }
 
   /**
@@ -74,15 +94,15 @@ export class PendingUpgrades {
     this.#pending.set(request.raw, { accepted, request, socket })
   }
 
-  async #refuse (
+  #refuse (
     request: FastifyRequest, reply: FastifyReply, remoteAddress: string, { refused, reason }: UpgradeRefusal
-  ): Promise<void> {
+  ): void {
     const origin = request.headers.origin?.slice(0, MAX_LOGGED_CHARS)
     const log = this.#logGuard.wrap(request.log)
     log.warn({ remoteAddress, origin, reason }, 'upgrade refused')
     this.#service.recordRefusal(remoteAddress, reason, log)
     if (refused === 503) setConnectionHeaders(reply, { connection: 'close' })
-    await reply.code(refused).send(refusal(refused, messages[refused]))
+    reply.code(refused).send(refusal(refused, messages[refused]))
   }
 }
 
@@ -97,3 +117,7 @@ const messages = {
   429: 'There are too many connections of this user',
   503: 'No connections are accepted at the moment'
 } as const satisfies Record<UpgradeRefusal['refused'], string>
+
+function uncork (socket: Duplex): void {
+  socket.uncork()
+}

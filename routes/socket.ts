@@ -45,7 +45,11 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
   scope.route({
     method: 'GET',
     url: options.path,
-    onRequest: async (request, reply) => await upgrades.admit(request, reply),
+    onRequest: (request, reply, done) => { upgrades.admit(request, reply, done) },
+    preHandler (request, _reply, done) {
+      upgrades.answerWithWelcome(request)
+      done()
+    },
     handler: upgradeRequired,
     wsHandler (ws, request) {
       const accepted = upgrades.take(request)
@@ -100,6 +104,8 @@ async function provideWebsocket (
     options: {
       ...frameLimits(maxPayloadBytes),
       perMessageDeflate: false,
+      // The service counts and closes its connections itself.
+      clientTracking: false,
       ...(isServed ? { server: new EventEmitter() as typeof scope.server } : {})
     }
   })

@@ -1,18 +1,17 @@
 import { Client } from '../driver/client.js'
 import { openMany } from '../driver/open-many.js'
-import { alternate } from '../driver/rounds.js'
+import { alternate, quickRounds } from '../driver/rounds.js'
 import { ServerProcess } from '../driver/server-process.js'
 import { compareCosts, type Row } from './row.js'
 
 /** The compiler is done after some 1,500 connections. */
-const WARM_UP = 5
-const ROUNDS = 9
+const rounds = { warmUp: 5, rounds: 9 }
 const CONNECTIONS = 50
 
 /**
  * Measures what it takes to connect, from the upgrade to the first message. Closing again is not part of it.
  */
-export async function connect (): Promise<Row[]> {
+export async function connect (isQuick: boolean): Promise<Row[]> {
   const servers = {
     bare: await ServerProcess.start('bare-ws'),
     route: await ServerProcess.start('bare-route'),
@@ -20,7 +19,7 @@ export async function connect (): Promise<Row[]> {
   }
   let clients: Client[] = []
 
-  const cost = await alternate(servers, { warmUp: WARM_UP, rounds: ROUNDS }, async server => {
+  const cost = await alternate(servers, isQuick ? quickRounds : rounds, async server => {
     await Promise.all(clients.map(async client => { await client.close() }))
     clients = await openMany(server.port, CONNECTIONS)
     return { operations: CONNECTIONS, tookMs: [clients.map(client => client.welcomeMs)] }

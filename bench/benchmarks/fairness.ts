@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { operations } from '../../lib/operations/registry.js'
+import { askBeside } from '../driver/bystander.js'
 import { Client } from '../driver/client.js'
 import { maskedTextFrame } from '../driver/frame-ring.js'
 import { ServerProcess } from '../driver/server-process.js'
@@ -9,9 +10,6 @@ import type { Row } from './row.js'
 
 /** Connections of the busy user, each with one round of requests under way. */
 const CONNECTIONS = 2
-
-/** A request of the other client is due each millisecond, whether or not the one before is answered. */
-const EVERY_MS = 1
 
 /** How long a load is watched; one that is done with sooner is repeated. */
 const WATCHED_MS = 1_200
@@ -80,22 +78,7 @@ async function round (client: Client, frames: readonly Buffer[]): Promise<string
 
 /** Has `other` ask as long as `work` takes, and `WATCHED_MS` at least. */
 async function watch (name: string, other: Client, work: () => Promise<void>): Promise<Row> {
-  const latencies: number[] = []
-  const due: number[] = []
-  other.onMessage = () => { latencies.push(performance.now() - (due[latencies.length] as number)) }
-  const began = performance.now()
-  const working = work().then(() => false)
-  do {
-    for (const now = performance.now(); began + due.length * EVERY_MS <= now;) {
-      due.push(began + due.length * EVERY_MS)
-      other.send(get)
-    }
-    await setTimeout(EVERY_MS)
-  } while (await Promise.race([working, true]) || performance.now() - began < WATCHED_MS)
-  while (latencies.length < due.length) await setTimeout(EVERY_MS)
-  latencies.sort((a, b) => a - b)
-  const last = latencies.length - 1
-  const at = (share: number): number => latencies[Math.min(last, Math.floor(latencies.length * share))] ?? NaN
+  const { at } = await askBeside(other, get, work, WATCHED_MS)
   const [p50, p99, most] = [at(0.5), at(0.99), at(1)].map(ms => ms.toFixed(1))
   const note = `p50 ${p50}, p99 ${p99}, max ${most}`
   return { name, unit: 'ms', noex: at(0.999), target: { atMost: LIMIT_MS }, note }

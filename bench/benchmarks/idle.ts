@@ -1,3 +1,4 @@
+import { openFilesLimit } from '../driver/open-files.js'
 import { openMany } from '../driver/open-many.js'
 import { ServerProcess, type ServerName } from '../driver/server-process.js'
 import { compareRounds, type Row } from './row.js'
@@ -24,8 +25,9 @@ interface Memory {
 }
 
 /** Measures the memory of a connection that does nothing, each time in a fresh server. */
-export async function idle (): Promise<Row[]> {
-  const count = Math.min(CONNECTIONS, openFilesLimit() - FIRST - OTHER_FILES)
+export async function idle (isQuick: boolean): Promise<Row[]> {
+  const first = isQuick ? 50 : FIRST
+  const count = Math.min(isQuick ? 200 : CONNECTIONS, openFilesLimit() - first - OTHER_FILES)
   if (count < 100) {
     throw new Error('the limit of open files (ulimit -n) leaves too few connections to measure')
   }
@@ -34,9 +36,9 @@ export async function idle (): Promise<Row[]> {
     'bare-route': [],
     noex: []
   }
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < (isQuick ? 1 : ROUNDS); round++) {
     for (const [name, figures] of Object.entries(rounds)) {
-      figures.push(await measure(name as ServerName, count))
+      figures.push(await measure(name as ServerName, first, count))
     }
   }
   const compare = (against: 'bare-ws' | 'bare-route', kind: keyof Memory, ratioAtMost?: number): Row =>
@@ -55,9 +57,9 @@ export async function idle (): Promise<Row[]> {
   ]
 }
 
-async function measure (name: ServerName, count: number): Promise<Memory> {
+async function measure (name: ServerName, first: number, count: number): Promise<Memory> {
   const server = await ServerProcess.start(name, { nodeOptions: NODE_OPTIONS })
-  const clients = await openMany(server.port, FIRST)
+  const clients = await openMany(server.port, first)
   const before = await server.readCollected()
   clients.push(...await openMany(server.port, count))
   const after = await server.readCollected()
@@ -67,12 +69,4 @@ async function measure (name: ServerName, count: number): Promise<Memory> {
     rss: (after.rssBytes - before.rssBytes) / 1_000 / count,
     heap: (after.heapBytes - before.heapBytes) / 1_000 / count
   }
-}
-
-function openFilesLimit (): number {
-  const report = process.report.getReport() as {
-    userLimits?: { open_files?: { soft?: number | 'unlimited' } }
-  }
-  const soft = report.userLimits?.open_files?.soft
-  return typeof soft === 'number' ? soft : Infinity
 }

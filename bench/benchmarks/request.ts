@@ -28,15 +28,16 @@ interface Extent {
 }
 
 const usual: Extent = { rounds: 11, operations: 4_000 }
+const quick: Extent = { rounds: 1, operations: 256 }
 
 /** Measures one kind of request beside bare ws and beside raw sockets. */
-export async function request (name: RequestName, targets: RequestTargets): Promise<Row[]> {
-  const batched = await measureRequest(name, { connections: 16, inFlight: 16 }, [
-    'bare-ws',
-    'raw-net',
-    'noex'
-  ])
-  const single = await measureRequest(name, { connections: 64, inFlight: 1 }, ['bare-ws', 'noex'])
+export async function request (
+  name: RequestName, targets: RequestTargets, isQuick: boolean
+): Promise<Row[]> {
+  const extent = isQuick ? quick : usual
+  const servers = ['bare-ws', 'raw-net', 'noex'] as const
+  const batched = await measureRequest(name, { connections: 16, inFlight: 16 }, servers, extent)
+  const single = await measureRequest(name, { connections: 64, inFlight: 1 }, ['bare-ws', 'noex'], extent)
   return [
     compareCosts(name, batched['bare-ws'], batched.noex, targets.ws),
     compareCosts(`${name}, raw net`, batched['raw-net'], batched.noex, targets.rawNet),
@@ -45,8 +46,9 @@ export async function request (name: RequestName, targets: RequestTargets): Prom
 }
 
 /** Measures a get of sockets without a library: the figure for which aims in microseconds are scaled. */
-export async function rawNetGet (): Promise<Row> {
-  const { 'raw-net': cost } = await measureRequest('get', { connections: 16, inFlight: 16 }, ['raw-net'])
+export async function rawNetGet (isQuick = false): Promise<Row> {
+  const load = { connections: 16, inFlight: 16 }
+  const { 'raw-net': cost } = await measureRequest('get', load, ['raw-net'], isQuick ? quick : usual)
   return { name: 'get of raw net', unit: 'µs CPU', noex: cost.cpuMicros }
 }
 

@@ -10,6 +10,8 @@ const readBuffer = Buffer.allocUnsafe(65_536)
 export abstract class ClientSocket {
   /** Called when all messages that arrived together have been handed on. */
   onChunk: () => void = () => {}
+  /** Bytes that have arrived. */
+  receivedBytes = 0
   protected readonly socket: Socket
   #isEndExpected = false
 
@@ -21,6 +23,7 @@ export abstract class ClientSocket {
       onread: {
         buffer: readBuffer,
         callback: length => {
+          this.receivedBytes += length
           this.read(readBuffer, length)
           this.onChunk()
           return true

@@ -1,15 +1,24 @@
-import type { Client } from './client.js'
-import type { FrameRing } from './frame-ring.js'
-import { isResultOf } from './reply.js'
+import type { OnMessage } from './frame-reader.js'
+import type { RequestRing } from './frame-ring.js'
+import { isReply, type KindOf } from './reply.js'
+
+/** A connection on which replies come in the order of the requests. */
+interface LoopClient {
+  onMessage: OnMessage
+  onChunk: () => void
+  readonly send: (bytes: Buffer) => void
+}
 
 /** A load that keeps a fixed number of requests under way. */
 export interface ClosedLoop {
-  readonly clients: readonly Client[]
-  readonly requests: FrameRing
+  readonly clients: readonly LoopClient[]
+  readonly requests: RequestRing
   /** Requests of one client that wait for their reply. */
   readonly inFlight: number
   /** Requests of one client in all. */
   readonly operations: number
+  /** Tells what a message is. @default by the protocol of this server, which sends replies alone */
+  readonly kindOf?: KindOf
 }
 
 /**
@@ -26,8 +35,8 @@ export async function runClosedLoop (load: ClosedLoop): Promise<Float64Array[]> 
 }
 
 async function runClient (
-  client: Client,
-  { requests, inFlight, operations }: ClosedLoop,
+  client: LoopClient,
+  { requests, inFlight, operations, kindOf = isReply }: ClosedLoop,
   start: number
 ): Promise<Float64Array> {
   const sentAt = new Float64Array(operations)
@@ -47,7 +56,9 @@ async function runClient (
     let timed = 0
     client.onMessage = (bytes, from, to) => {
       const id = (start + answered) % requests.size + 1
-      if (isResultOf(bytes, from, id)) answered++
+      const isResult = kindOf(bytes, from, to, id)
+      if (isResult === undefined) return
+      if (isResult) answered++
       else reject(new Error(`expected the result of request ${id}, got ${bytes.toString('utf8', from, to)}`))
     }
     client.onChunk = () => {

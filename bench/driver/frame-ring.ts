@@ -1,7 +1,14 @@
 const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
 
-/** Frames that are built once, ahead of the load, and sent over and over. */
-export class FrameRing {
+/** Requests that are built once, ahead of the load, and sent over and over. */
+export interface RequestRing {
+  readonly size: number
+  /** The request with this number, counted from 0 and around. */
+  readonly at: (index: number) => Buffer
+}
+
+/** Requests as frames of a WebSocket. */
+export class FrameRing implements RequestRing {
   readonly #frames: readonly Buffer[]
 
   constructor (texts: readonly string[]) {
@@ -12,7 +19,6 @@ export class FrameRing {
     return this.#frames.length
   }
 
-  /** The frame with this number, counted from 0 and around. */
   at (index: number): Buffer {
     return this.#frames[index % this.size] as Buffer
   }

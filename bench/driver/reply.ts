@@ -7,6 +7,15 @@ const LETTER_R = 0x72
 const PUSH = '{"type":"push"'
 
 /**
+ * Tells what a message is: whether it is the result of the request with this number, and undefined where no
+ * request waits for it. What does not fit is taken for an error.
+ */
+export type KindOf = (bytes: Buffer, start: number, end: number, id: number) => boolean | undefined
+
+/** Tells it by the protocol of this server, where pushes are not expected. */
+export const isReply: KindOf = (bytes, start, _end, id) => isResultOf(bytes, start, id)
+
+/**
  * Whether the message is the `result` reply to request `id`, told from its first bytes: decoding would cost
  * the driver more than the server.
  */

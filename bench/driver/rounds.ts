@@ -19,6 +19,16 @@ export interface Rounds {
   readonly turns?: number
 }
 
+/** The load of one server. */
+interface Work<Name extends string> {
+  /** Comes before each load, and is not measured. */
+  readonly prepare?: (server: ServerProcess, name: Name) => Promise<void>
+  readonly run: (server: ServerProcess, name: Name) => Promise<Load>
+}
+
+/** Shows that the programs work; the figures tell nothing. */
+export const quickRounds: Rounds = { warmUp: 0, rounds: 1, turns: 1 }
+
 /** The cost of an operation on one server. */
 export interface Cost extends Latency {
   /** The median of the rounds. */
@@ -35,8 +45,9 @@ export interface Cost extends Latency {
  */
 export async function alternate<Name extends string> (
   servers: Readonly<Record<Name, ServerProcess>>, { warmUp, rounds, turns = 8 }: Rounds,
-  run: (server: ServerProcess, name: Name) => Promise<Load>
+  work: Work<Name> | Work<Name>['run']
 ): Promise<Record<Name, Cost>> {
+  const { prepare, run } = typeof work === 'function' ? { run: work, prepare: undefined } : work
   const names = Object.keys(servers) as Name[]
   const samples = names.map((): Samples => ({ cpuMicros: [], passedMicros: [], tookMs: [] }))
   for (let round = 0; round < warmUp + rounds; round++) {
@@ -45,6 +56,7 @@ export async function alternate<Name extends string> (
       const order = [...names.entries()]
       for (const [i, name] of turn % 2 === 0 ? order : order.reverse()) {
         const sum = used[i] as typeof used[number]
+        await prepare?.(servers[name], name)
         const before = await servers[name].read()
         const began = performance.now()
         const { operations, tookMs } = await run(servers[name], name)

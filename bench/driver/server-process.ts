@@ -8,7 +8,13 @@ export type ServerName =
   | 'bare-ws' | 'raw-net' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop'
   | 'noex-audit-block' | 'noex-rules' | 'noex-metrics' | 'noex-fairness' | 'noex-durable'
   | 'transfer-noex' | 'transfer-bare-ws' | 'transfer-sqlite' | 'transfer-postgres' | 'transfer-redis'
-  | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
+  | 'bare-heartbeat' | 'noex-heartbeat' | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
+  | 'prepared-ws' | 'noex-growth' | 'noex-code-queries'
+
+/** The programs in `peers/`, which are no part of the build. */
+export type PeerName = 'socket-io' | 'feathers' | 'trpc' | 'mercurius'
+
+type Program = ServerName | PeerName
 
 /** How a server is started. */
 export interface ServerStart {
@@ -22,12 +28,12 @@ export interface ServerStart {
 
 /** A server in a process of its own, which tells what it has used. */
 export class ServerProcess {
-  readonly name: ServerName
+  readonly name: Program
   readonly port: number
   readonly #child: ChildProcess
   readonly #exited: Promise<never>
 
-  private constructor (name: ServerName, child: ChildProcess, exited: Promise<never>, port: number) {
+  private constructor (name: Program, child: ChildProcess, exited: Promise<never>, port: number) {
     this.name = name
     this.port = port
     this.#child = child
@@ -35,11 +41,21 @@ export class ServerProcess {
   }
 
   /** Starts a server and resolves when it listens. */
-  static async start (
-    name: ServerName, { nodeOptions = [], args = [], execPath = process.execPath }: ServerStart = {}
+  static async start (name: ServerName, options?: ServerStart): Promise<ServerProcess> {
+    return await ServerProcess.#fork(name, new URL(`../servers/${name}.js`, import.meta.url), options)
+  }
+
+  /** Starts the server of a peer, which must be installed, in the same way. */
+  static async startPeer (name: PeerName, options?: ServerStart): Promise<ServerProcess> {
+    const file = new URL(`../../../bench/peers/${name}.js`, import.meta.url)
+    return await ServerProcess.#fork(name, file, options)
+  }
+
+  static async #fork (
+    name: Program, file: URL, { nodeOptions = [], args = [], execPath = process.execPath }: ServerStart = {}
   ): Promise<ServerProcess> {
     const execArgv = ['--expose-gc', ...nodeOptions, ...process.execArgv]
-    const child = fork(new URL(`../servers/${name}.js`, import.meta.url), args, { execArgv, execPath })
+    const child = fork(file, args, { execArgv, execPath })
     const exited = failure(name, child)
     const [port] = await Promise.race([once(child, 'message'), exited]) as [number]
     return new ServerProcess(name, child, exited, port)
@@ -82,7 +98,7 @@ export class ServerProcess {
   }
 }
 
-async function failure (name: ServerName, child: ChildProcess): Promise<never> {
+async function failure (name: Program, child: ChildProcess): Promise<never> {
   const [code] = await once(child, 'exit') as [number | null]
   throw new Error(`the ${name} server has exited with code ${code}`)
 }

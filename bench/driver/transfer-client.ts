@@ -1,5 +1,5 @@
 import { Client } from './client.js'
-import { HttpClient } from './http-client.js'
+import { HttpClient, isSuccess } from './http-client.js'
 import { idOf, isResultOf } from './reply.js'
 
 /** The requests of a load, in the forms that servers take. */
@@ -54,7 +54,7 @@ export async function openHttpClient (port: number): Promise<TransferClient> {
     expectEnd () { client.expectEnd() },
     reset () { client.reset() }
   }
-  client.onAnswer = succeeded => { opened.onAnswer(waiting.shift() ?? -1, succeeded) }
+  client.onMessage = (bytes, start) => { opened.onAnswer(waiting.shift() ?? -1, isSuccess(bytes, start)) }
   client.onChunk = () => { opened.onChunk() }
   return opened
 }

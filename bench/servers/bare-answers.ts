@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import { BOARD_ROWS, inputOf, keyOf, USERS, type UserInput, type UserRecord } from '../workload/records.js'
+import type { UserInput } from '../workload/records.js'
+import { get, insert, rowsOf, update } from './bare-records.js'
 
 /** A request of the load; the bare servers trust it to be one. */
 export type BareRequest =
@@ -12,51 +12,14 @@ export type BareRequest =
     readonly key: string,
     readonly data: Partial<UserInput>
   }
-  | { readonly id: number, readonly type: 'store.subscribe' }
-
-const buckets = { users: table(USERS), board: table(BOARD_ROWS) }
-
-/** Rows of the board, in their order. */
-export function boardRows (): UserRecord[] {
-  return [...buckets.board.values()]
-}
+  | { readonly id: number, readonly type: 'store.subscribe', readonly query: string }
 
 /** Does what a request asks for, without a check, in Maps. Returns the reply's data. */
 export function answer (request: BareRequest): unknown {
   switch (request.type) {
-    case 'store.get': return bucketOf(request).get(request.key)
-    case 'store.insert': {
-      const { name, email, score, active } = request.data
-      const now = Date.now()
-      // Member by member, because that is the cheapest way; adding members to a copy costs
-      // half as much again.
-      const record: UserRecord = {
-        name, email, score, active, id: randomUUID(), _version: 1, _createdAt: now, _updatedAt: now
-      }
-      bucketOf(request).set(record.id, record)
-      return record
-    }
-    case 'store.update': {
-      const bucket = bucketOf(request)
-      const existing = bucket.get(request.key) as UserRecord
-      const record: UserRecord = {
-        ...existing, ...request.data, _version: existing._version + 1, _updatedAt: Date.now()
-      }
-      bucket.set(record.id, record)
-      return record
-    }
-    case 'store.subscribe': return { subscriptionId: 'board', data: boardRows() }
+    case 'store.get': return get(request.bucket, request.key)
+    case 'store.insert': return insert(request.bucket, request.data)
+    case 'store.update': return update(request.bucket, request.key, request.data)
+    case 'store.subscribe': return { subscriptionId: request.query, data: rowsOf(request.query) }
   }
-}
-
-function bucketOf (request: { readonly bucket: string }): Map<string, UserRecord> {
-  return buckets[request.bucket as keyof typeof buckets]
-}
-
-function table (size: number): Map<string, UserRecord> {
-  const now = Date.now()
-  return new Map(Array.from({ length: size }, (_, i) => {
-    const record = { ...inputOf(i), id: keyOf(i), _version: 1, _createdAt: now, _updatedAt: now }
-    return [record.id, record]
-  }))
 }

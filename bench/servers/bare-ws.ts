@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { answer, boardRows, type BareRequest } from './bare-answers.js'
+import { answer, type BareRequest } from './bare-answers.js'
+import { rowsOf } from './bare-records.js'
 import { reportTo } from './control.js'
 import { welcome } from './welcome.js'
 
@@ -26,7 +27,7 @@ reportTo((server.address() as AddressInfo).port)
 /** Encodes the board once and sends the text to every subscriber. */
 function publish (): void {
   const push = {
-    type: 'push', channel: 'subscription', subscriptionId: 'sub-0123456789ab', data: boardRows()
+    type: 'push', channel: 'subscription', subscriptionId: 'sub-0123456789ab', data: rowsOf('board')
   }
   const text = JSON.stringify(push)
   for (const ws of subscribers) ws.send(text)

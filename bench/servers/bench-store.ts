@@ -1,5 +1,5 @@
 import { Store, type BucketDefinition, type StoreOptions } from '@hamicek/noex-store'
-import { BOARD_ROWS, inputOf, keyOf, USERS } from '../workload/records.js'
+import { BOARD_ROWS, inputOf, keyOf, LISTS, listName, USERS } from '../workload/records.js'
 
 /** A store with a schema of the usual kind, and how often its live query was evaluated. */
 export interface BenchStore {
@@ -21,12 +21,14 @@ const users: BucketDefinition = {
 /** Starts the store that every noex server of the benchmarks serves. */
 export async function startBenchStore (options: StoreOptions = {}): Promise<BenchStore> {
   const store = await Store.start({ name: 'bench', ...options })
-  for (const [bucket, size] of [['users', USERS], ['board', BOARD_ROWS]] as const) {
+  const lists = LISTS.map(rows => [listName(rows), rows] as const)
+  for (const [bucket, size] of [['users', USERS], ['board', BOARD_ROWS], ...lists] as const) {
     await store.defineBucket(bucket, users)
     await store
       .bucket(bucket)
       .insertMany(Array.from({ length: size }, (_, i) => ({ ...inputOf(i), id: keyOf(i) })))
   }
+  for (const [list] of lists) store.defineDeclarativeQuery(list, { bucket: list })
   let evaluations = 0
   store.defineQuery('board', async context => {
     evaluations++

@@ -2,6 +2,8 @@
 export interface Reading {
   /** CPU time of all threads, user and system, with that of its database where there is one. */
   readonly cpuMicros: number
+  /** Time in which the event loop had nothing to do. */
+  readonly idleMs: number
   readonly rssBytes: number
   /** Live and dead objects of JavaScript. */
   readonly heapBytes: number
@@ -16,6 +18,9 @@ export interface Reading {
 
 /** The questions that a server process is asked. */
 export type Question = 'read' | 'collect' | 'balances'
+
+/** Keeps pings out of a measurement of some minutes, in which a server may be blocked for long. */
+export const NO_HEARTBEAT = { intervalMs: 3_600_000, timeoutMs: 3_600_000 } as const
 
 /** Answers of a server beside the use of its process. */
 export interface Report {
@@ -45,6 +50,7 @@ async function answer (question: Question, report: Report): Promise<void> {
   const { user, system } = process.cpuUsage()
   const { rss, heapUsed } = process.memoryUsage()
   const reading: Reading = {
+    idleMs: performance.eventLoopUtilization().idle,
     cpuMicros: user + system + (report.databaseMicros?.() ?? 0),
     rssBytes: rss,
     heapBytes: heapUsed,

@@ -3,19 +3,24 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { answer, type BareRequest } from './bare-answers.js'
 import { reportTo } from './control.js'
+import { RowWatchers } from './row-watchers.js'
+import { textFrame } from './text-frame.js'
 import { welcome } from './welcome.js'
 
 /**
  * The floor: what the work costs on sockets of Node without any library. It knows just the frames that the
- * load consists of, masked texts below 64 KiB, and answers all that have arrived together by one write.
+ * load consists of, masked texts below 64 KiB, and answers all that have arrived together by one write; a
+ * push is framed once for all that watch.
  */
 const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const TEXT = 0x81
+const watchers = new RowWatchers<Socket>()
 
 const server = createServer({ noDelay: true }, socket => {
   let rest: Buffer = Buffer.alloc(0)
   let isUpgraded = false
   socket.on('error', () => {})
+  socket.on('close', () => { watchers.delete(socket) })
   socket.on('data', (chunk: Buffer) => {
     let bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
     if (!isUpgraded) {
@@ -42,7 +47,7 @@ function upgrade (socket: Socket, head: string): void {
   socket.cork()
   socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
     `Sec-WebSocket-Accept: ${accept}\r\n\r\n`)
-  socket.write(frameOf(welcome()))
+  socket.write(textFrame(welcome()))
   socket.uncork()
 }
 
@@ -65,21 +70,12 @@ function answerAll (socket: Socket, bytes: Buffer): number {
       bytes[payload + i] = (bytes[payload + i] as number) ^ (bytes[mask + (i & 3)] as number)
     }
     const request = JSON.parse(bytes.toString('utf8', payload, payload + length)) as BareRequest
-    frames.push(frameOf(JSON.stringify({ id: request.id, type: 'result', data: answer(request) })))
+    const data = answer(request)
+    frames.push(textFrame(JSON.stringify({ id: request.id, type: 'result', data })))
+    if (request.type === 'store.subscribe') watchers.add(request.query, socket)
+    else watchers.publish(request, data)
     start = payload + length
   }
   if (frames.length > 0) socket.write(frames.length === 1 ? frames[0] as Buffer : Buffer.concat(frames))
   return start
-}
-
-/** Builds a text frame of less than 64 KiB. */
-function frameOf (text: string): Buffer {
-  const length = Buffer.byteLength(text)
-  const header = length < 126 ? 2 : 4
-  const frame = Buffer.allocUnsafe(header + length)
-  frame[0] = TEXT
-  frame[1] = length < 126 ? length : 126
-  if (length >= 126) frame.writeUInt16BE(length, 2)
-  frame.write(text, header)
-  return frame
 }

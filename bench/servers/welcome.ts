@@ -1,7 +1,6 @@
 /** A first message of the same size as that of the noex server. */
 export function welcome (): string {
-  return JSON.stringify({
-    type: 'welcome', version: '1.0.0', serverTime: Date.now(), requiresAuth: false,
-    extensions: ['delta', 'find', 'page', 'idempotency'], heartbeatMs: 30_000
-  })
+  const extensions = ['delta', 'find', 'page', 'idempotency']
+  const facts = { serverTime: Date.now(), requiresAuth: false, extensions, heartbeatMs: 30_000 }
+  return JSON.stringify({ type: 'welcome', version: '1.0.0', ...facts })
 }

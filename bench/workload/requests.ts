@@ -42,7 +42,7 @@ export function boardUpdates (): FrameRing {
 }
 
 /** Subscribes to the live query that returns the whole board. */
-export const subscribe = new FrameRing([JSON.stringify({ id: 1, type: 'store.subscribe', query: 'board' })])
+export const subscribeToBoard = JSON.stringify({ id: 1, type: 'store.subscribe', query: 'board' })
 
 /** Subscribes to the events that the load emits. */
 export const hear = new FrameRing([JSON.stringify({ id: 1, type: 'rules.subscribe', pattern: 'user.*' })])

@@ -1,4 +1,5 @@
 import { maskedTextFrame } from '../driver/frame-ring.js'
+import { jsonPost } from '../driver/http-client.js'
 
 /** Accounts that there are, with the numbers from 0, and what each has at the start. */
 export const TRANSFER_ACCOUNTS = 100_000
@@ -38,11 +39,7 @@ export function transferFrames (transfers: readonly Transfer[]): Buffer[] {
 
 /** HTTP requests of the same transfers. */
 export function transferPosts (transfers: readonly Transfer[]): Buffer[] {
-  return transfers.map(transfer => {
-    const body = JSON.stringify(transfer)
-    return Buffer.from('POST /transfer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n' +
-      `Content-Length: ${body.length}\r\n\r\n${body}`)
-  })
+  return transfers.map(transfer => jsonPost('/transfer', JSON.stringify(transfer)))
 }
 
 /** Draws by the sums of 1 / rank ^ 1.5; the account of a rank is anywhere among all. */

@@ -5,10 +5,10 @@ import { escapeText, Output } from './print.js'
 const help = `Usage: fastify-noex backup [options] DIRECTORY FILE
 
 Copies the newest durable state of a store's log into one file. Takes no lock, and may run beside the
-server. Buckets with persistent: false are empty in it. Takes as much memory as the store. FILE is
-outside of DIRECTORY and of that of every other store. After a crash of a service with an audit trail it
-warns: entries that the trail may not have yet are in the log alone, and in no backup. Start the service
-once, so that the trail gets them.
+server. Buckets with persistent: false or ephemeral: true are empty in it. Takes as much memory as the
+store. FILE is outside of DIRECTORY and of that of every other store. After a crash of a service with an
+audit trail it warns: entries that the trail may not have yet are in the log alone, and in no backup. Start
+the service once, so that the trail gets them.
 
 Options:
   --force     replace a FILE that is there, which must be a backup, or empty

@@ -7,6 +7,7 @@ import type { Scope, TopicScope } from '../permissions/policy.js'
 import type { Principal } from '../permissions/principal.js'
 import { REVOKED_REASON } from '../protocol/close-codes.js'
 import { endOf, type Origin, type Session } from '../protocol/session.js'
+import type { Presence } from '../store/presence.js'
 import type { LiveQueries } from '../subscriptions/live-queries.js'
 import type { Watched } from '../subscriptions/live-request.js'
 import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
@@ -15,6 +16,7 @@ import type { PushTarget } from '../subscriptions/subscriber.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { MAX_TIMER_MS } from '../util/option-types.js'
+import type { PresenceService } from './presence-service.js'
 
 /** The parts of the service that principals work with: one object for all of them. */
 export interface PrincipalHost {
@@ -25,6 +27,7 @@ export interface PrincipalHost {
   /** `undefined` where no tokens are used. */
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
+  readonly presences: Pick<PresenceService, 'begin' | 'leave'>
 }
 
 /** The connection of a principal. */
@@ -55,6 +58,8 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   #eventSubscriptions: EventSubscriptions | undefined
   /** The last moment of the session, in epoch milliseconds; `undefined`: it has no end. */
   #endsAt: number | undefined
+  /** Created at the first write. */
+  #presence: Presence | undefined
   #hasExpired = false
   #cancelExpiry: (() => void) | undefined
   /** Of a stale session: `asked` while its issuer is asked, `confirmed` while waiting pushes are sent. */
@@ -76,6 +81,11 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
 
   get isLoggedIn (): boolean {
     return this.session !== undefined
+  }
+
+  get presence (): Presence {
+    this.#presence ??= this.#host.presences.begin(this.#owner.id)
+    return this.#presence
   }
 
   /** Created on first use, so that an idle client does not pay for them. */
@@ -157,6 +167,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   close (): void {
     this.isOpen = false
     this.end()
+    if (this.#presence !== undefined) this.#host.presences.leave(this.#presence)
   }
 
   /** Ends session and subscriptions. */

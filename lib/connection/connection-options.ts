@@ -1,7 +1,7 @@
 import type { loginOptions } from '../auth/auth-options.js'
 import { payloadBytes, type limitOptions } from '../limits/limit-options.js'
 import { option, options, type Resolved } from '../util/option-schema.js'
-import { boolean, integer, MAX_INTEGER, timerMs, type } from '../util/option-types.js'
+import { boolean, integer, MAX_INTEGER, MAX_TIMER_MS, timerMs, type } from '../util/option-types.js'
 
 /** The options of every connection. */
 export interface ConnectionOptions {
@@ -15,6 +15,8 @@ export interface ConnectionOptions {
   heartbeat?: HeartbeatOptions | undefined
   /** How much may wait for a client that reads slowly. */
   backpressure?: BackpressureOptions | undefined
+  /** How records of ephemeral buckets end with the connection that has written them. */
+  presence?: PresenceOptions | undefined
   /**
    * Whether error replies carry `details`, with values of records. Messages name the fields in any case.
    * @default true
@@ -61,6 +63,23 @@ export interface BackpressureOptions {
   drainTimeoutMs?: number | undefined
 }
 
+/** The option `presence`. */
+export interface PresenceOptions {
+  /**
+   * Time for which the records of a connection stay in ephemeral buckets after it has ended, in milliseconds:
+   * a client that comes back and writes them again takes them over.
+   * @default 10_000
+   */
+  graceMs?: number | undefined
+  /**
+   * Records that one connection may have in ephemeral buckets: all are removed in one step, in which nothing
+   * else runs.
+   * @limit `VALIDATION_ERROR` with `details.maxRecords`
+   * @default 1_000
+   */
+  maxRecords?: number | undefined
+}
+
 const share = type('number above 0, at most 1', 'must be a number above 0 and at most 1', value =>
   typeof value === 'number' && value > 0 && value <= 1)
 
@@ -75,10 +94,16 @@ const backpressureOptions = options<BackpressureOptions>()({
   drainTimeoutMs: option(timerMs, 4_000)
 })
 
+export const presenceOptions = options<PresenceOptions>()({
+  graceMs: option(integer(0, MAX_TIMER_MS), 10_000),
+  maxRecords: option(integer(0, MAX_INTEGER), 1_000)
+})
+
 export const connectionOptions = options<ConnectionOptions>()({
   maxPayloadBytes: option(payloadBytes, 1_048_576),
   heartbeat: heartbeatOptions,
   backpressure: backpressureOptions,
+  presence: presenceOptions,
   exposeErrorDetails: option(boolean, true)
 })
 

@@ -177,13 +177,14 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     this.close(closeReasons.sessionRevoked)
   }
 
-  /** Sends the first message of every connection. PROTOCOL.md, "Welcome". */
+  /** Writes the first message of every connection, at once. PROTOCOL.md, "Welcome". */
   welcome (): void {
     const { requiresAuth, heartbeatMs, clock } = this.#host
     const serverTime = clock.now()
     this.notify({
       type: 'welcome', version: PROTOCOL_VERSION, serverTime, requiresAuth, extensions, heartbeatMs
     })
+    this.flow.flush()
   }
 
   notify (message: NoticeMessage): void {
@@ -213,8 +214,8 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     )
   }
 
-  ping (): void {
-    this.notify({ type: 'ping', timestamp: this.#host.clock.now() })
+  ping (frame: Buffer): void {
+    this.flow.sendFrame(frame)
     this.flow.listen()
   }
 

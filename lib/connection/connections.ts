@@ -26,6 +26,7 @@ import { Heartbeat } from './heartbeat.js'
 import { UnauthenticatedInboxes } from './inbox.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
 import type { OutboxLimits } from './outbox.js'
+import type { PresenceService } from './presence-service.js'
 
 let lastId = 0
 
@@ -41,6 +42,7 @@ export interface ConnectionsParts {
   readonly connectionQuota: ConnectionQuota
   readonly liveQueries: LiveQueries
   readonly rejections: Rejections
+  readonly presences: PresenceService
 }
 
 /** All connections of a service, with what they share: limits, heartbeat, deadlines. */
@@ -51,6 +53,7 @@ export class Connections implements ConnectionHost {
   readonly authorizer: Authorizer
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
+  readonly presences: PresenceService
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
   readonly maxUnauthenticatedPayloadBytes: number
@@ -100,6 +103,7 @@ export class Connections implements ConnectionHost {
     this.authorizer = authorizer
     this.authenticator = authenticator
     this.isRevoked = isRevoked
+    this.presences = parts.presences
     this.#connectionQuota = connectionQuota
     this.#unauthenticated = new DeadlineQueue(
       options.loginTimeoutMs,

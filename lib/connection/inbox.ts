@@ -61,6 +61,9 @@ export class UnauthenticatedInboxes {
 /** Bytes that are decoded in about the time of a small request. */
 const BYTES_OF_SMALL = 2_048
 
+/** Frames that are taken before they are removed: to remove each by itself would copy those behind it. */
+const MAX_TAKEN = 64
+
 /** The handler of the frames of an inbox. */
 export interface FrameHandler {
   /** Handles one frame. Returns a promise, which never rejects, where that takes time. */
@@ -85,9 +88,12 @@ export class Inbox {
   readonly #owner: InboxOwner
   /** `undefined` once the client has logged in, or where it need not. */
   #unauthenticated: UnauthenticatedInboxes | undefined
+  /** Those at the front that have been taken are empty. */
   #waiting: string[] = []
-  /** The bytes of each waiting text. */
+  /** The bytes of each text. */
   #sizes: number[] = []
+  /** Number of texts that have been taken. */
+  #taken = 0
   #bytes = 0
   #isBusy = false
   #isHeld = false
@@ -103,13 +109,18 @@ export class Inbox {
   /** Whether reading must stop. */
   get isFull (): boolean {
     const { maxFrames, maxBytes } = this.#limits
-    return this.#waiting.length >= maxFrames || this.#bytes >= maxBytes
+    return this.#frames >= maxFrames || this.#bytes >= maxBytes
   }
 
   /** Whether so much has arrived on top of the bounds that not a single chunk more may be read. */
   get isOverfull (): boolean {
     const { maxFrames, maxBytes } = this.#limits
-    return this.#waiting.length >= 16 * maxFrames || this.#bytes >= 2 * maxBytes
+    return this.#frames >= 16 * maxFrames || this.#bytes >= 2 * maxBytes
+  }
+
+  /** Number of texts that wait. */
+  get #frames (): number {
+    return this.#waiting.length - this.#taken
   }
 
   get #limits (): InboxLimits {
@@ -130,7 +141,7 @@ export class Inbox {
 
   /** Lifts the bounds of an unauthenticated client, after its first login. */
   authenticate (): void {
-    this.#unauthenticated?.remove(this.#waiting.length, this.#bytes)
+    this.#unauthenticated?.remove(this.#frames, this.#bytes)
     this.#unauthenticated = undefined
   }
 
@@ -147,48 +158,37 @@ export class Inbox {
 
   /** Drops the frames that have not been started. */
   clear (): void {
-    this.#unauthenticated?.remove(this.#waiting.length, this.#bytes)
+    this.#unauthenticated?.remove(this.#frames, this.#bytes)
     this.#bytes = 0
     this.#waiting = []
     this.#sizes = []
+    this.#taken = 0
     if (!this.#isBusy) this.#idle?.release()
   }
 
   /** Resolves when no frame is being handled or waiting. */
   async idle (): Promise<void> {
-    if (!this.#isBusy && this.#waiting.length === 0) return
+    if (!this.#isBusy && this.#frames === 0) return
     await (this.#idle ??= new Waiters()).wait()
   }
 
   /** Handles the next frames, in a later turn when bursts have taken too much of this one. */
   #goOn (): void {
-    if (this.#waiting.length > 0 && isBurstOver()) nextTurn().then(() => { this.#next() })
+    if (this.#frames > 0 && isBurstOver()) nextTurn().then(() => { this.#next() })
     else this.#next()
   }
 
   /** Handles waiting frames; those that are done at once in this loop, without recursion. */
   #next (): void {
     const wasFull = this.isFull
-    let taken = 0
-    let bytes = 0
     let work: Promise<void> | undefined
     this.#isBusy = true
-    const waiting = this.#waiting
-    while (work === undefined && !this.#isHeld && taken < waiting.length && waiting === this.#waiting) {
-      if (taken > 0 && isBurstOver()) {
-        work = nextTurn()
-        break
-      }
-      const size = this.#sizes[taken] as number
-      if (size > BYTES_OF_SMALL) noteWork(size / BYTES_OF_SMALL)
-      bytes += size
-      work = this.#handler.handle(waiting[taken++] as string)
+    for (let isFirst = true; work === undefined && !this.#isHeld && this.#frames > 0; isFirst = false) {
+      work = !isFirst && isBurstOver() ? nextTurn() : this.#handler.handle(this.#take())
     }
-    // Unless `clear` has dropped them meanwhile.
-    if (waiting === this.#waiting) this.#remove(taken, bytes)
     if (work === undefined) {
       this.#isBusy = false
-      if (this.#waiting.length === 0) this.#idle?.release()
+      if (this.#frames === 0) this.#idle?.release()
     } else {
       // Created on first use, so that an idle client does not pay for it.
       this.#done ??= () => { this.#goOn() }
@@ -197,12 +197,20 @@ export class Inbox {
     if (wasFull && !this.isFull) this.#owner.regulate()
   }
 
-  /** Removes frames from the front. */
-  #remove (frames: number, bytes: number): void {
-    this.#unauthenticated?.remove(frames, bytes)
-    this.#bytes -= bytes
-    this.#waiting.splice(0, frames)
-    this.#sizes.splice(0, frames)
+  /** Removes the frame at the front. */
+  #take (): string {
+    const text = this.#waiting[this.#taken] as string
+    const size = this.#sizes[this.#taken] as number
+    this.#waiting[this.#taken++] = ''
+    if (this.#frames === 0 || this.#taken === MAX_TAKEN) {
+      this.#waiting.splice(0, this.#taken)
+      this.#sizes.splice(0, this.#taken)
+      this.#taken = 0
+    }
+    this.#bytes -= size
+    this.#unauthenticated?.remove(1, size)
+    if (size > BYTES_OF_SMALL) noteWork(size / BYTES_OF_SMALL)
+    return text
   }
 }
 

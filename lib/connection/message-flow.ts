@@ -80,6 +80,16 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
     this.#outbox.send(text)
   }
 
+  /** Sends an encoded frame, which other clients are sent as well. */
+  sendFrame (frame: Buffer): void {
+    this.#outbox.sendFrame(frame)
+  }
+
+  /** Writes what has been sent in this turn. */
+  flush (): void {
+    this.#outbox.flush()
+  }
+
   /** Answers the request that is being handled; with `hold`, once that is released. */
   reply (reply: Reply, hold?: Hold): void {
     if (!this.#owner.isOpen) return

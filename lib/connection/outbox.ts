@@ -1,14 +1,18 @@
 import type { Duplex } from 'node:stream'
-import { runInNextTick } from '../util/clock.js'
 import type { PushTarget } from '../subscriptions/subscriber.js'
-import { textFrame, textFrames } from '../protocol/frame.js'
+import { asciiFrames, sharingFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
+import { SharingText } from '../protocol/shared-json.js'
 import { noteWork } from '../util/slice.js'
 import { FragmentedMessage, type FragmentedMessageOwner } from './fragmented-message.js'
 import { Waiters } from '../util/waiters.js'
+import { flushAtTurnEnd } from './turn-end.js'
 
 /** Characters that are encoded in about the time of a small request. */
 const CHARS_OF_SMALL = 2_048
+
+/** Texts of at least this many characters are sent with shared bytes; to copy a shorter one costs less. */
+const SHARED_CHARS = 4_096
 
 /** Messages of at least this many characters are sent in several frames. */
 const BIG_CHARS = 262_144
@@ -34,9 +38,10 @@ export interface OutboxOwner {
 }
 
 /**
- * Writes the messages of one connection to its socket, which nothing else does. Messages of one tick leave
- * in one write, in order. A big message leaves in several frames, as fast as the client reads, and later
- * messages wait for its last frame. Nothing is dropped: a caller that pushes checks `isCongested` first.
+ * Writes the messages of one connection to its socket, which nothing else does. Messages of one turn of the
+ * event loop leave in one write, in order. A big message leaves in several frames, as fast as the client
+ * reads, and later messages wait for its last frame. Nothing is dropped: a caller that pushes checks
+ * `isCongested` first.
  */
 export class Outbox implements PushTarget, FragmentedMessageOwner {
   readonly #owner: OutboxOwner
@@ -79,6 +84,11 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
 
   send (text: MessageText): void {
     const chars = charsOf(text)
+    if (text instanceof SharingText) {
+      if (chars >= SHARED_CHARS && chars < BIG_CHARS) this.#add(text, chars)
+      else this.send(String(text))
+      return
+    }
     if (chars > CHARS_OF_SMALL) noteWork(chars / CHARS_OF_SMALL)
     if (chars < BIG_CHARS) {
       this.#add(typeof text === 'string' ? text : text.join(''), chars)
@@ -95,7 +105,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
 
   #add (item: Item, size: number): void {
     this.#pendingBytes += size
-    if (this.#pending.push(item) === 1 && this.#big === undefined) runInNextTick(flush, this)
+    if (this.#pending.push(item) === 1 && this.#big === undefined) flushAtTurnEnd(this)
   }
 
   /** Hands everything to the socket now, up to the first big message and including its first frames. */
@@ -110,12 +120,12 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
       return
     }
     if (this.#bigPending === 0) {
-      this.#write(pending as Array<string | Buffer>)
+      this.#write(pending as Array<Whole>)
       return
     }
     this.#bigPending--
     const at = pending.findIndex(item => item instanceof FragmentedMessage)
-    if (at > 0) this.#write(pending.slice(0, at) as Array<string | Buffer>)
+    if (at > 0) this.#write(pending.slice(0, at) as Array<Whole>)
     this.#pending = pending.slice(at + 1)
     for (const item of this.#pending) this.#pendingBytes += sizeOf(item)
     this.#writeBig(pending[at] as FragmentedMessage)
@@ -158,20 +168,30 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     this.#endCongestion()
   }
 
-  #write (items: ReadonlyArray<string | Buffer>): void {
-    const chunks = toChunks(items)
+  #write (items: ReadonlyArray<Whole>): void {
     const stream = this.#stream
-    if (chunks.length > 1) stream.cork()
-    for (let i = 0; i < chunks.length - 1; i++) stream.write(chunks[i])
-    const last = chunks[chunks.length - 1] as Buffer
-    if (stream.writableLength + last.length < this.#limits.markBytes) {
-      stream.write(last)
+    const [item] = items
+    if (items.length === 1 && (typeof item === 'string' || Buffer.isBuffer(item))) {
+      this.#writeLast(typeof item === 'string' ? encoded([item]) : item)
+    } else {
+      const chunks = toChunks(items)
+      const last = chunks.pop() as Chunk
+      if (chunks.length > 0) stream.cork()
+      for (const chunk of chunks) stream.write(chunk, 'latin1')
+      this.#writeLast(last)
+      if (chunks.length > 0) stream.uncork()
+    }
+    this.#checkCongestion()
+  }
+
+  #writeLast (chunk: Chunk): void {
+    const stream = this.#stream
+    if (stream.writableLength + chunk.length < this.#limits.markBytes) {
+      stream.write(chunk, 'latin1')
     } else {
       this.#written ??= () => { this.#endCongestion() }
-      stream.write(last, this.#written)
+      stream.write(chunk, 'latin1', this.#written)
     }
-    if (chunks.length > 1) stream.uncork()
-    this.#checkCongestion()
   }
 
   #checkCongestion (): void {
@@ -191,33 +211,36 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
   }
 }
 
-type Item = string | Buffer | FragmentedMessage
+/** A message that leaves in one frame: a text, one with shared bytes, or a frame that is encoded. */
+type Whole = string | SharingText | Buffer
+
+type Item = Whole | FragmentedMessage
 
 function sizeOf (item: Item): number {
   return item instanceof FragmentedMessage ? item.charsLeft : item.length
 }
 
-function flush (outbox: Outbox): void {
-  outbox.flush()
+/** The bytes of frames, as characters (`latin1`) or as a buffer. */
+type Chunk = string | Buffer
+
+function encoded (texts: readonly string[]): Chunk {
+  return asciiFrames(texts) ?? textFrames(texts)
 }
 
-/** Encodes adjacent texts into one buffer; encoded frames are shared with other clients and stay apart. */
-function toChunks (items: ReadonlyArray<string | Buffer>): Buffer[] {
-  if (items.length === 1) {
-    const item = items[0] as string | Buffer
-    return [typeof item === 'string' ? textFrame(item) : item]
-  }
-  const chunks: Buffer[] = []
+/** Encodes adjacent texts into one chunk; encoded frames are shared with other clients and stay apart. */
+function toChunks (items: ReadonlyArray<Whole>): Chunk[] {
+  const chunks: Chunk[] = []
   let texts: string[] = []
   for (const item of items) {
     if (typeof item === 'string') {
       texts.push(item)
       continue
     }
-    if (texts.length > 0) chunks.push(textFrames(texts))
+    if (texts.length > 0) chunks.push(encoded(texts))
     texts = []
-    chunks.push(item)
+    if (item instanceof SharingText) chunks.push(...sharingFrame(item))
+    else chunks.push(item)
   }
-  if (texts.length > 0) chunks.push(textFrames(texts))
+  if (texts.length > 0) chunks.push(encoded(texts))
   return chunks
 }

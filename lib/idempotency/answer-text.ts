@@ -17,7 +17,7 @@ export function answerText (data: unknown): string | undefined {
   return Buffer.byteLength(text) > MAX_ANSWER_BYTES ? undefined : text
 }
 
-/** Returns the number of characters that the JSON of a value leaves of so many, at most; negative: too few. */
+/** Returns how many characters the JSON of a value leaves of so many, at most; negative: too few. */
 function charsLeft (value: unknown, chars: number): number {
   if (typeof value === 'string') return chars - value.length - 2
   if (typeof value !== 'object' || value === null) return chars - 1

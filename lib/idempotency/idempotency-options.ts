@@ -10,7 +10,8 @@ export interface IdempotencyOptions {
    */
   windowMs?: number | undefined
   /**
-   * Keys of all users that the store remembers at a time. None is forgotten early to make room.
+   * Keys of all users that the store remembers at a time. None is forgotten early to make room. Where there
+   * is a login, a user may have as many as are left for others: one alone half of them, of two each a third.
    * @limit `RATE_LIMITED` with `details.retryAfterMs`, for a request with a new key
    * @default 100_000
    */

@@ -1,7 +1,14 @@
 import type { RememberedRequest } from '@hamicek/noex-store'
 import { invalid, NoexServerError } from '../protocol/errors.js'
+import type { RequestMessage } from '../protocol/messages.js'
 import type { NoexStore } from '../store/noex-store.js'
 import type { ResolvedIdempotency } from './idempotency-options.js'
+
+/**
+ * Characters of an `idempotencyKey`, in UTF-16 units.
+ * @limit `VALIDATION_ERROR`
+ */
+const MAX_KEY_CHARS = 64
 
 /** Pause that a client is told where nothing tells when there will be room, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
@@ -75,21 +82,46 @@ export class KeyedRequests {
     return known
   }
 
-  /** Requires room for the key of the present turn. @throws `RATE_LIMITED` */
-  assertRoom ({ maxKeys, maxBytes }: ResolvedIdempotency): void {
+  /**
+   * Requires room for the key of the present turn. A user may hold as much as is left for all others, so that
+   * none can keep them from writing: one alone half of it, of two each a third.
+   * @throws `RATE_LIMITED`
+   */
+  assertRoom ({ user }: KeyedRequest, { maxKeys, maxBytes }: ResolvedIdempotency): void {
     const { requests } = this.#store
-    if (requests.count + this.#turns.size > maxKeys) throw this.#full('maxKeys', maxKeys)
-    if (requests.bytes >= maxBytes) throw this.#full('maxBytes', maxBytes)
+    const keysLeft = maxKeys - requests.count - this.#turns.size
+    const bytesLeft = maxBytes - requests.bytes
+    if (keysLeft < 0) throw this.#full('maxKeys', maxKeys)
+    if (bytesLeft <= 0) throw this.#full('maxBytes', maxBytes)
+    if (user === undefined) return
+    const { count, bytes } = requests.shareOf(user)
+    if (count > keysLeft) throw this.#full('maxKeys', maxKeys, OWN_SHARE)
+    if (bytes > bytesLeft) throw this.#full('maxBytes', maxBytes, OWN_SHARE)
   }
 
-  #full (option: keyof ResolvedIdempotency, limit: number): NoexServerError {
+  #full (option: keyof ResolvedIdempotency, limit: number, share = ''): NoexServerError {
     const { count, msToNext } = this.#store.requests
     return new NoexServerError(
       'RATE_LIMITED',
-      `The server remembers as many requests as idempotency.${option} allows, ${limit}: no new ` +
+      `The server remembers as many requests${share} as idempotency.${option} allows, ${limit}: no new ` +
         'idempotencyKey is taken at the moment',
       { retryAfterMs: count === 0 ? RETRY_AFTER_MS : Math.max(1, Math.ceil(msToNext)) }
     )
+  }
+}
+
+/** Tells that the user alone has taken what is not left for others. */
+const OWN_SHARE = ' of one user beside those of all others'
+
+/**
+ * Checks the key of a request that has one; `isTaken`: whether its operation takes keys.
+ * @throws `VALIDATION_ERROR`
+ */
+export function checkKey (request: RequestMessage, operation: string, isTaken: boolean): void {
+  const key = request['idempotencyKey']
+  if (!isTaken) throw invalid('idempotencyKey', `is not taken by ${operation}: leave it out`)
+  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_CHARS) {
+    throw invalid('idempotencyKey', `must be a text of 1 to ${MAX_KEY_CHARS} characters`)
   }
 }
 

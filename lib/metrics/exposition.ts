@@ -66,6 +66,10 @@ export class Exposition {
     set.subscriptions(Object.entries(snapshot.subscriptions))
     set.liveQueries(Object.entries(snapshot.distinctSubscriptions))
     set.evaluations(snapshot.evaluations)
+    set.slowEvaluations(snapshot.slowEvaluations)
+    set.liveBytes(snapshot.live.bytes)
+    set.resumeKeys(snapshot.live.resume.keys)
+    set.resumeBytes(snapshot.live.resume.bytes)
     set.pushes(Object.entries(snapshot.pushes))
     set.queued(snapshot.queued.allBytes)
     set.largestQueue(snapshot.queued.largestBytes)
@@ -162,6 +166,12 @@ function define (prom: PromClient, registry: Registry) {
       'kind'
     ),
     evaluations: counter('noex_evaluations_total', 'Evaluations of live queries.'),
+    slowEvaluations: counters(
+      'noex_slow_evaluations_total', 'Evaluations of live queries in code that took long, by query.', 'query'
+    ),
+    liveBytes: gauge('noex_live_query_bytes', 'Estimated bytes that live queries keep.'),
+    resumeKeys: gauge('noex_resume_keys', 'Changes that are remembered for clients that come back.'),
+    resumeBytes: gauge('noex_resume_bytes', 'Estimated bytes of the changes that are remembered.'),
     pushes: counters('noex_pushes_total', 'Pushes, one for each client that was sent it.', 'kind'),
     queued: gauge('noex_queued_bytes', 'Bytes that wait for clients to read them, of all connections.'),
     largestQueue: gauge(

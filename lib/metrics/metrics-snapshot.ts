@@ -17,6 +17,13 @@ export interface MetricsSnapshot {
   readonly distinctSubscriptions: ByKind
   /** Evaluations of live queries since the start. */
   readonly evaluations: number
+  /** Slow evaluations of queries in code since the start, by query. */
+  readonly slowEvaluations: ReadonlyArray<readonly [query: string, count: number]>
+  /** Estimated bytes of live queries, and the changes remembered for clients that come back. */
+  readonly live: {
+    readonly bytes: number
+    readonly resume: { readonly keys: number, readonly bytes: number }
+  }
   /** Pushes since the start, counted for each client that gets them. */
   readonly pushes: ByKind
   /** Bytes that wait to be sent to clients: of all connections, and of the connection with most. */

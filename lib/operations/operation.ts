@@ -3,7 +3,8 @@ import { Compile } from 'typebox/compile'
 import type { AccessLevel, OperationAccess, ResourceAccess, Tier } from '../permissions/policy.js'
 import type { Client, OperationContext, ServerContext, StepRights } from './context.js'
 import type { AuditedOperation } from '../audit/request-audit.js'
-import { invalid, NoexServerError } from '../protocol/errors.js'
+import { checkKey } from '../idempotency/keyed-requests.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
@@ -81,8 +82,9 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   /** Returns the record fields that the request names; one that no record of its `bucket` has is refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
   /**
-   * Whether a request may have an `idempotencyKey`. A `run` that makes one commit hands it `grant.idempotency`,
-   * and its `reply` must need no more than the result of that commit; any other is remembered afterwards.
+   * Whether a request may have an `idempotencyKey`. A `run` that makes one commit hands it
+   * `grant.idempotency`, and its `reply` needs no more than the result of that commit; any other is
+   * remembered afterwards.
    * @default false
    */
   readonly takesKey?: boolean
@@ -94,9 +96,6 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   /** @default those of the request itself */
   readonly rightsOfSteps?: (request: Static<TObject<Fields>>, context: OperationContext) => StepRights
 }
-
-/** Characters of an `idempotencyKey`, in UTF-16 units. */
-const MAX_KEY_CHARS = 64
 
 /** Returns the accounts. @throws `UNKNOWN_OPERATION` where there are none */
 export function accounts ({ identity }: ServerContext): Identity {
@@ -132,7 +131,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     takesKey,
     secrets,
     validate (request) {
-      if (request['idempotencyKey'] !== undefined) checkKey(request['idempotencyKey'], name, takesKey)
+      if (request['idempotencyKey'] !== undefined) checkKey(request, name, takesKey)
       if (!schema.Check(request)) throw firstProblem(schema, request)
       check?.(request as Static<TObject<Fields>>)
     },
@@ -141,14 +140,6 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
       : withKnownFields(name, fields as FieldsIn, execute as Operation['run']),
     reply: (reply ?? (result => result)) as Operation['reply'],
     rightsOfSteps: rightsOfSteps as Operation['rightsOfSteps']
-  }
-}
-
-/** @throws `VALIDATION_ERROR` for a key that is none, or that the operation does not take */
-function checkKey (key: unknown, operation: string, isTaken: boolean): void {
-  if (!isTaken) throw invalid('idempotencyKey', `is not taken by ${operation}: leave it out`)
-  if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_CHARS) {
-    throw invalid('idempotencyKey', `must be a text of 1 to ${MAX_KEY_CHARS} characters`)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { IdempotencyOptions, RememberedRequest } from '@hamicek/noex-store'
+import type { RequestToRemember, RememberedRequest } from '@hamicek/noex-store'
 import { answerText } from '../idempotency/answer-text.js'
 import { digestOf } from '../idempotency/request-digest.js'
 import { AskedRights, hasSameRights } from '../permissions/asked-rights.js'
@@ -22,8 +22,8 @@ export interface Outcome {
 /**
  * Runs a request that has an `idempotencyKey`, unless it has been done: then it is answered as before, and
  * nothing is done. While one with the same key is under way, it waits. PROTOCOL.md, "Idempotency keys".
- * @throws as `runDurably`; `VALIDATION_ERROR` for the key of another request; `RATE_LIMITED` when no more keys
- * are remembered
+ * @throws as `runDurably`; `VALIDATION_ERROR` for the key of another request; `RATE_LIMITED` when no more
+ * keys are remembered
  */
 export async function runOnce (
   operation: Operation, request: RequestMessage, context: OperationContext
@@ -38,7 +38,7 @@ export async function runOnce (
     if (known !== undefined) {
       return { data: await repeatedAnswer(known, operation, request, context), isRepeated: true }
     }
-    keyedRequests.assertRoom(idempotency)
+    keyedRequests.assertRoom(keyed, idempotency)
     const { windowMs } = idempotency
     const data = await runAnew({ key, request: keyed.digest, windowMs }, operation, request, context)
     return { data, isRepeated: false }
@@ -52,14 +52,14 @@ export async function runOnce (
  * commit of its own.
  */
 async function runAnew (
-  named: Omit<IdempotencyOptions, 'answer'>, operation: Operation, request: RequestMessage,
+  named: Omit<RequestToRemember, 'answer'>, operation: Operation, request: RequestMessage,
   context: OperationContext
 ): Promise<unknown> {
   const { server: { sharedStore: { store } }, grant } = context
-  if (store.durability.state !== 'ok') throw unavailable()
+  if (store.durability.state === 'unavailable') throw unavailable()
   const asked = new AskedRights()
   let isRemembered = false
-  const remembering = (reply: (result: unknown) => unknown): IdempotencyOptions => ({
+  const remembering = (reply: (result: unknown) => unknown): RequestToRemember => ({
     ...named,
     answer (result) {
       isRemembered = true

@@ -1,5 +1,6 @@
 import type { AuditStats } from '../audit/trail.js'
 import type { StoreStats } from '@hamicek/noex-store'
+import type { LiveQueryStats } from '../subscriptions/live-queries.js'
 
 /** One connection, as `server.connections` and `app.noex.getConnections()` list it. */
 export interface ConnectionInfo {
@@ -31,6 +32,7 @@ export interface ServerStats {
     readonly totalStoreSubscriptions: number
     readonly totalRulesSubscriptions: number
   }
+  readonly liveQueries: LiveQueryStats
   /** `null` when the store has failed to answer; the error is logged. */
   readonly store: StoreStats | null
   /** The statistics of the rule engine; `null` where none is configured, or it has failed to answer. */

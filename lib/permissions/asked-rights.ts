@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { RequestMessage } from '../protocol/messages.js'
-import type { OperationAccess, ResourceAccess } from './policy.js'
+import type { OperationAccess, ResourceAccess, Tier } from './policy.js'
 
 /** Characters of the rights of all steps up to which they are kept. */
 const MAX_CHARS = 8_000
 
 /** An operation with the resources that it was granted on. */
-type Asked = readonly [name: string, tier: OperationAccess['tier'] | null, resources: readonly ResourceAccess[]]
+type Asked = readonly [name: string, tier: Tier | null, resources: readonly ResourceAccess[]]
 
 /**
  * The rights that an answer rests on: those of its request, and of the steps that a procedure has made. As a

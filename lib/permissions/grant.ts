@@ -1,7 +1,8 @@
-import type { IdempotencyOptions, WhereFilter } from '@hamicek/noex-store'
+import type { RequestToRemember, WhereFilter } from '@hamicek/noex-store'
 import { NoexServerError } from '../protocol/errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Cause, NoteOf } from '../store/row-scope.js'
+import type { Presence } from '../store/presence.js'
 import { Work } from '../store/work.js'
 import type { AskedRights } from './asked-rights.js'
 import type { OperationAccess, Scope } from './policy.js'
@@ -29,7 +30,7 @@ export interface Grant extends Cause {
   /** Text that is the same while the principal has the same user and roles, and may use the same records. */
   readonly rights: string
   /** The request as its one commit remembers it, and the rights of its steps; `undefined` without a key. */
-  idempotency?: (IdempotencyOptions & { readonly asked: AskedRights }) | undefined
+  idempotency?: (RequestToRemember & { readonly asked: AskedRights }) | undefined
 }
 
 /** The checks that a grant repeats when it is asserted after a change of the principal. */
@@ -97,6 +98,10 @@ export class RequestGrant implements Grant {
     const scope = this.#rights.scope(this.principal, this.#request.type, query)
     this.#scope = { query, key: scope.key }
     return scope
+  }
+
+  get presence (): Presence {
+    return this.principal.presence
   }
 
   /** Created on first use: most requests count no work. */

@@ -1,8 +1,6 @@
 import { sumOverflow } from '../protocol/refusals.js'
+import { exactSumOf } from '../store/arithmetic.js'
 import type { AggregateFunction } from '@hamicek/noex-store'
-
-/** Numbers whose plain sum overflows are added in this scale, where 2^64 of them fit. */
-const SCALE = 2 ** -64
 
 /**
  * Aggregates the finite numbers among the values; `count` counts all values. The minimum or maximum of no
@@ -27,9 +25,7 @@ export function isFiniteNumber (value: unknown): value is number {
 
 /** Adds finite numbers. @throws `VALIDATION_ERROR` when the sum is beyond what a number holds */
 function sum (numbers: readonly number[]): number {
-  const plain = plainSum(numbers)
-  if (Number.isFinite(plain)) return plain
-  const total = scaledSum(numbers) / SCALE
+  const total = exactSumOf(numbers).sum()
   if (Number.isFinite(total)) return total
   throw sumOverflow()
 }
@@ -39,18 +35,5 @@ function sum (numbers: readonly number[]): number {
  * count of 0.
  */
 export function mean (numbers: readonly number[], count: number): number {
-  if (count === 0) return 0
-  const plain = plainSum(numbers)
-  if (Number.isFinite(plain)) return plain / count
-  const average = scaledSum(numbers) / count / SCALE
-  // Only rounding can have led beyond the largest of them.
-  return Number.isFinite(average) ? average : Math.sign(average) * Number.MAX_VALUE
-}
-
-function plainSum (numbers: readonly number[]): number {
-  return numbers.reduce((a, b) => a + b, 0)
-}
-
-function scaledSum (numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number * SCALE, 0)
+  return count === 0 ? 0 : exactSumOf(numbers).mean(count)
 }

@@ -1,5 +1,6 @@
 import type { Principal } from '../permissions/principal.js'
 import type { Session } from '../protocol/session.js'
+import type { Presence } from '../store/presence.js'
 
 /** The rights that replace those of the caller. */
 export interface Impersonation {
@@ -22,6 +23,10 @@ export class ImpersonatedPrincipal implements Principal {
 
   get session (): Session | undefined {
     return this.#impersonation.session
+  }
+
+  get presence (): Presence {
+    return this.#caller.presence
   }
 
   /** Changes with each call: nothing reports when the rights change, so they are checked each time. */

@@ -161,11 +161,10 @@ export class Procedures implements ProcedureService {
       deadline.check()
       grant.assertStillAllowed()
     }
-    const { work, maxChanges, user, note, idempotency } = grant
-    const call: Call = {
-      server, client, ...rights, find: this.#find, deadline, assertStillAllowed, work, maxChanges, user, note,
-      idempotency
-    }
+    const { work, maxChanges, user, note, presence, idempotency } = grant
+    const cause = { user, note, presence, idempotency }
+    const limits = { find: this.#find, deadline, assertStillAllowed, work, maxChanges }
+    const call: Call = { server, client, ...rights, ...limits, ...cause }
     return await execute(procedure, checked, call, this.#environment.log)
   }
 

@@ -94,11 +94,14 @@ export function authorizeFor (call: Call, operation: Operation, request: Request
 }
 
 /** Returns a grant that also asserts that the call may go on, and counts the work of the call. */
-function withCallChecks (grant: Grant, { assertStillAllowed, work, user, note }: Call): Grant {
+function withCallChecks (
+  grant: Grant, { assertStillAllowed, work, user, note, presence }: Call
+): Grant {
   return {
     principal: grant.principal,
     user,
     note,
+    presence,
     work,
     maxChanges: grant.maxChanges,
     get rights () { return grant.rights },

@@ -174,7 +174,7 @@ export async function inTransaction<T> (
   }, call.work))
 }
 
-/** Returns how the commit of a call remembers it, where `answerOf` makes the answer of what it resolves with. */
+/** Returns how the commit of a call remembers it; `answerOf` makes the answer of what it resolves with. */
 function withAnswer (
   idempotency: Call['idempotency'], answerOf: (made: unknown) => unknown
 ): RowScope['idempotency'] {

@@ -2,24 +2,28 @@ import type { NoexServerError } from './errors.js'
 import type { NoticeMessage } from './messages.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
 import { encodeInSlices, type MessageText } from './parts.js'
+import { SharingText } from './shared-json.js'
 
 /** A reply that an operation has already encoded, for instance once for many receivers. */
 export class EncodedJson {
-  readonly text: string
+  readonly json: string | SharingText
   /** Called when the reply is in the outbox. Pushes that must not overtake the reply begin here. */
   readonly sent: (() => void) | undefined
   /** Called when an error is sent instead. Undoes the effects of which the client does not learn. */
   readonly unsent: (() => void) | undefined
 
-  constructor (text: string, sent?: () => void, unsent?: () => void) {
-    this.text = text
+  constructor (json: string | SharingText, sent?: () => void, unsent?: () => void) {
+    this.json = json
     this.sent = sent
     this.unsent = unsent
   }
 }
 
 /** Encodes the `result` reply to request `id`; `undefined` as `null`. */
-export function encodeResult (id: number, data: unknown): string {
+export function encodeResult (id: number, data: unknown): string | SharingText {
+  if (data instanceof EncodedJson && data.json instanceof SharingText) {
+    return data.json.between(resultStart(id), '}')
+  }
   return `${resultStart(id)}${encodeJson(data)}}`
 }
 
@@ -28,8 +32,9 @@ export async function encodeBigResult (id: number, data: unknown): Promise<Messa
   return await encodeInSlices(resultStart(id), data, '}')
 }
 
+/** `id` is finite: its text is its JSON. */
 function resultStart (id: number): string {
-  return `{"id":${JSON.stringify(id)},"type":"result","data":`
+  return `{"id":${id},"type":"result","data":`
 }
 
 /** Encodes the `error` reply to request `id`. `details` is omitted when `undefined`. */
@@ -52,7 +57,7 @@ export function encodeEventPush (subscriptionId: string, topic: string, event: s
 
 /** Encodes a value; `undefined` as `null`. @throws {TypeError} for values that JSON cannot hold */
 export function encodeJson (data: unknown): string {
-  return data instanceof EncodedJson ? data.text : JSON.stringify(data) ?? 'null'
+  return data instanceof EncodedJson ? String(data.json) : JSON.stringify(data) ?? 'null'
 }
 
 /** Items that are encoded between two looks at the clock. */

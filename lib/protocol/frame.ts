@@ -1,3 +1,5 @@
+import type { SharingText } from './shared-json.js'
+
 /** Bits of the first byte of a frame (RFC 6455, section 5.2). */
 const FINAL = 0x80
 const TEXT = 0x01
@@ -53,6 +55,38 @@ function frameOf (text: string, first: number): Buffer {
   const frame = Buffer.allocUnsafeSlow(headerBytes(payloadBytes) + payloadBytes)
   frame.write(text, writeHeader(frame, payloadBytes, 0, first))
   return frame
+}
+
+/** Builds one text frame around the bytes of shared JSON, which are not copied. */
+export function sharingFrame ({ before, shared: { bytes }, after }: SharingText): [Buffer, Buffer, Buffer] {
+  const beforeBytes = Buffer.byteLength(before)
+  const end = Buffer.from(after)
+  const payloadBytes = beforeBytes + bytes.length + end.length
+  const start = Buffer.allocUnsafe(headerBytes(payloadBytes) + beforeBytes)
+  start.write(before, writeHeader(start, payloadBytes, 0))
+  return [start, bytes, end]
+}
+
+/** Length limit of texts that Node writes without a buffer of their own, in characters, all together. */
+const MAX_TEXT_CHARS = 15_000
+
+/**
+ * Builds several text frames as one text whose characters are their bytes (`latin1`): to write it costs less
+ * than a buffer. Returns `undefined` where one of the texts has characters beyond ASCII, or all are too long.
+ */
+export function asciiFrames (texts: readonly string[]): string | undefined {
+  let chars = 0
+  for (const text of texts) chars += text.length
+  if (chars > MAX_TEXT_CHARS) return undefined
+  let frames = ''
+  for (const text of texts) {
+    const { length } = text
+    if (Buffer.byteLength(text) !== length) return undefined
+    frames += (length < 126
+      ? String.fromCharCode(FINAL_TEXT, length)
+      : String.fromCharCode(FINAL_TEXT, 126, length >> 8, length & 0xff)) + text
+  }
+  return frames
 }
 
 /** Builds one buffer of several text frames, to be sent in one write. */

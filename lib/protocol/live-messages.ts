@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { SharingText, type SharedJson } from './shared-json.js'
 
 /** The ends of a page, as pushes and replies carry them. */
 interface PageMembers {
@@ -14,13 +15,6 @@ export interface LiveHead {
   /** The key field; `null` where the result is no list of records with keys. */
   readonly key?: string | null
   readonly page?: PageMembers | undefined
-}
-
-/** Members of the reply to a subscription that asks for deltas. */
-export interface LiveReply extends LiveHead {
-  readonly subscriptionId: string
-  readonly epoch: string
-  readonly key: string | null
 }
 
 /** Encodes a push of a live query; `data` is the JSON of the complete new result. */
@@ -41,9 +35,18 @@ export function encodeDeltaPush (
 /** The JSON of a complete result, or of what makes the former one the present one. */
 export type LiveBody = { readonly data: string } | { readonly delta: string }
 
-/** Encodes the data of the reply to a subscription that asks for deltas. */
-export function encodeLiveReply (reply: LiveReply, body: LiveBody): string {
-  return `{"subscriptionId":${JSON.stringify(reply.subscriptionId)}${headText(reply)},${bodyText(body)}}`
+/**
+ * Encodes the data of the reply to a subscription: `head` is `undefined` without deltas; `body` is the
+ * complete result, or the JSON of a delta.
+ */
+export function encodeLiveReply (
+  subscriptionId: string, head: LiveHead | undefined, body: SharedJson | string
+): SharingText | string {
+  const members = head === undefined ? '' : headText(head)
+  const start = `{"subscriptionId":${JSON.stringify(subscriptionId)}${members}`
+  return typeof body === 'string'
+    ? `${start},"delta":${body}}`
+    : new SharingText(`${start},"data":`, body, '}')
 }
 
 function pushStart (subscriptionId: string): string {

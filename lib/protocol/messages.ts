@@ -10,7 +10,7 @@ export const PROTOCOL_VERSION = '1.0.0'
 export const extensions = ['delta', 'find', 'page', 'idempotency'] as const
 
 /** The name of an extension. */
-export type Extension = typeof extensions[number]
+type Extension = typeof extensions[number]
 
 /** Client → server. A request: `id` is repeated in its one reply, other properties depend on `type`. */
 export interface RequestMessage {
@@ -65,7 +65,7 @@ export type PushMessage =
  * Server → client. The change of a live query, to a subscription that takes deltas: either the change of a
  * list, or with `data` the complete result. PROTOCOL.md, "Deltas".
  */
-export interface DeltaPush {
+interface DeltaPush {
   readonly type: 'push'
   readonly channel: 'subscription'
   readonly subscriptionId: string
@@ -86,7 +86,7 @@ export interface DeltaPush {
 }
 
 /** The change of a list of records with keys: to be applied in the order of the members. */
-export interface Delta {
+interface Delta {
   /** Keys of rows that leave the list; those that the client does not have do not matter. */
   readonly remove: readonly unknown[]
   /** Rows: one whose key is known in the place of that, any other at the end. */
@@ -102,7 +102,7 @@ export interface WelcomeMessage {
   /** Epoch milliseconds. */
   readonly serverTime: number
   readonly requiresAuth: boolean
-  /** What this server can do beyond the protocol of this version. */
+  /** The abilities of this server beyond the protocol of this version. */
   readonly extensions: readonly Extension[]
   /** Time between two pings, in milliseconds. */
   readonly heartbeatMs: number

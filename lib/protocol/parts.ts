@@ -1,8 +1,9 @@
 import { constants } from 'node:buffer'
 import { isTurnOver, nextTurn } from '../util/slice.js'
+import { SharingText } from './shared-json.js'
 
 /** The text of a message, or of a big one the consecutive parts. */
-export type MessageText = string | readonly string[]
+export type MessageText = string | readonly string[] | SharingText
 
 /** Length limit of a part in characters; the last part of a piece may be shorter. */
 export const PART_CHARS = 65_536
@@ -18,7 +19,7 @@ const MAX_DEPTH = 4
 
 /** Returns the length of a message in characters. */
 export function charsOf (text: MessageText): number {
-  if (typeof text === 'string') return text.length
+  if (typeof text === 'string' || text instanceof SharingText) return text.length
   return text.reduce((sum, part) => sum + part.length, 0)
 }
 
@@ -61,7 +62,9 @@ function isPlain (value: object): boolean {
  * text is that of `JSON.stringify`. Rejects with a TypeError for values that JSON cannot hold, and with a
  * RangeError for a text longer than a string can be.
  */
-export async function encodeInSlices (before: string, value: unknown, after: string): Promise<MessageText> {
+export async function encodeInSlices (
+  before: string, value: unknown, after: string
+): Promise<string | readonly string[]> {
   const encoding = new Encoding()
   encoding.add(before)
   await encoding.write(value, 0)
@@ -74,7 +77,7 @@ class Encoding {
   #last = ''
   #chars = 0
 
-  get text (): MessageText {
+  get text (): string | readonly string[] {
     return this.#parts.length === 0 ? this.#last : [...this.#parts, this.#last]
   }
 

@@ -66,6 +66,8 @@ export class MetricsCollector {
       subscriptions: quota.taken,
       distinctSubscriptions: { store: liveQueries.size, rules: rules?.channelCount ?? 0 },
       evaluations: liveQueries.evaluations,
+      slowEvaluations: liveQueries.slowEvaluations,
+      live: liveQueries.stats,
       pushes: quota.pushes,
       queued: connections.queued,
       rejections: {

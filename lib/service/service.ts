@@ -188,6 +188,7 @@ export class NoexService {
       })
     }
     await this.#drain.ended
+    await this.#parts.presences.end()
   }
 
   /** Drains, then releases everything that the service holds. The store goes on: the application owns it. */
@@ -203,6 +204,7 @@ export class NoexService {
     await this.drain({ drainDelayMs: 0 })
     parts.status.state = 'closed'
     parts.connections.stop()
+    parts.presences.stop()
     parts.rules?.stop()
     parts.fieldWarnings.stop()
     parts.durability.stop()

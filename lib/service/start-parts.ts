@@ -5,6 +5,7 @@ import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
 import { KeyedRequests } from '../idempotency/keyed-requests.js'
+import { PresenceService } from '../connection/presence-service.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import { UpgradeAdmission } from '../handshake/upgrade-admission.js'
@@ -120,6 +121,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     workBudget: options.workBudget,
     maxCommitChanges: options.maxCommitChanges
   })
+  const presences = new PresenceService(options.presence, { sharedStore, trail, clock, log })
   const connections = new Connections(options, {
     log,
     clock,
@@ -130,10 +132,20 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     isRevoked,
     connectionQuota,
     liveQueries,
-    rejections
+    rejections,
+    presences
   })
   const statistics = new Statistics({
-    options, sharedStore, connections, rules, trail, httpAuthorizer, status, address: environment.address, log
+    options,
+    sharedStore,
+    connections,
+    liveQueries,
+    rules,
+    trail,
+    httpAuthorizer,
+    status,
+    log,
+    address: environment.address
   })
   const server: ServerContext = {
     sharedStore,
@@ -179,6 +191,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     liveQueries,
     metricsCollector,
     originResolver,
+    presences,
     procedures,
     revocations,
     rules,

@@ -9,6 +9,7 @@ import type { Connections } from '../connection/connections.js'
 import type { ServerStats } from '../operations/server-info.js'
 import type { Log } from '../util/log.js'
 import type { ResolvedOptions } from '../options/options.js'
+import type { LiveQueries } from '../subscriptions/live-queries.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import type { SharedStore } from '../store/shared-store.js'
 import type { ServiceStatus } from './status.js'
@@ -19,6 +20,7 @@ export interface StatisticsSources {
   readonly options: ResolvedOptions
   readonly sharedStore: SharedStore
   readonly connections: Connections
+  readonly liveQueries: LiveQueries
   readonly rules: RuleService | undefined
   readonly trail: AuditTrail | undefined
   readonly httpAuthorizer: HttpAuthorizer
@@ -49,7 +51,7 @@ export class Statistics {
   }
 
   async #collect (withSystemBuckets: boolean): Promise<ServerStats> {
-    const { options, connections, rules, trail, status } = this.#sources
+    const { options, connections, liveQueries, rules, trail, status } = this.#sources
     const address = this.#sources.address()
     const { port, address: host } =
       typeof address === 'object' && address !== null ? address : { port: null, address: null }
@@ -69,6 +71,7 @@ export class Statistics {
         totalStoreSubscriptions: connections.quota.taken.store,
         totalRulesSubscriptions: connections.quota.taken.rules
       },
+      liveQueries: liveQueries.stats,
       store: await this.#storeStats(withSystemBuckets),
       rules: await rules?.stats() ?? null,
       ...(trail !== undefined && { audit: trail.stats })

@@ -1,4 +1,4 @@
-import type { BucketDefinition, StoreRecord } from '@hamicek/noex-store'
+import { ExactSum, type BucketDefinition, type StoreRecord } from '@hamicek/noex-store'
 import { invalid } from '../protocol/errors.js'
 import { metadata, refuseInherited } from './known-fields.js'
 
@@ -58,4 +58,11 @@ export function checkExact (result: number, a: number, b: number, path: string):
 export function checkFinite (result: number, path: string): number {
   if (!Number.isFinite(result)) throw invalid(path, 'overflow: the result would be too large for a number')
   return result + 0
+}
+
+/** Returns the sum of finite numbers as the store's aggregates have it: exact until it is rounded. */
+export function exactSumOf (numbers: readonly number[]): ExactSum {
+  const sum = new ExactSum()
+  for (const number of numbers) sum.add(number)
+  return sum
 }

@@ -16,6 +16,7 @@ const definitionShape = Type.Object({
   indexes: Type.Optional(Type.Array(Name)),
   etsType: Type.Optional(Type.Enum(['set', 'ordered_set', 'bag', 'duplicate_bag'])),
   persistent: Type.Optional(Type.Boolean()),
+  ephemeral: Type.Optional(Type.Boolean()),
   ttl: Type.Optional(Type.Union([Type.Number(), Type.String()])),
   maxSize: Type.Optional(Type.Integer({ minimum: 1 })),
   maxRecords: Type.Optional(Type.Integer({ minimum: 1 })),
@@ -54,6 +55,9 @@ export function checkBucketDefinition (store: NoexStore, name: string, config: u
   if (!Object.hasOwn(schema, definition.key)) throw notInSchema('config.key', definition.key, schema)
   checkIndexes(definition.indexes, schema, 'config.indexes')
   if (definition.ttl !== undefined) checkTtl(definition.ttl, 'config.ttl')
+  if (definition.ephemeral === true && definition.persistent === true) {
+    throw invalid('config.persistent', 'must not be true with config.ephemeral: its records end')
+  }
   checkFilledIn(schema as SchemaDefinition, 'config.schema')
   return config as unknown as BucketDefinition
 }

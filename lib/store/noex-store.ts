@@ -56,6 +56,11 @@ export function definitionOf (store: NoexStore, bucket: string): BucketDefinitio
   return definition
 }
 
+/** Returns whether an error means that a bucket is not defined. */
+export function isBucketMissing (error: unknown): boolean {
+  return isStoreError(error) && error.code === 'BUCKET_NOT_DEFINED'
+}
+
 /** Returns whether an error means that the data which was read or written has been rolled back. */
 export function isTakenBack (error: unknown): boolean {
   return isStoreError(error) && error.code === 'STORE_UNAVAILABLE'

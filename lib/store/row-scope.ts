@@ -1,6 +1,7 @@
 import type {
-  AccessOptions, CommitCause, DefinitionOptions, IdempotencyOptions, WhereFilter, WriteOptions
+  AccessOptions, CommitCause, DefinitionOptions, RequestToRemember, WhereFilter, WriteOptions
 } from '@hamicek/noex-store'
+import type { Presence } from './presence.js'
 import type { Work } from './work.js'
 
 /** Returns the note of a commit, see `WriteOptions`. */
@@ -12,6 +13,8 @@ export interface Cause {
   readonly user?: string | undefined
   /** `undefined` where the audit needs no note. */
   readonly note?: NoteOf | undefined
+  /** That of the request's connection: ephemeral records that it writes end with it. */
+  readonly presence?: Presence | undefined
 }
 
 /** The records to which a request has access, and its limits. */
@@ -28,7 +31,7 @@ export interface RowScope extends Cause {
   /** Number of records that the request may change in one commit. */
   readonly maxChanges: number
   /** The request as its one commit remembers it; `undefined` without a key. */
-  readonly idempotency?: IdempotencyOptions | undefined
+  readonly idempotency?: RequestToRemember | undefined
 }
 
 /** The parts of a `RowScope` on which a commit depends. */
@@ -36,17 +39,21 @@ type CommitScope = Cause & Pick<RowScope, 'assertStillAllowed' | 'maxChanges' | 
 
 /** Returns the options of a commit for a request; `committing` is called in the step that commits. */
 export function commitOptions (rowScope: CommitScope, committing?: () => void): WriteOptions {
-  const { maxChanges, idempotency } = rowScope
-  const cause = causedBy(rowScope)
-  const options = idempotency === undefined ? { maxChanges, ...cause } : { maxChanges, ...cause, idempotency }
-  if (committing === undefined) return { ...options, beforeCommit () { rowScope.assertStillAllowed() } }
-  return {
-    ...options,
-    beforeCommit () {
-      committing()
+  const { user, note, presence, idempotency } = rowScope
+  const options: { -readonly [Name in keyof WriteOptions]: WriteOptions[Name] } = {
+    maxChanges: rowScope.maxChanges,
+    beforeCommit (writes) {
+      committing?.()
       rowScope.assertStillAllowed()
+      presence?.assertRoom(writes)
     }
   }
+  // Member by member: to spread `causedBy` takes as long as several checks of a write.
+  if (user !== undefined) options.user = user
+  if (presence !== undefined) options.writer = presence
+  if (note !== undefined) options.note = note
+  if (idempotency !== undefined) options.idempotency = idempotency
+  return options
 }
 
 /** The part of a `RowScope` on which a definition depends. */
@@ -58,8 +65,12 @@ export function definitionOptions (rowScope: DefinitionScope): DefinitionOptions
 }
 
 /** Returns the cause of a commit in the form of the store. */
-export function causedBy ({ user, note }: Cause): CommitCause {
-  return { ...(user !== undefined && { user }), ...(note !== undefined && { note }) }
+export function causedBy ({ user, note, presence }: Cause): CommitCause {
+  return {
+    ...(user !== undefined && { user }),
+    ...(note !== undefined && { note }),
+    ...(presence !== undefined && { writer: presence })
+  }
 }
 
 /** Returns the options that limit access to a bucket under an operation, and count its work. */

@@ -4,6 +4,7 @@ import { systemClock } from '../util/clock.js'
 import { withTimeout } from '../util/with-timeout.js'
 import { KnownFields } from './known-fields.js'
 import { definitionOf, type NoexStore } from './noex-store.js'
+import { PresenceTable } from './presence-table.js'
 import type { RowAccess } from './row-scope.js'
 import { Work } from './work.js'
 
@@ -29,8 +30,12 @@ export class SharedStore {
   /** Buckets without a complete definition, of which the log has been warned. */
   readonly incomplete = new Set<string>()
 
+  /** The connections whose records end with them. */
+  readonly presences: PresenceTable
+
   private constructor (store: NoexStore) {
     this.store = store
+    this.presences = new PresenceTable(store)
     this.fields = new KnownFields(store)
   }
 

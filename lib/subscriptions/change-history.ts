@@ -1,7 +1,7 @@
-import type { Touch } from '@hamicek/noex-store'
+import type { TouchedRow } from '@hamicek/noex-store'
 
 /** The change of a row over several commits. */
-export interface NetTouch {
+export interface NetChange {
   /** Whether the row was in the list before. */
   readonly wasIn: boolean
   /** Whether its place among the other rows may be another one. */
@@ -9,7 +9,7 @@ export interface NetTouch {
 }
 
 /** The changes of rows over several commits, by key. */
-export type NetTouches = ReadonlyMap<unknown, NetTouch>
+export type NetChanges = ReadonlyMap<unknown, NetChange>
 
 /** Entries that are kept of the shortest list. */
 const MIN_ENTRIES = 256
@@ -17,7 +17,7 @@ const MIN_ENTRIES = 256
 /** Estimated bytes of an entry. */
 const ENTRY_BYTES = 64
 
-interface Entry extends Touch {
+interface Entry extends TouchedRow {
   readonly revision: number
 }
 
@@ -44,7 +44,7 @@ export class ChangeHistory {
   }
 
   /** Adds the changes of a commit to a list that has `rows` rows now. */
-  add (revision: number, touches: readonly Touch[], rows: number): void {
+  add (revision: number, touches: readonly TouchedRow[], rows: number): void {
     for (const { key, wasIn, moved } of touches) this.#entries.push({ revision, key, wasIn, moved })
     const most = Math.max(MIN_ENTRIES, rows)
     while (this.#entries.length - this.#start > most) {
@@ -71,10 +71,10 @@ export class ChangeHistory {
   }
 
   /** Returns the changes after a revision; `undefined` where they are not known. */
-  since (revision: number): NetTouches | undefined {
+  since (revision: number): NetChanges | undefined {
     if (revision < this.#floor) return undefined
     const first = this.#indexAfter(revision)
-    const net = new Map<unknown, NetTouch>()
+    const net = new Map<unknown, NetChange>()
     for (let i = first; i < this.#entries.length; i++) {
       const { key, wasIn, moved } = this.#entries[i] as Entry
       const known = net.get(key)

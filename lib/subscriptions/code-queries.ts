@@ -44,10 +44,9 @@ export class CodeQueries implements CodeSourceHost {
   #running = 0
   /** Cancels the evaluations that wait for a pause to end. */
   readonly #postponed = new Set<() => void>()
-  /** When a slow evaluation was last logged, by query. */
-  readonly #slow = new Map<string, number>()
+  /** The slow evaluations of each query, and when one was last logged. */
+  readonly #slow = new Map<string, { count: number, loggedAt: number }>()
   #evaluations = 0
-  #slowEvaluations = 0
 
   constructor (sharedStore: SharedStore, environment: CodeQueriesEnvironment) {
     this.#sharedStore = sharedStore
@@ -59,9 +58,9 @@ export class CodeQueries implements CodeSourceHost {
     return this.#evaluations
   }
 
-  /** Number of slow evaluations since the start. */
-  get slowEvaluations (): number {
-    return this.#slowEvaluations
+  /** Slow evaluations since the start, by query. */
+  get slowEvaluations (): Array<readonly [query: string, count: number]> {
+    return Array.from(this.#slow, ([query, { count }]) => [query, count] as const)
   }
 
   get revision (): number {
@@ -162,10 +161,12 @@ export class CodeQueries implements CodeSourceHost {
   #noteDuration (query: string, ms: number): void {
     const { clock, log, slowMs } = this.#environment
     if (ms < slowMs) return
-    this.#slowEvaluations++
+    let slow = this.#slow.get(query)
+    if (slow === undefined) this.#slow.set(query, slow = { count: 0, loggedAt: -Infinity })
+    slow.count++
     const now = clock.ticks()
-    if (now - (this.#slow.get(query) ?? -Infinity) < SLOW_LOG_MS) return
-    this.#slow.set(query, now)
+    if (now - slow.loggedAt < SLOW_LOG_MS) return
+    slow.loggedAt = now
     log.warn({ query, ms: Math.round(ms) }, 'a live query is slow')
   }
 }

@@ -1,5 +1,5 @@
 import { encodeJson, encodeQueryResult } from '../protocol/encode.js'
-import type { NetTouches } from './change-history.js'
+import type { NetChanges } from './change-history.js'
 import type { KeyedRows } from './live-source.js'
 
 /** A row of the new list that the client does not have, or not so. */
@@ -16,7 +16,7 @@ interface Upsert {
  * Returns the JSON of what makes the list of a client the present one: `{ upsert, remove, at? }` of
  * PROTOCOL.md, "Deltas".
  */
-export function deltaOf (rows: KeyedRows, touches: NetTouches): string {
+export function deltaOf (rows: KeyedRows, touches: NetChanges): string {
   const removed: unknown[] = []
   const upserts: Upsert[] = []
   for (const [key, { wasIn, hasMoved }] of touches) {

@@ -1,4 +1,4 @@
-import type { Touch } from '@hamicek/noex-store'
+import type { TouchedRow } from '@hamicek/noex-store'
 import { EncodedJson, encodeJson, encodeQueryResult, isRecord } from '../protocol/encode.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
 import type { KeyedRows } from './live-source.js'
@@ -60,9 +60,9 @@ export class KeyedList implements KeyedRows {
    * Returns the rows in which this list differs from an earlier one; `undefined` where their keys are in
    * different fields. Rows are compared as records, then by their JSON. Works in slices.
    */
-  async touchesSince (former: KeyedList): Promise<Touch[] | undefined> {
+  async touchesSince (former: KeyedList): Promise<TouchedRow[] | undefined> {
     if (former.keyField !== this.keyField) return undefined
-    const touches: Touch[] = []
+    const touches: TouchedRow[] = []
     if (former.#indexes === this.#indexes) {
       for (const [key, index] of this.#indexes) {
         const isChanged = isOther(former.rows[index] as object, this.rows[index] as object)

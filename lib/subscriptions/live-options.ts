@@ -4,13 +4,13 @@ import { integer, MAX_INTEGER } from '../util/option-types.js'
 /** The options of live queries. */
 export interface LiveOptions {
   /** How much live queries may keep, and which of them count as slow. */
-  liveQueries?: LiveQueryOptions | undefined
+  liveQueries?: LiveQueriesOptions | undefined
   /** How far back a client that comes back gets what it has missed, and not the complete result. */
   resume?: ResumeOptions | undefined
 }
 
 /** The option `liveQueries`. */
-export interface LiveQueryOptions {
+export interface LiveQueriesOptions {
   /**
    * Estimated bytes that the live queries of one user keep, or those of one address without a login: rows,
    * encoded results, and what a query in code has returned. A live query that others share counts for the
@@ -55,7 +55,7 @@ export interface ResumeOptions {
 const bytes = integer(1, MAX_INTEGER)
 
 export const liveOptions = options<LiveOptions>()({
-  liveQueries: options<LiveQueryOptions>()({
+  liveQueries: options<LiveQueriesOptions>()({
     maxBytesPerUser: option(bytes, 67_108_864),
     maxBytes: option(bytes, 268_435_456),
     slowMs: option(integer(1, 3_600_000), 100)

@@ -2,6 +2,7 @@ import type { Change, Commit } from '@hamicek/noex-store'
 import type { Rejections } from '../limits/rejections.js'
 import { bucketNotDefined, NoexServerError, queryNotDefined } from '../protocol/errors.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
+import { isBucketMissing } from '../store/noex-store.js'
 import type { SharedStore } from '../store/shared-store.js'
 import { Work } from '../store/work.js'
 import type { Clock } from '../util/clock.js'
@@ -29,6 +30,16 @@ export type LiveQueriesEnvironment = Resolved<typeof liveOptions> & {
   readonly clock: Clock
   /** Units of work that one evaluation of a query that is given as data may take. */
   readonly workBudget: number
+}
+
+/** The memory of live queries. */
+export interface LiveQueryStats {
+  /** Number of distinct live queries. */
+  readonly count: number
+  /** Estimated bytes of them. */
+  readonly bytes: number
+  /** The changes that the store remembers for clients that come back. */
+  readonly resume: { readonly keys: number, readonly bytes: number }
 }
 
 /**
@@ -73,20 +84,15 @@ export class LiveQueries implements LiveQueryHost {
     return this.#code.evaluations + this.#viewsOpened
   }
 
-  /** The number of slow evaluations of queries in code since the start. */
-  get slowEvaluations (): number {
+  /** Slow evaluations of queries in code since the start, by query. */
+  get slowEvaluations (): Array<readonly [query: string, count: number]> {
     return this.#code.slowEvaluations
   }
 
-  /** Estimated bytes that are kept. */
-  get bytes (): number {
-    return this.#memory.total
-  }
-
-  /** Number and estimated bytes of the changes that are remembered for clients that come back. */
-  get remembered (): { readonly keys: number, readonly bytes: number } {
+  /** Returns the memory that is taken, for the statistics. */
+  get stats (): LiveQueryStats {
     const { size, bytes } = this.#sharedStore.store.changedKeys
-    return { keys: size, bytes }
+    return { count: this.size, bytes: this.#memory.total, resume: { keys: size, bytes } }
   }
 
   /** Listens to the store. To be called before the first subscription. */
@@ -235,9 +241,9 @@ export class LiveQueries implements LiveQueryHost {
   }
 
   onFailure (liveQuery: LiveQuery, error: unknown): void {
-    if (isNamed(error, 'QueryNotDefinedError')) {
+    if (error instanceof Error && error.name === 'QueryNotDefinedError') {
       liveQuery.end('query_undefined', error)
-    } else if (isNamed(error, 'BucketNotDefinedError') && this.#keys.has(liveQuery)) {
+    } else if (isBucketMissing(error) && this.#keys.has(liveQuery)) {
       // It was dropped before the first result.
       liveQuery.end('bucket_dropped', error)
     } else if (error instanceof NoexServerError && error.code === 'FORBIDDEN') {
@@ -304,8 +310,4 @@ export class LiveQueries implements LiveQueryHost {
   ): void {
     for (const liveQuery of [...this.#all]) if (isEnded(liveQuery)) liveQuery.end(reason, error)
   }
-}
-
-function isNamed (error: unknown, name: string): boolean {
-  return error instanceof Error && error.name === name
 }

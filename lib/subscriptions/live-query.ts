@@ -1,11 +1,12 @@
-import type { Touch } from '@hamicek/noex-store'
+import type { TouchedRow } from '@hamicek/noex-store'
 import type { Scope } from '../permissions/policy.js'
 import { encodeListInSlices, encodeQueryResult } from '../protocol/encode.js'
 import type { NoexServerError } from '../protocol/errors.js'
 import { textFrame } from '../protocol/frame.js'
 import { encodeDeltaPush, encodePush, epochOf, type LiveBody } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import { ChangeHistory, type NetTouches } from './change-history.js'
+import { SharedJson } from '../protocol/shared-json.js'
+import { ChangeHistory, type NetChanges } from './change-history.js'
 import { deltaOf } from './delta.js'
 import type { KeyedRows, LiveSource, SourceListener } from './live-source.js'
 import type { LiveRequest } from './live-request.js'
@@ -37,7 +38,7 @@ export interface Position {
 
 /** A complete result at one moment. */
 export interface WholeResult {
-  readonly text: string
+  readonly json: SharedJson
   readonly version: number
   readonly revision: number
 }
@@ -125,7 +126,7 @@ export class LiveQuery implements SourceListener {
   /** Revision from which on the ends of the page are the present ones. */
   #endsChangedAt = 0
   #version = 0
-  #text: { readonly version: number, readonly text: string } | undefined
+  #whole: { readonly version: number, readonly json: SharedJson } | undefined
   #encoding: Promise<WholeResult> | undefined
   /** The frames of the last publication, by whether another one follows. */
   #deltaFrames: Array<Buffer | undefined> = []
@@ -278,7 +279,7 @@ export class LiveQuery implements SourceListener {
     this.#host.onEnded(this)
   }
 
-  onChange (revision: number, touches: readonly Touch[] | undefined): void {
+  onChange (revision: number, touches: readonly TouchedRow[] | undefined): void {
     this.#version++
     this.#isFailing = false
     if (touches === undefined) this.#history.reset(revision)
@@ -337,7 +338,7 @@ export class LiveQuery implements SourceListener {
   }
 
   /** Whether the result differs from the one that was published last. */
-  #isOther (touches: NetTouches | undefined): boolean {
+  #isOther (touches: NetChanges | undefined): boolean {
     const { source } = this
     const former = this.#published
     const page = source.page && JSON.stringify(source.page)
@@ -355,7 +356,7 @@ export class LiveQuery implements SourceListener {
   #textOf ({ text }: LiveSource): string | undefined {
     if (text !== undefined) return text
     const whole = this.whole()
-    if (!(whole instanceof Promise)) return whole.text
+    if (!(whole instanceof Promise)) return whole.json.text
     // Who is to be sent it hears that it cannot be encoded.
     whole.catch(() => {})
     return undefined
@@ -367,7 +368,7 @@ export class LiveQuery implements SourceListener {
   }
 
   /** Returns the JSON of a delta, `undefined` where the complete result is about as short. */
-  #delta (touches: NetTouches | undefined): string | undefined {
+  #delta (touches: NetChanges | undefined): string | undefined {
     const { source } = this
     if (touches === undefined || source.keyField === undefined) return undefined
     if (touches.size > 8 && touches.size >= source.size) return undefined
@@ -423,10 +424,10 @@ export class LiveQuery implements SourceListener {
   }
 
   /** Returns the frame with a complete result, for clients that take no deltas. */
-  wholeFrame (id: string, { text, version }: WholeResult): Buffer {
-    if (id !== this.id) return textFrame(encodePush(id, text))
+  wholeFrame (id: string, { json, version }: WholeResult): Buffer {
+    if (id !== this.id) return textFrame(encodePush(id, json.text))
     if (this.#wholeFrame?.version !== version) {
-      this.#wholeFrame = { version, frame: textFrame(encodePush(id, text)) }
+      this.#wholeFrame = { version, frame: textFrame(encodePush(id, json.text)) }
     }
     return this.#wholeFrame.frame
   }
@@ -439,27 +440,28 @@ export class LiveQuery implements SourceListener {
     const { source } = this
     const { revision } = source
     const version = this.#version
-    const text = source.text ?? (this.#text?.version === version ? this.#text.text : undefined)
-    if (text !== undefined) return { text, version, revision }
+    if (this.#whole?.version === version) return { json: this.#whole.json, version, revision }
+    if (source.text !== undefined) return this.#kept(source.text, version, revision)
     if (this.#encoding !== undefined) return this.#encoding
     const result = source.result()
     const isBig = Array.isArray(result) && result.length > MAX_AT_ONCE
-    if (!isBig) return this.#kept({ text: encodeQueryResult(result), version, revision })
+    if (!isBig) return this.#kept(encodeQueryResult(result), version, revision)
     this.#encoding = encodeListInSlices(result).then(
-      encoded => this.#kept({ text: encoded, version, revision })
+      encoded => this.#kept(encoded, version, revision)
     ).finally(() => { this.#encoding = undefined })
     return this.#encoding
   }
 
-  #kept (whole: WholeResult): WholeResult {
-    this.#text = whole
-    this.#host.onText(this, whole.text.length)
-    return whole
+  #kept (text: string, version: number, revision: number): WholeResult {
+    const json = new SharedJson(text)
+    this.#whole = { version, json }
+    this.#host.onText(this, text.length)
+    return { json, version, revision }
   }
 
   /** Frees the text of the result, which can be made again. */
   dropText (): void {
-    this.#text = undefined
+    this.#whole = undefined
     this.#wholeFrame = undefined
   }
 }
@@ -471,7 +473,7 @@ const NOT_PUBLISHED: Publication = { from: Infinity, changedAt: -1, to: -1, delt
 const EMPTY_DELTA = '{"upsert":[],"remove":[]}'
 
 /** Whether a row has come, gone or changed, and not only come and gone again. */
-function hasEffect (touches: NetTouches, rows: KeyedRows): boolean {
+function hasEffect (touches: NetChanges, rows: KeyedRows): boolean {
   for (const [key, { wasIn }] of touches) if (wasIn || rows.indexOf(key) !== -1) return true
   return false
 }

@@ -1,7 +1,7 @@
-import type { Touch } from '@hamicek/noex-store'
+import type { TouchedRow } from '@hamicek/noex-store'
 import type { NoexServerError } from '../protocol/errors.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import type { NetTouches } from './change-history.js'
+import type { NetChanges } from './change-history.js'
 
 /** A list of records that each have a key of their own. */
 export interface KeyedRows {
@@ -40,7 +40,7 @@ export interface LiveSource extends KeyedRows {
   /** Goes on, or ceases, to follow changes; a result that is not followed is behind from the next one on. */
   follow: (isFollowed: boolean) => void
   /** Returns the rows that have changed since a revision; `undefined` where only the history may tell. */
-  touchesSince: (revision: number) => NetTouches | undefined
+  touchesSince: (revision: number) => NetChanges | undefined
   /** Tries again what has failed: a bucket has been defined. */
   retry: () => void
   /** Frees everything; callers that wait for a result are rejected with `error`. */
@@ -50,7 +50,7 @@ export interface LiveSource extends KeyedRows {
 /** Hears how the result of a source changes. */
 export interface SourceListener {
   /** Called when the result has changed; `touches` is `undefined` where nothing is known of its rows. */
-  onChange: (revision: number, touches: readonly Touch[] | undefined) => void
+  onChange: (revision: number, touches: readonly TouchedRow[] | undefined) => void
   /** Called when a query in code has read parameters that it had not read before. */
   onUsed: () => void
   /** Called when a query in code has given a result, the same one or another one than before. */

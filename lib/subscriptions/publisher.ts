@@ -5,7 +5,7 @@ import type { LiveQuery } from './live-query.js'
 
 /** The subscriptions of one connection, which show changes together. */
 export interface Receiver {
-  /** Whether it is shown the state of a revision by frames of its own, not by those of others. */
+  /** Whether it is shown a revision by frames of its own, and not by those that others get too. */
   isCatchingUp: (revision: number) => boolean
   /**
    * Shows what has changed, as of `revision`. Returns whether that is done; if not, because the results are

@@ -62,7 +62,7 @@ export class PushRound {
     // One that was encoded for it is sent, also where the result has changed since: the next one follows.
     const whole = subscription.whole ?? liveQuery.whole()
     if (whole instanceof Promise) return this.#waitFor(whole, subscription)
-    this.#chars += whole.text.length
+    this.#chars += whole.json.text.length
     this.#single.push({
       subscription,
       push: () => {
@@ -104,7 +104,9 @@ export class PushRound {
     const { revision, delta } = update
     if (delta !== undefined) return this.#addText(subscription, revision, { delta })
     const whole = liveQuery.whole()
-    if (!(whole instanceof Promise)) return this.#addText(subscription, whole.revision, { data: whole.text })
+    if (!(whole instanceof Promise)) {
+      return this.#addText(subscription, whole.revision, { data: whole.json.text })
+    }
     return this.#waitFor(whole, subscription)
   }
 
@@ -124,7 +126,7 @@ export class PushRound {
   }
 
   /** A big result that has been encoded for the client; the next round shows what has changed since. */
-  #addEncoded (subscription: QuerySubscription, { text, revision }: WholeResult): boolean {
+  #addEncoded (subscription: QuerySubscription, { json: { text }, revision }: WholeResult): boolean {
     const { id, liveQuery } = subscription
     this.#chars += text.length
     this.#single.push({

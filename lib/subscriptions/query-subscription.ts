@@ -64,11 +64,16 @@ export class QuerySubscription implements LiveQueryListener {
     return this.#isActive && this.#isWatching && !this.#isStale && this.#liveQuery.hasResult
   }
 
+  /** Whether its result is being brought up to date, so that what is shown now would be of an older state. */
+  get isAwaited (): boolean {
+    if (!this.#isActive || !this.#isWatching || this.#liveQuery.isFailing) return false
+    return this.#isStale || this.#liveQuery.source.isBehind
+  }
+
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
-    const { id, position } = this
-    const isShared = id === this.#liveQuery.id && this.#liveQuery.isShared(position, revision)
-    return this.isDelta && !isShared
+    if (!this.isDelta) return false
+    return this.id !== this.#liveQuery.id || !this.#liveQuery.isShared(this.position, revision)
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {

@@ -4,7 +4,7 @@ import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import { encodeLiveReply } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
-import type { LiveQuery, Position } from './live-query.js'
+import type { LiveQuery, Position, WholeResult } from './live-query.js'
 import type { LiveQueries } from './live-queries.js'
 import type { LiveRequest, Watched } from './live-request.js'
 import type { Receiver } from './publisher.js'
@@ -32,8 +32,8 @@ export interface SubscriptionRequest extends
 }
 
 /**
- * Time for which a connection's other results wait for a query in code that is being evaluated, so that all
- * are shown at one revision, in milliseconds.
+ * Time for which the results of a connection wait for one that is being evaluated, so that all are shown at
+ * one revision, in milliseconds.
  */
 const MAX_HOLD_MS = 100
 
@@ -53,7 +53,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
   #joining = 0
   #deltas = 0
   #isClosed = false
-  /** While results wait for a query in code: ends that. */
+  /** While results wait for another one: ends that. */
   #hold: { readonly until: number, readonly cancel: () => void } | undefined
 
   constructor (
@@ -118,16 +118,15 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     }
     const { epoch } = liveQuery
     const { keyField = null, page } = liveQuery.source
-    const { revision } = update ?? whole as NonNullable<typeof whole>
+    const { revision } = update ?? whole as WholeResult
     const version = whole?.version ?? liveQuery.version
     const subscriptionId = subscription.id = this.freeId(liveQuery.id)
     this.byId.set(subscriptionId, subscription)
     if (isDelta) this.#deltas++
-    const body = update === undefined ? { data: whole?.text ?? 'null' } : { delta: update.delta as string }
+    const head = isDelta ? { epoch, revision, key: keyField, page } : undefined
+    const body = update === undefined ? (whole as WholeResult).json : update.delta as string
     return new EncodedJson(
-      isDelta
-        ? encodeLiveReply({ subscriptionId, epoch, revision, key: keyField, page }, body)
-        : `{"subscriptionId":${JSON.stringify(subscriptionId)},"data":${whole?.text}}`,
+      encodeLiveReply(subscriptionId, head, body),
       () => { subscription.activate(liveQuery, version, { epoch, revision }) },
       () => { this.remove(subscriptionId) }
     )
@@ -205,13 +204,11 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     }
   }
 
-  /** Whether results wait for a query in code, so that all are shown at one revision. */
+  /** Whether results wait for another one, so that all are shown at one revision. */
   #isHeld (): boolean {
-    const isBehind = [...this.byId.values()].some(
-      ({ isReady, liveQuery }) => isReady && liveQuery.source.isBehind && !liveQuery.isFailing
-    )
+    const isAwaited = [...this.byId.values()].some(subscription => subscription.isAwaited)
     const { clock, publisher } = this.#liveQueries
-    if (!isBehind) {
+    if (!isAwaited) {
       this.#hold?.cancel()
       this.#hold = undefined
       return false

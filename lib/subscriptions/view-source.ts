@@ -1,10 +1,10 @@
-import type { ChangedKeys, Touch, View, ViewConfig, ViewListener, Views } from '@hamicek/noex-store'
+import type { ChangedKeys, TouchedRow, View, ViewConfig, ViewListener, Views } from '@hamicek/noex-store'
 import { bucketNotDefined } from '../protocol/errors.js'
 import { connectionEnded } from '../protocol/refusals.js'
 import type { RowAccess } from '../store/row-scope.js'
 import { unreadable } from '../store/shared-store.js'
 import type { Work } from '../store/work.js'
-import type { NetTouch, NetTouches } from './change-history.js'
+import type { NetChange, NetChanges } from './change-history.js'
 import type { LiveSource, PageEnds, SourceListener } from './live-source.js'
 
 /** Changes of a bucket that are looked at, also where a list is shorter, to tell what has changed in it. */
@@ -116,7 +116,7 @@ export class ViewSource implements LiveSource, ViewListener {
     return this.#view?.row(key)
   }
 
-  touchesSince (revision: number): NetTouches | undefined {
+  touchesSince (revision: number): NetChanges | undefined {
     const view = this.#view
     const { bucket, sort, limit, offset = 0, page } = this.#config
     // A window changes by what comes into it from its ends, too.
@@ -126,7 +126,7 @@ export class ViewSource implements LiveSource, ViewListener {
     const most = Math.max(MIN_CHANGES, view.size)
     const keys = this.#environment.changedKeys.since(bucket, revision, most)
     if (keys === undefined) return undefined
-    const touches = new Map<unknown, NetTouch>()
+    const touches = new Map<unknown, NetChange>()
     for (const [key, { before, isReplaced }] of keys) {
       const wasIn = before !== undefined && view.matches(before)
       touches.set(key, { wasIn, hasMoved: isReplaced || sort !== undefined })
@@ -150,7 +150,7 @@ export class ViewSource implements LiveSource, ViewListener {
     this.#view = undefined
   }
 
-  onChange (revision: number, touches: readonly Touch[] | undefined): void {
+  onChange (revision: number, touches: readonly TouchedRow[] | undefined): void {
     this.#listener.onChange(revision, touches)
   }
 

@@ -40,6 +40,11 @@ export function isTurnOver (): boolean {
   return slicer.isSpent
 }
 
+/** Returns whether long work waits for its next turn. */
+export function isWorkWaiting (): boolean {
+  return slicer.isWaitedFor
+}
+
 /** Resolves in a later turn of the event loop, after data that has arrived meanwhile has been read. */
 export async function nextTurn (): Promise<void> {
   await slicer.nextTurn()

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { AuditSink } from '../../lib/audit/sink.js'
 import { Store } from '../../lib/exports/store.js'
@@ -55,9 +56,12 @@ t.test('the dashboard', async t => {
   }
   const store = await Store.start({ durability: { directory: temporaryDirectory(t) } })
   t.teardown(async () => { await store.stop() })
-  const options = { routes: { metrics: '/metrics' }, audit: { sinks: [sink], logLevel: 'silent' } } as const
+  const options = {
+    routes: { metrics: '/metrics' }, audit: { sinks: [sink], logLevel: 'silent' }, liveQueries: { slowMs: 1 }
+  } as const
   const { app, connect } = await serve(t, options, { store })
-  await (await connect()).ask('store.buckets')
+  store.defineQuery('slow', async () => { await setTimeout(2) })
+  await (await connect()).ask('store.subscribe', { query: 'slow' })
   const scrape = new Scrape((await app.inject('/metrics')).body)
 
   t.test('asks for nothing that a scrape does not have', t => {

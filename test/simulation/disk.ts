@@ -70,7 +70,7 @@ export class Disk {
 }
 
 /** Returns an entry as the lines of a log have it: without what is for this process alone. */
-function onDisk (entry: LogEntry): LogEntry {
+function onDisk ({ writer: _writer, ...entry }: LogEntry): LogEntry {
   const copy = structuredClone(entry)
   for (const change of copy.changes) Reflect.deleteProperty(change, 'place')
   return copy

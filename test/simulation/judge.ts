@@ -94,16 +94,19 @@ export class Judge {
     const { type, revision } = cause
     const state = this.#history.at(revision)
     if (type !== 'push' || state === undefined || !changed.some(isSteady)) return
-    const shown = [...client.views]
+    const views = [...client.views]
       .filter(view => isSteady(view) && (view.revision as number) <= revision && isOf(state, view.epoch))
       .filter(view => this.#shownTo.get(view) === user)
-      .map(view => ({ ...view }))
+    const shown = views.map(view => ({ ...view }))
     const failure = client.failure(new Error(`not all is shown as of revision ${revision}`))
-    for (const one of shown) {
+    for (const [i, one] of shown.entries()) {
       this.#onDone('compared together')
       const expected = await this.#oracle.expected(one.request, user, state)
       if (this.#oracle.isOneOf(one, expected)) continue
       if (await this.#haveRightsChanged(user, one.revision as number)) continue
+      // It was about to end, and does not follow any further.
+      const { state: later, subscriptionId } = views[i] as LiveView
+      if (later !== 'live' || subscriptionId !== one.subscriptionId) continue
       failure.message = `${JSON.stringify(one.request)} (${one.subscriptionId}) shows\n` +
         `${JSON.stringify(one.data)}\nand the plain evaluation is one of\n` +
         `${JSON.stringify(expected.results)}\n${this.#circumstances(one.request, user, state)}\n` +

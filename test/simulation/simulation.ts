@@ -116,7 +116,11 @@ export class Simulation implements ClientWorld {
   /** Lets everything come to rest, and compares what all clients show with the plain evaluation. */
   async #mark (): Promise<void> {
     this.#disk.fullUntil = 0
-    for (const client of this.#clients) client.read(true)
+    for (const client of this.#clients) {
+      client.read(true)
+      // A backup that was restored may have ended its session.
+      client.logIn(client.user).catch(error => { loop.fail(error) })
+    }
     await this.#settle()
     for (const client of this.#clients) {
       for (const view of client.views) client.subscribe(view)

@@ -15,6 +15,7 @@ import type { Client, ServerContext } from '../../lib/operations/context.js'
 import type { Operation } from '../../lib/operations/operation.js'
 import type { Principal } from '../../lib/permissions/principal.js'
 import type { RequestMessage } from '../../lib/protocol/messages.js'
+import { Presence } from '../../lib/store/presence.js'
 import { SharedStore } from '../../lib/store/shared-store.js'
 import { Work } from '../../lib/store/work.js'
 import { FakeClock } from './fake-clock.js'
@@ -39,6 +40,7 @@ export class FakeClient implements Client, Principal {
   readonly origin = { remoteAddress: '192.0.2.1', connectionId: 'conn-1', headers: { 'user-agent': 'test' } }
   readonly log = silentLog
   readonly version = 0
+  readonly presence = new Presence('conn-1', { isEphemeral: () => false }, 0)
   isOpen = true
   session: Session | undefined
   writing: Promise<unknown> | undefined

@@ -29,6 +29,11 @@ export class FakeClock implements Clock {
     return this.#timers.size
   }
 
+  /** Moves on by `ms` like a process that is stopped: timers are called later, in the next turn. */
+  stall (ms: number): void {
+    this.#elapsed += ms
+  }
+
   /** Moves on by `ms`, calling each timer at its own moment. */
   turn (ms: number): void {
     const end = this.#elapsed + ms

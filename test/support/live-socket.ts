@@ -11,7 +11,7 @@ export class LiveSocket {
   readonly pushes: LiveFrame[] = []
   /** Ids and reasons of the subscriptions that the server has ended. */
   readonly ends: Array<readonly [view: LiveView, reason: string]> = []
-  /** What each step has shown, by view. */
+  /** The results that each view has shown, in order. */
   readonly shown = new Map<LiveView, unknown[]>()
   /** The first message that the protocol does not allow. */
   #violation: unknown

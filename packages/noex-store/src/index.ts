@@ -17,8 +17,8 @@ export type {
 export type { AccessOptions, TypedAccessOptions, WorkMeter } from './types/access.js'
 export type {
   Change, Changes, ClearChange, Commit, CommitCause, CommitNote, DefinitionChange, DefinitionOptions,
-  IdempotencyOptions, IdempotentRequest, QueryChange, RecordChange, RememberedKeys, RememberedRequest,
-  RememberOptions, RequestAnswer, TransactionOptions, UpsertOptions, WriteOptions
+  PendingWrite, QueryChange, RecordChange, RememberedKeys, RememberedRequest, IdempotentRequest,
+  RememberOptions, RequestAnswer, RequestToRemember, TransactionOptions, UpsertOptions, WriteOptions
 } from './types/commit.js'
 export type {
   DurabilityNotice, DurabilityOptions, DurabilityStatus, LogFacts, RecoveryProgress, SnapshotInfo
@@ -29,9 +29,10 @@ export type { PersistedState, PersistenceKey, StateMetadata, StorageAdapter } fr
 export type {
   Migration, MigrationBucketHandle, MigrationContext, MigrationResult
 } from './types/migration.js'
+export type { TypedView, TypedViewConfig, TypedViews } from './types/typed-view.js'
 export type { StoreOptions, StoreStats } from './types/store.js'
 export type {
-  Touch, View, ViewConfig, ViewListener, ViewOptions, ViewPage, Views
+  TouchedRow, View, ViewConfig, ViewListener, ViewOptions, ViewPage, Views
 } from './types/view.js'
 export type { Anything, DateValue, InputOf, ValueOf } from './types/field-value.js'
 export type {
@@ -71,8 +72,8 @@ export {
   DefinitionMissingError, DuplicateKeyError, FilterError, InputTooLargeError, isStoreError, NotLeaderError,
   OutOfScopeError, PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError,
   QuotaExceededError, RecordExistsError, RecordNotFoundError, ReferentialIntegrityError,
-  RequestRepeatedError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError,
-  UniqueConstraintError, ValidationError, ValidatorError, VersionMismatchError,
+  RequestRepeatedError, StoreError, StoreStoppedError, StoreUnavailableError, TooManyRunsError,
+  TransactionConflictError, UniqueConstraintError, ValidationError, ValidatorError, VersionMismatchError,
   WorkBudgetError, type StoreErrorCode, type ValidationIssue
 } from './errors.js'
 export { Store } from './store/store.js'
@@ -82,6 +83,7 @@ export { TransactionContext } from './transaction/transaction.js'
 export { TransactionBucketHandle } from './transaction/transaction-bucket.js'
 export { MAX_NESTING } from './schema/validator.js'
 export { SchemaValidator } from './bucket/schema-validator.js'
+export { ExactSum } from './query/exact-sum.js'
 export { matchesFilter } from './filter/filter.js'
 export { parseTtl } from './schema/ttl.js'
 export { defineSchema } from './schema/define-schema.js'

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { FileLog, Store, type IdempotencyOptions } from '../src/index.js'
+import { FileLog, Store, type RequestToRemember } from '../src/index.js'
 import { backupLog, compactLog, restoreLog, verifyLog } from '../src/tools/index.js'
 import { startDurable } from './support/durable-store.js'
 import { startStore } from './support/store.js'
@@ -9,7 +9,7 @@ import { temporaryDirectory } from './support/temporary-directory.js'
 
 const definition = { key: 'id', schema: { id: { type: 'string' as const }, n: { type: 'number' as const } } }
 
-function once (key: string, text = '"answer"\n\u2028\0'): { idempotency: IdempotencyOptions, user: string } {
+function once (key: string, text = '"answer"\n\u2028\0'): { idempotency: RequestToRemember, user: string } {
   return {
     user: 'ada',
     idempotency: { key, request: 'digest', windowMs: 600_000, answer: () => ({ text, rights: 'r' }) }

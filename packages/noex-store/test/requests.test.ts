@@ -2,17 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
   isStoreError, MemoryLog, RequestRepeatedError, Store, StoreUnavailableError, type Commit,
-  type IdempotencyOptions, type LogEntry, type StoreOptions, type WriteOptions
+  type RequestToRemember, type LogEntry, type StoreOptions, type WriteOptions
 } from '../src/index.js'
 import { FakeClock, rejection, startStore } from './support/store.js'
 
 const schema = { id: { type: 'string' as const }, n: { type: 'number' as const } }
 
 /** Returns the options of a write whose request has a key, and what its answer was made of. */
-function once (key: string, more: Partial<IdempotencyOptions> & Pick<WriteOptions, 'user'> = {}) {
+function once (key: string, more: Partial<RequestToRemember> & Pick<WriteOptions, 'user'> = {}) {
   const results: unknown[] = []
   const { user, ...others } = more
-  const idempotency: IdempotencyOptions = {
+  const idempotency: RequestToRemember = {
     key,
     request: 'digest',
     windowMs: 60_000,
@@ -96,6 +96,12 @@ t.test('a request that was refused, or has the key of another user, is not remem
   }
   t.equal(store.requests.count, 5)
   t.equal(store.requests.find('k', 'eve'), undefined)
+  await store.bucket('items').update('a', { n: 2 }, once('l', { user: 'ada' }).options)
+  t.equal(store.requests.shareOf('ada').count, 2)
+  t.equal(store.requests.shareOf(undefined).count, 1)
+  t.same(store.requests.shareOf('eve'), { count: 0, bytes: 0 })
+  const shares = ['ada', 'bob', '3:ada', undefined, 'a'].map(user => store.requests.shareOf(user).bytes)
+  t.equal(shares.reduce((sum, bytes) => sum + bytes), store.requests.bytes)
 })
 
 t.test('what was done by several commits, or none, is remembered by a commit of its own', async t => {
@@ -158,7 +164,7 @@ t.test('many requests are forgotten in steps', async t => {
 t.test('an answer that cannot be kept costs no commit', async t => {
   const errors: unknown[] = []
   const store = await withItems(t, { onListenerError: error => { errors.push(error) } })
-  const answers: Array<[string, IdempotencyOptions['answer']]> = [
+  const answers: Array<[string, RequestToRemember['answer']]> = [
     ['throws', () => { throw new Error('none') }],
     ['is none', () => undefined as never],
     ['is long', () => ({ text: 'x'.repeat(65_537) })],

@@ -35,11 +35,13 @@ function serviceOn (t: Test, directory: string) {
 
 const writes: ReadonlyArray<readonly [type: string, fields: object]> = [
   ['store.insert', { bucket: 'orders', data: { name: 'kill' } }],
-  ['store.transaction', { operations: [
-    { op: 'insert', bucket: 'orders', data: { name: 'a' } },
-    { op: 'insert', bucket: 'orders', data: { name: 'kill' } },
-    { op: 'count', bucket: 'orders' }
-  ] }],
+  ['store.transaction', {
+    operations: [
+      { op: 'insert', bucket: 'orders', data: { name: 'a' } },
+      { op: 'insert', bucket: 'orders', data: { name: 'kill' } },
+      { op: 'count', bucket: 'orders' }
+    ]
+  }],
   ['procedures.call', { name: 'place', input: { name: 'kill' } }]
 ]
 
@@ -86,5 +88,6 @@ t.test('a change that is remembered by a commit of its own may be done without b
   const request = { name: 'kill', config, idempotencyKey: 'k' }
   await die(client, 'store.defineBucket', request)
   const again = await start()
-  t.match(await again.request('store.defineBucket', request), { code: 'ALREADY_EXISTS' }, 'as it is documented')
+  const reply = await again.request('store.defineBucket', request)
+  t.match(reply, { code: 'ALREADY_EXISTS' }, 'as it is documented')
 })

@@ -169,8 +169,8 @@ t.test('when as many keys are remembered as the options allow, new ones are refu
   await client.ask('store.insert', insert('b'))
   t.match(await client.request('store.insert', insert('c')), {
     code: 'RATE_LIMITED',
-    message: 'The server remembers as many requests as idempotency.maxKeys allows, 2: no new idempotencyKey ' +
-      'is taken at the moment',
+    message: 'The server remembers as many requests as idempotency.maxKeys allows, 2: no new ' +
+      'idempotencyKey is taken at the moment',
     details: { retryAfterMs: 4_000 }
   })
   t.same(await client.ask('store.insert', insert('a')), first, 'none is forgotten')
@@ -178,6 +178,31 @@ t.test('when as many keys are remembered as the options allow, new ones are refu
   clock.turn(4_000)
   await client.ask('store.insert', insert('c'))
   t.equal(await store.bucket('items').count(), 4)
+})
+
+t.test('one user cannot take all of them', async t => {
+  const auth = { validate: (token: string) => ({ userId: token, roles: [] }) }
+  for (const idempotency of [{ maxKeys: 12 }, { maxBytes: 13_200 }]) {
+    const { connect, store } = await serve(t, { auth, idempotency })
+    const taken: number[] = []
+    for (const userId of ['ann', 'bob', 'eve']) {
+      const client = await connect()
+      await client.ask('auth.login', { token: userId })
+      const before = store.requests.count
+      for (let i = 0; ; i++) {
+        const reply = await client.request('store.insert', insert(`k${i}`))
+        if (reply['type'] === 'result') continue
+        t.match(reply, {
+          code: 'RATE_LIMITED',
+          message: /as many requests of one user beside those of all others as idempotency\./
+        })
+        break
+      }
+      taken.push(store.requests.count - before)
+    }
+    if ('maxKeys' in idempotency) t.same(taken, [6, 3, 2])
+    t.ok(taken.every(count => count > 1), `all have room: ${taken.join()}`)
+  }
 })
 
 t.test('their bytes are bounded, too', async t => {

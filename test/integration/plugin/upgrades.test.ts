@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
 import t from 'tap'
 import type { WebSocket } from 'ws'
@@ -53,6 +54,29 @@ t.test('plain HTTP', t => {
     await raw.closed
   })
   t.end()
+})
+
+t.test('the answer to an upgrade and the welcome leave in one write', async t => {
+  const writes: string[] = []
+  const { connect } = await serve(t, {}, {
+    async before (app) {
+      app.addHook('preHandler', async () => {})
+      app.server.on('connection', (socket: Socket) => {
+        const { _write: write, _writev: writev } = socket
+        socket._write = (chunk: string, encoding, callback) => {
+          writes.push(chunk)
+          write.call(socket, chunk, encoding, callback)
+        }
+        socket._writev = (chunks, callback) => {
+          writes.push(chunks.map(({ chunk }) => String(chunk)).join(''))
+          writev?.call(socket, chunks, callback)
+        }
+      })
+    }
+  })
+  await connect()
+  t.equal(writes.length, 1)
+  t.match(writes[0], /^HTTP\/1\.1 101 [\s\S]*\r\n\r\n..\{"type":"welcome"/)
 })
 
 t.test('allowedOrigins', async t => {

@@ -9,8 +9,10 @@ import { Counters } from '../../../lib/util/counters.js'
 import { SubscriptionQuota } from '../../../lib/limits/subscription-quota.js'
 import type { Authorizer } from '../../../lib/permissions/authorizer.js'
 import type { LiveQueries } from '../../../lib/subscriptions/live-queries.js'
+import { SharedJson } from '../../../lib/protocol/shared-json.js'
 import { unlimitedScope } from '../../../lib/permissions/policy.js'
 import { Work } from '../../../lib/store/work.js'
+import { Presence } from '../../../lib/store/presence.js'
 import { DeadlineQueue } from '../../../lib/util/deadline-queue.js'
 import { isPending, turns } from '../../support/event-loop.js'
 import { FakeClock } from '../../support/fake-clock.js'
@@ -23,10 +25,11 @@ const MAX_FRAMES = 256
 const fakeLiveQuery = {
   id: 'sub-1',
   epoch: 'epoch',
+  source: { keyField: undefined, page: undefined },
   scope: unlimitedScope,
   join: async () => {},
   presentFor: () => fakeLiveQuery,
-  whole: () => ({ text: '[]', version: 0, revision: 0 }),
+  whole: () => ({ json: new SharedJson('[]'), version: 0, revision: 0 }),
   leave () {}
 }
 
@@ -56,6 +59,7 @@ function connectionOver () {
     } as unknown as Authorizer,
     authenticator: undefined,
     isRevoked: () => false,
+    presences: { begin: id => new Presence(id, { isEphemeral: () => false }, 0), leave () {} },
     stalled: new DeadlineQueue<Connection>(
       50,
       clock,

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { Heartbeat, type Pingable } from '../../../lib/connection/heartbeat.js'
+import { isTurnOver } from '../../../lib/util/slice.js'
 import { FakeClock } from '../../support/fake-clock.js'
+import { until } from '../../support/until.js'
 
 /** A connection as the heartbeat sees it; records its pings and losses. */
 function pingableAt (clock: FakeClock, answers: 'at once' | 'never') {
@@ -28,7 +30,7 @@ t.test('Heartbeat', t => {
     t.same(pingable.losses, [])
   })
 
-  t.test('pings connections that came at different times each in its own rhythm', async t => {
+  t.test('pings connections that came at different times up to a sixteenth of an interval early', async t => {
     const clock = new FakeClock()
     const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
     const early = pingableAt(clock, 'at once')
@@ -38,7 +40,7 @@ t.test('Heartbeat', t => {
     heartbeat.add(late)
     clock.turn(300)
     t.same(early.pings, [100, 200, 300])
-    t.same(late.pings, [130, 230, 330])
+    t.same(late.pings, [125, 225, 325])
   })
 
   t.test('[G-I4] loses a silent connection when timeoutMs have passed since the ping', async t => {
@@ -128,6 +130,44 @@ t.test('Heartbeat', t => {
     t.equal(clock.pending, 0)
   })
 
+  t.test('pings very many in several turns, and none of those that have left meanwhile', async t => {
+    const clock = new FakeClock()
+    const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
+    const pingables = Array.from({ length: 1_000 }, () => pingableAt(clock, 'never'))
+    const pinged = () => pingables.filter(({ pings }) => pings.length === 1).length
+    for (const pingable of pingables) heartbeat.add(pingable)
+    const [first, last] = [pingables[0], pingables.at(-1)]
+    if (first === undefined || last === undefined) return
+    first.ping = () => { while (!isTurnOver()); }
+    clock.turn(100)
+    t.ok(pinged() < 900, `${pinged()} in the first turn`)
+    heartbeat.delete(last)
+    const late = pingableAt(clock, 'never')
+    heartbeat.add(late)
+    await until(() => pinged() === 998)
+    t.same(last.pings, [])
+    t.same(late.pings, [], 'nor those that have just come')
+    clock.turn(40)
+    t.ok(pingables.slice(0, -1).every(({ losses }) => losses[0] === 140), 'each has its time for an answer')
+    t.same([last.losses, late.losses], [[], []])
+    heartbeat.stop()
+  })
+
+  t.test('does not make up for pings that a stalled process has missed', async t => {
+    const clock = new FakeClock()
+    const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
+    const [busy, silent] = [pingableAt(clock, 'at once'), pingableAt(clock, 'never')]
+    heartbeat.add(busy)
+    clock.turn(90)
+    clock.stall(1_000)
+    heartbeat.add(silent)
+    clock.turn(300)
+    const pauses = busy.pings.slice(1).map((at, i) => at - (busy.pings[i] ?? 0))
+    t.ok(busy.pings.length >= 2 && pauses.every(pause => pause >= 93), busy.pings.join())
+    t.equal(silent.losses.length, 1)
+    t.ok((silent.losses[0] ?? 0) - (silent.pings[0] ?? 0) === 40)
+  })
+
   t.test('serves ten thousand connections with two timers', async t => {
     const clock = new FakeClock()
     const heartbeat = new Heartbeat({ intervalMs: 100, timeoutMs: 40 }, clock)
@@ -135,7 +175,7 @@ t.test('Heartbeat', t => {
     for (const pingable of pingables) heartbeat.add(pingable)
     t.equal(clock.pending, 1)
     clock.turn(110)
-    t.equal(clock.pending, 2)
+    await until(() => clock.pending === 2)
     t.ok(pingables.every(pingable => pingable.pings.length === 1))
     heartbeat.stop()
   })

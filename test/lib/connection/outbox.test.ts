@@ -2,7 +2,9 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { Outbox, type OutboxLimits } from '../../../lib/connection/outbox.js'
 import { textFrame } from '../../../lib/protocol/frame.js'
+import { SharedJson, SharingText } from '../../../lib/protocol/shared-json.js'
 import { FakeStream, messagesIn } from '../../support/fake-socket.js'
+import { until } from '../../support/until.js'
 
 function unique<T> (items: readonly T[]): T[] {
   return [...new Set(items)]
@@ -22,20 +24,22 @@ function outboxOver (limits: Partial<OutboxLimits> = {}) {
 }
 
 t.test('Outbox', t => {
-  t.test('writes what is sent in one tick at once, in the order of sending', async t => {
+  const BIG = 262_144
+
+  t.test('writes what is sent in one turn at once, in the order of sending', async t => {
     const { outbox, stream } = outboxOver()
     outbox.send('one')
     outbox.sendFrame(textFrame('two'))
     outbox.send('three')
     outbox.send('čtyři')
     outbox.sendFrame(textFrame('five'))
-    t.same(stream.writes, [], 'nothing leaves before the tick is over')
+    t.same(stream.writes, [], 'nothing leaves before the turn is over')
     await setImmediate()
     t.equal(stream.writes.length, 1)
     t.same(stream.texts, ['one', 'two', 'three', 'čtyři', 'five'])
   })
 
-  t.test('writes once per tick, not once for ever', async t => {
+  t.test('writes once per turn, not once for ever', async t => {
     const { outbox, stream } = outboxOver()
     outbox.send('one')
     await setImmediate()
@@ -73,6 +77,40 @@ t.test('Outbox', t => {
     }
     await setImmediate()
     t.same(stream.texts, texts)
+  })
+
+  t.test('writes texts with shared JSON in their order, the bytes of a long one without a copy', async t => {
+    const { outbox, stream } = outboxOver({ maxBufferedBytes: 1_000_000, markBytes: 800_000 })
+    const written: unknown[] = []
+    const { _writev: writev } = stream
+    stream._writev = (chunks, callback) => {
+      written.push(...chunks.map(({ chunk }) => chunk))
+      writev.call(stream, chunks, callback)
+    }
+    const long = new SharedJson(`"${'x'.repeat(5_000)}"`)
+    const texts = [
+      'one', new SharingText('[', long, ']'), 'three', new SharingText('[', new SharedJson('4'), ']'),
+      new SharingText('[5,', long, ']')
+    ]
+    for (const text of texts) outbox.send(text)
+    await setImmediate()
+    t.same(stream.texts, texts.map(String))
+    t.equal(stream.writes.length, 1)
+    t.equal(written.filter(chunk => chunk === long.bytes).length, 2)
+    outbox.send(new SharingText('[6,', long, ']'))
+    await setImmediate()
+    t.same(stream.texts.at(-1), `[6,${long.text}]`, 'also by itself')
+    t.equal(stream.writes.length, 2)
+  })
+
+  t.test('sends a big text with shared JSON in fragments', async t => {
+    const { outbox, stream } = outboxOver({ maxBufferedBytes: 10_000_000, markBytes: 8_000_000 })
+    const text = new SharingText('[', new SharedJson(`"${'x'.repeat(BIG)}"`), ']')
+    outbox.send(text)
+    await until(() => outbox.bufferedBytes === 0)
+    const [message] = messagesIn(Buffer.concat(stream.writes))
+    t.equal(message?.text, String(text))
+    t.ok((message?.frames ?? 0) > 1)
   })
 
   t.test('writes nothing when its owner is not writable', async t => {
@@ -139,8 +177,6 @@ t.test('Outbox', t => {
       t.equal(outbox.bufferedBytes, 0)
     }
   )
-
-  const BIG = 262_144
 
   t.test('sends what is not big in one frame, no matter what its parts are', async t => {
     const { outbox, stream } = outboxOver({ maxBufferedBytes: 1e9, markBytes: 1e9 })

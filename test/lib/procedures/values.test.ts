@@ -209,6 +209,8 @@ t.test('conditions', async t => {
 t.test('aggregates', async t => {
   const items = [{ n: 4 }, { n: -2 }, { n: '9' }, { m: 1 }, null, 7, { n: 1 }, Object.create({ n: 100 })]
   t.same(aggregates.map(op => aggregate(items, op, 'n')), [3, 3 / 8, -2, 4, 8])
+  const fractions = [0.1, 1e17, 0.2, -1e17].map(n => ({ n }))
+  t.equal(aggregate(fractions, 'sum', 'n'), 0.30000000000000004, 'exact, and rounded once')
   t.same(aggregates.map(op => aggregate([], op, 'n')), [0, 0, 0, 0, 0])
   t.same(aggregates.map(op => aggregate([{ n: 'x' }], op, 'n')), [0, 0, 0, 0, 1])
   t.equal(

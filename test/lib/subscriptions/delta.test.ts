@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { NetTouches } from '../../../lib/subscriptions/change-history.js'
+import type { NetChanges } from '../../../lib/subscriptions/change-history.js'
 import { deltaOf } from '../../../lib/subscriptions/delta.js'
 import { applyDelta, type Row } from '../../support/live-list.js'
 import { rowsOf } from '../../support/row-changes.js'
@@ -24,7 +24,7 @@ t.test('a delta makes any list any other one, in each way in which it may be app
         last = index
       }
     }
-    const touches: NetTouches = new Map([...new Set([...before, ...after])].flatMap(id => {
+    const touches: NetChanges = new Map([...new Set([...before, ...after])].flatMap(id => {
       const wasIn = before.includes(id)
       const now = present.find(row => row['id'] === id)
       if (wasIn && now !== undefined && still.has(id) && rows.includes(now)) return []

@@ -36,6 +36,8 @@ export function applyStep (step: Step, undo: Undo[] | undefined): RecordChange {
     bucket.update(row, after)
     undo?.push(() => { bucket.update(row, before) })
   }
-  const key = (after ?? before)?.[bucket.schema.key]
-  return { type, bucket: bucket.name, key, before, after, place: (step.row as Row).place }
+  const written = (after ?? before)?.[bucket.schema.key]
+  const { place } = step.row as Row
+  const change = { type, bucket: bucket.name, key: written, before, after, place } as const
+  return step.isCaused ? { ...change, isCaused: true } : change
 }

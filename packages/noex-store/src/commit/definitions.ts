@@ -69,7 +69,7 @@ function takeOver (
   const logged = [...bucket.schema.functionPaths, ...bucket.missingFunctions]
   const difference = differenceOf(schema.definition, former, logged)
   if (difference !== undefined) throw new DefinitionMismatchError(bucket.name, difference)
-  options.beforeCommit?.()
+  options.beforeCommit?.([])
   bucket.takeOver(schema)
   if (schema.functionPaths.length === logged.length) return
   // The log learns of the functions that have been added.
@@ -117,7 +117,7 @@ export function replaceAll (
   engine: Engine, replacements: readonly Replacement[], options: DefinitionOptions = {}
 ): void {
   engine.assertWritable()
-  options.beforeCommit?.()
+  options.beforeCommit?.([])
   if (replacements.length === 0) return
   const formers = replacements.map(({ change }) => engine.buckets.get(change.bucket))
   engine.commitStructure(

@@ -162,8 +162,8 @@ export class Engine {
 
   /**
    * Completes a plan by what its deletes cause, checks it against the state that it would lead to, and
-   * commits it. A plan without steps commits nothing but a request to be remembered. `isFollowed` says that what its deletes cause is in it
-   * already, as the store is now.
+   * commits it. A plan without steps commits nothing but a request that is to be remembered. `isFollowed`
+   * says that what its deletes cause is in it already, as the store is now.
    * @throws the reason why nothing of it is done
    */
   commit (plan: Plan, options: WriteOptions = {}, isFollowed = false): Commit | undefined {
@@ -178,7 +178,7 @@ export class Engine {
 
   #commit (plan: Plan, options: WriteOptions, isFollowed: boolean): Commit | undefined {
     this.assertWritable()
-    options.beforeCommit?.()
+    options.beforeCommit?.(plan)
     const { idempotency } = options
     if (idempotency !== undefined) this.requests.assertNew(idempotency.key, options.user)
     else if (plan.steps.length === 0) return undefined
@@ -274,15 +274,15 @@ export class Engine {
     const note = options.note && noteOf(revision, options.note, this.options.onListenerError)
     const idempotency = options.idempotency &&
       requestOf(options.idempotency, result, this.now, this.options.onListenerError)
-    const commit: Commit = {
-      revision,
-      time: options.time ?? this.now,
-      changes,
-      ...(options.user !== undefined && { user: options.user }),
-      ...(note !== undefined && { note }),
-      ...(idempotency && { idempotency }),
-      ...(counters && { counters })
+    const commit: { -readonly [Name in keyof Commit]: Commit[Name] } = {
+      revision, time: options.time ?? this.now, changes
     }
+    // Member by member: three spreads take as long as the rest of this step.
+    if (options.user !== undefined) commit.user = options.user
+    if (options.writer !== undefined) commit.writer = options.writer
+    if (note !== undefined) commit.note = note
+    if (idempotency !== undefined) commit.idempotency = idempotency
+    if (counters !== undefined) commit.counters = counters
     this.#tell(commit, undo, bytes)
     return commit
   }

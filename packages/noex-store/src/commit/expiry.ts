@@ -84,7 +84,7 @@ function expireGroup (engine: Engine, bucket: Bucket, now: number): number {
     return 0
   }
   const steps = expiry.allDue(now, MAX_GROUP).map((row): Step =>
-    ({ bucket, key: row.key, row, before: row.record, after: undefined }))
+    ({ bucket, key: row.key, row, before: row.record, after: undefined, isCaused: false }))
   engine.commitUnchecked(steps)
   return steps.length
 }

@@ -2,6 +2,7 @@ import type { Bucket } from '../bucket/bucket.js'
 import type { Row } from '../rows/row.js'
 import { CommitTooLargeError } from '../errors.js'
 import type { WorkMeter } from '../types/access.js'
+import type { PendingWrite } from '../types/commit.js'
 import type { StoreRecord } from '../types/record.js'
 
 /** Units that a record which is written takes: as long as so many conditions take to look at. */
@@ -19,10 +20,12 @@ export interface Step {
   row: Row | undefined
   readonly before: StoreRecord | undefined
   after: StoreRecord | undefined
+  /** Whether the deletes of the plan cause it. */
+  isCaused: boolean
 }
 
 /** The steps of a commit: at most one for a key of a bucket. */
-export class Plan {
+export class Plan implements Iterable<PendingWrite> {
   readonly steps: Step[] = []
   /** Whether a step deletes, so that others may have to follow. */
   hasDeletes = false
@@ -69,18 +72,27 @@ export class Plan {
    */
   addCaused (bucket: Bucket, key: unknown, row: Row, after: StoreRecord | undefined): Step {
     this.work?.take(UNITS_PER_WRITE)
-    return this.add(bucket, key, row, after)
+    const step = this.add(bucket, key, row, after)
+    step.isCaused = true
+    return step
   }
 
   /** Adds a step that does not count: the store's own, or one of another plan. */
   addFreely (
     bucket: Bucket, key: unknown, row: Row | undefined, after: StoreRecord | undefined, before = row?.record
   ): Step {
-    const step: Step = { bucket, key, row, before, after }
+    const step: Step = { bucket, key, row, before, after, isCaused: false }
     this.steps.push(step)
     if (after === undefined) this.hasDeletes = true
     if (this.#byKey !== undefined) this.#enter(step)
     return step
+  }
+
+  /** The writes of the plan, without those that its deletes cause. */
+  * [Symbol.iterator] (): Generator<PendingWrite, undefined> {
+    for (const { bucket: { name }, key, after, isCaused } of this.steps) {
+      if (!isCaused) yield { bucket: name, key, isDelete: after === undefined }
+    }
   }
 
   find (bucket: Bucket, key: unknown): Step | undefined {

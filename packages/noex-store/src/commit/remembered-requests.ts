@@ -15,6 +15,8 @@ export class RememberedRequests {
   readonly #now: () => number
   /** In the order of their commits. */
   readonly #requests = new Map<string, RememberedRequest>()
+  /** That of each user who has any. */
+  readonly #shares = new Map<string | undefined, { count: number, bytes: number }>()
   #bytes = 0
 
   /** `now` returns the time in epoch milliseconds. */
@@ -32,6 +34,11 @@ export class RememberedRequests {
   get bytes (): number {
     this.forget()
     return this.#bytes
+  }
+
+  /** Returns the number of the requests of a user, or of those without one, and the bytes that they take. */
+  shareOf (user: string | undefined): { readonly count: number, readonly bytes: number } {
+    return this.#shares.get(user) ?? { count: 0, bytes: 0 }
   }
 
   /** Time until the oldest request is forgotten, in milliseconds; 0 where there is none. */
@@ -69,7 +76,7 @@ export class RememberedRequests {
     const name = nameOf(request.key, request.user)
     this.#remove(name)
     this.#requests.set(name, request)
-    this.#bytes += bytesOf(request)
+    this.#count(request, 1)
   }
 
   /** Removes the request of a commit that is taken back. */
@@ -93,7 +100,18 @@ export class RememberedRequests {
     const request = this.#requests.get(name)
     if (request === undefined) return
     this.#requests.delete(name)
-    this.#bytes -= bytesOf(request)
+    this.#count(request, -1)
+  }
+
+  #count (request: RememberedRequest, sign: 1 | -1): void {
+    const { user } = request
+    const bytes = sign * bytesOf(request)
+    const share = this.#shares.get(user) ?? { count: 0, bytes: 0 }
+    this.#bytes += bytes
+    share.count += sign
+    share.bytes += bytes
+    if (share.count === 0) this.#shares.delete(user)
+    else this.#shares.set(user, share)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { IdempotencyOptions, IdempotentRequest } from '../types/commit.js'
+import type { RequestToRemember, IdempotentRequest } from '../types/commit.js'
 import { callSafely } from '../util/call-safely.js'
 
 /** Longest note of a commit, in characters. */
@@ -33,7 +33,7 @@ export function noteOf (
  * writer fails. Never throws.
  */
 export function requestOf (
-  { key, request, windowMs, answer }: IdempotencyOptions, result: unknown, time: number, onFailure: OnFailure
+  { key, request, windowMs, answer }: RequestToRemember, result: unknown, time: number, onFailure: OnFailure
 ): IdempotentRequest {
   const remembered = { key, request, until: time + windowMs }
   try {

@@ -117,7 +117,7 @@ function applyRecord (
   }
   const record = type === 'delete' ? undefined : recordIn(bucket, after)
   if (record !== undefined) bucket.fieldNames.expect(Object.keys(record))
-  return applyStep({ bucket, key: wanted, row, before: current, after: record }, undo)
+  return applyStep({ bucket, key: wanted, row, before: current, after: record, isCaused: false }, undo)
 }
 
 function recordIn (bucket: Bucket, record: StoreRecord | undefined): StoreRecord {

@@ -1,9 +1,9 @@
 import type { Engine } from '../commit/engine.js'
+import { removeEnded } from '../commit/ended-records.js'
 import { CommitMismatchError, StoreStoppedError, StoreUnavailableError } from '../errors.js'
 import type { QueryRegistry } from '../query/query-registry.js'
 import type { Commit, CommitNote } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityStatus, RecoveryProgress } from '../types/durability.js'
-import { clearBucket } from '../write/writes.js'
 import { BackgroundSnapshots } from './background-snapshots.js'
 import type { ChangeLog, LogBackups, LogEntry } from './change-log.js'
 import { CommitQueue } from './commit-queue.js'
@@ -92,10 +92,8 @@ export class AttachedLog {
     }
     const attached = new AttachedLog(engine, queries, log, options)
     attached.#start()
-    // Buckets that are not to outlive a process are emptied by a commit, so that no revision is given twice.
-    for (const bucket of engine.buckets.values()) {
-      if (bucket.schema.definition.persistent === false) clearBucket(engine, bucket)
-    }
+    // By a commit, so that no revision is given twice.
+    removeEnded(engine)
     await attached.#snapshots.refresh()
     attached.#snapshots.check()
     return attached

@@ -1,4 +1,5 @@
 import { scanLines, textOf, textOfCrcLine } from '@hamicek/noex-journal'
+import { outlivesProcess } from '../schema/definition-data.js'
 import { isObject } from '../util/value-kinds.js'
 import type { BackupHead, StoreImage } from './change-log.js'
 import { logFormat, MAX_LINE_BYTES } from './log-format.js'
@@ -9,7 +10,7 @@ const FORMAT = 1
 export function headOf (
   { revision, buckets }: StoreImage, facts: Pick<BackupHead, 'name' | 'createdAt' | 'epoch'>
 ): BackupHead {
-  const saved = buckets.filter(({ definition }) => definition.persistent !== false)
+  const saved = buckets.filter(({ definition }) => outlivesProcess(definition))
   return {
     format: FORMAT,
     ...facts,
@@ -28,7 +29,7 @@ export function savedImage (image: StoreImage): StoreImage {
     ...image,
     requests: [],
     buckets: image.buckets.map(
-      bucket => bucket.definition.persistent === false ? { ...bucket, records: [], deleted: [] } : bucket
+      bucket => outlivesProcess(bucket.definition) ? bucket : { ...bucket, records: [], deleted: [] }
     )
   }
 }

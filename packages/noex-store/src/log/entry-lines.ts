@@ -12,17 +12,19 @@ const SLICE_MS = 5
 /**
  * Returns the line of an entry, without its revision; a promise where that takes long and is done in slices.
  * Members that are not JSON by themselves are encoded alone: to look at the whole entry takes longer than to
- * write it. A note comes first, where it is found without reading the rest.
+ * write it. The writer is of this process. A note comes first, where it is found without reading the rest.
  */
 export function lineOfEntry (entry: LogEntry): string | Promise<string> {
   if (isLong(entry)) return longLineOf(entry)
   const { note, ...rest } = entry
-  return JSON.stringify({ note, ...rest, revision: undefined, changes: entry.changes.map(loggedChange) })
+  const changes = entry.changes.map(loggedChange)
+  return JSON.stringify({ note, ...rest, writer: undefined, revision: undefined, changes })
 }
 
 /** Whether it takes long to make the line of an entry: one with many records, or requests. */
 function isLong ({ changes, requests = [] }: LogEntry): boolean {
-  return requests.length > MAX_AT_ONCE || changes.some(change => 'records' in change && (change.records?.length ?? 0) > MAX_AT_ONCE)
+  return requests.length > MAX_AT_ONCE ||
+    changes.some(change => 'records' in change && (change.records?.length ?? 0) > MAX_AT_ONCE)
 }
 
 /** Makes the same line, but for the order of its members. */
@@ -47,7 +49,7 @@ async function longLineOf (entry: LogEntry): Promise<string> {
     }
     changes.push(withLast(textOf(rest), 'records', await textsOf(records)))
   }
-  const { revision: _revision, changes: _changes, requests = [], note, ...rest } = entry
+  const { revision: _revision, writer: _writer, changes: _changes, requests = [], note, ...rest } = entry
   const line = textOf(note === undefined ? rest : { note, ...rest })
   const withRequests = requests.length === 0 ? line : withLast(line, 'requests', await textsOf(requests))
   return withLast(withRequests, 'changes', changes)

@@ -2,6 +2,7 @@ import type { InitialContents } from '../commit/definitions.js'
 import { restoreBuckets } from '../commit/restores.js'
 import type { Engine } from '../commit/engine.js'
 import { BackupNotFoundError } from '../errors.js'
+import { outlivesProcess } from '../schema/definition-data.js'
 import type { BackupInfo } from '../types/persistence.js'
 import { contentsOf, savedStateOf, type BucketSaver, type PersistedBucketState } from './bucket-saver.js'
 
@@ -24,7 +25,7 @@ export class Backups {
   async create (name: string): Promise<BackupInfo> {
     const { now } = this.#engine
     const saved = [...this.#engine.buckets.values()].filter(
-      ({ schema }) => schema.definition.persistent !== false
+      ({ schema }) => outlivesProcess(schema.definition)
     )
     const entries = saved.map(bucket => [bucket.name, savedStateOf(bucket)] as const)
     const meta = {

@@ -3,6 +3,7 @@ import { readRemembered, rememberedOf } from '../bucket/remembered.js'
 import { recordsOf } from '../commit/copied-records.js'
 import type { InitialContents } from '../commit/definitions.js'
 import type { Engine } from '../commit/engine.js'
+import { outlivesProcess } from '../schema/definition-data.js'
 import type { Change, Commit, RememberedKeys } from '../types/commit.js'
 import type { PersistedState, StorageAdapter } from '../storage/adapter.js'
 import { toError } from '../storage/errors.js'
@@ -117,7 +118,8 @@ export class BucketSaver {
   }
 
   #note (name: string): void {
-    if (this.#engine.buckets.get(name)?.schema.definition.persistent !== false) this.#changed.add(name)
+    const bucket = this.#engine.buckets.get(name)
+    if (bucket === undefined || outlivesProcess(bucket.schema.definition)) this.#changed.add(name)
   }
 
   #plan (delayMs: number): void {

@@ -7,6 +7,7 @@ import { headOf, savedImage } from '../log/backup-format.js'
 import type { LogBackups } from '../log/change-log.js'
 import { imageInSlices } from '../log/image.js'
 import type { QueryRegistry } from '../query/query-registry.js'
+import { outlivesProcess } from '../schema/definition-data.js'
 import type { BackupInfo } from '../types/persistence.js'
 
 /** Longest name of a backup, in characters. */
@@ -56,7 +57,7 @@ export class BackupsOfLog {
     if (image === undefined) throw new BackupNotFoundError(name)
     const contents = new Map<string, InitialContents>()
     for (const { name: bucket, definition, records, counter, floor, deleted } of image.buckets) {
-      if (definition.persistent === false || !this.#engine.buckets.has(bucket)) continue
+      if (!outlivesProcess(definition) || !this.#engine.buckets.has(bucket)) continue
       contents.set(bucket, { records, counter, remembered: readRemembered({ floor, deleted }, records) })
     }
     await restoreBuckets(this.#engine, contents)

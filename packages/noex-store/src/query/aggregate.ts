@@ -57,7 +57,7 @@ export function isCounted (value: unknown): value is number {
   return Number.isFinite(value)
 }
 
-/** Returns the number that an aggregate shows: one zero for both, so that it does not matter which came first. */
+/** Returns a number as an aggregate shows it: one zero for both, no matter which came first. */
 export function withoutNegativeZero (value: number | undefined): number | undefined {
   return value === 0 ? 0 : value
 }

@@ -151,10 +151,10 @@ function carry (limbs: Float64Array): void {
   limbs[limbs.length - 1] = limbs[limbs.length - 1] as number + carried
 }
 
-/** Limbs that decide how a number is rounded: at least 65 bits. The others only tell whether there is more. */
+/** Limbs that decide how a number is rounded: at least 65 bits. Of the others it counts whether all are 0. */
 const DECISIVE = 3
 
-/** Bits by which a dividend is lengthened, so that a quotient by 2^32 still decides how it is rounded. */
+/** Bits that lengthen a dividend, so that a quotient by 2^32 still decides how it is rounded. */
 const QUOTIENT_BITS = 64
 
 /** Returns a number above zero, given by carried limbs, divided by `count`: rounded once, ties to even. */

@@ -14,8 +14,8 @@ export interface SortOrder {
   readonly compare: (a: StoreRecord, b: StoreRecord) => number
   /** The values by which a record is ordered, one for each key; `undefined` for one that comes last. */
   readonly valuesOf: (record: StoreRecord) => SortValues
-  /** Orders a record and what `valuesOf` has returned for another one, as `compare` does. */
-  readonly compareTo: (record: StoreRecord, values: SortValues) => number
+  /** Orders what `valuesOf` has returned for two records, as `compare` orders these. */
+  readonly compareValues: (a: SortValues, b: SortValues) => number
 }
 
 /** Values by which a record is ordered. */
@@ -35,12 +35,10 @@ export function sortOrderOf (sort: Sort, normalizeOf: (field: string) => Normali
     keys,
     compare: oneAfterAnother(compares),
     valuesOf: record => readers.map(read => sortableOf(read(record))),
-    compareTo (record, values) {
-      for (const [i, { isDescending }] of keys.entries()) {
-        const [less, greater] = isDescending ? [1, -1] : [-1, 1]
-        const order = compareSortables(
-          sortableOf((readers[i] as Read)(record)), values[i], less, greater
-        )
+    compareValues (a, b) {
+      for (let i = 0; i < keys.length; i++) {
+        const less = keys[i]?.isDescending === true ? 1 : -1
+        const order = compareSortables(a[i], b[i], less, -less)
         if (order !== 0) return order
       }
       return 0

@@ -39,6 +39,11 @@ export class Slicer {
     return false
   }
 
+  /** Whether long work waits for its next turn. */
+  get isWaitedFor (): boolean {
+    return this.#waiting.length > 0
+  }
+
   /** Notes that a small part of work was long by itself: the next pause looks at the clock. */
   noteLong (): void {
     this.#isLookDue = true

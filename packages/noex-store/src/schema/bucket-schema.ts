@@ -93,6 +93,7 @@ export function compileSchema (name: string, given: BucketDefinition): BucketSch
   for (
     const limit of ['maxSize', 'maxRecords', 'maxBytes'] as const
   ) checkLimit(name, limit, definition[limit])
+  checkEphemeral(name, definition)
   const references = referencesOf(name, definition)
   const functionPaths = functionPathsOf(definition)
   const dates = new Set(
@@ -118,6 +119,17 @@ export function compileSchema (name: string, given: BucketDefinition): BucketSch
     isOrdered: definition.etsType === 'ordered_set',
     normalizeOf: field => dates.has(field) ? instantOf : undefined,
     typeOf: field => Object.hasOwn(schema, field) ? schema[field]?.type : undefined
+  }
+}
+
+function checkEphemeral (bucket: string, { ephemeral, persistent }: BucketDefinition): void {
+  if (ephemeral !== undefined && typeof ephemeral !== 'boolean') {
+    throw new DefinitionError(`ephemeral of bucket "${bucket}" must be true or false`)
+  }
+  if (ephemeral === true && persistent === true) {
+    throw new DefinitionError(
+      `Bucket "${bucket}" is ephemeral, so that its records end with the process: it cannot be persistent`
+    )
   }
 }
 

@@ -4,6 +4,11 @@ import { isObject } from '../util/value-kinds.js'
 /** Differences of two definitions that are named. */
 const MAX_DIFFERENCES = 5
 
+/** Whether the records of a bucket outlive the process: where there is a log, an adapter, or a backup. */
+export function outlivesProcess ({ persistent, ephemeral }: BucketDefinition): boolean {
+  return persistent !== false && ephemeral !== true
+}
+
 /** Returns a definition as data: functions are left out. */
 export function withoutFunctions (definition: BucketDefinition): BucketDefinition {
   return JSON.parse(JSON.stringify(definition)) as BucketDefinition
@@ -64,7 +69,7 @@ export function differenceOf (
 }
 
 /** Members of definitions that say the same when they are absent. */
-const bucketDefaults = { indexes: [], etsType: 'set', persistent: true }
+const bucketDefaults = { indexes: [], etsType: 'set', persistent: true, ephemeral: false }
 const fieldDefaults = { required: false, unique: false, onDelete: 'restrict' }
 
 /** Returns the data of a definition without members that have their default value. */

@@ -7,6 +7,7 @@ const bucketOptions = namesOf<BucketDefinition>({
   indexes: true,
   etsType: true,
   persistent: true,
+  ephemeral: true,
   ttl: true,
   maxSize: true,
   maxRecords: true,

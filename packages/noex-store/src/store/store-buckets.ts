@@ -13,6 +13,7 @@ import { BucketSaver } from '../persistence/bucket-saver.js'
 import { BackupsOfLog } from '../persistence/log-backups.js'
 import { QueryRegistry } from '../query/query-registry.js'
 import { TransactionContext } from '../transaction/transaction.js'
+import { outlivesProcess } from '../schema/definition-data.js'
 import type { AccessOptions } from '../types/access.js'
 import type { DefinitionOptions, TransactionOptions } from '../types/commit.js'
 import type { BucketEvent } from '../types/events.js'
@@ -107,7 +108,7 @@ export class StoreBuckets extends StoreCommits {
     name: string, definition: BucketDefinition, options?: DefinitionOptions
   ): Promise<void> {
     const known = this.#engine.buckets.get(name)
-    const saved = known === undefined && isPersistent(definition) ? await this.#saver?.load(name) : undefined
+    const saved = known === undefined && isSaved(definition) ? await this.#saver?.load(name) : undefined
     if (known?.isImported === true) await adoptBucket(this.#engine, name, definition, options)
     else await defineBucket(this.#engine, name, definition, saved, options)
   }
@@ -289,8 +290,9 @@ export class StoreBuckets extends StoreCommits {
 }
 
 /** Whether the records of a bucket are saved; its definition has not been checked yet. */
-function isPersistent (definition: unknown): boolean {
-  return (definition as { readonly persistent?: unknown } | null | undefined)?.persistent !== false
+function isSaved (definition: unknown): boolean {
+  const isObject = typeof definition === 'object' && definition !== null
+  return !isObject || outlivesProcess(definition as BucketDefinition)
 }
 
 function warn (error: unknown): void {

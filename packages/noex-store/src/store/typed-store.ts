@@ -6,6 +6,7 @@ import type { ReadFilter } from '../types/query.js'
 import type { StoreSchema } from '../types/record-types.js'
 import type { TypedBucket, TypedTransaction } from './typed-bucket.js'
 import type { EventOf, TopicOf, TypedCommit } from '../types/typed-changes.js'
+import type { TypedViews } from '../types/typed-view.js'
 import type {
   ConfigAggregate, ConfigResult, KeptFields, Query, QueryName, TypedQueryConfig,
   TypedQueryContext
@@ -29,6 +30,7 @@ interface OpenStore extends StoreBuckets {
   subscribe: any
   runQuery: any
   defineDeclarativeQuery: any
+  views: any
 }
 
 /**
@@ -42,6 +44,8 @@ export interface TypedStore<S extends StoreSchema> extends OpenStore {
   defineBuckets<T extends StoreSchema> (schema: T): Promise<TypedStore<T>>
   /** Runs `fn` and commits what it has written, as `Store.transaction` does. */
   transaction<T> (fn: (tx: TypedTransaction<S>) => Promise<T>, options?: TransactionOptions): Promise<T>
+  /** Results of queries that are kept up to date, commit by commit. */
+  readonly views: TypedViews<S>
   /** Hears of changed records; the topic tells the type of the message. */
   on<P extends TopicOf<S>> (
     pattern: P, handler: (message: EventOf<S, P>, topic: string) => void

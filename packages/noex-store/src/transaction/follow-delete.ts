@@ -29,10 +29,10 @@ export function * followDelete (
       checkCauses(inbound, key, overlay.maxChanges)
       for (const { key: own, record } of referring(inbound, overlay, key)) {
         if (onDelete === 'cascade') {
-          overlay.set(own, record, undefined)
+          overlay.setCaused(own, record, undefined)
           pending.push([source, own])
         } else {
-          overlay.set(own, record, source.maker.update(record, { [field]: null }, engine.now))
+          overlay.setCaused(own, record, source.maker.update(record, { [field]: null }, engine.now))
         }
         yield
       }

@@ -38,15 +38,27 @@ export class Overlay {
 
   /** Notes a write; `before` is the record of the store, and counts at the first write of a key only. */
   set (key: unknown, before: StoreRecord | undefined, after: StoreRecord | undefined): void {
+    this.#set(key, before, after, false)
+  }
+
+  /** Notes a write that a delete has caused. */
+  setCaused (key: unknown, before: StoreRecord, after: StoreRecord | undefined): void {
+    this.#set(key, before, after, true)
+  }
+
+  #set (
+    key: unknown, before: StoreRecord | undefined, after: StoreRecord | undefined, isCaused: boolean
+  ): void {
     const known = this.#steps.get(key)
     if (known !== undefined) {
       this.#leave(known)
       known.after = after
+      known.isCaused &&= isCaused
       this.#enter(known)
       return
     }
     const row = before === undefined ? undefined : this.bucket.contents.rows.get(key)
-    const step: Step = { bucket: this.bucket, key, row, before, after }
+    const step: Step = { bucket: this.bucket, key, row, before, after, isCaused }
     this.#onStep(step)
     this.#steps.set(key, step)
     this.#enter(step)

@@ -7,7 +7,7 @@ import type { Engine } from '../commit/engine.js'
 import { CommitTooLargeError, StoreStoppedError } from '../errors.js'
 import { OperationBudget } from '../schema/size.js'
 import type { AccessOptions, WorkMeter } from '../types/access.js'
-import type { TransactionOptions } from '../types/commit.js'
+import type { PendingWrite, TransactionOptions } from '../types/commit.js'
 import { Overlay } from './overlay.js'
 import { ReadSet } from './read-set.js'
 import { TransactionBucketHandle } from './transaction-bucket.js'
@@ -126,9 +126,9 @@ export class TransactionContext {
   }
 
   #commit (): Promise<void> | undefined {
-    const beforeCommit = (): void => {
+    const beforeCommit = (writes: Iterable<PendingWrite>): void => {
       this.#reads.check(this.#engine)
-      this.#options.beforeCommit?.()
+      this.#options.beforeCommit?.(writes)
     }
     const options = { ...this.#options, beforeCommit }
     return commitCauses(this.#engine, () => this.#plan(), options, this.#endHistory)
@@ -144,8 +144,9 @@ export class TransactionContext {
   /** Copies the steps: what deletes cause is written into them. */
   #plan (): Plan {
     const plan = new Plan(this.#options.maxChanges, this.#work)
-    for (const { bucket, key, row, before, after } of this.#steps) {
-      if (before !== undefined || after !== undefined) plan.add(bucket, key, row, after, before)
+    for (const { bucket, key, row, before, after, isCaused } of this.#steps) {
+      if (before === undefined && after === undefined) continue
+      plan.add(bucket, key, row, after, before).isCaused = isCaused
     }
     plan.result = this.#result
     return plan

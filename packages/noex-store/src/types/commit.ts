@@ -16,6 +16,16 @@ export interface RecordChange {
    * same one for all changes of a record. Absent in a commit that comes from a log, until it is applied.
    */
   readonly place?: number
+  /** Present on a change that a delete of the commit has caused, by the `onDelete` of a reference. */
+  readonly isCaused?: true
+}
+
+/** A record that a commit is about to write or delete. */
+export interface PendingWrite {
+  readonly bucket: string
+  /** As keys are compared: see `Store.keyOf`. */
+  readonly key: unknown
+  readonly isDelete: boolean
 }
 
 /** A bucket that has lost all its records at once. */
@@ -87,6 +97,8 @@ export interface Commit {
   readonly changes: readonly Change[]
   /** The user that caused it, where the writer has told. */
   readonly user?: string
+  /** The writer, where it has named itself. Only in the process that has written: no log has it. */
+  readonly writer?: object
   /** Text of its writer, which is in the log together with it. */
   readonly note?: string
   /** The request that it did, where that is to be remembered. */
@@ -106,7 +118,7 @@ export interface RequestAnswer {
 }
 
 /** A request that is to be done once, however often it comes. */
-export interface IdempotencyOptions {
+export interface RequestToRemember {
   /** Names the request among those of its user; 1 to 64 characters. */
   readonly key: string
   /** Digest of the request; at most 256 characters. */
@@ -125,6 +137,8 @@ export interface IdempotencyOptions {
 export interface WriteOptions {
   /** User that the commit names. */
   readonly user?: string
+  /** Object that names the writer to the listeners of commits in this process. */
+  readonly writer?: object
   /**
    * Returns a text that the commit keeps in the log, of at most 65,536 characters: `Store.notes` reads it.
    * It is called in the step that commits, with the revision, and must not write itself. When it throws, or
@@ -136,7 +150,7 @@ export interface WriteOptions {
    * finds it, also after a restart. Then a write that changes nothing commits, too. One that is remembered
    * already is refused by `RequestRepeatedError`.
    */
-  readonly idempotency?: IdempotencyOptions
+  readonly idempotency?: RequestToRemember
   /** Version that the record must have; another one is refused by `TransactionConflictError`. */
   readonly expectedVersion?: number
   /**
@@ -145,10 +159,12 @@ export interface WriteOptions {
    */
   readonly maxChanges?: number
   /**
-   * Called in the step that commits, before its checks: what it throws refuses the write. For what a writer
-   * has looked at before and must still hold. It must not write itself.
+   * Called in the step that commits, before its checks, with the records that it is about to write, those
+   * aside which its deletes cause; none for a commit of whole buckets or definitions. It throws to refuse the
+   * write, for instance where something does not hold any more that the writer has looked at before. It must
+   * not write itself.
    */
-  readonly beforeCommit?: () => void
+  readonly beforeCommit?: (writes: Iterable<PendingWrite>) => void
 }
 
 /** Members that a transaction may have. */
@@ -162,7 +178,7 @@ export interface TransactionOptions extends WriteOptions {
 }
 
 /** Members that the writer of a definition may add to its commit. */
-export type DefinitionOptions = Pick<WriteOptions, 'user' | 'note' | 'beforeCommit'>
+export type DefinitionOptions = Pick<WriteOptions, 'user' | 'writer' | 'note' | 'beforeCommit'>
 
 /** The changes of an update, or the function that makes them of the record as it is in that moment. */
 export type Changes = Readonly<Record<string, unknown>> |
@@ -175,7 +191,7 @@ export interface UpsertOptions extends WriteOptions {
 }
 
 /** The members of a commit that tell of its cause. */
-export type CommitCause = Pick<WriteOptions, 'user' | 'note'>
+export type CommitCause = Pick<WriteOptions, 'user' | 'writer' | 'note'>
 
 /** Members of a commit that does nothing but remember a request. */
 export type RememberOptions = CommitCause & Pick<WriteOptions, 'beforeCommit'> &

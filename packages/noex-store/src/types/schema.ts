@@ -55,6 +55,13 @@ export interface BucketDefinition {
    * @default true
    */
   readonly persistent?: boolean
+  /**
+   * Whether its records end with the connection that has written them, where a server serves the store. They
+   * end with the process too, as those of `persistent: false`: a log has them until the next start removes
+   * them, and no backup and no adapter has them.
+   * @default false
+   */
+  readonly ephemeral?: boolean
   /** Lifetime of a record: milliseconds, or a text such as `1s`, `30m`, `1h`, `7d`. */
   readonly ttl?: number | string
   /** Number of records above which the oldest are evicted. */

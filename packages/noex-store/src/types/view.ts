@@ -54,7 +54,7 @@ export interface ViewOptions {
 }
 
 /** A row that a commit has put into a list, taken out, changed or moved. */
-export interface Touch {
+export interface TouchedRow {
   readonly key: unknown
   /** Whether it was in the list before the commit; whether it is now, `View.indexOf` tells. */
   readonly wasIn: boolean
@@ -69,7 +69,7 @@ export interface ViewListener {
    * `undefined` where the result is no list of rows with their keys. It is empty for a page of which only
    * `hasMore` or `nextCursor` has changed. An aggregate with `groupBy` may be the same as before.
    */
-  onChange: (revision: number, touches: readonly Touch[] | undefined) => void
+  onChange: (revision: number, touches: readonly TouchedRow[] | undefined) => void
   /** The result is another one as a whole: the bucket was cleared, redefined or restored. */
   onReset: (revision: number) => void
   /**
@@ -91,7 +91,7 @@ export interface View {
   readonly size: number
   /** Of a page: whether there are rows behind it. */
   readonly hasMore: boolean
-  /** Of a page: the cursor behind which the next one begins; `null` for one that is open at its end and empty. */
+  /** Of a page: the cursor behind which the next one begins; `null` where it is open at its end and empty. */
   readonly nextCursor: string | null
   /** Hears of changes; there is one at most. */
   listener: ViewListener | undefined
@@ -130,10 +130,13 @@ export interface Views {
    * Opens a view. It shows a durable state of the present revision of the call or of a later one.
    * @throws FilterError, BucketNotDefinedError, WorkBudgetError, as a read of the bucket
    * @example
-   * const view = await store.views.open({ bucket: 'orders', filter: { state: 'open' }, sort: { total: 'desc' } })
-   * view.listener = { onChange: (revision, touches) => { console.log(revision, touches) }, ...rest }
+   * const view = await store.views.open({ bucket: 'orders', filter: { state: 'open' }, limit: 10 })
+   * console.log(view.result())
    */
   open (config: ViewConfig, options?: ViewOptions): Promise<View>
-  /** Hears each time that all views have come to a further revision, after their own listeners. Returns what ends it. */
+  /**
+   * Hears each time that all views have come to a further revision, after their own listeners. Returns what
+   * ends it.
+   */
   onRevision (listener: (revision: number) => void): () => void
 }

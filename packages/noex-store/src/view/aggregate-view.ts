@@ -1,5 +1,6 @@
 import type { View, ViewListener } from '../types/view.js'
 import { callSafely } from '../util/call-safely.js'
+import type { HeldPart } from './held-bytes.js'
 import type { ViewSurroundings } from './list-view.js'
 import type { Tally } from './tally.js'
 import type { OpenView, ViewSource } from './view-source.js'
@@ -16,6 +17,7 @@ export class AggregateView implements View, OpenView {
   readonly nextCursor = null
   readonly #source: ViewSource
   readonly #surroundings: ViewSurroundings
+  readonly #held: HeldPart
   /** The number that was last told; another value than any number at first. */
   #last: unknown
   #hasFailed = false
@@ -29,6 +31,8 @@ export class AggregateView implements View, OpenView {
     this.#isGrouped = source.config.aggregate?.groupBy !== undefined
     this.#last = this.result()
     source.views.add(this)
+    this.#held = surroundings.held.begin()
+    this.#held.set(VIEW_BYTES)
   }
 
   get bytes (): number {
@@ -60,6 +64,7 @@ export class AggregateView implements View, OpenView {
   close (): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#held.set(0)
     this.listener = undefined
     this.#surroundings.release(this.#source, this)
   }

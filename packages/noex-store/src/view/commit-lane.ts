@@ -81,11 +81,13 @@ export class CommitLane {
 
   /** Goes on until the commit is in, it has to wait, or this turn is spent. */
   #stepOn (steps: ReturnType<PutIn>): 'done' | Promise<void> | undefined {
+    const { slicer } = this.#engine
     for (let count = 1; ; count++) {
       const { done, value } = steps.next()
       if (done === true) return 'done'
       if (value instanceof Promise) return value
-      if (count % STEPS_PER_LOOK === 0 && this.#engine.slicer.isSpent) return undefined
+      const isLook = count % STEPS_PER_LOOK === 0 || slicer.isLookDue
+      if (isLook && slicer.isSpent) return undefined
     }
   }
 

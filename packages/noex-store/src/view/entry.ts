@@ -43,8 +43,6 @@ export class EntryOrder {
     return { values: this.#sort === undefined ? [] : this.#sort.valuesOf(record), place }
   }
 
-  compareTo ({ record, place }: Entry, position: Position): number {
-    const order = this.#sort === undefined ? 0 : this.#sort.compareTo(record, position.values)
-    return order || place - position.place
-  }
+  readonly comparePositions = (a: Position, b: Position): number =>
+    (this.#sort === undefined ? 0 : this.#sort.compareValues(a.values, b.values)) || a.place - b.place
 }

@@ -4,7 +4,7 @@ import { visitMatches } from '../query/visit.js'
 import { unitsOfSort, weightOf } from '../query/work.js'
 import { sortInSlices } from '../scan/sort.js'
 import type { WorkMeter } from '../types/access.js'
-import type { Entry } from './entry.js'
+import type { Entry, Position } from './entry.js'
 import { APPENDED } from './ranked-list.js'
 import { RowSet } from './row-set.js'
 import type { Tally } from './tally.js'
@@ -14,6 +14,10 @@ export interface Filling {
   add: (entry: Entry) => void
   /** Puts in what is left, in slices; `weight` as of `sortInSlices`. */
   finish: (weight: number, meter?: WorkMeter) => Promise<void>
+}
+
+interface PositionedEntry extends Position {
+  readonly entry: Entry
 }
 
 /** Reads the records of a bucket into empty contents, as they are in the step of the call. */
@@ -38,6 +42,7 @@ export function fillingOf (engine: Engine, contents: RowSet | Tally): Filling {
   if (contents.order.length === 0) {
     return {
       add (entry) {
+        contents.register(entry)
         if (entries.push(entry) < APPENDED) return
         contents.append(entries)
         entries = []
@@ -45,13 +50,20 @@ export function fillingOf (engine: Engine, contents: RowSet | Tally): Filling {
       finish: async () => { contents.append(entries) }
     }
   }
+  const { order } = contents
+  // With their values: to read these at each comparison takes most of the time.
+  const positioned: PositionedEntry[] = []
   return {
-    add (entry) { entries.push(entry) },
+    add (entry) {
+      contents.register(entry)
+      const { values, place } = order.positionOf(entry)
+      positioned.push({ values, place, entry })
+    },
     async finish (weight, meter) {
-      meter?.take(unitsOfSort(entries.length))
-      const sorted = await sortInSlices(entries, contents.order.compare, slicer, weight)
+      meter?.take(unitsOfSort(positioned.length))
+      const sorted = await sortInSlices(positioned, order.comparePositions, slicer, weight)
       for (let i = 0; i < sorted.length; i += APPENDED) {
-        contents.append(sorted.slice(i, i + APPENDED))
+        contents.append(sorted.slice(i, i + APPENDED).map(({ entry }) => entry))
         if (slicer.isSpent) await slicer.nextTurn()
       }
     }

@@ -102,7 +102,9 @@ export class Follower {
   reset (source: ViewSource, contents: ViewSource['contents']): void {
     source.replace(contents, this.#revision)
     const state = source.settle()
-    for (const view of [...source.views]) tell(view, state, this.#revision, undefined)
+    for (const view of [...source.views]) {
+      if (source.views.has(view)) tell(view, state, this.#revision, undefined)
+    }
   }
 
   remove (source: ViewSource): void {
@@ -143,7 +145,9 @@ export class Follower {
     for (const source of views.index.find(change.before, change.after)) {
       if (source.revision >= revision) continue
       if (source.error === undefined) {
-        source.change(change)
+        // Texts may be long.
+        if (source.filter?.searchesTexts === true) this.#engine.slicer.noteLong()
+        yield * source.change(change)
         touched.add(source)
       } else {
         this.#onMissed(source)
@@ -192,11 +196,17 @@ export class Follower {
       const state = source.settle()
       if (state === 'same') continue
       for (const view of [...source.views]) {
-        tell(view, state, revision, source.error)
+        // A listener may have closed it.
+        if (source.views.has(view)) tell(view, state, revision, source.error)
         yield
       }
     }
-    for (const source of dropped) for (const view of [...source.views]) view.tellDrop()
+    for (const source of dropped) {
+      for (const view of [...source.views]) {
+        view.tellDrop()
+        yield
+      }
+    }
     if (this.#isHeld) return
     for (const listener of [...this.#listeners]) {
       callSafely(() => { listener(revision) }, this.#engine.options.onListenerError)

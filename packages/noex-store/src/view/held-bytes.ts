@@ -6,8 +6,20 @@ export class HeldBytes {
     return this.#total
   }
 
-  /** Counts something that has another size now than before. */
-  count (before: number, now: number): void {
-    this.#total += now - before
+  /** Begins to count something that holds nothing yet. */
+  begin (): HeldPart {
+    let held = 0
+    return {
+      set: bytes => {
+        this.#total += bytes - held
+        held = bytes
+      }
+    }
   }
+}
+
+/** Something whose bytes are counted. */
+export interface HeldPart {
+  /** Tells how many it holds now. */
+  readonly set: (bytes: number) => void
 }

@@ -3,6 +3,7 @@ import type { View, ViewConfig, ViewListener } from '../types/view.js'
 import { callSafely } from '../util/call-safely.js'
 import { textOfCursor } from './cursor.js'
 import type { Entry, Position } from './entry.js'
+import type { HeldBytes, HeldPart } from './held-bytes.js'
 import { Marks } from './marks.js'
 import { Page } from './page.js'
 import { Whole, Window, type Part } from './part.js'
@@ -18,6 +19,7 @@ const ALL = Number.MAX_SAFE_INTEGER
 
 /** Parts of the views of a store that one of them uses. */
 export interface ViewSurroundings {
+  readonly held: HeldBytes
   /** Names the present numbering of the places of a bucket. */
   readonly numberingOf: (bucket: string) => string
   /** Hears what a listener throws. */
@@ -36,6 +38,7 @@ export class ListView implements View, OpenView {
   readonly #surroundings: ViewSurroundings
   readonly #projection: Projection | undefined
   readonly #marks = new Marks()
+  readonly #held: HeldPart
   #set: RowSet
   #part: Part
   #isClosed = false
@@ -54,12 +57,13 @@ export class ListView implements View, OpenView {
     this.keyField = this.#projection?.has(this.#set.keyField) === false ? undefined : this.#set.keyField
     this.#part = this.#begin()
     source.views.add(this)
+    this.#held = surroundings.held.begin()
+    this.#held.set(this.#ownBytes)
   }
 
   get bytes (): number {
     const [first] = this.#source.views
-    const rows = this.#projection === undefined ? 0 : this.size * this.#projection.rowBytes
-    return VIEW_BYTES + rows + (first === this ? this.#source.bytes : 0)
+    return this.#ownBytes + (first === this ? this.#source.bytes : 0)
   }
 
   get size (): number {
@@ -109,6 +113,7 @@ export class ListView implements View, OpenView {
     if (this.#isClosed) return
     this.#isClosed = true
     this.listener = undefined
+    this.#held.set(0)
     this.#set.observers.delete(this.#part)
     this.#surroundings.release(this.#source, this)
   }
@@ -116,12 +121,13 @@ export class ListView implements View, OpenView {
   attach (): void {
     this.#set = this.#source.contents as RowSet
     this.#marks.clear()
-    this.#part = this.#begin()
+    this.#part = this.#begin(this.#part)
   }
 
   tellChange (revision: number): void {
     const isOtherPage = this.#part.settle()
     if (this.#marks.isEmpty && !isOtherPage) return
+    if (this.#projection !== undefined) this.#held.set(this.#ownBytes)
     const touches = this.#marks.take(this.#set.keyField, this.#isSame)
     if (touches.length === 0 && !isOtherPage) return
     this.#tell(listener => { listener.onChange(revision, this.keyField === undefined ? undefined : touches) })
@@ -130,6 +136,7 @@ export class ListView implements View, OpenView {
   tellReset (revision: number): void {
     this.#part.settle()
     this.#marks.clear()
+    this.#held.set(this.#ownBytes)
     this.#tell(listener => { listener.onReset(revision) })
   }
 
@@ -144,15 +151,21 @@ export class ListView implements View, OpenView {
     if (listener !== undefined) callSafely(() => { listener.onDrop() }, this.#surroundings.onFailure)
   }
 
-  #begin (): Part {
-    const part = this.#partOf()
+  get #ownBytes (): number {
+    return VIEW_BYTES + (this.#projection === undefined ? 0 : this.size * this.#projection.rowBytes)
+  }
+
+  #begin (former?: Part): Part {
+    const part = this.#partOf(former)
     this.#set.observers.add(part)
     return part
   }
 
-  #partOf (): Part {
+  /** Bounds of a page stay, so that the pages of a chain go on showing each row once. */
+  #partOf (former: Part | undefined): Part {
     const { offset, limit, page } = this.#config
-    if (page !== undefined) return new Page(this.#set, this.#marks, page.limit, this.#after)
+    const end = former instanceof Page ? former.end : undefined
+    if (page !== undefined) return new Page(this.#set, this.#marks, page.limit, this.#after, end)
     if (offset === undefined && limit === undefined) return new Whole(this.#set, this.#marks)
     return new Window(this.#set, this.#marks, countOf(offset ?? 0), countOf(limit ?? ALL))
   }

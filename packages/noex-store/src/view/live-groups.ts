@@ -63,7 +63,7 @@ export class LiveGroups {
 
   /** @throws AggregateOverflowError for a sum that no number can hold */
   result (): readonly GroupByResult[] {
-    this.#shown ??= Object.freeze(Array.from(this.#inOrder.values(), group => group.shown ??= this.#show(group)))
+    this.#shown ??= Object.freeze(Array.from(this.#inOrder.values(), group => this.#show(group)))
     return this.#shown
   }
 
@@ -86,9 +86,11 @@ export class LiveGroups {
     if (records.firstKey !== undefined) this.#inOrder.set(records.firstKey, group)
   }
 
-  #show ({ number, records }: Group): GroupByResult {
-    const key = Object.freeze(this.#keys.keyOf(records.first as StoreRecord))
-    return Object.freeze({ key, value: number.result() ?? 0 })
+  #show (group: Group): GroupByResult {
+    if (group.shown !== undefined) return group.shown
+    const key = Object.freeze(this.#keys.keyOf(group.records.first as StoreRecord))
+    group.shown = Object.freeze({ key, value: group.number.result() ?? 0 })
+    return group.shown
   }
 }
 

@@ -1,5 +1,5 @@
 import type { StoreRecord } from '../types/record.js'
-import type { Touch } from '../types/view.js'
+import type { TouchedRow } from '../types/view.js'
 import type { Entry } from './entry.js'
 
 /** How a row of a list has changed since the commit that is put in was begun. */
@@ -21,13 +21,13 @@ export class Marks {
 
   enter (entry: Entry): void {
     const mark = this.#marks.get(entry)
-    if (mark === undefined) this.#add(entry, { wasIn: false, before: entry.record, isIn: true, isMoved: false })
+    if (mark === undefined) this.#add(entry, false, entry.record, true)
     else mark.isIn = true
   }
 
   leave (entry: Entry): void {
     const mark = this.#marks.get(entry)
-    if (mark === undefined) this.#add(entry, { wasIn: true, before: entry.record, isIn: false, isMoved: false })
+    if (mark === undefined) this.#add(entry, true, entry.record, false)
     else mark.isIn = false
   }
 
@@ -39,7 +39,7 @@ export class Marks {
 
   /** Notes a row in the list that has another record. */
   update (entry: Entry, before: StoreRecord): void {
-    if (!this.#marks.has(entry)) this.#add(entry, { wasIn: true, before, isIn: true, isMoved: false })
+    if (!this.#marks.has(entry)) this.#add(entry, true, before, true)
   }
 
   clear (): void {
@@ -50,8 +50,8 @@ export class Marks {
    * Returns what has changed, and begins anew. A row for which `isSame` holds, and which has not moved, has
    * not changed.
    */
-  take (keyField: string, isSame: (before: StoreRecord, after: StoreRecord) => boolean): Touch[] {
-    const touches: Touch[] = []
+  take (keyField: string, isSame: (before: StoreRecord, after: StoreRecord) => boolean): TouchedRow[] {
+    const touches: TouchedRow[] = []
     for (const [entry, { wasIn, before, isIn, isMoved }] of this.#marks) {
       if (!wasIn && !isIn) continue
       const moved = wasIn && isIn && isMoved
@@ -62,7 +62,7 @@ export class Marks {
     return touches
   }
 
-  #add (entry: Entry, mark: Mark): void {
-    this.#marks.set(entry, mark)
+  #add (entry: Entry, wasIn: boolean, before: StoreRecord, isIn: boolean): void {
+    this.#marks.set(entry, { wasIn, before, isIn, isMoved: false })
   }
 }

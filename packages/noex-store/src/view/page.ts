@@ -23,14 +23,25 @@ export class Page implements Part {
   #hasMore = false
   #last: Entry | undefined
 
-  /** Begins behind `after`; at the first row where that is `undefined`. */
-  constructor (set: RowSet, marks: Marks, limit: number, after: Position | undefined) {
+  /**
+   * Begins behind `after`; at the first row where that is `undefined`. `end`: where a former page of the same
+   * bounds ends.
+   */
+  constructor (
+    set: RowSet, marks: Marks, limit: number, after: Position | undefined, end?: KeyedPosition
+  ) {
     this.#set = set
     this.#marks = marks
     this.#limit = limit
     this.#after = after
+    this.#end = end
     this.settle()
     marks.clear()
+  }
+
+  /** Its last place; `undefined` while it is open at its end. */
+  get end (): KeyedPosition | undefined {
+    return this.#end
   }
 
   get start (): number {
@@ -71,7 +82,6 @@ export class Page implements Part {
 
   onClear (): void {
     this.#marks.clear()
-    this.#end = undefined
   }
 
   settle (): boolean {
@@ -91,14 +101,15 @@ export class Page implements Part {
 
   #has (entry: Entry): boolean {
     const { order } = this.#set
-    if (this.#after !== undefined && order.compareTo(entry, this.#after) <= 0) return false
-    return this.#end === undefined || order.compareTo(entry, this.#end) <= 0
+    const position = order.positionOf(entry)
+    if (this.#after !== undefined && order.comparePositions(position, this.#after) <= 0) return false
+    return this.#end === undefined || order.comparePositions(position, this.#end) <= 0
   }
 
   /** Number of rows up to a position, with one that is there. */
   #countTo (position: Position): number {
     const { list, order } = this.#set
-    return list.countWhile(entry => order.compareTo(entry, position) <= 0)
+    return list.countWhile(entry => order.comparePositions(order.positionOf(entry), position) <= 0)
   }
 
   #positionOf (entry: Entry): KeyedPosition {

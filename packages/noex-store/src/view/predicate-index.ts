@@ -28,7 +28,7 @@ interface AnchoredRange<T> {
   readonly interval: Interval<Entry<T>>
 }
 
-/** What is anchored at one field. */
+/** All that is anchored at one field. */
 class FieldAnchors<T> {
   readonly read: (record: StoreRecord) => unknown
   readonly values = new ValueMap<Entry<T>>()

@@ -1,7 +1,7 @@
 import type { StoreRecord } from '../types/record.js'
 
 /** Estimated bytes of a projected row, and of one of its members. */
-const ROW_BYTES = 96
+const ROW_BYTES = 72
 const MEMBER_BYTES = 16
 
 /** Makes rows of the members of records that are wanted: the same object as long as none of them changes. */

@@ -76,7 +76,7 @@ export class RankedList<T> {
     return this.#sumBefore(at) + this.#slotFor(this.#chunks[at] as T[], item)
   }
 
-  /** The number of items before the first one for which `isBefore` is false; those are in front of all others. */
+  /** The number of items for which `isBefore` holds; these are in front of all others. */
   countWhile (isBefore: (item: T) => boolean): number {
     const at = firstIndex(this.#chunks.length, i => !isBefore((this.#chunks[i] as T[]).at(-1) as T))
     const chunk = this.#chunks[at]

@@ -8,8 +8,11 @@ import { EntryOrder, type Entry } from './entry.js'
 import { RankedList } from './ranked-list.js'
 
 /** Estimated bytes of a row set without rows, and of one row. */
-const SET_BYTES = 1_500
-const ROW_BYTES = 120
+const SET_BYTES = 2_400
+const ROW_BYTES = 100
+
+/** Steps between which the clock may be looked at. */
+type Steps<Result = void> = Generator<undefined, Result>
 
 /** Hears how the rows of a set change, one row after the other. */
 export interface RowSetObserver {
@@ -62,28 +65,34 @@ export class RowSet {
     return this.#normalizeKey(record[this.keyField])
   }
 
-  /** Adds rows that are in order and come after all others: `APPENDED` at most. */
+  /** Makes a row known by its key; `append` puts it into the order. */
+  register (entry: Entry): void {
+    this.#byKey.set(this.keyOf(entry.record), entry)
+  }
+
+  /** Adds registered rows that are in order and come after all others: `APPENDED` at most. */
   append (entries: Entry[]): void {
-    for (const entry of entries) this.#byKey.set(this.keyOf(entry.record), entry)
     this.#list.append(entries)
   }
 
   /**
-   * Follows a change of a record.
+   * Follows a change of a record, in steps: one for each view that hears of it.
    * @throws FilterError for a record that cannot be tried; then nothing has changed
    */
-  change ({ before, after, place }: RecordChange): void {
+  * change ({ before, after, place }: RecordChange): Steps {
     const isIn = after !== undefined && (this.filter === undefined || this.filter.test(after))
     const key = this.keyOf((after ?? before) as StoreRecord)
     const entry = this.#byKey.get(key)
     if (entry === undefined) {
-      if (isIn) this.#insert(key, { record: after, place: place as number })
+      if (!isIn) return
+      const inserted = { record: after, place: place as number }
+      this.#byKey.set(key, inserted)
+      yield * this.#insert(inserted)
     } else if (isIn) {
-      this.#update(entry, after)
+      yield * this.#update(entry, after)
     } else {
       this.#byKey.delete(key)
-      const index = this.#list.remove(entry)
-      for (const observer of this.observers) observer.onRemove(entry, index)
+      yield * this.#remove(entry)
     }
   }
 
@@ -93,26 +102,41 @@ export class RowSet {
     for (const observer of this.observers) observer.onClear()
   }
 
-  #insert (key: unknown, entry: Entry): void {
-    this.#byKey.set(key, entry)
+  * #insert (entry: Entry): Steps<number> {
     const index = this.#list.insert(entry)
-    for (const observer of this.observers) observer.onInsert(entry, index)
+    for (const observer of this.observers) {
+      observer.onInsert(entry, index)
+      yield
+    }
+    return index
   }
 
-  #update (entry: Entry, after: StoreRecord): void {
+  * #remove (entry: Entry): Steps<number> {
+    const index = this.#list.remove(entry)
+    for (const observer of this.observers) {
+      observer.onRemove(entry, index)
+      yield
+    }
+    return index
+  }
+
+  * #update (entry: Entry, after: StoreRecord): Steps {
     const before = entry.record
     if (this.order.compareRecords(before, after) === 0) {
       entry.record = after
-      for (const observer of this.observers) observer.onUpdate(entry, before)
+      for (const observer of this.observers) {
+        observer.onUpdate(entry, before)
+        yield
+      }
       return
     }
-    const from = this.#list.remove(entry)
-    for (const observer of this.observers) observer.onRemove(entry, from)
+    const from = yield * this.#remove(entry)
     entry.record = after
-    const to = this.#list.insert(entry)
+    const to = yield * this.#insert(entry)
+    if (from === to) return
     for (const observer of this.observers) {
-      observer.onInsert(entry, to)
-      if (from !== to) observer.onMove(entry)
+      observer.onMove(entry)
+      yield
     }
   }
 }

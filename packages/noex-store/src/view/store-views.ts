@@ -1,21 +1,18 @@
-import { randomUUID } from 'node:crypto'
 import type { Engine } from '../commit/engine.js'
 import { whenPurged } from '../commit/expiry.js'
-import { FilterError, StoreStoppedError } from '../errors.js'
-import { select, visibility } from '../query/visit.js'
+import { StoreStoppedError } from '../errors.js'
 import { meterOf } from '../query/work.js'
 import type { WorkMeter } from '../types/access.js'
 import type { WhereFilter } from '../types/filter.js'
 import type { View, ViewConfig, ViewOptions, Views } from '../types/view.js'
 import { AggregateView } from './aggregate-view.js'
 import type { Fill } from './bucket-views.js'
-import { readCursor } from './cursor.js'
-import type { Position } from './entry.js'
 import { fillContents } from './fill-source.js'
 import { Follower } from './follower.js'
 import { HeldBytes } from './held-bytes.js'
 import { ListView, type ViewSurroundings } from './list-view.js'
 import { isDurable } from './refill.js'
+import { PageCursors } from './page-cursors.js'
 import type { RowSet } from './row-set.js'
 import type { Tally } from './tally.js'
 import { frozenCopy, keyOfSource, readConfig, sourceOf, type SourceConfig } from './view-config.js'
@@ -37,16 +34,17 @@ export class StoreViews implements Views {
   readonly #held = new HeldBytes()
   readonly #shared = new Map<string, Shared>()
   readonly #surroundings: ViewSurroundings
-  /** Names of the numberings of places, by bucket: cursors of another numbering are found by their keys. */
-  readonly #numberings = new Map<string, string>()
+  readonly #cursors: PageCursors
   #size = 0
   #isClosed = false
 
   constructor (engine: Engine) {
     this.#engine = engine
+    this.#cursors = new PageCursors(engine)
     this.#follower = new Follower(engine, source => { this.#repairLater(source) })
     this.#surroundings = {
-      numberingOf: bucket => this.#numberingOf(bucket),
+      held: this.#held,
+      numberingOf: bucket => this.#cursors.numberingOf(bucket),
       onFailure: engine.options.onListenerError,
       release: (source, view) => {
         source.views.delete(view)
@@ -58,12 +56,12 @@ export class StoreViews implements Views {
     engine.onApplied(({ undone, changes }) => {
       for (const change of changes) {
         const hasOtherPlaces = change.type === 'drop' || (change.type === 'redefine' && change.records)
-        if (hasOtherPlaces) this.#numberings.delete(change.bucket)
+        if (hasOtherPlaces) this.#cursors.renumber(change.bucket)
       }
       if (undone === true) this.#follower.wake()
     })
     engine.onStart(revision => {
-      this.#numberings.clear()
+      this.#cursors.renumberAll()
       this.#follower.startAt(revision)
     })
   }
@@ -119,39 +117,8 @@ export class StoreViews implements Views {
   #view (source: ViewSource, config: ViewConfig, scope: WhereFilter | undefined): View {
     if (config.aggregate !== undefined) return new AggregateView(source, this.#surroundings)
     const after = config.page?.after
-    const position = after === undefined ? undefined : this.#positionOf(config, after, scope)
+    const position = after === undefined ? undefined : this.#cursors.positionOf(config, after, scope)
     return new ListView(source, config, position, this.#surroundings)
-  }
-
-  /** @throws FilterError for a cursor that is none, or of an unsorted list whose record is forgotten */
-  #positionOf ({ bucket, sort = {} }: ViewConfig, after: string, scope: WhereFilter | undefined): Position {
-    const { values, place, key, numbering } = readCursor(after, Object.keys(sort).length)
-    if (numbering === this.#numberingOf(bucket)) return { values, place }
-    const known = this.#placeOf(bucket, key, scope)
-    if (known !== undefined) return { values, place: known }
-    if (values.length > 0) return { values, place: -1 }
-    throw new FilterError('page.after names a record that is not known any more: begin with the first page')
-  }
-
-  /**
-   * The place of a record, of a deleted one too. Where a scope holds, it must be there and in it: else a
-   * cursor would tell of records that do not exist for the reader.
-   */
-  #placeOf (name: string, key: unknown, scope: WhereFilter | undefined): number | undefined {
-    const bucket = this.#engine.bucket(name)
-    const row = bucket.contents.rows.get(key)
-    if (scope === undefined) return row?.place ?? bucket.deleted.get(key)?.place
-    if (row?.record === undefined || !visibility(bucket)(row.record)) return undefined
-    return select(bucket, scope).filter?.test(row.record) === false ? undefined : row.place
-  }
-
-  #numberingOf (bucket: string): string {
-    let numbering = this.#numberings.get(bucket)
-    if (numbering === undefined) {
-      numbering = randomUUID().slice(0, 13)
-      this.#numberings.set(bucket, numbering)
-    }
-    return numbering
   }
 
   /** Returns a source that is followed, for one more user. */
@@ -169,7 +136,7 @@ export class StoreViews implements Views {
         known.source.users--
       }
     }
-    const source = new ViewSource(this.#engine.bucket(config.bucket), config, key, this.#held)
+    const source = new ViewSource(this.#engine.bucket(config.bucket), config, key, this.#held.begin())
     source.users++
     const ready = this.#fill(config, meterOf(this.#engine, config.bucket, work), contents => {
       source.replace(contents, this.#follower.revision)
@@ -233,9 +200,14 @@ export class StoreViews implements Views {
     while (!this.#isCurrent(fill)) {
       const notes = fill.notes.splice(0)
       for (const [i, note] of notes.entries()) {
-        if (note === 'clear') contents.clear()
-        else contents.change(note)
-        if (i % STEP === 0 && slicer.isSpent) await slicer.nextTurn()
+        if (note === 'clear') {
+          contents.clear()
+        } else {
+          const steps = contents.change(note)
+          while (steps.next().done !== true);
+        }
+        const isLook = contents.filter?.searchesTexts === true || i % STEP === 0
+        if (isLook && slicer.isSpent) await slicer.nextTurn()
       }
       if (notes.length === 0) await this.#whenIdle()
     }

@@ -8,11 +8,11 @@ import type { ViewConfig } from '../types/view.js'
 import { liveAggregate, type LiveAggregate } from './live-aggregate.js'
 
 /** Estimated bytes of a tally without its aggregate. */
-const TALLY_BYTES = 1_000
+const TALLY_BYTES = 2_000
 
 type AggregateConfig = NonNullable<ViewConfig['aggregate']>
 
-/** The aggregate of the records of a bucket that match a filter; it keeps none of the records' places itself. */
+/** The aggregate of the records of a bucket that match a filter. */
 export class Tally {
   readonly filter: CompiledFilter | undefined
   readonly #config: AggregateConfig
@@ -50,7 +50,7 @@ export class Tally {
    * Follows a change of a record.
    * @throws FilterError for a record that cannot be tried; then nothing has changed
    */
-  change ({ before, after, place = 0 }: RecordChange): void {
+  * change ({ before, after, place = 0 }: RecordChange): Generator<undefined, void> {
     const wasIn = this.#matches(before)
     const isIn = this.#matches(after)
     if (wasIn && isIn && this.#isSame(before, after)) return

@@ -28,7 +28,9 @@ export function readConfig (given: ViewConfig): ViewConfig {
     throw new FilterError(`A view has no "${unknown}"; there are: ${[...MEMBERS].join(', ')}`)
   }
   const config = frozenCopy(given)
-  if (typeof config.bucket !== 'string') throw new FilterError('bucket of a view must be the name of a bucket')
+  if (typeof config.bucket !== 'string') {
+    throw new FilterError('bucket of a view must be the name of a bucket')
+  }
   checkSort(config.sort)
   checkCount('offset', config.offset)
   checkCount('limit', config.limit)
@@ -38,8 +40,10 @@ export function readConfig (given: ViewConfig): ViewConfig {
   return config
 }
 
-/** What of a configuration views share. */
-export function sourceOf ({ bucket, filter, sort, aggregate }: ViewConfig, scope?: WhereFilter): SourceConfig {
+/** Returns the part of a configuration that views share. */
+export function sourceOf (
+  { bucket, filter, sort, aggregate }: ViewConfig, scope?: WhereFilter
+): SourceConfig {
   const filters = [scope, filter].filter(part => part !== undefined)
   if (aggregate !== undefined) return { bucket, filters, aggregate }
   return { bucket, filters, ...(sort !== undefined && Object.keys(sort).length > 0 && { sort }) }

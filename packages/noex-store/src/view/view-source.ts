@@ -1,7 +1,7 @@
 import type { Bucket } from '../bucket/bucket.js'
 import { compileFilter, type CompiledFilter } from '../filter/filter.js'
 import type { RecordChange } from '../types/commit.js'
-import type { HeldBytes } from './held-bytes.js'
+import type { HeldPart } from './held-bytes.js'
 import { RowSet } from './row-set.js'
 import { Tally } from './tally.js'
 import type { SourceConfig } from './view-config.js'
@@ -36,11 +36,10 @@ export class ViewSource {
   #contents: RowSet | Tally
   #error: unknown
   #state: 'same' | 'changed' | 'reset' | 'failed' = 'same'
-  readonly #held: HeldBytes
-  #counted = 0
+  readonly #held: HeldPart
 
   /** @throws FilterError */
-  constructor (bucket: Bucket, config: SourceConfig, key: string | undefined, held: HeldBytes) {
+  constructor (bucket: Bucket, config: SourceConfig, key: string | undefined, held: HeldPart) {
     this.config = config
     this.key = key
     this.#held = held
@@ -67,9 +66,9 @@ export class ViewSource {
   }
 
   /** Follows a change; where it cannot, its contents are not known any more. */
-  change (change: RecordChange): void {
+  * change (change: RecordChange): Generator<undefined, void> {
     try {
-      this.#contents.change(change)
+      yield * this.#contents.change(change)
       if (this.#state === 'same') this.#state = 'changed'
     } catch (error) {
       this.fail(error)
@@ -102,19 +101,15 @@ export class ViewSource {
   settle (): 'same' | 'changed' | 'reset' | 'failed' {
     const state = this.#state
     this.#state = 'same'
-    this.recount()
+    // All its views may have been closed since the commit was begun.
+    if (this.users > 0) this.#held.set(this.bytes)
     if (state === 'changed' && this.#contents instanceof Tally && !this.#contents.takeChanged()) return 'same'
     return state
   }
 
-  /** Counts the bytes that it holds now. */
-  recount (): void {
-    this.#held.count(this.#counted, this.#counted = this.bytes)
-  }
-
-  /** Counts none any more. */
+  /** Ends the count of its bytes. */
   discount (): void {
-    this.#held.count(this.#counted, this.#counted = 0)
+    this.#held.set(0)
   }
 }
 

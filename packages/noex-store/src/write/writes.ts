@@ -167,19 +167,15 @@ export function clear (
   const bucket = openForWrite(engine, name)
   access.checkWhole(bucket)
   access.takeWrites(1)
-  options.beforeCommit?.()
+  options.beforeCommit?.([])
   if (options.idempotency !== undefined) engine.requests.assertNew(options.idempotency.key, options.user)
-  clearBucket(engine, bucket, options)
+  if (bucket.size > 0 || options.idempotency !== undefined) {
+    let undo: ReturnType<Bucket['clear']>
+    engine.commitStructure(
+      { type: 'clear', bucket: name }, () => { undo = bucket.clear() }, () => { undo() }, options
+    )
+  }
   return engine.whenPresentIsDurable()
-}
-
-/** Does `clear` for a bucket that may take no other writes. */
-export function clearBucket (engine: Engine, bucket: Bucket, options: WriteOptions = {}): void {
-  if (bucket.size === 0 && options.idempotency === undefined) return
-  let undo: ReturnType<Bucket['clear']>
-  engine.commitStructure(
-    { type: 'clear', bucket: bucket.name }, () => { undo = bucket.clear() }, () => { undo() }, options
-  )
 }
 
 /** @throws VersionMismatchError */

@@ -62,7 +62,7 @@ const key = fc.constantFrom(1, 1, 2, 2, 3, 4)
 
 /** Values of each field: of its type, at the edges of its options, and of other types. */
 const values: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
-  n: fc.constantFrom<unknown>(1, 2, 3, 0, -1, 1.5, -0, 'x', null, undefined),
+  n: fc.constantFrom<unknown>(1, 2, 3, 0, -1, 1.5, 0.1, 0.7, -0, 'x', null, undefined),
   s: fc.constantFrom<unknown>('a', 'b', 'ab', '', 'abc', 'a@b.cz', 'https://a.cz', '2024-02-29', 7, null),
   b: fc.constantFrom<unknown>(true, false, true, false, 1),
   d: fc.constantFrom<unknown>(

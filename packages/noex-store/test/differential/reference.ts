@@ -1,5 +1,6 @@
 import type { BucketDefinition, StoreRecord } from 'registry-noex-store'
 import type { Filter } from './operations.js'
+import { exactMean, exactSum } from '../support/exact.js'
 
 /** The right answers to reads, said as plainly as possible: walks over lists, no index, no plan. */
 
@@ -108,17 +109,11 @@ function isSameTime (a: unknown, b: unknown): boolean {
 export function aggregate (name: string, records: readonly Fields[], field: string): number | undefined {
   if (name === 'count') return records.length
   const numbers = records.map(record => valueOf(record, field)).filter(value => typeof value === 'number')
-  const sum = numbers.reduce((total, number) => total + number, 0)
-  if (name === 'sum') return sum
-  if (name === 'avg') {
-    if (numbers.length === 0) return 0
-    // Where the sum overflows, each number is divided first.
-    return sum === Infinity
-      ? numbers.reduce((mean, number) => mean + number / numbers.length, 0)
-      : sum / numbers.length
-  }
-  return numbers.reduce<number | undefined>((best, number) =>
-    best === undefined || (name === 'min' ? number < best : number > best) ? number : best, undefined)
+  if (name === 'sum') return exactSum(numbers)
+  if (name === 'avg') return exactMean(numbers)
+  if (numbers.length === 0) return undefined
+  // One zero for both.
+  return (name === 'min' ? Math.min(...numbers) : Math.max(...numbers)) + 0
 }
 
 /** Groups by the text form of some fields, in the order of their first appearance. */
