@@ -26,7 +26,7 @@ export class KeyedList implements KeyedRows {
 
   /**
    * Takes a result as a list of records with keys, by the first of the fields that holds a text or a number
-   * of its own in each of them. Returns `undefined` where there is no such field. Works in slices, and quickly
+   * of its own in each of them. Returns `undefined` where there is no such field. Works in slices; quickly
    * where `former`, the list before, has the same keys.
    * @throws TypeError for a row that JSON cannot hold
    */

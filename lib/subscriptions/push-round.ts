@@ -1,7 +1,10 @@
-import type { LiveBody } from '../protocol/live-messages.js'
+import { encodePush, type LiveBody } from '../protocol/live-messages.js'
 import type { WholeResult } from './live-query.js'
 import type { PushTarget } from './subscriber.js'
 import type { QuerySubscription } from './query-subscription.js'
+
+/** Characters of a complete result from which on it is not made into one frame. */
+const BIG_CHARS = 262_144
 
 /** Characters of the pushes of one round, from which on the rest has to wait for the next one. */
 const MAX_CHARS = 1_048_576
@@ -66,7 +69,10 @@ export class PushRound {
     this.#single.push({
       subscription,
       push: () => {
-        this.#target.sendFrame(liveQuery.wholeFrame(id, whole))
+        const { text } = whole.json
+        // A big one leaves in parts, as fast as the client reads.
+        if (text.length >= BIG_CHARS) this.#target.send(encodePush(id, text))
+        else this.#target.sendFrame(liveQuery.wholeFrame(id, whole))
         subscription.sentVersion = whole.version
         subscription.whole = undefined
         if (whole.version !== liveQuery.version) subscription.onChange()

@@ -50,7 +50,7 @@ t.test('one reader takes all it may', { timeout: 20 * PART_MS + 1_800_000 }, asy
   for (const kind of KINDS) {
     for (const delta of [true, false]) {
       const server = await ChildProgram.start(t, 'greedy-server.js')
-      const reader = await ChildProgram.start(t, 'greedy-reader.js')
+      const reader = await ChildProgram.start(t, 'greedy-driver.js')
       const port: number = await server.ask('port')
       await server.ask('write', EVERY_MS)
       const alone = await latencies(port, PART_MS / 3)

@@ -37,7 +37,7 @@ let writing: NodeJS.Timeout | undefined
 setInterval(() => {
   peakHeap = Math.max(peakHeap, getHeapStatistics().used_heap_size)
 }, 50).unref()
-/** CPU time of the process between two timers, in milliseconds: that of the longest turns of its event loop. */
+/** CPU time between two timers, in milliseconds: of long ones, that of a turn of the event loop. */
 let turns: number[] = []
 let before = process.cpuUsage()
 setInterval(() => {

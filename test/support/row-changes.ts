@@ -18,17 +18,3 @@ export function rowsOf (list: readonly Row[]): KeyedRows {
     row: key => list.find(({ id }) => id === key)
   }
 }
-
-/** Returns the changes that make one list the other one; a row that is in both has moved where `moved` says so. */
-export function changesBetween (
-  before: readonly Row[], after: readonly Row[], moved: (key: unknown) => boolean
-): Change[] {
-  const changes: Change[] = []
-  for (const row of before) {
-    const now = after.find(({ id }) => id === row['id'])
-    if (now === undefined) changes.push(changeOf(row['id'], true))
-    else if (now !== row || moved(row['id'])) changes.push(changeOf(row['id'], true, moved(row['id'])))
-  }
-  for (const { id } of after) if (!before.some(row => row['id'] === id)) changes.push(changeOf(id, false))
-  return changes
-}

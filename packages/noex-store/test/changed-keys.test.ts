@@ -4,15 +4,17 @@ import { Store } from '../src/index.js'
 
 type Step = readonly ['insert' | 'update' | 'delete', number] | readonly ['clear']
 
+const changes = fc.tuple(fc.constantFrom('insert', 'update', 'delete'), fc.integer({ min: 0, max: 6 }))
 const steps = fc.array(fc.oneof(
-  { weight: 20, arbitrary: fc.tuple(fc.constantFrom('insert', 'update', 'delete'), fc.integer({ min: 0, max: 6 })) },
+  { weight: 20, arbitrary: changes },
   { weight: 1, arbitrary: fc.constant(['clear'] as const) }
 ), { maxLength: 40 }) as fc.Arbitrary<readonly Step[]>
 
 t.test('the keys that have changed since a revision, with the records that they had', async t => {
   await fc.assert(fc.asyncProperty(steps, fc.integer({ min: 1, max: 50 }), async (steps, maxKeys) => {
     const store = await Store.start()
-    await store.defineBucket('items', { key: 'id', schema: { id: { type: 'number' }, n: { type: 'number' } } })
+    const schema = { id: { type: 'number' }, n: { type: 'number' } } as const
+    await store.defineBucket('items', { key: 'id', schema })
     const items = store.bucket('items')
     store.changedKeys.bound({ maxKeys, maxBytes: 1e9 })
     const states = [{ revision: store.revision, rows: new Map<unknown, object>() }]

@@ -36,7 +36,8 @@ t.test('what has changed makes the former list the present one, with as few move
     selector: ([id]) => id, maxLength: 16
   })
   await fc.assert(fc.asyncProperty(list, list, fc.boolean(), async (one, drawn, hasSameKeys) => {
-    const other = hasSameKeys ? one.map(([id], i) => [id, drawn[i]?.[1] ?? false] as [number, boolean]) : drawn
+    const others = one.map(([id], i): [number, boolean] => [id, drawn[i]?.[1] ?? false])
+    const other = hasSameKeys ? others : drawn
     const rowsOf = (drawn: typeof one): Row[] => drawn.map(([id, n]) => ({ id, n }))
     const [before, after] = [rowsOf(one), rowsOf(other)]
     const former = await KeyedList.of(before, ['id']) as KeyedList
