@@ -30,13 +30,15 @@ const MAX_ENDED = 100
 
 /** Ids of subscriptions that the server has ended: the client may still unsubscribe from each, once. */
 class EndedSubscriptions {
-  readonly #ids = new Set<string>()
+  /** Made when the first one ends: most clients have none. */
+  #ids: Set<string> | undefined
 
   has (id: string): boolean {
-    return this.#ids.has(id)
+    return this.#ids?.has(id) === true
   }
 
   add (id: string): void {
+    this.#ids ??= new Set()
     this.#ids.add(id)
     const [oldest] = this.#ids
     if (this.#ids.size > MAX_ENDED && oldest !== undefined) this.#ids.delete(oldest)
@@ -44,7 +46,7 @@ class EndedSubscriptions {
 
   /** Removes an id. Returns whether it was there. */
   take (id: string): boolean {
-    return this.#ids.delete(id)
+    return this.#ids?.delete(id) === true
   }
 }
 
