@@ -86,7 +86,9 @@ export class QuerySubscription implements LiveQueryListener {
 
   /** Sends the frame that others get too; `more`: another one of the same moment follows. */
   sendShared (target: PushTarget, more: boolean): void {
-    target.sendFrame(this.#liveQuery.sharedFrame(more))
+    const frame = this.#liveQuery.sharedFrame(more)
+    if (more) target.sendFrame(frame)
+    else target.sendLast(frame)
     this.position = this.#liveQuery.publishedPosition
   }
 

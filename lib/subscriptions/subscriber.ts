@@ -6,6 +6,8 @@ export interface PushTarget {
   readonly isCongested: boolean
   send: (text: string) => void
   sendFrame: (frame: Buffer) => void
+  /** Sends a frame that no other one of the same turn follows. */
+  sendLast: (frame: Buffer) => void
 }
 
 /** The owner of subscriptions. */
