@@ -103,6 +103,12 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     this.#add(frame, frame.length)
   }
 
+  /** Sends an encoded frame that nothing of this turn follows: at once, unless messages wait before it. */
+  sendLast (frame: Buffer): void {
+    if (this.#pending.length > 0 || this.#big !== undefined) this.sendFrame(frame)
+    else if (this.#owner.isWritable) this.#write([frame])
+  }
+
   #add (item: Item, size: number): void {
     this.#pendingBytes += size
     if (this.#pending.push(item) === 1 && this.#big === undefined) flushAtTurnEnd(this)

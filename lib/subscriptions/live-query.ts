@@ -91,7 +91,8 @@ interface Publication {
   readonly from: number
   /** The revision of the first change: with it, a client has had a part of what is published. */
   readonly changedAt: number
-  readonly to: number
+  /** The result that a client has then. */
+  readonly to: Position
   /** The JSON of the delta, `undefined` where the complete result is shorter or nothing else is known. */
   readonly delta: string | undefined
 }
@@ -291,6 +292,11 @@ export class LiveQuery implements SourceListener {
 
   onResult (): void {
     this.#isFailing = false
+    this.#serve()
+  }
+
+  /** Shows a result to those that watch since before a failure. */
+  #serve (): void {
     for (const subscriber of this.#unserved) {
       this.#unserved.delete(subscriber)
       subscriber.onFresh()
@@ -323,17 +329,16 @@ export class LiveQuery implements SourceListener {
     try {
       if (!this.#isOther(touches)) return
       const delta = this.#takesDeltas ? this.#delta(touches) : undefined
-      this.#publication = { from, changedAt: this.#history.firstAfter(from), to: source.revision, delta }
+      const to = { epoch: this.epoch, revision: source.revision }
+      this.#publication = { from, changedAt: this.#history.firstAfter(from), to, delta }
     } catch (error) {
       this.onFailure(error)
       return
     }
     this.#publishedTo = source.revision
     this.#deltaFrames = []
-    for (const subscriber of this.#subscribers) {
-      if (this.#unserved.delete(subscriber)) subscriber.onFresh()
-      else subscriber.onChange()
-    }
+    this.#serve()
+    for (const subscriber of this.#subscribers) subscriber.onChange()
     this.#host.onGrown(this)
   }
 
@@ -402,17 +407,22 @@ export class LiveQuery implements SourceListener {
   /** Whether a client with this result is brought to a revision by the delta that was published last. */
   isShared (position: Position | undefined, revision: number): boolean {
     const { from, changedAt, to, delta } = this.#publication ?? NOT_PUBLISHED
-    if (delta === undefined || to !== revision || position?.epoch !== this.epoch) return false
+    if (delta === undefined || to.revision !== revision || position?.epoch !== this.epoch) return false
     // A row that has come and gone since is in no delta, and would stay with a client that has it.
     return position.revision >= from && position.revision < changedAt
   }
 
   /** Returns the frame of the last publication under the shared id, which takes deltas; `more` as in it. */
   sharedFrame (more: boolean): Buffer {
-    const { to, delta } = this.#publication as Publication
+    const { to: { revision }, delta } = this.#publication as Publication
     const which = more ? 1 : 0
-    this.#deltaFrames[which] ??= textFrame(this.deltaPush(this.id, to, { delta: delta as string }, more))
+    this.#deltaFrames[which] ??= textFrame(this.deltaPush(this.id, revision, { delta: delta as string }, more))
     return this.#deltaFrames[which]
+  }
+
+  /** The result that a client has with that frame. */
+  get publishedPosition (): Position | undefined {
+    return this.#publication?.to
   }
 
   /** Returns the text of a push with a delta, or with a complete result. */
@@ -467,7 +477,9 @@ export class LiveQuery implements SourceListener {
 }
 
 /** Stands for a publication where there is none. */
-const NOT_PUBLISHED: Publication = { from: Infinity, changedAt: -1, to: -1, delta: undefined }
+const NOT_PUBLISHED: Publication = {
+  from: Infinity, changedAt: -1, to: { epoch: '', revision: -1 }, delta: undefined
+}
 
 /** The delta of a result that has not changed. */
 const EMPTY_DELTA = '{"upsert":[],"remove":[]}'

@@ -39,9 +39,20 @@ export function configOf (
 ): ViewConfig | undefined {
   if (find !== undefined) return viewOf(find, page)
   const config = store.getQueryInfo(query as string)?.config
-  if (config?.filter === undefined) return config && viewOf(config, page)
+  if (config === undefined) return undefined
+  if (config.filter === undefined) return page === undefined ? wholeViewOf(config) : viewOf(config, page)
   const filled = fillPlaceholders(config.filter, params as Record<string, unknown> ?? {})
   return viewOf({ ...config, filter: filled as NonNullable<ViewConfig['filter']> }, page)
+}
+
+/** The views of defined queries that need nothing of a request. */
+const wholeViews = new WeakMap<DeclarativeQueryConfig, ViewConfig>()
+
+/** Returns the same view each time: after a restart, all clients ask for it at once. */
+function wholeViewOf (config: DeclarativeQueryConfig): ViewConfig {
+  let view = wholeViews.get(config)
+  if (view === undefined) wholeViews.set(config, view = viewOf(config, undefined))
+  return view
 }
 
 /** Returns the view that has the result of a query: an aggregate is one of all records. */

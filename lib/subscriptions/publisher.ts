@@ -1,6 +1,6 @@
 import { runInNextTurn } from '../util/clock.js'
 import type { Log } from '../util/log.js'
-import { isTurnOver, nextTurn } from '../util/slice.js'
+import { isBurstOver, nextTurn } from '../util/slice.js'
 import type { LiveQuery } from './live-query.js'
 
 /** The subscriptions of one connection, which show changes together. */
@@ -86,14 +86,19 @@ export class Publisher {
     const changed = this.#changed
     this.#changed = new Set()
     for (const liveQuery of changed) liveQuery.publish()
-    const receivers = [...this.#receivers]
+    const receivers: Receiver[] = []
+    const sharing: Receiver[] = []
+    for (const receiver of this.#receivers) {
+      (receiver.isCatchingUp(revision) ? receivers : sharing).push(receiver)
+    }
     this.#receivers = new Set()
     // Those first whose frames are made of the present results, before these can change.
-    const isCatchingUp = new Map(receivers.map(receiver => [receiver, receiver.isCatchingUp(revision)]))
-    receivers.sort((a, b) => Number(isCatchingUp.get(b)) - Number(isCatchingUp.get(a)))
-    for (const [i, receiver] of receivers.entries()) {
+    for (const receiver of sharing) receivers.push(receiver)
+    let isFirst = true
+    for (const receiver of receivers) {
       // Not before the first one, so that one that catches up comes to an end where each turn has a commit.
-      if (i > 0 && isTurnOver()) await this.#pause()
+      if (!isFirst && isBurstOver()) await this.#pause()
+      isFirst = false
       if (this.#isStopped) return
       if (!receiver.flush(revision)) this.#receivers.add(receiver)
     }

@@ -83,16 +83,7 @@ export class PushRound {
 
   /** A client that has the result before gets the frame that all such clients get. */
   #addShared (subscription: QuerySubscription): boolean {
-    const { liveQuery } = subscription
-    const { epoch } = liveQuery
-    const revision = this.#revision
-    this.#group.push({
-      subscription,
-      push: more => {
-        this.#target.sendFrame(liveQuery.sharedFrame(more))
-        subscription.position = { epoch, revision }
-      }
-    })
+    this.#group.push({ subscription, push: more => { subscription.sendShared(this.#target, more) } })
     return true
   }
 

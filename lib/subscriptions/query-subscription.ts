@@ -2,6 +2,7 @@ import type { Scope } from '../permissions/policy.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { LiveQuery, LiveQueryListener, Position, WholeResult } from './live-query.js'
 import type { LiveRequest } from './live-request.js'
+import type { PushTarget } from './subscriber.js'
 
 /** How a client wants to be told of changes. */
 export interface SubscriptionOptions {
@@ -33,6 +34,8 @@ export class QuerySubscription implements LiveQueryListener {
   whole: WholeResult | undefined
   /** Time before which nothing is pushed, in ticks of the clock. */
   dueAt = -Infinity
+  /** Cancels the timer that runs until then, where something waits. */
+  cancelTimer: (() => void) | undefined
   readonly #host: SubscriptionHost
   /** While suspended, the live query that it has left. */
   #liveQuery!: LiveQuery
@@ -74,6 +77,19 @@ export class QuerySubscription implements LiveQueryListener {
   isCatchingUp (revision: number): boolean {
     if (!this.isDelta) return false
     return this.id !== this.#liveQuery.id || !this.#liveQuery.isShared(this.position, revision)
+  }
+
+  /** Whether the frame that others get too is all that it must be shown as of a revision. */
+  isSharing (revision: number): boolean {
+    return this.isDelta && this.whole === undefined && !this.isCatchingUp(revision)
+  }
+
+  /** Sends the frame that others get too; `more`: another one of the same moment follows. */
+  sendShared (target: PushTarget, more: boolean): void {
+    const frame = this.#liveQuery.sharedFrame(more)
+    if (more) target.sendFrame(frame)
+    else target.sendLast(frame)
+    this.position = this.#liveQuery.publishedPosition
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {
@@ -119,11 +135,12 @@ export class QuerySubscription implements LiveQueryListener {
   /** Allows pushes: the reply with this result of a live query has been sent. */
   activate (liveQuery: LiveQuery, version: number, position: Position): void {
     this.#isActive = true
-    // It may have come to another one while the reply waited.
-    if (this.#isWatching && liveQuery === this.#liveQuery) this.sentVersion = version
     this.position = position
+    // It may have come to another one while the reply waited, or to another result.
+    const isSame = this.#isWatching && liveQuery === this.#liveQuery
+    if (isSame) this.sentVersion = version
     if (this.#endReason !== undefined) this.#host.end(this, this.#endReason)
-    else this.onChange()
+    else if (!isSame || version !== liveQuery.version) this.onChange()
   }
 
   onChange (): void {

@@ -47,8 +47,6 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
   /** Whether the right to a subscription must be checked before each push. */
   readonly #isVolatile: boolean
   readonly #waiting = new Set<QuerySubscription>()
-  /** Cancels the timers of subscriptions that are pushed less often. */
-  readonly #timers = new Map<QuerySubscription, () => void>()
   /** The number of subscriptions whose first result is being evaluated; they count too. */
   #joining = 0
   #deltas = 0
@@ -175,6 +173,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     // When the client has read, or its session is confirmed, `resume` is called.
     if (this.#target.isCongested || !this.#subscriber.mayPush()) return true
     if (this.#deltas > 0 && this.#isHeld()) return true
+    if (this.#waiting.size === 1 && this.#sendShared(revision)) return true
     const round = new PushRound(this.#target, revision)
     const added: QuerySubscription[] = []
     for (const subscription of [...this.#waiting]) {
@@ -194,6 +193,22 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     return !round.isFull
   }
 
+  /**
+   * Sends the frame that others get too, where nothing else is to be sent: most receivers of a change come
+   * here. Returns whether it has been sent.
+   */
+  #sendShared (revision: number): boolean {
+    for (const subscription of this.#waiting) {
+      if (!subscription.isReady || !subscription.isSharing(revision) || subscription.minIntervalMs > 0) break
+      if (!this.#isCurrent(subscription)) break
+      this.#waiting.delete(subscription)
+      subscription.sendShared(this.#target, false)
+      this.#quota.pushes.store++
+      return true
+    }
+    return false
+  }
+
   #add (subscription: QuerySubscription, round: PushRound): boolean {
     try {
       return round.add(subscription)
@@ -206,9 +221,8 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
 
   /** Whether results wait for another one, so that all are shown at one revision. */
   #isHeld (): boolean {
-    const isAwaited = [...this.byId.values()].some(subscription => subscription.isAwaited)
     const { clock, publisher } = this.#liveQueries
-    if (!isAwaited) {
+    if (!this.#isAwaiting) {
       this.#hold?.cancel()
       this.#hold = undefined
       return false
@@ -221,18 +235,23 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     return clock.ticks() < this.#hold.until
   }
 
+  /** Whether a result is being brought up to date. */
+  get #isAwaiting (): boolean {
+    for (const subscription of this.byId.values()) if (subscription.isAwaited) return true
+    return false
+  }
+
   /** Whether the client has waited long enough since its last push; if not, it is called again then. */
   #isDue (subscription: QuerySubscription): boolean {
+    if (subscription.minIntervalMs === 0) return true
     const { clock } = this.#liveQueries
     const waitMs = subscription.dueAt - clock.ticks()
     if (waitMs <= 0) return true
     this.#waiting.delete(subscription)
-    if (!this.#timers.has(subscription)) {
-      this.#timers.set(subscription, clock.after(Math.ceil(waitMs), () => {
-        this.#timers.delete(subscription)
-        subscription.onChange()
-      }))
-    }
+    subscription.cancelTimer ??= clock.after(Math.ceil(waitMs), () => {
+      subscription.cancelTimer = undefined
+      subscription.onChange()
+    })
     return false
   }
 
@@ -260,8 +279,8 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
 
   #suspend (subscription: QuerySubscription): void {
     this.#waiting.delete(subscription)
-    this.#timers.get(subscription)?.()
-    this.#timers.delete(subscription)
+    subscription.cancelTimer?.()
+    subscription.cancelTimer = undefined
     subscription.suspend()
   }
 

@@ -6,6 +6,8 @@ export interface PushTarget {
   readonly isCongested: boolean
   send: (text: string) => void
   sendFrame: (frame: Buffer) => void
+  /** Sends a frame that no other one of the same turn follows. */
+  sendLast: (frame: Buffer) => void
 }
 
 /** The owner of subscriptions. */
@@ -30,13 +32,15 @@ const MAX_ENDED = 100
 
 /** Ids of subscriptions that the server has ended: the client may still unsubscribe from each, once. */
 class EndedSubscriptions {
-  readonly #ids = new Set<string>()
+  /** Made when the first one ends: most clients have none. */
+  #ids: Set<string> | undefined
 
   has (id: string): boolean {
-    return this.#ids.has(id)
+    return this.#ids?.has(id) === true
   }
 
   add (id: string): void {
+    this.#ids ??= new Set()
     this.#ids.add(id)
     const [oldest] = this.#ids
     if (this.#ids.size > MAX_ENDED && oldest !== undefined) this.#ids.delete(oldest)
@@ -44,7 +48,7 @@ class EndedSubscriptions {
 
   /** Removes an id. Returns whether it was there. */
   take (id: string): boolean {
-    return this.#ids.delete(id)
+    return this.#ids?.delete(id) === true
   }
 }
 

@@ -57,6 +57,22 @@ t.test('Outbox', t => {
     t.equal(stream.writes[0], frame)
   })
 
+  t.test('writes the last frame of a turn at once, and not before a message that waits', async t => {
+    const { outbox, stream, owner } = outboxOver()
+    const frame = textFrame('shared')
+    outbox.sendLast(frame)
+    t.equal(stream.writes[0], frame)
+    outbox.send('one')
+    outbox.sendLast(textFrame('two'))
+    t.equal(stream.writes.length, 1)
+    await setImmediate()
+    t.same(stream.texts, ['shared', 'one', 'two'])
+    owner.isWritable = false
+    outbox.sendLast(frame)
+    await setImmediate()
+    t.equal(stream.writes.length, 2, 'nothing follows a close frame')
+  })
+
   t.test('writes at once when it is flushed, and not a second time afterwards', async t => {
     const { outbox, stream } = outboxOver()
     outbox.send('farewell')
