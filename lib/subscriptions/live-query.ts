@@ -416,7 +416,8 @@ export class LiveQuery implements SourceListener {
   sharedFrame (more: boolean): Buffer {
     const { to: { revision }, delta } = this.#publication as Publication
     const which = more ? 1 : 0
-    this.#deltaFrames[which] ??= textFrame(this.deltaPush(this.id, revision, { delta: delta as string }, more))
+    const body = { delta: delta as string }
+    this.#deltaFrames[which] ??= textFrame(this.deltaPush(this.id, revision, body, more))
     return this.#deltaFrames[which]
   }
 

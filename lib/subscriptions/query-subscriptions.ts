@@ -198,15 +198,13 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
    * here. Returns whether it has been sent.
    */
   #sendShared (revision: number): boolean {
-    for (const subscription of this.#waiting) {
-      if (!subscription.isReady || !subscription.isSharing(revision) || subscription.minIntervalMs > 0) break
-      if (!this.#isCurrent(subscription)) break
-      this.#waiting.delete(subscription)
-      subscription.sendShared(this.#target, false)
-      this.#quota.pushes.store++
-      return true
-    }
-    return false
+    const [subscription] = this.#waiting
+    if (subscription?.isReady !== true || subscription.minIntervalMs > 0) return false
+    if (!subscription.isSharing(revision) || !this.#isCurrent(subscription)) return false
+    this.#waiting.delete(subscription)
+    subscription.sendShared(this.#target, false)
+    this.#quota.pushes.store++
+    return true
   }
 
   #add (subscription: QuerySubscription, round: PushRound): boolean {
