@@ -47,7 +47,7 @@ const watched: ResourcesOf = (request, self) => {
 function check ({ query, find, params, page, since, delta }: SubscribeRequest): void {
   if ((query === undefined) === (find === undefined)) {
     throw invalid(query === undefined ? 'query' : 'find', query === undefined
-      ? 'is required, unless there is a "find"'
+      ? 'is required'
       : 'must not stand beside "query": subscribe to one of them')
   }
   if (find !== undefined && params != null) throw invalid('params', 'belongs to "query", not to "find"')

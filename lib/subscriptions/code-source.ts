@@ -203,7 +203,7 @@ export class CodeSource implements LiveSource, Dependent {
     else this.#host.postpone(this, this.#overtaken - MAX_OVERTAKEN)
   }
 
-  /** Evaluates the query unless its result is known to be current. Never rejects. */
+  /** Evaluates the query unless its result is current. Resolves when that is done; never rejects. */
   async evaluate (): Promise<void> {
     this.#isScheduled = false
     if (this.#isRunning || !this.#isDirty || this.#isClosed) return

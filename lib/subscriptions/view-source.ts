@@ -129,6 +129,8 @@ export class ViewSource implements LiveSource, ViewListener {
     const touches = new Map<unknown, NetChange>()
     for (const [key, { before, isReplaced }] of keys) {
       const wasIn = before !== undefined && view.matches(before)
+      // Most changes of a bucket concern other lists; they must not make this one look changed as a whole.
+      if (!wasIn && view.indexOf(key) === -1) continue
       touches.set(key, { wasIn, hasMoved: isReplaced || sort !== undefined })
     }
     return touches

@@ -235,3 +235,11 @@ t.test('subscription ids', t => {
   })
   t.end()
 })
+
+t.test('a client of before is refused in the words of before', async t => {
+  const { connect } = await serve(t)
+  const client = await connect()
+  t.match(await client.request('store.subscribe'), {
+    type: 'error', code: 'VALIDATION_ERROR', message: 'query: is required'
+  })
+})
