@@ -29,6 +29,9 @@ export async function runOnce (
   operation: Operation, request: RequestMessage, context: OperationContext
 ): Promise<Outcome> {
   const { server: { keyedRequests, idempotency }, grant } = context
+  if (isPresence(operation, request, context)) {
+    return { data: await runDurably(operation, request, context), isRepeated: false }
+  }
   const key = request['idempotencyKey'] as string
   const keyed = { key, user: grant.user, digest: await digestOf(request, operation.secrets) }
   const endTurn = await keyedRequests.takeTurn(keyed)
@@ -45,6 +48,18 @@ export async function runOnce (
   } finally {
     endTurn()
   }
+}
+
+/**
+ * Whether a request writes to ephemeral buckets alone. It is done each time, so that a client which comes back
+ * and repeats it has the records again.
+ */
+function isPresence (
+  operation: Operation, request: RequestMessage, { server: { sharedStore: { store } } }: OperationContext
+): boolean {
+  const resources = operation.resources(request)
+  return operation.tier === 'write' && resources.length > 0 && resources.every(({ type, name }) =>
+    type === 'bucket' && store.getBucketSchema(name)?.ephemeral === true)
 }
 
 /**

@@ -55,13 +55,13 @@ function check ({ query, find, params, page, since, delta }: SubscribeRequest): 
   if (page !== undefined && delta !== true) throw invalid('page', 'needs "delta": true')
   if (find === undefined) return
   const config = checkQueryConfig(find, 'find')
-  if (page !== undefined) checkPaged(config, 'find')
+  if (page !== undefined) checkPaged(config, 'find.')
 }
 
 /** @throws `VALIDATION_ERROR` for a list that cannot be cut into pages */
 function checkPaged (config: DeclarativeQueryConfig, path: string): void {
   const other = (['limit', 'offset', 'aggregate'] as const).find(name => config[name] !== undefined)
-  if (other !== undefined) throw invalid('page', `must not stand beside ${path}.${other}`)
+  if (other !== undefined) throw invalid('page', `must not stand beside ${path}${other}`)
 }
 
 /** Returns the fields of records that a search names. */
@@ -131,5 +131,5 @@ function checkPagedQuery ({ server: { sharedStore } }: OperationContext, query: 
   const info = sharedStore.store.getQueryInfo(query)
   if (info === undefined) return
   if (info.config === undefined) throw invalid('page', 'needs a query that is given as data, or a "find"')
-  checkPaged(info.config, 'the query\'s')
+  checkPaged(info.config, 'the query\'s ')
 }

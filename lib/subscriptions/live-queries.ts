@@ -57,6 +57,8 @@ export class LiveQueries implements LiveQueryHost {
   /** Those of queries that are given as data, and their keys. */
   readonly #byKey = new Map<string, LiveQuery>()
   readonly #keys = new Map<LiveQuery, string>()
+  /** Pages by their epochs: two of one key may have different ends. */
+  readonly #pages = new Map<string, LiveQuery>()
   readonly #byParams = new CodeGroups()
   /** Live queries without subscribers that are kept for those who come back. */
   readonly #abandoned: DeadlineQueue<LiveQuery>
@@ -117,7 +119,7 @@ export class LiveQueries implements LiveQueryHost {
   find (request: LiveRequest): LiveQuery {
     const config = configOf(this.#sharedStore.store, request)
     const key = config && keyOf(request, config)
-    const known = key === undefined ? this.#byParams.find(request) : this.#byKey.get(key)
+    const known = key === undefined ? this.#byParams.find(request) : this.#find(request, key)
     if (known !== undefined) {
       this.#abandoned.delete(known)
       return known
@@ -129,8 +131,21 @@ export class LiveQueries implements LiveQueryHost {
     } else {
       this.#byKey.set(key, liveQuery)
       this.#keys.set(liveQuery, key)
+      if (request.page !== undefined) this.#pages.set(liveQuery.epoch, liveQuery)
     }
     return liveQuery
+  }
+
+  /** Returns the live query with a key; of a page one whose ends are those that a client asks for. */
+  #find ({ page, since }: LiveRequest, key: string): LiveQuery | undefined {
+    const known = this.#byKey.get(key)
+    if (page === undefined) return known
+    const former = since && this.#pages.get(since.epoch)
+    if (former !== undefined && this.#keys.get(former) === key) return former
+    if (known?.hasResult !== true) return known
+    const { size, page: ends } = known.source
+    // A page that has grown, or has lost rows while there are more, is not the one that begins now.
+    return size === page.limit || (size < page.limit && ends?.hasMore !== true) ? known : undefined
   }
 
   /** Returns the number of subscriptions to a query, with any parameters. */
@@ -183,8 +198,9 @@ export class LiveQueries implements LiveQueryHost {
   }
 
   identityOf (liveQuery: LiveQuery): string {
-    // A query in code is known by what it has been in this process alone.
-    return this.#keys.get(liveQuery) ?? liveQuery.id
+    // A query in code, and the ends of a page, are known by what they have been in this process alone.
+    const key = liveQuery.request.page === undefined ? this.#keys.get(liveQuery) : undefined
+    return key ?? liveQuery.id
   }
 
   onChanged (liveQuery: LiveQuery): void {
@@ -267,7 +283,8 @@ export class LiveQueries implements LiveQueryHost {
     this.#byParams.delete(liveQuery)
     const key = this.#keys.get(liveQuery)
     this.#keys.delete(liveQuery)
-    if (key !== undefined) this.#byKey.delete(key)
+    if (key !== undefined && this.#byKey.get(key) === liveQuery) this.#byKey.delete(key)
+    this.#pages.delete(liveQuery.epoch)
     this.#memory.release(liveQuery)
     liveQuery.source.close()
   }

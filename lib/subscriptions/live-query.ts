@@ -9,7 +9,7 @@ import { SharedJson } from '../protocol/shared-json.js'
 import { ChangeHistory, type NetChanges } from './change-history.js'
 import { deltaOf } from './delta.js'
 import type { KeyedRows, LiveSource, SourceListener } from './live-source.js'
-import type { LiveRequest } from './live-request.js'
+import type { LiveRequest, Position } from './live-request.js'
 import { subscriptionId } from './subscriber.js'
 
 /** One subscription to a live query. */
@@ -30,11 +30,6 @@ export interface LiveQueryListener {
   onEnd: (reason: SubscriptionEnd) => void
 }
 
-/** The result that a client has: the epoch and the revision that came with it. */
-export interface Position {
-  readonly epoch: string
-  readonly revision: number
-}
 
 /** A complete result at one moment. */
 export interface WholeResult {

@@ -12,11 +12,19 @@ export interface Watched {
   readonly find?: DeclarativeQueryConfig | undefined
 }
 
+/** The result that a client has: the epoch and the revision that came with it. */
+export interface Position {
+  readonly epoch: string
+  readonly revision: number
+}
+
 /** A live query that is asked for: equal requests share one. */
 export interface LiveRequest extends Watched {
   readonly params: unknown
   /** A part of the list, whose ends are places in it. */
   readonly page: ViewConfig['page'] | undefined
+  /** The result that the client has from an earlier connection. */
+  readonly since?: Position | undefined
   /** The records that it may read. */
   readonly scope: Scope
   /** The id of the client that subscribes. */

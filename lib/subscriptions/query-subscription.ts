@@ -1,7 +1,7 @@
 import type { Scope } from '../permissions/policy.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import type { LiveQuery, LiveQueryListener, Position, WholeResult } from './live-query.js'
-import type { LiveRequest } from './live-request.js'
+import type { LiveQuery, LiveQueryListener, WholeResult } from './live-query.js'
+import type { LiveRequest, Position } from './live-request.js'
 import type { PushTarget } from './subscriber.js'
 
 /** How a client wants to be told of changes. */

@@ -4,9 +4,9 @@ import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import { encodeLiveReply } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
-import type { LiveQuery, Position, WholeResult } from './live-query.js'
+import type { LiveQuery, WholeResult } from './live-query.js'
 import type { LiveQueries } from './live-queries.js'
-import type { LiveRequest, Watched } from './live-request.js'
+import type { LiveRequest, Watched, Position } from './live-request.js'
 import type { Receiver } from './publisher.js'
 import { PushRound } from './push-round.js'
 import {
@@ -87,7 +87,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     this.#joining++
     const { query, find, params, page, since } = request
     const { clientId: owner, account } = this.#subscriber
-    const live: LiveRequest = { query, find, params, page, scope, owner, account }
+    const live: LiveRequest = { query, find, params, page, since, scope, owner, account }
     const subscription = new QuerySubscription(this, live, request)
     try {
       await join(subscription, this.#liveQueries.find(live), grant)

@@ -39,6 +39,20 @@ const insert = async (client: TestClient, ...ids: string[]): Promise<void> => {
   for (const id of ids) await client.ask('store.upsert', { bucket: 'present', data: { id } })
 }
 
+t.test('a keyed request that is repeated after a reconnect has its records again', async t => {
+  const { connect, present, entries } = await servePresence(t, 300)
+  const request = { bucket: 'present', data: { id: 'a' }, idempotencyKey: 'once' }
+  const [first, other] = [await connect(), await connect()]
+  await first.ask('store.upsert', request)
+  await other.ask('store.upsert', { bucket: 'present', data: { id: 'b' } })
+  first.ws.close()
+  const second = await connect()
+  await second.ask('store.upsert', request)
+  other.ws.close()
+  await until(() => entries.some(({ operation }) => operation === 'presence.remove'))
+  t.same(await present(), ['a'])
+})
+
 t.test('the records of a connection', t => {
   t.test('end with it, in one commit that watchers see, with one entry of the audit', async t => {
     const { store, connect, entries, present } = await servePresence(t, 0)
