@@ -51,8 +51,8 @@ export async function runOnce (
 }
 
 /**
- * Whether a request writes to ephemeral buckets alone. It is done each time, so that a client which comes back
- * and repeats it has the records again.
+ * Whether a request writes to ephemeral buckets alone. It is done each time, so that a client which comes
+ * back and repeats it has the records again.
  */
 function isPresence (
   operation: Operation, request: RequestMessage, { server: { sharedStore: { store } } }: OperationContext

@@ -30,7 +30,6 @@ export interface LiveQueryListener {
   onEnd: (reason: SubscriptionEnd) => void
 }
 
-
 /** A complete result at one moment. */
 export interface WholeResult {
   readonly json: SharedJson
@@ -73,6 +72,9 @@ export interface LiveQueryHost {
   onEnded: (liveQuery: LiveQuery) => void
   onFailure: (liveQuery: LiveQuery, error: unknown) => void
 }
+
+/** Rows of a delta, which is encoded in one go; a complete result is encoded in slices. */
+const MAX_DELTA_ROWS = 4_000
 
 /** Rows up to which a list is encoded in one go. */
 const MAX_AT_ONCE = 1_000
@@ -371,7 +373,7 @@ export class LiveQuery implements SourceListener {
   #delta (touches: NetChanges | undefined): string | undefined {
     const { source } = this
     if (touches === undefined || source.keyField === undefined) return undefined
-    if (touches.size > 8 && touches.size >= source.size) return undefined
+    if (touches.size > MAX_DELTA_ROWS || (touches.size > 8 && touches.size >= source.size)) return undefined
     return deltaOf(source, touches)
   }
 
