@@ -1,7 +1,10 @@
 import type { Scope } from '../permissions/policy.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import type { LiveQuery, LiveQueryListener, Position, WholeResult } from './live-query.js'
+import type { WholeResult } from './encoded-result.js'
+import type { LiveQuery } from './live-query.js'
+import type { LiveQueryListener } from './live-query-listeners.js'
 import type { LiveRequest } from './live-request.js'
+import type { Position } from './publication.js'
 import type { PushTarget } from './subscriber.js'
 
 /** How a client wants to be told of changes. */
@@ -76,7 +79,7 @@ export class QuerySubscription implements LiveQueryListener {
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
     if (!this.isDelta) return false
-    return this.id !== this.#liveQuery.id || !this.#liveQuery.isShared(this.position, revision)
+    return this.id !== this.#liveQuery.id || !this.#liveQuery.updates.isShared(this.position, revision)
   }
 
   /** Whether the frame that others get too is all that it must be shown as of a revision. */
@@ -86,10 +89,10 @@ export class QuerySubscription implements LiveQueryListener {
 
   /** Sends the frame that others get too; `more`: another one of the same moment follows. */
   sendShared (target: PushTarget, more: boolean): void {
-    const frame = this.#liveQuery.sharedFrame(more)
+    const frame = this.#liveQuery.updates.sharedFrame(more)
     if (more) target.sendFrame(frame)
     else target.sendLast(frame)
-    this.position = this.#liveQuery.publishedPosition
+    this.position = this.#liveQuery.updates.publishedPosition
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {
@@ -140,7 +143,7 @@ export class QuerySubscription implements LiveQueryListener {
     const isSame = this.#isWatching && liveQuery === this.#liveQuery
     if (isSame) this.sentVersion = version
     if (this.#endReason !== undefined) this.#host.end(this, this.#endReason)
-    else if (!isSame || version !== liveQuery.version) this.onChange()
+    else if (!isSame || version !== liveQuery.encoded.version) this.onChange()
   }
 
   onChange (): void {
