@@ -2,6 +2,9 @@ import { encodeJson, encodeQueryResult } from '../protocol/encode.js'
 import type { NetChanges } from './change-history.js'
 import type { KeyedRows } from './live-source.js'
 
+/** The delta of a result that has not changed. */
+export const EMPTY_DELTA = '{"upsert":[],"remove":[]}'
+
 /** A row of the new list that the client does not have, or not so. */
 interface Upsert {
   readonly key: unknown

@@ -51,7 +51,7 @@ export class LiveMemory {
       if (this.#chars <= MAX_TEXT_CHARS || oldest === liveQuery) return
       this.#texts.delete(oldest)
       this.#chars -= length
-      oldest.dropText()
+      oldest.encoded.drop()
     }
   }
 

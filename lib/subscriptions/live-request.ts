@@ -2,6 +2,7 @@ import type { DeclarativeQueryConfig, ViewConfig } from '@hamicek/noex-store'
 import type { Scope } from '../permissions/policy.js'
 import { fillPlaceholders } from '../store/filter.js'
 import type { NoexStore } from '../store/noex-store.js'
+import type { Position } from './publication.js'
 import { sortedMembers } from './recorded-params.js'
 
 /** The result that a live query shows: that of a defined query, or of a search that the client describes. */
@@ -10,12 +11,6 @@ export interface Watched {
   readonly query?: string | undefined
   /** A search: a declarative query without a name. */
   readonly find?: DeclarativeQueryConfig | undefined
-}
-
-/** The result that a client has: the epoch and the revision that came with it. */
-export interface Position {
-  readonly epoch: string
-  readonly revision: number
 }
 
 /** A live query that is asked for: equal requests share one. */

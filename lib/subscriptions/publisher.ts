@@ -54,6 +54,11 @@ export class Publisher {
     this.schedule()
   }
 
+  /** Flushes a connection at once, where the results are of one moment: it may be allowed just now. */
+  flushNow (receiver: Receiver): void {
+    if (this.#state.isBusy || this.#isStopped || !receiver.flush(this.#state.revision)) this.flush(receiver)
+  }
+
   /** To be called when there is something to publish, and when the views have come to another revision. */
   schedule (): void {
     this.#wake()

@@ -1,5 +1,5 @@
 import { encodePush, type LiveBody } from '../protocol/live-messages.js'
-import type { WholeResult } from './live-query.js'
+import type { WholeResult } from './encoded-result.js'
 import type { PushTarget } from './subscriber.js'
 import type { QuerySubscription } from './query-subscription.js'
 
@@ -61,10 +61,14 @@ export class PushRound {
   /** A client without deltas gets the complete result. */
   #addPlain (subscription: QuerySubscription): boolean {
     const { id, liveQuery, sentVersion } = subscription
-    if (sentVersion === liveQuery.version) return true
+    if (sentVersion === liveQuery.encoded.version) return true
     // One that was encoded for it is sent, also where the result has changed since: the next one follows.
-    const whole = subscription.whole ?? liveQuery.whole()
+    const whole = subscription.whole ?? liveQuery.encoded.whole()
     if (whole instanceof Promise) return this.#waitFor(whole, subscription)
+    if (subscription.isShown(whole.version)) {
+      subscription.sentVersion = whole.version
+      return true
+    }
     this.#chars += whole.json.text.length
     this.#single.push({
       subscription,
@@ -72,10 +76,10 @@ export class PushRound {
         const { text } = whole.json
         // A big one leaves in parts, as fast as the client reads.
         if (text.length >= BIG_CHARS) this.#target.send(encodePush(id, text))
-        else this.#target.sendFrame(liveQuery.wholeFrame(id, whole))
+        else this.#target.sendFrame(liveQuery.encoded.frame(id, whole))
         subscription.sentVersion = whole.version
         subscription.whole = undefined
-        if (whole.version !== liveQuery.version) subscription.onChange()
+        if (whole.version !== liveQuery.encoded.version) subscription.onChange()
       }
     })
     return true
@@ -96,11 +100,11 @@ export class PushRound {
     }
     // A revision never goes back: the next result is at least of the one that the client has.
     if (position !== undefined && liveQuery.source.revision < position.revision) return true
-    const update = liveQuery.updateSince(position)
+    const update = liveQuery.updates.since(position)
     if (update === undefined) return true
     const { revision, delta } = update
     if (delta !== undefined) return this.#addText(subscription, revision, { delta })
-    const whole = liveQuery.whole()
+    const whole = liveQuery.encoded.whole()
     if (!(whole instanceof Promise)) {
       return this.#addText(subscription, whole.revision, { data: whole.json.text })
     }
@@ -115,7 +119,7 @@ export class PushRound {
     items.push({
       subscription,
       push: more => {
-        this.#target.send(liveQuery.deltaPush(id, revision, body, more))
+        this.#target.send(liveQuery.updates.push(id, revision, body, more))
         subscription.position = { epoch: liveQuery.epoch, revision }
       }
     })
@@ -129,7 +133,7 @@ export class PushRound {
     this.#single.push({
       subscription,
       push: () => {
-        this.#target.send(liveQuery.deltaPush(id, revision, { data: text }, false))
+        this.#target.send(liveQuery.updates.push(id, revision, { data: text }, false))
         subscription.position = { epoch: liveQuery.epoch, revision }
         subscription.whole = undefined
         subscription.onChange()

@@ -1,7 +1,10 @@
 import type { Scope } from '../permissions/policy.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
-import type { LiveQuery, LiveQueryListener, WholeResult } from './live-query.js'
-import type { LiveRequest, Position } from './live-request.js'
+import type { WholeResult } from './encoded-result.js'
+import type { LiveQuery } from './live-query.js'
+import type { LiveQueryListener } from './live-query-listeners.js'
+import type { LiveRequest } from './live-request.js'
+import type { Position } from './publication.js'
 import type { PushTarget } from './subscriber.js'
 
 /** How a client wants to be told of changes. */
@@ -44,6 +47,8 @@ export class QuerySubscription implements LiveQueryListener {
   /** Whether the result of its live query may be older than the one that the client has. */
   #isStale = false
   #endReason: SubscriptionEnd | undefined
+  /** A digest of the result that the client had before a pause. */
+  #shown: string | undefined
 
   constructor (
     host: SubscriptionHost, request: LiveRequest, { isDelta, minIntervalMs }: SubscriptionOptions
@@ -76,7 +81,7 @@ export class QuerySubscription implements LiveQueryListener {
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
     if (!this.isDelta) return false
-    return this.id !== this.#liveQuery.id || !this.#liveQuery.isShared(this.position, revision)
+    return this.id !== this.#liveQuery.id || !this.#liveQuery.updates.isShared(this.position, revision)
   }
 
   /** Whether the frame that others get too is all that it must be shown as of a revision. */
@@ -86,10 +91,10 @@ export class QuerySubscription implements LiveQueryListener {
 
   /** Sends the frame that others get too; `more`: another one of the same moment follows. */
   sendShared (target: PushTarget, more: boolean): void {
-    const frame = this.#liveQuery.sharedFrame(more)
+    const frame = this.#liveQuery.updates.sharedFrame(more)
     if (more) target.sendFrame(frame)
     else target.sendLast(frame)
-    this.position = this.#liveQuery.publishedPosition
+    this.position = this.#liveQuery.updates.publishedPosition
   }
 
   async join (liveQuery: LiveQuery): Promise<void> {
@@ -116,7 +121,7 @@ export class QuerySubscription implements LiveQueryListener {
   }
 
   #watch (liveQuery: LiveQuery): void {
-    this.suspend()
+    this.pause()
     this.#liveQuery = liveQuery
     this.#isWatching = true
     this.sentVersion = -1
@@ -124,7 +129,22 @@ export class QuerySubscription implements LiveQueryListener {
     liveQuery.watch(this)
   }
 
-  /** Watches nothing until `follow`. */
+  /** Watches nothing until `follow`, and keeps in mind which result the client has. */
+  pause (): void {
+    if (this.#isWatching && !this.isDelta && this.sentVersion >= 0) {
+      this.#shown = this.#liveQuery.encoded.digestOf(this.sentVersion)
+    }
+    this.suspend()
+  }
+
+  /** Whether a complete result is the one that the client has from before a pause. */
+  isShown (version: number): boolean {
+    const shown = this.#shown
+    this.#shown = undefined
+    return shown !== undefined && shown === this.#liveQuery.encoded.digestOf(version)
+  }
+
+  /** Watches nothing any more. */
   suspend (): void {
     if (!this.#isWatching) return
     this.#isWatching = false
@@ -140,7 +160,7 @@ export class QuerySubscription implements LiveQueryListener {
     const isSame = this.#isWatching && liveQuery === this.#liveQuery
     if (isSame) this.sentVersion = version
     if (this.#endReason !== undefined) this.#host.end(this, this.#endReason)
-    else if (!isSame || version !== liveQuery.version) this.onChange()
+    else if (!isSame || version !== liveQuery.encoded.version) this.onChange()
   }
 
   onChange (): void {

@@ -4,9 +4,11 @@ import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import { encodeLiveReply } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
-import type { LiveQuery, WholeResult } from './live-query.js'
+import type { WholeResult } from './encoded-result.js'
+import type { LiveQuery } from './live-query.js'
 import type { LiveQueries } from './live-queries.js'
-import type { LiveRequest, Watched, Position } from './live-request.js'
+import type { LiveRequest, Watched } from './live-request.js'
+import type { Position } from './publication.js'
 import type { Receiver } from './publisher.js'
 import { PushRound } from './push-round.js'
 import {
@@ -105,19 +107,19 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     subscription: QuerySubscription, since: Position | undefined, grant: Grant
   ): Promise<EncodedJson> {
     const { isDelta, liveQuery } = subscription
-    const update = isDelta && since !== undefined ? liveQuery.resumed(since) : undefined
-    const { version: present } = liveQuery
-    let whole = update === undefined ? liveQuery.whole() : undefined
+    const update = isDelta && since !== undefined ? liveQuery.updates.resumed(since) : undefined
+    const { version: present } = liveQuery.encoded
+    let whole = update === undefined ? liveQuery.encoded.whole() : undefined
     while (whole instanceof Promise) {
       const encoded = await whole
       grant.assertStillAllowed()
       // One whose encoding had begun before may be older than the request.
-      whole = encoded.version < present ? liveQuery.whole() : encoded
+      whole = encoded.version < present ? liveQuery.encoded.whole() : encoded
     }
     const { epoch } = liveQuery
     const { keyField = null, page } = liveQuery.source
     const { revision } = update ?? whole as WholeResult
-    const version = whole?.version ?? liveQuery.version
+    const version = whole?.version ?? liveQuery.encoded.version
     const subscriptionId = subscription.id = this.freeId(liveQuery.id)
     this.byId.set(subscriptionId, subscription)
     if (isDelta) this.#deltas++
@@ -132,7 +134,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
 
   /** Pushes the newest results of the subscriptions that have waited. */
   resume (): void {
-    if (this.#waiting.size > 0) this.#liveQueries.publisher.flush(this)
+    if (this.#waiting.size > 0) this.#liveQueries.publisher.flushNow(this)
   }
 
   /**
@@ -144,7 +146,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
       const scope = this.#subscriber.liveQueryScope(subscription.request)
       if (scope !== undefined) subscription.follow(scope)
       else if (this.#subscriber.isLoggedIn) this.end(subscription, 'forbidden')
-      else this.#suspend(subscription)
+      else this.#suspend(subscription, true)
     }
   }
 
@@ -275,11 +277,12 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     )
   }
 
-  #suspend (subscription: QuerySubscription): void {
+  #suspend (subscription: QuerySubscription, mayReturn = false): void {
     this.#waiting.delete(subscription)
     subscription.cancelTimer?.()
     subscription.cancelTimer = undefined
-    subscription.suspend()
+    if (mayReturn) subscription.pause()
+    else subscription.suspend()
   }
 
   protected drop (subscription: QuerySubscription): void {

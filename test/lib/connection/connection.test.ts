@@ -29,7 +29,7 @@ const fakeLiveQuery = {
   scope: unlimitedScope,
   join: async () => {},
   presentFor: () => fakeLiveQuery,
-  whole: () => ({ json: new SharedJson('[]'), version: 0, revision: 0 }),
+  encoded: { whole: () => ({ json: new SharedJson('[]'), version: 0, revision: 0 }) },
   leave () {}
 }
 

@@ -7,7 +7,7 @@ import { Counters } from '../../../lib/util/counters.js'
 /** Stands for a live query that keeps so many bytes. */
 function held (account: string, bytes: number) {
   const dropped: boolean[] = []
-  const liveQuery = { request: { account }, bytes, dropText () { dropped.push(true) } }
+  const liveQuery = { request: { account }, bytes, encoded: { drop () { dropped.push(true) } } }
   return { liveQuery: liveQuery as unknown as LiveQuery, grow (to: number) { liveQuery.bytes = to }, dropped }
 }
 

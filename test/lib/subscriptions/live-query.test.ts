@@ -67,9 +67,9 @@ t.test('a client that has a row which has come and gone meanwhile gets a delta o
   source.revision = 3
   liveQuery.onChange(3, [{ key: 18, wasIn: true, moved: false }, { key: 58, wasIn: false, moved: true }])
   liveQuery.publish()
-  t.equal(liveQuery.isShared({ epoch, revision: 1 }, 3), true)
-  t.equal(liveQuery.isShared({ epoch, revision: 2 }, 3), false)
-  const delta = JSON.parse(String(liveQuery.updateSince({ epoch, revision: 2 })?.delta))
+  t.equal(liveQuery.updates.isShared({ epoch, revision: 1 }, 3), true)
+  t.equal(liveQuery.updates.isShared({ epoch, revision: 2 }, 3), false)
+  const delta = JSON.parse(String(liveQuery.updates.since({ epoch, revision: 2 })?.delta))
   t.same(delta, { upsert: [{ id: 58 }], remove: [18] })
 })
 
@@ -82,7 +82,7 @@ t.test('a client with frames of its own hears of ends of a page that change with
   source.revision = 2
   liveQuery.onChange(2, [])
   liveQuery.publish()
-  const delta = JSON.parse(String(liveQuery.updateSince({ epoch, revision: 1 })?.delta))
+  const delta = JSON.parse(String(liveQuery.updates.since({ epoch, revision: 1 })?.delta))
   t.same(delta, { upsert: [], remove: [] })
-  t.equal(liveQuery.updateSince({ epoch, revision: 2 }), undefined)
+  t.equal(liveQuery.updates.since({ epoch, revision: 2 }), undefined)
 })
