@@ -182,7 +182,7 @@ function stepping (
   const methods = [
     'hasBucket', 'getBucketSchema', 'fieldsOf', 'defineBucket', 'dropBucket', 'updateBucket',
     'defineDeclarativeQuery', 'undefineQuery', 'getQueries', 'getQueryInfo', 'keyOf', 'on', 'onCommit',
-    'onDurable', 'getStats', 'beginRead', 'onDurabilityChange'
+    'onDurable', 'getStats', 'beginRead', 'onDurabilityChange', 'rememberRequest'
   ] as const
   const slow = {
     [Symbol.for('noex.store')]: 1,
@@ -190,6 +190,10 @@ function stepping (
     get revision () { return store.revision },
     get durability () { return store.durability },
     get incompleteBuckets () { return store.incompleteBuckets },
+    get epoch () { return store.epoch },
+    get views () { return store.views },
+    get changedKeys () { return store.changedKeys },
+    get requests () { return store.requests },
     ...Object.fromEntries(methods.map(name => [name, store[name].bind(store)]))
   } as unknown as NoexStore
   const counted = async <T>(label: string, work: () => Promise<T>, isClients: boolean): Promise<T> => {

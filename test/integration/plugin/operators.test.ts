@@ -33,7 +33,7 @@ t.test('the routes for operators', t => {
     const body = response.json<LogLine>()
     t.same(Object.keys(body), [
       'name', 'port', 'host', 'connectionCount', 'uptimeMs', 'authEnabled', 'rateLimitEnabled',
-      'rulesEnabled', 'connections', 'store', 'rules'
+      'rulesEnabled', 'connections', 'liveQueries', 'store', 'rules'
     ])
     t.match(body, {
       name: 'production',

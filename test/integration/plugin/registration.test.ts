@@ -257,7 +257,7 @@ t.test('NoexServer', t => {
     const stats = await server.getStats()
     t.same(Object.keys(stats), [
       'name', 'port', 'host', 'connectionCount', 'uptimeMs', 'authEnabled', 'rateLimitEnabled',
-      'rulesEnabled', 'connections', 'store', 'rules'
+      'rulesEnabled', 'connections', 'liveQueries', 'store', 'rules'
     ])
     t.same(stats.connections, {
       active: 1,
