@@ -1,10 +1,12 @@
 import type { Scope } from '../permissions/policy.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
+import type { Clock } from '../util/clock.js'
 import type { WholeResult } from './encoded-result.js'
 import type { LiveQuery } from './live-query.js'
 import type { LiveQueryListener } from './live-query-listeners.js'
 import type { LiveRequest } from './live-request.js'
 import type { Position } from './publication.js'
+import { PushInterval } from './push-interval.js'
 import type { PushTarget } from './subscriber.js'
 
 /** How a client wants to be told of changes. */
@@ -28,17 +30,14 @@ export class QuerySubscription implements LiveQueryListener {
   id = ''
   readonly request: LiveRequest
   readonly isDelta: boolean
-  readonly minIntervalMs: number
+  /** The least time between two pushes, where there is one. */
+  readonly interval: PushInterval | undefined
   /** The result that the client has; `undefined` where only a complete one can follow. */
   position: Position | undefined
   /** The version of the result that the client has, of its present live query; -1 for none. */
   sentVersion = -1
   /** A complete result that has been encoded for the client. */
   whole: WholeResult | undefined
-  /** Time before which nothing is pushed, in ticks of the clock. */
-  dueAt = -Infinity
-  /** Cancels the timer that runs until then, where something waits. */
-  cancelTimer: (() => void) | undefined
   readonly #host: SubscriptionHost
   /** While suspended, the live query that it has left. */
   #liveQuery!: LiveQuery
@@ -51,12 +50,13 @@ export class QuerySubscription implements LiveQueryListener {
   #shown: string | undefined
 
   constructor (
-    host: SubscriptionHost, request: LiveRequest, { isDelta, minIntervalMs }: SubscriptionOptions
+    host: SubscriptionHost, request: LiveRequest, { isDelta, minIntervalMs }: SubscriptionOptions,
+    clock: Clock
   ) {
     this.#host = host
     this.request = request
     this.isDelta = isDelta
-    this.minIntervalMs = minIntervalMs
+    this.interval = minIntervalMs > 0 ? new PushInterval(minIntervalMs, clock) : undefined
   }
 
   get liveQuery (): LiveQuery {

@@ -9,12 +9,11 @@ import type { LiveQuery } from './live-query.js'
 import type { LiveQueries } from './live-queries.js'
 import type { LiveRequest, Watched } from './live-request.js'
 import type { Position } from './publication.js'
-import type { Receiver } from './publisher.js'
-import { PushRound } from './push-round.js'
 import {
   QuerySubscription, type SubscriptionHost, type SubscriptionOptions
 } from './query-subscription.js'
 import { SubscriptionsById, type PushTarget, type Subscriber } from './subscriber.js'
+import { WaitingSubscriptions, type WaitingHost } from './waiting-subscriptions.js'
 
 /** The owner of query subscriptions, with its present rights. */
 export interface QuerySubscriber extends Subscriber {
@@ -33,28 +32,20 @@ export interface SubscriptionRequest extends
   readonly since: Position | undefined
 }
 
-/**
- * Time for which the results of a connection wait for one that is being evaluated, so that all are shown at
- * one revision, in milliseconds.
- */
-const MAX_HOLD_MS = 100
-
 /** The subscriptions of one connection to live queries. */
 export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> implements
-  SubscriptionHost, Receiver {
+  SubscriptionHost, WaitingHost {
   readonly #target: PushTarget
   readonly #quota: SubscriptionQuota
   readonly #subscriber: QuerySubscriber
   readonly #liveQueries: LiveQueries
   /** Whether the right to a subscription must be checked before each push. */
   readonly #isVolatile: boolean
-  readonly #waiting = new Set<QuerySubscription>()
+  readonly #waiting: WaitingSubscriptions
   /** The number of subscriptions whose first result is being evaluated; they count too. */
   #joining = 0
   #deltas = 0
   #isClosed = false
-  /** While results wait for another one: ends that. */
-  #hold: { readonly until: number, readonly cancel: () => void } | undefined
 
   constructor (
     target: PushTarget, quota: SubscriptionQuota, subscriber: QuerySubscriber, liveQueries: LiveQueries
@@ -65,6 +56,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     this.#subscriber = subscriber
     this.#liveQueries = liveQueries
     this.#isVolatile = subscriber.isVolatile
+    this.#waiting = new WaitingSubscriptions(this, target, quota, liveQueries)
   }
 
   get size (): number {
@@ -90,7 +82,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     const { query, find, params, page, since } = request
     const { clientId: owner, account } = this.#subscriber
     const live: LiveRequest = { query, find, params, page, since, scope, owner, account }
-    const subscription = new QuerySubscription(this, live, request)
+    const subscription = new QuerySubscription(this, live, request, this.#liveQueries.clock)
     try {
       await join(subscription, this.#liveQueries.find(live), grant)
       return await this.#reply(subscription, since, grant)
@@ -134,7 +126,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
 
   /** Pushes the newest results of the subscriptions that have waited. */
   resume (): void {
-    if (this.#waiting.size > 0) this.#liveQueries.publisher.flushNow(this)
+    this.#waiting.resume()
   }
 
   /**
@@ -157,108 +149,27 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     this.#quota.release('store', this.size)
     for (const subscription of this.byId.values()) this.#suspend(subscription)
     this.byId.clear()
-    this.#hold?.cancel()
+    this.#waiting.close()
   }
 
   changed (subscription: QuerySubscription): void {
     this.#waiting.add(subscription)
-    this.#liveQueries.publisher.flush(this)
   }
 
-  isCatchingUp (revision: number): boolean {
-    for (const subscription of this.#waiting) if (subscription.isCatchingUp(revision)) return true
-    return false
+  get hasDeltas (): boolean {
+    return this.#deltas > 0
   }
 
-  flush (revision: number): boolean {
-    if (this.#isClosed || this.#waiting.size === 0) return true
-    // When the client has read, or its session is confirmed, `resume` is called.
-    if (this.#target.isCongested || !this.#subscriber.mayPush()) return true
-    if (this.#deltas > 0 && this.#isHeld()) return true
-    if (this.#waiting.size === 1 && this.#sendShared(revision)) return true
-    const round = new PushRound(this.#target, revision)
-    const added: QuerySubscription[] = []
-    for (const subscription of [...this.#waiting]) {
-      // `mayPush` may have ended the session, and with it the subscription.
-      if (!subscription.isReady) this.#waiting.delete(subscription)
-      else if (!round.isFull && this.#isCurrent(subscription) && this.#isDue(subscription)) {
-        if (this.#add(subscription, round)) added.push(subscription)
-      }
-    }
-    if (round.isLate) return false
-    for (const subscription of added) this.#waiting.delete(subscription)
-    for (const subscription of round.send()) {
-      this.#quota.pushes.store++
-      const { minIntervalMs } = subscription
-      if (minIntervalMs > 0) subscription.dueAt = this.#liveQueries.clock.ticks() + minIntervalMs
-    }
-    return !round.isFull
-  }
-
-  /**
-   * Sends the frame that others get too, where nothing else is to be sent: most receivers of a change come
-   * here. Returns whether it has been sent.
-   */
-  #sendShared (revision: number): boolean {
-    const [subscription] = this.#waiting
-    if (subscription?.isReady !== true || subscription.minIntervalMs > 0) return false
-    if (!subscription.isSharing(revision) || !this.#isCurrent(subscription)) return false
-    this.#waiting.delete(subscription)
-    subscription.sendShared(this.#target, false)
-    this.#quota.pushes.store++
-    return true
-  }
-
-  #add (subscription: QuerySubscription, round: PushRound): boolean {
-    try {
-      return round.add(subscription)
-    } catch (error) {
-      // The result cannot be encoded.
-      subscription.liveQuery.onFailure(error)
-      return true
-    }
-  }
-
-  /** Whether results wait for another one, so that all are shown at one revision. */
-  #isHeld (): boolean {
-    const { clock, publisher } = this.#liveQueries
-    if (!this.#isAwaiting) {
-      this.#hold?.cancel()
-      this.#hold = undefined
-      return false
-    }
-    if (this.#hold === undefined) {
-      const cancel = clock.after(MAX_HOLD_MS, () => { publisher.flush(this) })
-      this.#hold = { until: clock.ticks() + MAX_HOLD_MS, cancel }
-      return true
-    }
-    return clock.ticks() < this.#hold.until
-  }
-
-  /** Whether a result is being brought up to date. */
-  get #isAwaiting (): boolean {
+  get isAwaiting (): boolean {
     for (const subscription of this.byId.values()) if (subscription.isAwaited) return true
     return false
   }
 
-  /** Whether the client has waited long enough since its last push; if not, it is called again then. */
-  #isDue (subscription: QuerySubscription): boolean {
-    if (subscription.minIntervalMs === 0) return true
-    const { clock } = this.#liveQueries
-    const waitMs = subscription.dueAt - clock.ticks()
-    if (waitMs <= 0) return true
-    this.#waiting.delete(subscription)
-    subscription.cancelTimer ??= clock.after(Math.ceil(waitMs), () => {
-      subscription.cancelTimer = undefined
-      subscription.onChange()
-    })
-    return false
+  mayPush (): boolean {
+    return this.#subscriber.mayPush()
   }
 
-  /**
-   * Whether the client may still read the same records; if not, the subscription ends or changes its scope.
-   */
-  #isCurrent (subscription: QuerySubscription): boolean {
+  isCurrent (subscription: QuerySubscription): boolean {
     if (!this.#isVolatile) return true
     const scope = this.#subscriber.liveQueryScope(subscription.request)
     if (scope === undefined) this.end(subscription, 'forbidden')
@@ -279,8 +190,6 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
 
   #suspend (subscription: QuerySubscription, mayReturn = false): void {
     this.#waiting.delete(subscription)
-    subscription.cancelTimer?.()
-    subscription.cancelTimer = undefined
     if (mayReturn) subscription.pause()
     else subscription.suspend()
   }
