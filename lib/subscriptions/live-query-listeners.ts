@@ -7,6 +7,8 @@ export interface LiveQueryListener {
   readonly request: LiveRequest
   /** Whether it takes deltas. */
   readonly isDelta: boolean
+  /** Whether it has been given a result after that of a version, or of a revision. */
+  isAhead: (version: number, revision: number) => boolean
   /** Called when there is a result that may differ from the one before. */
   onChange: () => void
   /** Called when there is a result that is new enough for a subscriber that watches. */
@@ -62,8 +64,8 @@ export class LiveQueryListeners {
     }
   }
 
-  change (): void {
-    for (const listener of this.#all) listener.onChange()
+  change (isConcerned: (listener: LiveQueryListener) => boolean): void {
+    for (const listener of this.#all) if (isConcerned(listener)) listener.onChange()
   }
 
   settle (): void {

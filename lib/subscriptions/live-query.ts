@@ -61,6 +61,8 @@ export class LiveQuery implements SourceListener {
   #epoch: { readonly history: string, readonly text: string } | undefined
   #hasServedDeltas = false
   #isFailing = false
+  /** Version of the result that was published last. */
+  #publishedVersion = 0
   #hasResult = false
   #isAdmitted = false
   /** Wraps the error of those that come too late. */
@@ -170,6 +172,7 @@ export class LiveQuery implements SourceListener {
     if (this.#hasResult) return
     this.#hasResult = true
     this.updates.begin()
+    this.#publishedVersion = this.encoded.version
   }
 
   /** Returns the live query of a subscriber that may read these records. */
@@ -233,14 +236,21 @@ export class LiveQuery implements SourceListener {
   /** Publishes what has changed since the last time, and calls `onChange` of each subscriber. */
   publish (): void {
     if (this.#end !== undefined || this.#listeners.size === 0) return
+    const { publishedTo } = this.updates
+    const version = this.#publishedVersion
+    this.#publishedVersion = this.encoded.version
     try {
-      if (!this.updates.publish(this.#listeners)) return
+      if (!this.updates.publish(this.#listeners)) {
+        // Those that came meanwhile have a result between the former one and this, which is the same again.
+        this.#listeners.change(listener => listener.isAhead(version, publishedTo))
+        return
+      }
     } catch (error) {
       this.onFailure(error)
       return
     }
     this.#listeners.serve()
-    this.#listeners.change()
+    this.#listeners.change(() => true)
     this.#host.onGrown(this)
   }
 }

@@ -163,6 +163,10 @@ export class QuerySubscription implements LiveQueryListener {
     else if (!isSame || version !== liveQuery.encoded.version) this.onChange()
   }
 
+  isAhead (version: number, revision: number): boolean {
+    return this.isDelta ? (this.position?.revision ?? 0) > revision : this.sentVersion > version
+  }
+
   onChange (): void {
     if (this.isReady) this.#host.changed(this)
   }

@@ -47,6 +47,11 @@ export class ResultUpdates {
     this.#encoded = encoded
   }
 
+  /** Revision of the result that was published last. */
+  get publishedTo (): number {
+    return this.#publishedTo
+  }
+
   /** Estimated bytes of the history. */
   get bytes (): number {
     return this.#history.bytes

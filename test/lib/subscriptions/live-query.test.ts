@@ -1,5 +1,6 @@
 import t from 'tap'
 import { LiveQuery, type LiveQueryHost } from '../../../lib/subscriptions/live-query.js'
+import type { LiveQueryListener } from '../../../lib/subscriptions/live-query-listeners.js'
 import type { LiveSource, PageEnds } from '../../../lib/subscriptions/live-source.js'
 
 const scope = { key: '', rows: () => true }
@@ -53,7 +54,7 @@ async function watched (ids: number[]): Promise<Watched> {
   }
   const liveQuery: LiveQuery = new LiveQuery(request, host)
   const callbacks = { onChange: ignore, onFresh: ignore, onSettled: ignore, onRegroup: ignore, onEnd: ignore }
-  await liveQuery.join({ request, isDelta: true, ...callbacks })
+  await liveQuery.join({ request, isDelta: true, isAhead: () => false, ...callbacks })
   return { source, liveQuery }
 }
 
@@ -71,6 +72,33 @@ t.test('a client that has a row which has come and gone meanwhile gets a delta o
   t.equal(liveQuery.updates.isShared({ epoch, revision: 2 }, 3), false)
   const delta = JSON.parse(String(liveQuery.updates.since({ epoch, revision: 2 })?.delta))
   t.same(delta, { upsert: [{ id: 58 }], remove: [18] })
+})
+
+t.test('a client that came between a change and its opposite hears of it, and no other does', async t => {
+  const { source, liveQuery } = await watched([1])
+  const heard: string[] = []
+  const listener = (name: string, joinedAt: number): LiveQueryListener => ({
+    request,
+    isDelta: true,
+    isAhead: (_version, revision) => joinedAt > revision,
+    onChange () { heard.push(name) },
+    onFresh () {},
+    onSettled () {},
+    onRegroup () {},
+    onEnd () {}
+  })
+  await liveQuery.join(listener('early', 1))
+  source.ids = [1, 2]
+  source.revision = 2
+  liveQuery.onChange(2, [{ key: 2, wasIn: false, moved: true }])
+  await liveQuery.join(listener('between', 2))
+  source.ids = [1]
+  source.revision = 3
+  liveQuery.onChange(3, [{ key: 2, wasIn: true, moved: false }])
+  liveQuery.publish()
+  t.same(heard, ['between'])
+  const { epoch } = liveQuery
+  t.match(liveQuery.updates.since({ epoch, revision: 2 }), { delta: '{"upsert":[],"remove":[2]}' })
 })
 
 t.test('a client with frames of its own hears of ends of a page that change without a row', async t => {
