@@ -5,9 +5,8 @@ import { runInNextTurn, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
 import { withTimeout } from '../util/with-timeout.js'
-import {
-  notJson, type CodeQuery, type CodeRun, type CodeSource, type CodeSourceHost
-} from './code-source.js'
+import type { CodeQuery, CodeRun } from './code-runs.js'
+import { notJson, type CodeSource, type CodeSourceHost } from './code-source.js'
 import { DependencyIndex, type Dependent, type ReadSet } from './dependency-index.js'
 import type { QueryRunner } from './query-runner.js'
 

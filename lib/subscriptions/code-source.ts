@@ -1,7 +1,7 @@
 import { connectionEnded } from '../protocol/refusals.js'
-import { isTakenBack } from '../store/noex-store.js'
-import type { Scope } from '../permissions/policy.js'
+import { CodeRuns, type CodeQuery, type CodeRun, type CodeRunsHost } from './code-runs.js'
 import type { Dependent, ReadSet } from './dependency-index.js'
+import { EvaluationWaiters, type Failure } from './evaluation-waiters.js'
 import { KeyedList } from './keyed-list.js'
 import type { LiveSource, SourceListener } from './live-source.js'
 import { recordParams, type UsedNames } from './recorded-params.js'
@@ -9,43 +9,17 @@ import { recordParams, type UsedNames } from './recorded-params.js'
 /** Consecutive evaluations that a change may overtake before the next ones are postponed. */
 const MAX_OVERTAKEN = 10
 
-/** Runs of one evaluation: the query runs again when it has read a state that was taken back. */
-const MAX_RUNS = 5
-
 /** Estimated bytes of a row in a list whose records the store has in any case. */
 const ROW_BYTES = 64
 
 /** Estimated bytes of a read that is remembered. */
 const READ_BYTES = 96
 
-/** A query in code, with its parameters, and the records that it may read. */
-export interface CodeQuery {
-  readonly query: string
-  readonly params: unknown
-  readonly scope: Scope
-  /** The id of the client that subscribed first. */
-  readonly owner: string
-}
-
-/** The result of one run of a query. */
-export interface CodeRun {
-  readonly result: unknown
-  /** The revision of the store at the end of the run. */
-  readonly revision: number
-  /** Settles when every state that it may have read is durable, or taken back; absent where all are. */
-  readonly durable: Promise<void> | undefined
-}
-
 /** The parts of the collection of live queries that the sources of queries in code use. */
-export interface CodeSourceHost {
-  /** The revision of the store, durable or not. */
-  readonly revision: number
-  /** The revision up to which all commits are durable and told. */
-  readonly toldRevision: number
+export interface CodeSourceHost extends CodeRunsHost {
   track: (dependent: Dependent) => ReadSet
   /** Returns the key fields of the buckets that have been read, in the order of the first reads. */
   keyFieldsOf: (reads: ReadSet) => string[]
-  run: (query: CodeQuery, reads: ReadSet) => Promise<CodeRun>
   /** Encodes a result. Rejects with an error that names the query where JSON cannot hold it. */
   encode: (query: string, result: unknown) => Promise<string>
   /** Calls `source.evaluate()` after the changes of this tick. */
@@ -59,18 +33,6 @@ export function notJson (query: string, error: unknown): Error {
   return new Error(`query "${query}" has returned what JSON cannot hold`, { cause: error })
 }
 
-interface Waiter {
-  /** The number of the evaluation from which on the result is new enough. */
-  readonly evaluation: number
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
-/** Wraps an error: a query may throw `undefined` too. */
-interface Failure {
-  readonly error: unknown
-}
-
 /**
  * The result of a query in code. It runs again when something that it has read has changed: one evaluation at
  * a time; a change that arrives meanwhile causes another one afterwards, so that the last result is always
@@ -81,7 +43,8 @@ export class CodeSource implements LiveSource, Dependent {
   readonly page = undefined
   readonly #host: CodeSourceHost
   readonly #listener: SourceListener
-  #waiters: Waiter[] = []
+  readonly #waiters = new EvaluationWaiters()
+  readonly #runs: CodeRuns
   #reads: ReadSet | undefined
   #list: KeyedList | undefined
   #text: string | undefined
@@ -93,14 +56,8 @@ export class CodeSource implements LiveSource, Dependent {
   /** Consecutive evaluations during which a record that they read has changed. */
   #overtaken = 0
   #isRunning = false
-  /** Revision of the store at the beginning of the run that is under way. */
-  #begunAt = 0
-  /** Revision of the first change since then to a record that the query reads. */
-  #changedAt = Infinity
   /** Revision of the store at the end of the run that has given the result. */
   #runRevision = 0
-  /** Whether the result may be outdated, or there is none. */
-  #isDirty = true
   #isScheduled = false
   #isFollowed = true
   #isFailing = false
@@ -110,6 +67,7 @@ export class CodeSource implements LiveSource, Dependent {
     this.query = query
     this.#listener = listener
     this.#host = host
+    this.#runs = new CodeRuns(host)
   }
 
   get keyField (): string | undefined {
@@ -122,7 +80,7 @@ export class CodeSource implements LiveSource, Dependent {
   }
 
   get isBehind (): boolean {
-    return this.#isDirty || this.#isRunning
+    return this.#runs.isOutdated || this.#isRunning
   }
 
   /** The JSON of a result that is no list with keys. */
@@ -158,13 +116,10 @@ export class CodeSource implements LiveSource, Dependent {
 
   async fresh (): Promise<void> {
     if (this.#isClosed) throw connectionEnded()
-    if (!this.#isRunning && !this.#isDirty) return
+    if (!this.#isRunning && !this.#runs.isOutdated) return
     // The evaluation under way suffices unless a record that it has read has changed meanwhile.
-    const evaluation = this.#isRunning && !this.#isDirty ? this.#evaluation : this.#evaluation + 1
-    const fresh = new Promise<void>(
-      (resolve, reject) => { this.#waiters.push({ evaluation, resolve, reject }) }
-    )
-    await Promise.all([fresh, this.evaluate()])
+    const evaluation = this.#isRunning && !this.#runs.isOutdated ? this.#evaluation : this.#evaluation + 1
+    await Promise.all([this.#waiters.wait(evaluation), this.evaluate()])
   }
 
   /** Returns `undefined`: a row may change without a change of its own record. */
@@ -174,7 +129,7 @@ export class CodeSource implements LiveSource, Dependent {
 
   follow (isFollowed: boolean): void {
     this.#isFollowed = isFollowed
-    if (isFollowed && this.#isDirty && this.#hasResult) this.#plan()
+    if (isFollowed && this.#runs.isOutdated && this.#hasResult) this.#plan()
   }
 
   retry (): void {
@@ -185,14 +140,13 @@ export class CodeSource implements LiveSource, Dependent {
     this.#isClosed = true
     this.#reads?.release()
     this.#reads = undefined
-    this.#settle(Infinity, { error })
+    this.#waiters.rejectAll(error)
   }
 
   invalidate (revision: number): void {
     // A commit is announced when it is durable, and then a run may have read it already.
-    if (revision <= this.#begunAt && !this.#isFailing) return
-    this.#isDirty = true
-    this.#changedAt = Math.min(this.#changedAt, revision)
+    if (this.#runs.mayHaveRead(revision) && !this.#isFailing) return
+    this.#runs.noteChange(revision)
     this.#plan()
   }
 
@@ -206,13 +160,13 @@ export class CodeSource implements LiveSource, Dependent {
   /** Evaluates the query unless its result is current. Resolves when that is done; never rejects. */
   async evaluate (): Promise<void> {
     this.#isScheduled = false
-    if (this.#isRunning || !this.#isDirty || this.#isClosed) return
-    if (!this.#isFollowed && this.#waiters.length === 0) return
+    if (this.#isRunning || !this.#runs.isOutdated || this.#isClosed) return
+    if (!this.#isFollowed && this.#waiters.size === 0) return
     // `#evaluate` catches the errors of the query; this is for any other, so that no caller waits for ever.
     await this.#evaluate().catch((error: unknown) => {
       this.#isRunning = false
       this.#listener.onFailure(error)
-      this.#settle(Infinity, { error })
+      this.#waiters.rejectAll(error)
     })
   }
 
@@ -225,7 +179,7 @@ export class CodeSource implements LiveSource, Dependent {
     let failure: Failure | undefined
     let run: CodeRun | undefined
     try {
-      run = await this.#run(params, reads)
+      run = await this.#runs.run({ ...this.query, params }, reads)
       if (!this.#isClosed) await this.#publish(run, reads)
       earlier?.release(reads)
     } catch (error) {
@@ -240,31 +194,13 @@ export class CodeSource implements LiveSource, Dependent {
       return
     }
     this.#noteUsed(used())
-    const isOutdated = this.#isDirty
-    // A change after the run, while its state became durable, has not overtaken it.
-    const changedMeanwhile = isOutdated && this.#changedAt <= (run?.revision ?? Infinity)
-    this.#overtaken = changedMeanwhile ? this.#overtaken + 1 : 0
+    const { isOutdated } = this.#runs
+    this.#overtaken = this.#runs.isOvertaken(run) ? this.#overtaken + 1 : 0
     if (failure === undefined) this.#succeed()
     else this.#fail(failure.error)
-    this.#settle(evaluation, failure)
+    this.#waiters.settle(evaluation, failure)
     if (isOutdated) this.#plan()
     else this.#listener.onSettled()
-  }
-
-  /** Runs the query, again where the state that it has read is taken back, up to `MAX_RUNS` times. */
-  async #run (params: unknown, reads: ReadSet): Promise<CodeRun> {
-    for (let count = 1; ; count++) {
-      this.#isDirty = false
-      this.#begunAt = this.#host.revision
-      this.#changedAt = Infinity
-      try {
-        const run = await this.#host.run({ ...this.query, params }, reads)
-        if (run.durable !== undefined) await run.durable
-        return run
-      } catch (error) {
-        if (count === MAX_RUNS || !isTakenBack(error)) throw error
-      }
-    }
   }
 
   #noteUsed (used: UsedNames): void {
@@ -285,7 +221,7 @@ export class CodeSource implements LiveSource, Dependent {
     const isSame = touches === undefined
       ? this.#hasResult && text !== undefined && text === this.#text
       : touches.length === 0
-    this.#runRevision = this.#revisionOf(run)
+    this.#runRevision = this.#runs.revisionOf(run)
     this.#hasResult = true
     this.#list = list
     this.#text = text
@@ -300,12 +236,6 @@ export class CodeSource implements LiveSource, Dependent {
     }
   }
 
-  /** Returns the last revision of which it is known that the result of a run is that of its state. */
-  #revisionOf ({ revision }: CodeRun): number {
-    if (this.#changedAt < Infinity) return Math.max(this.#begunAt, this.#changedAt - 1)
-    return Math.min(revision, Math.max(this.#begunAt, this.#host.toldRevision))
-  }
-
   #succeed (): void {
     this.#isFailing = false
     this.#listener.onResult()
@@ -313,19 +243,8 @@ export class CodeSource implements LiveSource, Dependent {
 
   /** Keeps the last result for its subscribers; the next subscription has the query evaluated again. */
   #fail (error: unknown): void {
-    this.#isDirty = true
+    this.#runs.noteFailure()
     this.#listener.onFailure(error)
     this.#isFailing = true
-  }
-
-  /** Settles the callers that wait for this evaluation or an earlier one. */
-  #settle (evaluation: number, failure: Failure | undefined): void {
-    const waiters = this.#waiters
-    this.#waiters = waiters.filter(waiter => waiter.evaluation > evaluation)
-    for (const waiter of waiters) {
-      if (waiter.evaluation > evaluation) continue
-      if (failure === undefined) waiter.resolve()
-      else waiter.reject(failure.error)
-    }
   }
 }

@@ -1,7 +1,5 @@
-import type { Change, Commit } from '@hamicek/noex-store'
 import type { Rejections } from '../limits/rejections.js'
-import { bucketNotDefined, NoexServerError, queryNotDefined } from '../protocol/errors.js'
-import type { SubscriptionEnd } from '../protocol/messages.js'
+import { NoexServerError } from '../protocol/errors.js'
 import { isBucketMissing, isFilterRefused } from '../store/noex-store.js'
 import type { SharedStore } from '../store/shared-store.js'
 import { Work } from '../store/work.js'
@@ -9,18 +7,19 @@ import type { Clock } from '../util/clock.js'
 import { DeadlineQueue } from '../util/deadline-queue.js'
 import type { Log } from '../util/log.js'
 import type { Resolved } from '../util/option-schema.js'
-import { CodeGroups } from './code-groups.js'
 import { CodeQueries } from './code-queries.js'
 import { CodeSource } from './code-source.js'
 import { LiveMemory } from './live-memory.js'
 import type { liveOptions } from './live-options.js'
 import { LiveQuery, type LiveQueryHost } from './live-query.js'
+import { LiveQueryIndex } from './live-query-index.js'
+import { LiveQueryInvalidator } from './live-query-invalidator.js'
 import { configOf, keyOf, nameOf, type LiveRequest } from './live-request.js'
 import type { LiveSource } from './live-source.js'
 import { Publisher } from './publisher.js'
 import type { QueryRunner } from './query-runner.js'
 import { usedKey } from './recorded-params.js'
-import { ViewSource } from './view-source.js'
+import { settled, ViewSource } from './view-source.js'
 
 /** The parts and bounds that live queries work with. */
 export type LiveQueriesEnvironment = Resolved<typeof liveOptions> & {
@@ -53,13 +52,8 @@ export class LiveQueries implements LiveQueryHost {
   readonly #environment: LiveQueriesEnvironment
   readonly #code: CodeQueries
   readonly #memory: LiveMemory
-  readonly #all = new Set<LiveQuery>()
-  /** Those of queries that are given as data, and their keys. */
-  readonly #byKey = new Map<string, LiveQuery>()
-  readonly #keys = new Map<LiveQuery, string>()
-  /** Pages by their epochs: two of one key may have different ends. */
-  readonly #pages = new Map<string, LiveQuery>()
-  readonly #byParams = new CodeGroups()
+  readonly #all = new LiveQueryIndex()
+  readonly #invalidator: LiveQueryInvalidator
   /** Live queries without subscribers that are kept for those who come back. */
   readonly #abandoned: DeadlineQueue<LiveQuery>
   #viewsOpened = 0
@@ -71,6 +65,7 @@ export class LiveQueries implements LiveQueryHost {
     this.#sharedStore = sharedStore
     this.#environment = environment
     this.#code = new CodeQueries(sharedStore, { queries, log, clock, slowMs: liveQueries.slowMs })
+    this.#invalidator = new LiveQueryInvalidator(sharedStore.store, this.#code.index, this.#all)
     this.#memory = new LiveMemory(liveQueries, rejections)
     this.publisher = new Publisher(sharedStore.store.views, log)
     this.#abandoned = new DeadlineQueue(resume.windowMs, clock, liveQuery => { this.#forget(liveQuery) })
@@ -102,7 +97,7 @@ export class LiveQueries implements LiveQueryHost {
     const { store } = this.#sharedStore
     store.changedKeys.bound(this.#environment.resume)
     this.#stopListening = [
-      store.onDurable(commit => { this.#onCommit(commit) }),
+      store.onDurable(commit => { this.#invalidator.onCommit(commit) }),
       store.views.onRevision(() => { this.publisher.schedule() })
     ]
   }
@@ -119,33 +114,14 @@ export class LiveQueries implements LiveQueryHost {
   find (request: LiveRequest): LiveQuery {
     const config = configOf(this.#sharedStore.store, request)
     const key = config && keyOf(request, config)
-    const known = key === undefined ? this.#byParams.find(request) : this.#find(request, key)
+    const known = this.#all.find(request, key)
     if (known !== undefined) {
       this.#abandoned.delete(known)
       return known
     }
     const liveQuery = new LiveQuery(request, this)
-    this.#all.add(liveQuery)
-    if (key === undefined) {
-      this.#byParams.put(liveQuery, 'all')
-    } else {
-      this.#byKey.set(key, liveQuery)
-      this.#keys.set(liveQuery, key)
-      if (request.page !== undefined) this.#pages.set(liveQuery.epoch, liveQuery)
-    }
+    this.#all.add(liveQuery, key)
     return liveQuery
-  }
-
-  /** Returns the live query with a key; of a page one whose ends are those that a client asks for. */
-  #find ({ page, since }: LiveRequest, key: string): LiveQuery | undefined {
-    const known = this.#byKey.get(key)
-    if (page === undefined) return known
-    const former = since && this.#pages.get(since.epoch)
-    if (former !== undefined && this.#keys.get(former) === key) return former
-    if (known?.hasResult !== true) return known
-    const { size, page: ends } = known.source
-    // A page that has grown, or has lost rows while there are more, is not the one that begins now.
-    return size === page.limit || (size < page.limit && ends?.hasMore !== true) ? known : undefined
   }
 
   /** Returns the number of subscriptions to a query, with any parameters. */
@@ -166,30 +142,9 @@ export class LiveQueries implements LiveQueryHost {
     return new ViewSource(config, request.scope.rows, liveQuery, {
       views: store.views,
       changedKeys: store.changedKeys,
-      settled: () => this.#settled(),
+      settled: () => settled(store),
       onEvaluation: () => { this.#viewsOpened++ },
       work: () => new Work(this.#environment.workBudget)
-    })
-  }
-
-  /** Waits until the views have all commits of the present; `undefined` where they have. */
-  #settled (): Promise<void> | undefined {
-    const { store } = this.#sharedStore
-    // One that is taken back is not shown: what was there before it is.
-    const durable = store.beginRead()()?.catch(() => {})
-    if (durable === undefined && !store.views.isBusy) return undefined
-    return (async () => {
-      await durable
-      while (store.views.isBusy) await this.#nextRevision()
-    })()
-  }
-
-  async #nextRevision (): Promise<void> {
-    await new Promise<void>(resolve => {
-      const stop = this.#sharedStore.store.views.onRevision(() => {
-        stop()
-        resolve()
-      })
     })
   }
 
@@ -199,7 +154,7 @@ export class LiveQueries implements LiveQueryHost {
 
   identityOf (liveQuery: LiveQuery): string {
     // A query in code, and the ends of a page, are known by what they have been in this process alone.
-    const key = liveQuery.request.page === undefined ? this.#keys.get(liveQuery) : undefined
+    const key = liveQuery.request.page === undefined ? this.#all.keyOf(liveQuery) : undefined
     return key ?? liveQuery.id
   }
 
@@ -237,12 +192,13 @@ export class LiveQueries implements LiveQueryHost {
   onUsed (liveQuery: LiveQuery): void {
     const { used } = liveQuery.source as CodeSource
     const key = usedKey(liveQuery.request.params, used)
-    const isFound = this.#byParams.put(liveQuery, used) === liveQuery
+    const isFound = this.#all.use(liveQuery, used)
     liveQuery.regroup(params => !isFound || usedKey(params, used) !== key)
   }
 
   presentFor (liveQuery: LiveQuery, request: LiveRequest): LiveQuery {
-    return this.#keys.has(liveQuery) ? liveQuery : this.find({ ...request, scope: liveQuery.scope })
+    const isOfData = this.#all.keyOf(liveQuery) !== undefined
+    return isOfData ? liveQuery : this.find({ ...request, scope: liveQuery.scope })
   }
 
   onAbandoned (liveQuery: LiveQuery): void {
@@ -259,7 +215,7 @@ export class LiveQueries implements LiveQueryHost {
   onFailure (liveQuery: LiveQuery, error: unknown): void {
     if (error instanceof Error && error.name === 'QueryNotDefinedError') {
       liveQuery.end('query_undefined', error)
-    } else if (isBucketMissing(error) && this.#keys.has(liveQuery)) {
+    } else if (isBucketMissing(error) && this.#all.keyOf(liveQuery) !== undefined) {
       // It was dropped before the first result.
       liveQuery.end('bucket_dropped', error)
     } else if (isFilterRefused(error) && liveQuery.request.page !== undefined) {
@@ -280,54 +236,7 @@ export class LiveQueries implements LiveQueryHost {
   #forget (liveQuery: LiveQuery): void {
     if (!this.#all.delete(liveQuery)) return
     this.#abandoned.delete(liveQuery)
-    this.#byParams.delete(liveQuery)
-    const key = this.#keys.get(liveQuery)
-    this.#keys.delete(liveQuery)
-    if (key !== undefined && this.#byKey.get(key) === liveQuery) this.#byKey.delete(key)
-    this.#pages.delete(liveQuery.epoch)
     this.#memory.release(liveQuery)
     liveQuery.source.close()
-  }
-
-  /** Invalidates for all changes of a commit, so that a query in code is evaluated once for all of them. */
-  #onCommit ({ changes, revision }: Commit): void {
-    for (const change of changes) this.#onChange(change, revision)
-  }
-
-  #onChange (change: Change, revision: number): void {
-    const { index } = this.#code
-    switch (change.type) {
-      case 'insert':
-      case 'update':
-      case 'delete':
-        index.invalidate(change.bucket, this.#sharedStore.store.keyOf(change.bucket, change.key), revision)
-        break
-      case 'clear':
-      case 'redefine':
-        for (const dependent of index.dependentsOf(change.bucket)) dependent.invalidate(revision)
-        break
-      case 'define':
-        // A live query may have failed because this bucket did not exist.
-        for (const liveQuery of this.#all) if (liveQuery.isFailing) liveQuery.source.retry()
-        break
-      case 'drop': {
-        const dependents = index.dependentsOf(change.bucket)
-        const isReader = ({ source }: LiveQuery): boolean =>
-          source instanceof CodeSource && dependents.has(source)
-        this.#end(isReader, 'bucket_dropped', bucketNotDefined(change.bucket))
-        break
-      }
-      case 'query':
-        if (change.config === undefined) {
-          const isOf = ({ request }: LiveQuery): boolean => request.query === change.query
-          this.#end(isOf, 'query_undefined', queryNotDefined(change.query))
-        }
-    }
-  }
-
-  #end (
-    isEnded: (liveQuery: LiveQuery) => boolean, reason: SubscriptionEnd, error: NoexServerError
-  ): void {
-    for (const liveQuery of [...this.#all]) if (isEnded(liveQuery)) liveQuery.end(reason, error)
   }
 }

@@ -1,6 +1,7 @@
 import type { ChangedKeys, TouchedRow, View, ViewConfig, ViewListener, Views } from '@hamicek/noex-store'
 import { bucketNotDefined } from '../protocol/errors.js'
 import { connectionEnded } from '../protocol/refusals.js'
+import type { NoexStore } from '../store/noex-store.js'
 import type { RowAccess } from '../store/row-scope.js'
 import { unreadable } from '../store/shared-store.js'
 import type { Work } from '../store/work.js'
@@ -167,4 +168,25 @@ export class ViewSource implements LiveSource, ViewListener {
   onDrop (): void {
     this.#listener.onEnd('bucket_dropped', bucketNotDefined(this.#config.bucket))
   }
+}
+
+/** Waits until the views of a store have all commits of the present; `undefined` where they have. */
+export function settled (store: Pick<NoexStore, 'beginRead' | 'views'>): Promise<void> | undefined {
+  const { views } = store
+  // One that is taken back is not shown: what was there before it is.
+  const durable = store.beginRead()()?.catch(() => {})
+  if (durable === undefined && !views.isBusy) return undefined
+  return (async () => {
+    await durable
+    while (views.isBusy) await nextRevision(views)
+  })()
+}
+
+async function nextRevision (views: Views): Promise<void> {
+  await new Promise<void>(resolve => {
+    const stop = views.onRevision(() => {
+      stop()
+      resolve()
+    })
+  })
 }
