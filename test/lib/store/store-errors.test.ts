@@ -10,7 +10,8 @@ const {
   DefinitionMismatchError, DefinitionMissingError, DeserializationError, DuplicateKeyError, FilterError,
   InputTooLargeError, LogRefusedError, NotLeaderError, OutOfScopeError, PersistenceError,
   PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
-  RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, SerializationError, StorageError,
+  RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, RequestRepeatedError, SerializationError,
+  StorageError,
   StoreStoppedError, StoreUnavailableError, TooManyRunsError, TransactionConflictError, UniqueConstraintError,
   ValidationError, ValidatorError, VersionMismatchError, WorkBudgetError
 } = storeExports
@@ -48,6 +49,7 @@ const replies: ReadonlyArray<readonly [StoreError, NoexErrorCode, RegExp, object
     /"customer" refers to a record of bucket "customers" that does not exist/, held],
   [new ReferentialIntegrityError(SECRET, 'REFERENCE_HELD', ...reference), 'CONFLICT',
     /Records of bucket "orders" refer to this record by "customer"/, held],
+  [new RequestRepeatedError(SECRET), 'CONFLICT', /idempotencyKey/],
   [new StoreUnavailableError(SECRET), 'INTERNAL_ERROR', /takes no writes/, { reason: 'store_unavailable' }],
   [
     new TransactionConflictError('b', SECRET, SECRET),
