@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { FilterError } from '../errors.js'
 import type { Sortable } from '../query/sort-order.js'
+import type { ViewConfig } from '../types/view.js'
 import type { Position } from './entry.js'
 
 /** A position as it is given to others, with what finds it again where places are other ones. */
@@ -10,23 +12,36 @@ export interface Cursor extends Position {
   readonly numbering: string
 }
 
-/** Returns the opaque text of a cursor. */
-export function textOfCursor ({ numbering, place, key, values }: Cursor): string {
-  const parts = [numbering, String(place), textOf(key), ...values.map(textOf)]
+/** The records that a cursor is a position among, and their order. */
+export type CursorList = Pick<ViewConfig, 'bucket' | 'sort'>
+
+/** Returns the opaque text of a cursor of a list. */
+export function textOfCursor ({ numbering, place, key, values }: Cursor, list: CursorList): string {
+  const parts = [digestOf(list), numbering, String(place), textOf(key), ...values.map(textOf)]
   return Buffer.from(JSON.stringify(parts)).toString('base64url')
 }
 
 /**
- * Reads a cursor of an order by `length` fields.
+ * Reads a cursor of a list of the same bucket and order.
  * @throws FilterError for a text that is none
  */
-export function readCursor (text: unknown, length: number): Cursor {
-  const [numbering, place, key, ...values] = partsOf(text)
+export function readCursor (text: unknown, list: CursorList): Cursor {
+  const [digest, numbering, place, key, ...values] = partsOf(text)
   if (
-    numbering === undefined || place === undefined || key === undefined || values.length !== length ||
-    !/^\d{1,16}$/.test(place)
+    digest !== digestOf(list) || numbering === undefined || place === undefined || key === undefined ||
+    values.length !== fieldsOf(list).length || !/^\d{1,16}$/.test(place)
   ) throw malformed()
   return { numbering, place: Number(place), key: valueOf(key), values: values.map(sortableOf) }
+}
+
+function fieldsOf ({ sort = {} }: CursorList): Array<[field: string, direction: string]> {
+  return Object.entries(sort)
+}
+
+/** Returns a text by which the positions of one order are told from those of another. */
+function digestOf (list: CursorList): string {
+  const order = JSON.stringify([list.bucket, ...fieldsOf(list)])
+  return createHash('sha256').update(order).digest('base64url').slice(0, 12)
 }
 
 function partsOf (text: unknown): string[] {

@@ -77,7 +77,8 @@ export class ListView implements View, OpenView {
   get nextCursor (): string | null {
     const next = this.#part instanceof Page ? this.#part.next : undefined
     if (next === undefined) return null
-    return textOfCursor({ ...next, numbering: this.#surroundings.numberingOf(this.#config.bucket) })
+    const numbering = this.#surroundings.numberingOf(this.#config.bucket)
+    return textOfCursor({ ...next, numbering }, this.#config)
   }
 
   result (): object[] {

@@ -3,8 +3,7 @@ import type { Engine } from '../commit/engine.js'
 import { FilterError } from '../errors.js'
 import { select, visibility } from '../query/visit.js'
 import type { WhereFilter } from '../types/filter.js'
-import type { ViewConfig } from '../types/view.js'
-import { readCursor } from './cursor.js'
+import { readCursor, type CursorList } from './cursor.js'
 import type { Position } from './entry.js'
 
 /**
@@ -40,8 +39,9 @@ export class PageCursors {
   }
 
   /** @throws FilterError for a cursor that is none, or of an unsorted list whose record is forgotten */
-  positionOf ({ bucket, sort = {} }: ViewConfig, after: string, scope: WhereFilter | undefined): Position {
-    const { values, place, key, numbering } = readCursor(after, Object.keys(sort).length)
+  positionOf (list: CursorList, after: string, scope: WhereFilter | undefined): Position {
+    const { bucket } = list
+    const { values, place, key, numbering } = readCursor(after, list)
     if (numbering === this.numberingOf(bucket)) return { values, place }
     const known = this.#placeOf(bucket, key, scope)
     if (known !== undefined) return { values, place: known }

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
-import { test } from 'tap'
+import { test, type Test } from 'tap'
 import {
   FilterError, MemoryLog, Store, isStoreError,
-  type BucketDefinition, type Sort, type StoreRecord, type View, type WhereFilter
+  type BucketDefinition, type Sort, type StoreRecord, type View, type ViewConfig,
+  type WhereFilter
 } from '../../src/index.js'
 import { repetitions } from '../support/campaign.js'
 import { FakeClock, rejection, startStore } from '../support/store.js'
@@ -137,6 +138,20 @@ const ranked: BucketDefinition = {
 const rank = (i: number): StoreRecord => ({ id: i, n: i % 3 }) as unknown as StoreRecord
 const idsOf = (view: View): unknown[] => (view.result() as StoreRecord[]).map(({ id }) => id)
 
+const NOT_A_CURSOR = { constructor: FilterError, message: /page\.after must be a nextCursor/ }
+
+/** Starts a store with two buckets of ranked records, and returns the cursor behind the first two of one. */
+async function startRanked (t: Test): Promise<{ store: Store, list: ViewConfig, cursor: string }> {
+  const store = await startStore(t)
+  for (const name of ['records', 'others']) {
+    await store.defineBucket(name, ranked)
+    await store.bucket(name).insertMany([0, 1, 2, 3].map(rank))
+  }
+  const list: ViewConfig = { bucket: 'records', sort: { n: 'asc' } }
+  const { nextCursor } = await store.views.open({ ...list, page: { limit: 2 } })
+  return { store, list, cursor: nextCursor as string }
+}
+
 test('a page', async t => {
   await t.test('is longer and shorter between its bounds, and open at its end until it is full', async t => {
     const store = await startStore(t)
@@ -211,22 +226,36 @@ test('a page', async t => {
   })
 
   await t.test('refuses a cursor that is none', async t => {
-    const store = await startStore(t)
-    await store.defineBucket('records', ranked)
-    await store.bucket('records').insertMany([0, 1, 2, 3].map(rank))
-    const list = { bucket: 'records', sort: { n: 'asc' } } as const
-    const { nextCursor } = await store.views.open({ ...list, page: { limit: 2 } })
+    const { store, list, cursor } = await startRanked(t)
     const textOf = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const [digest] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    const partsOfCursors = [
+      ['-1', 'n1', 'n1'], ['1', 'n1'], ['1', 'x', 'n1'], ['1', 'n1', 'nx'], ['1', 'n1', 'btrue'],
+      ['1', 'n1', `i${'9'.repeat(1_001)}`]
+    ]
+    await store.views.open({ ...list, page: { limit: 1, after: textOf([digest, 'a', '1', 'n1', 'n1']) } })
     for (const after of [
-      '', 'x', 7, {}, textOf({}), textOf([]), textOf([1]), textOf(['a', '-1', 'n1', 'n1']), nextCursor,
-      textOf(['a', '1', 'n1']), textOf(['a', '1', 'x', 'n1']), textOf(['a', '1', 'n1', 'nx']),
-      textOf(['a', '1', 'n1', 'btrue']), textOf(['a', '1', 'n1', `i${'9'.repeat(1_001)}`])
+      '', 'x', 7, {}, textOf({}), textOf([]), textOf([1]), textOf([digest]),
+      ...partsOfCursors.map(parts => textOf([digest, 'a', ...parts]))
     ]) {
-      const sort = after === nextCursor ? { n: 'asc', id: 'asc' } as const : { n: 'asc' } as const
-      const error = await rejection(
-        store.views.open({ bucket: 'records', sort, page: { limit: 1, after: after as string } })
-      )
-      t.match([error.constructor, error.message], [FilterError, /page\.after must be a nextCursor/])
+      const page = { limit: 1, after: after as string }
+      t.match(await rejection(store.views.open({ ...list, page })), NOT_A_CURSOR)
     }
+  })
+
+  await t.test('refuses the cursor of another bucket or order', async t => {
+    const { store, list, cursor } = await startRanked(t)
+    const page = { limit: 1, after: cursor }
+    const others: readonly ViewConfig[] = [
+      { bucket: 'others', sort: { n: 'asc' } },
+      { bucket: 'records' },
+      { bucket: 'records', sort: { n: 'desc' } },
+      { bucket: 'records', sort: { id: 'asc' } },
+      { bucket: 'records', sort: { n: 'asc', id: 'asc' } }
+    ]
+    for (const other of others) {
+      t.match(await rejection(store.views.open({ ...other, page })), NOT_A_CURSOR, JSON.stringify(other))
+    }
+    t.same(idsOf(await store.views.open({ ...list, filter: { id: { $ne: 2 } }, page })), [1])
   })
 })
