@@ -7,46 +7,32 @@ import { roleId, roles, ROOT, users } from './rights.js'
 /** The admin secret of the services. */
 export const SECRET = 'the secret of the simulation'
 
+/** Fields that the records of each bucket have, besides their key. */
+const fields = {
+  owner: { type: 'string' },
+  state: { type: 'string' },
+  n: { type: 'number' },
+  rank: { type: 'number' },
+  name: { type: 'string' },
+  note: { type: 'string' }
+} as const
+
 /** Definitions of the buckets at the beginning. */
 export const definitions: Readonly<Record<string, BucketDefinition>> = {
   items: {
     key: 'id',
-    schema: {
-      id: { type: 'string' },
-      owner: { type: 'string' },
-      state: { type: 'string' },
-      n: { type: 'number' },
-      rank: { type: 'number' },
-      name: { type: 'string' },
-      note: { type: 'string' }
-    },
+    schema: { id: { type: 'string' }, ...fields },
     indexes: ['owner', 'n']
   },
   counted: {
     key: 'id',
     etsType: 'ordered_set',
-    schema: {
-      id: { type: 'number', generated: 'autoincrement' },
-      owner: { type: 'string' },
-      state: { type: 'string' },
-      n: { type: 'number' },
-      rank: { type: 'number' },
-      name: { type: 'string' },
-      note: { type: 'string' }
-    }
+    schema: { id: { type: 'number', generated: 'autoincrement' }, ...fields }
   },
   lines: {
     key: 'id',
     maxSize: 25,
-    schema: {
-      id: { type: 'string', generated: 'uuid' },
-      owner: { type: 'string' },
-      state: { type: 'string' },
-      n: { type: 'number' },
-      rank: { type: 'number' },
-      name: { type: 'string' },
-      note: { type: 'string' }
-    }
+    schema: { id: { type: 'string', generated: 'uuid' }, ...fields }
   }
 }
 
