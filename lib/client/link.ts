@@ -1,0 +1,33 @@
+import type { NoexClientError } from './errors.js'
+
+/** A message of the server: PROTOCOL.md, "Messages". */
+export type ServerMessage = Readonly<Record<string, any>>
+
+/** What live queries and events need of the connection. */
+export interface Link {
+  /** Whether requests can be sent: the server has sent its welcome, and the client is logged in. */
+  readonly isReady: boolean
+  /** Whether the server has an extension of the protocol. */
+  has: (extension: string) => boolean
+  /**
+   * Sends a request on the present connection. One of the callbacks is called in the turn in which the reply
+   * comes, before the next message is handled; `onError` with a `DisconnectedError` when the connection ends
+   * first.
+   */
+  ask: (type: string, members: object, onReply: (data: any) => void, onError: (error: NoexClientError) => void)
+    => void
+}
+
+/** The user of a link. */
+export interface LinkListener {
+  /**
+   * Called when a new connection can be used: subscribes everything again. The connection is `open` when the
+   * promise has settled.
+   */
+  onReady: () => Promise<unknown>
+  onPush: (message: ServerMessage) => void
+  /** Called for each message `system`. */
+  onSystem: (message: ServerMessage) => void
+  /** Called when the connection has ended: no push comes any more. */
+  onLost: () => void
+}
