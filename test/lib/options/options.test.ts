@@ -42,7 +42,7 @@ t.test('resolveOptions', t => {
       path: '/',
       prefix: '',
       name: 'noex-server',
-      routes: { healthz: '/healthz', readyz: '/readyz', livez: '/livez', stats: '/stats', metrics: false },
+      routes: { healthz: '/healthz', readyz: '/readyz', livez: '/livez', stats: '/stats', metrics: false, client: false },
       helmet: {},
       rulesTimeoutMs: 30_000,
       liveQueries: { maxBytesPerUser: 67_108_864, maxBytes: 268_435_456, slowMs: 100 },
