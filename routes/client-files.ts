@@ -9,8 +9,8 @@ import { refuseTakenPath, type RouteOptions } from './socket.js'
 const folder = new URL('../lib/client/', import.meta.url)
 
 /**
- * Adds `GET <routes.client>/index.js` and the modules that it imports: `fastify-noex/client` for pages without
- * a bundler. They hold no secrets, so pages of every origin may import them.
+ * Adds `GET <routes.client>/index.js` and the modules that it imports: `fastify-noex/client` for pages
+ * without a bundler. They hold no secrets, so pages of every origin may import them.
  */
 export const clientFiles: FastifyPluginAsync<RouteOptions> = async (scope, { options }) => {
   const { client } = options.routes
