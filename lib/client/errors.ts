@@ -3,7 +3,10 @@ export type Outcome = 'not-done' | 'unknown'
 
 /** An error of the client: one that the server has answered with, or that prevents an answer. */
 export class NoexClientError extends Error {
-  /** An error code of PROTOCOL.md, or one of the client: `TIMEOUT`, `DISCONNECTED`, `ABORTED`, `REFUSED`. */
+  /**
+   * An error code of PROTOCOL.md, or one of the client: `TIMEOUT`, `DISCONNECTED`, `ABORTED`, `REFUSED`,
+   * `LOGIN_FAILED`.
+   */
   readonly code: string
   /** The `details` of the server's error, where it has some. */
   readonly details: unknown
@@ -35,4 +38,9 @@ export class DisconnectedError extends NoexClientError {
     super('DISCONNECTED', message)
     this.outcome = outcome
   }
+}
+
+/** Returns the text of anything that was thrown. */
+export function messageOf (error: unknown): string {
+  return String((error as Error | undefined)?.message ?? error)
 }

@@ -1,0 +1,2 @@
+export { NoexClientError, DisconnectedError, TimeoutError } from './errors.js'
+export { composeClient } from './client.js'
