@@ -1,31 +1,7 @@
 import type { ClientOptions } from './types.js'
 
 /** The options, checked, with their defaults. */
-export type ResolvedOptions = ClientOptions &
-  Required<Pick<ClientOptions, 'timeoutMs' | 'connectTimeoutMs' | 'minDelayMs' | 'maxDelayMs' | 'lingerMs'>>
-
-const isTime = (value: unknown): boolean => typeof value === 'number' && value > 0 && value < Infinity
-const time = [isTime, 'a number of milliseconds above 0'] as const
-const callable = [(value: unknown) => typeof value === 'function', 'a function'] as const
-
-type Check = readonly [holds: (value: any) => boolean, must: string]
-
-const checks: { readonly [Name in keyof ClientOptions]-?: Check } = {
-  getToken: callable,
-  WebSocket: [callable[0], 'a class'],
-  heartbeatMs: time,
-  timeoutMs: [value => isTime(value) || value === Infinity, `${time[1]}, or Infinity`],
-  connectTimeoutMs: time,
-  minDelayMs: time,
-  maxDelayMs: time,
-  lingerMs: [value => value === 0 || isTime(value), `${time[1]}, or 0`],
-  tabs: [value => /^(boolean|string)$/.test(typeof value), 'true, false or a name of the user'],
-  fallback: [
-    value => value === false || (typeof value?.rpc === 'string' && typeof value.events === 'string'),
-    'false or { rpc, events }'
-  ],
-  connect: [value => typeof value === 'boolean', 'true or false']
-}
+export type ResolvedOptions = ClientOptions & typeof defaults
 
 const defaults = {
   timeoutMs: 10_000,
@@ -35,20 +11,37 @@ const defaults = {
   lingerMs: 5_000
 }
 
+/** The types that each option may have, as `typeof` tells them. */
+const kinds: { readonly [Name in keyof ClientOptions]-?: string } = {
+  getToken: 'function',
+  WebSocket: 'function',
+  heartbeatMs: 'number',
+  timeoutMs: 'number',
+  connectTimeoutMs: 'number',
+  minDelayMs: 'number',
+  maxDelayMs: 'number',
+  lingerMs: 'number',
+  tabs: 'boolean string',
+  fallback: 'object boolean',
+  connect: 'boolean'
+}
+
 /**
  * Checks options and adds the defaults. An option that is `undefined` counts as absent.
  * @throws `TypeError` that names the option and says what it must be.
  */
 export function resolveOptions (options: ClientOptions): ResolvedOptions {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  for (const [name, value] of given) {
-    const check = Object.hasOwn(checks, name) ? checks[name as keyof ClientOptions] : undefined
-    if (check === undefined) {
-      throw new TypeError(`The client has no option ${name}; it has ${Object.keys(checks).join(', ')}`)
+  const resolved: Record<string, unknown> = { ...defaults }
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    const kind = (kinds as Record<string, string>)[name]
+    if (!kind?.includes(typeof value)) {
+      throw new TypeError(`createClient: ${name} must be ${kind ?? `one of ${Object.keys(kinds).join(', ')}`}`)
     }
-    if (!check[0](value)) throw new TypeError(`Option ${name} of the client must be ${check[1]}`)
+    if (typeof value === 'number' && !(value >= 0)) throw new TypeError(`createClient: ${name} must be at least 0`)
+    resolved[name] = value
   }
-  return { ...defaults, ...Object.fromEntries(given) }
+  return resolved as unknown as ResolvedOptions
 }
 
 /**
@@ -58,14 +51,12 @@ export function resolveOptions (options: ClientOptions): ResolvedOptions {
  */
 export function resolveUrl (url: string | { readonly href: string }): string {
   const { location } = globalThis as { location?: { href: string } }
-  let text = typeof url === 'string' ? url : String(url?.href)
-  if (location !== undefined && !/^\w+:\/\//.test(text)) text = new URL(text, location.href).href
-  const [, security, rest] = /^(?:ws|http)(s?):(\/\/[^/?#\s][^#\s]*)/i.exec(text) ?? []
-  if (rest === undefined) {
-    throw new TypeError(`The URL of the client must be like wss://example.com/live, not ${JSON.stringify(text)}`)
-  }
-  // A path, so that others can stand beside it.
-  return `ws${security}:${rest.replace(/^\/\/[^/?]*(?=\?|$)/, '$&/')}`
+  const text = String(url)
+  const absolute = location && !/^\w+:/.test(text) ? new URL(text, location.href).href : text
+  const [, security, host, rest] = /^(?:ws|http)(s?):\/\/([^/?#\s]+)([^#\s]*)/i.exec(absolute) ?? []
+  if (host === undefined) throw new TypeError(`createClient: ${text} is no URL like wss://example.com/live`)
+  // With a path, so that others can stand beside it.
+  return `ws${security}://${host}${/^\//.test(rest as string) ? '' : '/'}${rest}`
 }
 
 /** Returns the URL of what stands beside a WebSocket: `name` in the place of the end of its path. */

@@ -1,11 +1,12 @@
-import { Backoff } from './backoff.js'
+import { backoff } from './backoff.js'
 import { resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
-import { Connection } from './connection.js'
+import { createConnection } from './connection.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
 import type { Link, LinkListener } from './link.js'
-import { Requests } from './requests.js'
+import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
-import { TransportChoice } from './transport-choice.js'
+import type { OpenTransport } from './transport.js'
+import { chooseTransport } from './transport-choice.js'
 import type { Client, ClientOptions } from './types.js'
 
 /** The live queries of a client. */
@@ -28,25 +29,23 @@ export function composeClient (
   options: ClientOptions = {},
   environment: Environment = realEnvironment
 ): Client {
-  const resolved = resolveOptions(options)
-  const { minDelayMs, maxDelayMs, connectTimeoutMs, lingerMs, timeoutMs } = resolved
-  const place = resolveUrl(url)
-  const choice = new TransportChoice(waysTo(place, resolved), connectTimeoutMs, environment)
-  const connection = new Connection({
-    ...resolved,
+  const settings = resolveOptions(options)
+  const { minDelayMs, maxDelayMs, connectTimeoutMs } = settings
+  const fullUrl = resolveUrl(url)
+  const choice = chooseTransport(waysTo(fullUrl, settings), connectTimeoutMs, environment)
+  const connection = createConnection({
+    ...settings,
     open: choice.open,
-    place: shownUrl(place),
-    delays: new Backoff(minDelayMs, maxDelayMs, environment.random),
-    onNetwork: () => { choice.reset() },
+    place: shownUrl(fullUrl),
+    nextDelay: backoff(minDelayMs, maxDelayMs),
+    onNetwork: choice.reset,
     environment
   })
-  const live = new LiveQueries(connection, { lingerMs })
+  const live = new LiveQueries(connection, settings)
   connection.listeners.push(live)
-  const requests = new Requests(connection, timeoutMs, environment)
+  const request = createRequests(connection, settings.timeoutMs, environment)
   let isClosed = false
-  const request: Client['request'] = async (type, members, requestOptions) =>
-    await requests.request(type, members, requestOptions)
-  if (options.connect !== false) connection.wake()
+  if (settings.connect !== false) connection.wake()
   return {
     state: connection.state,
     request,
@@ -64,6 +63,6 @@ export function composeClient (
 }
 
 /** Returns the ways to a server, the best first. */
-function waysTo (url: string, { WebSocket }: ResolvedOptions): TransportChoice['ways'] {
+function waysTo (url: string, { WebSocket }: ResolvedOptions): readonly OpenTransport[] {
   return [socketTransport(url, WebSocket)]
 }

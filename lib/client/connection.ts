@@ -1,166 +1,139 @@
-import type { RetryDelays } from './backoff.js'
-import { bodyOf, Conversation, type ConversationListener, type ConversationSettings } from './conversation.js'
+import type { NextDelay } from './backoff.js'
+import {
+  bodyOf, converse, type Callbacks, type Conversation, type ConversationSettings
+} from './conversation.js'
 import type { Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
-import { ObservableState, report } from './observable.js'
-import type { ConnectionStatus } from './types.js'
+import { callEach, none, ObservableState, report } from './observable.js'
+import type { ConnectionState } from './types.js'
 
-/** What a connection that is kept up needs to know. */
+/** The parameters of a connection that is kept up. */
 export interface ConnectionSettings extends ConversationSettings {
-  readonly delays: RetryDelays
+  readonly nextDelay: NextDelay
   /** Called before an attempt over what may be another network. */
   readonly onNetwork?: () => void
 }
 
-type Callbacks = [onReply: (data: any) => void, onError: (error: NoexClientError) => void]
-
 /** One connection after the other: whenever one is lost, the next is made. */
-export class Connection implements Link {
-  readonly state = new ObservableState()
+export interface Connection extends Link {
+  readonly state: ConnectionState
   /** The users of the link; each is told in this order. */
-  readonly listeners: LinkListener[] = []
-  readonly #settings: ConnectionSettings
-  #present: Conversation | undefined
-  #hasBegun = false
-  #openedAt: number | undefined
-  #cancelRetry = (): void => {}
-  #unwatch: (() => void) | undefined
-
-  constructor (settings: ConnectionSettings) {
-    this.#settings = settings
-  }
-
-  get isReady (): boolean {
-    return this.#present?.isReady === true
-  }
-
+  readonly listeners: LinkListener[]
   /** The welcome of the present connection. */
-  get welcome (): ServerMessage | undefined {
-    return this.#present?.welcome
-  }
-
-  has (extension: string): boolean {
-    return this.#present?.has(extension) === true
-  }
-
+  readonly welcome: ServerMessage | undefined
   /** Connects, where that has not begun. */
-  wake (): void {
-    if (!this.#hasBegun) this.reconnect()
-  }
-
+  readonly wake: () => void
   /** Connects at once, anew where there is a connection. */
-  reconnect (): void {
-    this.#hasBegun = true
-    this.#unwatch ??= this.#settings.environment.watch(() => { this.#onWake() }, () => { this.#onOffline() })
-    this.#settings.onNetwork?.()
-    this.#connect()
-  }
-
+  readonly reconnect: () => void
   /** Ends the connection until `reconnect`. */
-  close (): void {
-    this.#hasBegun = true
-    this.#unwatch?.()
-    this.#unwatch = undefined
-    this.#replace(undefined, 'refused', new NoexClientError('DISCONNECTED', 'The client is closed'))
+  readonly close: () => void
+  /** Does what `ask` does, for a body as `bodyOf` makes it. Returns the function that gives the request up. */
+  readonly send: (body: string, ...callbacks: Callbacks) => () => void
+  /** Returns the time of the server, epoch milliseconds; 0 where there is none. */
+  readonly serverNow: () => number
+}
+
+/** Makes a connection that `wake` or `reconnect` begins. */
+export function createConnection (settings: ConnectionSettings): Connection {
+  const { environment: { now, after, watch }, nextDelay, onNetwork = none } = settings
+  const state = new ObservableState()
+  const listeners: LinkListener[] = []
+  let present: Conversation | undefined
+  let hasBegun = false
+  let openedAt: number | undefined
+  let cancelRetry = none
+  let unwatch: (() => void) | undefined
+
+  const show = (value: ConnectionState['value'], error?: NoexClientError, retryAt?: number): void => {
+    state.set({ value, error, retryAt, transport: present?.transport.kind ?? state.transport })
   }
 
-  ask (type: string, members: object, ...callbacks: Callbacks): void {
-    this.send(bodyOf(type, members), ...callbacks)
-  }
-
-  /**
-   * Sends a request of which `body` is all but the id, as `bodyOf` makes it. Returns the function that gives it
-   * up: none of its callbacks is called any more.
-   */
-  send (body: string, ...[onReply, onError]: Callbacks): () => void {
-    const present = this.#present
-    if (present?.isReady !== true) {
-      onError(new DisconnectedError('There is no connection', 'not-done'))
-      return () => {}
-    }
-    const id = present.ask(body, onReply, onError)
-    return () => { present.forget(id) }
-  }
-
-  /** Returns the time of the server, epoch milliseconds; that of the client before the first welcome. */
-  serverNow (): number {
-    return this.#present?.serverNow() ?? this.#settings.environment.date()
-  }
-
-  #connect (): void {
-    this.#replace(new Conversation(this.#settings, this.#listener), 'connecting', this.state.error)
-  }
-
-  /** Ends the present connection. Any function that is told of it may end the next one, or make another. */
-  #replace (next: Conversation | undefined, value: ConnectionStatus, error?: NoexClientError): void {
-    this.#cancelRetry()
-    this.#openedAt = undefined
-    const former = this.#present
-    this.#present = next
-    this.#show(value, error)
+  /** Any function that is told of it may end the next connection, or make another. */
+  const replace = (next: Conversation | undefined, ...shown: Parameters<typeof show>): void => {
+    const former = present
+    cancelRetry()
+    openedAt = undefined
+    present = next
+    show(...shown)
     former?.end({})
   }
 
-  readonly #listener: ConversationListener = {
-    onReady: from => {
-      const ready = this.listeners.map(async listener => { await listener.onReady() })
-      Promise.all(ready.map(async one => { await one.catch(report) })).then(() => {
-        if (from !== this.#present || !from.isReady) return
-        this.#openedAt = this.#settings.environment.now()
-        this.#show('open')
-      })
-    },
-    onMessage: (_from, message) => {
-      this.#tell(listener => {
-        if (message['type'] === 'push') listener.onPush(message)
-        else listener.onSystem(message)
-      })
-    },
-    onLeaving: () => { this.#show('leaving') },
-    onProblem: (_from, error) => { this.#show(this.state.value, error) },
-    onEnd: (from, ending) => {
-      if (from.welcome !== undefined) this.#tell(listener => { listener.onLost() })
-      if (from !== this.#present) return
-      this.#present = undefined
-      this.#ended(ending)
-    }
-  }
-
-  #ended ({ error, isFinal = false, afterMs = 0 }: Ending): void {
-    const { delays, environment } = this.#settings
-    const openMs = this.#openedAt === undefined ? 0 : environment.now() - this.#openedAt
-    this.#openedAt = undefined
-    const delayMs = isFinal ? undefined : delays.next(openMs)
-    if (delayMs === undefined) return this.#show('refused', error)
-    const totalMs = afterMs + delayMs
-    this.#cancelRetry = environment.after(totalMs, () => { this.#connect() })
-    this.#show('waiting', error, environment.date() + totalMs)
-  }
-
-  /** The network is back, or the page is seen again. */
-  #onWake (): void {
-    const { value } = this.state
-    if (value === 'waiting' || value === 'offline') this.reconnect()
-    else this.#present?.test()
-  }
-
-  #onOffline (): void {
-    if (this.state.value === 'refused') return
-    this.#replace(undefined, 'offline', new NoexClientError('DISCONNECTED', 'There is no network'))
-  }
-
-  #show (...[value, error, retryAt]: Parameters<ObservableState['set']>): void {
-    this.state.set(value, error, retryAt, this.#present?.transport.kind)
-  }
-
-  #tell (call: (listener: LinkListener) => void): void {
-    for (const listener of this.listeners) {
-      try {
-        call(listener)
-      } catch (error) {
-        report(error)
+  const connect = (): void => {
+    const own = converse(settings, {
+      onReady: () => {
+        Promise.all(listeners.map(async listener => {
+          try {
+            await listener.onReady()
+          } catch (error) {
+            report(error)
+          }
+        })).then(() => {
+          if (own !== present || !own.isReady) return
+          openedAt = now()
+          show('open')
+        })
+      },
+      onMessage: message => {
+        callEach(listeners, listener => {
+          listener[message['type'] === 'push' ? 'onPush' : 'onSystem'](message)
+        })
+      },
+      onLeaving: () => { show('leaving') },
+      onProblem: error => { show(state.value, error) },
+      onEnd: ending => {
+        if (own.welcome !== undefined) callEach(listeners, listener => { listener.onLost() })
+        if (own === present) lost(ending)
       }
-    }
+    })
+    replace(own, 'connecting', state.error)
+  }
+
+  const lost = ({ error, isFinal, afterMs = 0 }: Ending): void => {
+    const delayMs = isFinal === true
+      ? undefined
+      : nextDelay(openedAt === undefined ? undefined : now() - openedAt)
+    if (delayMs === undefined) return replace(undefined, 'refused', error)
+    replace(undefined, 'waiting', error, Date.now() + afterMs + delayMs)
+    if (present === undefined && state.value === 'waiting') cancelRetry = after(afterMs + delayMs, connect)
+  }
+
+  const reconnect = (): void => {
+    hasBegun = true
+    unwatch ??= watch(() => {
+      if (state.value === 'waiting' || state.value === 'offline') reconnect()
+      else present?.test()
+    }, () => {
+      if (state.value !== 'refused') {
+        replace(undefined, 'offline', new NoexClientError('DISCONNECTED', 'There is no network'))
+      }
+    })
+    onNetwork()
+    connect()
+  }
+
+  const send = (body: string, ...callbacks: Callbacks): (() => void) => {
+    if (present?.isReady === true) return present.ask(body, ...callbacks)
+    callbacks[1](new DisconnectedError('There is no connection', 'not-done'))
+    return none
+  }
+
+  return {
+    state,
+    listeners,
+    get isReady () { return present?.isReady === true },
+    get welcome () { return present?.welcome },
+    has: extension => present?.has(extension) === true,
+    wake: () => { if (!hasBegun) reconnect() },
+    reconnect,
+    close: () => {
+      hasBegun = true
+      unwatch?.()
+      unwatch = undefined
+      replace(undefined, 'refused', new NoexClientError('DISCONNECTED', 'The client is closed'))
+    },
+    ask: (type, members, ...callbacks) => { send(bodyOf(type, members), ...callbacks) },
+    send,
+    serverNow: () => present?.serverNow() ?? 0
   }
 }

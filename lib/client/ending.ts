@@ -1,20 +1,20 @@
 import { NoexClientError } from './errors.js'
 
-/** The close code of a transport that has ended without one. */
-export const LOST = 1006
-
-/** The close code of a transport that cannot be tried here, neither now nor later. */
-export const IMPOSSIBLE = 0
-
 /** Why a connection has ended. */
 export interface Ending {
   /** Absent where that is as it should be. */
-  readonly error?: NoexClientError
+  readonly error?: NoexClientError | undefined
   /** Whether the next one would end in the same way. */
   readonly isFinal?: boolean
   /** Time that the server asks for before the next one, in milliseconds. */
   readonly afterMs?: number
 }
+
+/** The close code of a transport that has ended without one. */
+export const LOST = 1006
+
+/** The close code of a transport that cannot be tried here, neither now nor later. */
+export const IMPOSSIBLE = 0
 
 /** Close codes after which coming back is of no use. PROTOCOL.md, "Close codes". */
 const finalCodes = [IMPOSSIBLE, 1002, 1003, 1007, 1009, 4002, 4003]
@@ -29,17 +29,19 @@ export function isFinalClose (code: number, reason: string): boolean {
 
 /** Returns the ending of a transport that has closed by itself. `place`: where it led. */
 export function endingOfClose (
-  place: string, wasWelcome: boolean, code: number, reason: string, problem?: string
+  place: string, wasOpen: boolean, code: number, reason: string, problem?: string
 ): Ending {
-  const what = problem ?? `closed with ${code} ${reason}`.trim()
   const isFinal = isFinalClose(code, reason)
-  const message = isFinal
-    ? `${place} cannot be used: ${what}. Change that, then call reconnect()`
-    : wasWelcome
-      ? `The connection has ended: ${what}`
-      : `No connection to ${place}: ${what}. ` +
-        'Check the URL, whether the server runs, its certificate, and proxies on the way'
-  return { isFinal, error: new NoexClientError(isFinal ? 'REFUSED' : 'DISCONNECTED', message) }
+  const advice = isFinal
+    ? 'remedy that, then call reconnect()'
+    : wasOpen ? 'the connection is made again' : 'check URL, server, certificate, proxies'
+  return {
+    isFinal,
+    error: new NoexClientError(
+      isFinal ? 'REFUSED' : 'DISCONNECTED',
+      `${place}: ${problem ?? `closed with ${code} ${reason}`}: ${advice}`
+    )
+  }
 }
 
 /** Returns a delay that a server asks for, in milliseconds; 0 where it is none. */

@@ -1,12 +1,8 @@
-/** The surroundings of a client: time, chance, and news of the network. Tests bring others. */
+/** The surroundings of a client: time, and news of the network. Tests bring others. */
 export interface Environment {
   /** Returns the time of a clock that is never set, in milliseconds. */
   readonly now: () => number
-  /** Returns the time of day, epoch milliseconds; it may be wrong by days. */
-  readonly date: () => number
-  /** Returns a number from 0 to below 1. */
-  readonly random: () => number
-  /** Calls `run` after a delay of any length. Returns what prevents that. */
+  /** Calls `run` after a delay; never after one of more than `MAX_DELAY_MS`. Returns what prevents that. */
   readonly after: (delayMs: number, run: () => void) => () => void
   /**
    * Calls `onWake` when the network is back or the page is seen again, and `onOffline` when there is no network.
@@ -27,36 +23,26 @@ const globals = globalThis as EventSource & {
   readonly performance?: { readonly now: () => number }
 }
 
-/** Longest delay of a timer: a longer one would end at once. */
-const MAX_DELAY_MS = 2 ** 31 - 1
+/** Longest delay of a timer, in milliseconds: a longer one would end at once. */
+export const MAX_DELAY_MS = 2 ** 31 - 1
 
 /** The real surroundings, in a page or elsewhere. */
 export const environment: Environment = {
-  now: () => globals.performance?.now() ?? Date.now(),
-  date: Date.now,
-  random: Math.random,
+  now: () => (globals.performance ?? Date).now(),
   after: (delayMs, run) => {
-    let timer: ReturnType<typeof setTimeout>
-    const wait = (leftMs: number): void => {
-      timer = leftMs > MAX_DELAY_MS
-        ? setTimeout(() => { wait(leftMs - MAX_DELAY_MS) }, MAX_DELAY_MS)
-        : setTimeout(run, leftMs)
-    }
-    // An infinite delay needs no timer.
-    if (delayMs < Infinity) wait(delayMs)
+    const timer = delayMs <= MAX_DELAY_MS ? setTimeout(run, delayMs) : undefined
     return () => { clearTimeout(timer) }
   },
   watch: (onWake, onOffline) => {
     const { document, navigator } = globals
-    const onVisible = (): void => {
-      if (document?.visibilityState === 'visible' && navigator?.onLine !== false) onWake()
-    }
-    const watched: Array<[EventSource | undefined, string, () => void]> = [
-      [globals, 'online', onWake], [globals, 'offline', onOffline], [document, 'visibilitychange', onVisible]
-    ]
-    for (const [source, type, listener] of watched) source?.addEventListener?.(type, listener)
-    return () => {
-      for (const [source, type, listener] of watched) source?.removeEventListener?.(type, listener)
-    }
+    const watched = [
+      [globals, 'online', onWake],
+      [globals, 'offline', onOffline],
+      [document, 'visibilitychange', () => {
+        if (document?.visibilityState === 'visible' && navigator?.onLine !== false) onWake()
+      }]
+    ] as Array<[EventSource | undefined, string, () => void]>
+    for (const [source, ...event] of watched) source?.addEventListener?.(...event)
+    return () => { for (const [source, ...event] of watched) source?.removeEventListener?.(...event) }
   }
 }

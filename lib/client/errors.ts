@@ -1,8 +1,9 @@
-/** Whether a request that failed has been carried out: `UNKNOWN` where no reply has come. */
+/** Whether a request that failed has been carried out: `unknown` where no reply has come. */
 export type Outcome = 'not-done' | 'unknown'
 
 /** An error of the client: one that the server has answered with, or that prevents an answer. */
 export class NoexClientError extends Error {
+  override name = 'NoexClientError'
   /**
    * An error code of PROTOCOL.md, or one of the client: `TIMEOUT`, `DISCONNECTED`, `ABORTED`, `REFUSED`,
    * `LOGIN_FAILED`.
@@ -13,7 +14,6 @@ export class NoexClientError extends Error {
 
   constructor (code: string, message: string, details?: unknown) {
     super(message)
-    this.name = new.target.name
     this.code = code
     this.details = details
   }
@@ -21,6 +21,7 @@ export class NoexClientError extends Error {
 
 /** The reply has not come in time. */
 export class TimeoutError extends NoexClientError {
+  override name = 'TimeoutError'
   readonly outcome: Outcome
 
   constructor (message: string, outcome: Outcome) {
@@ -31,6 +32,7 @@ export class TimeoutError extends NoexClientError {
 
 /** There is no connection, or it has ended before the reply came. */
 export class DisconnectedError extends NoexClientError {
+  override name = 'DisconnectedError'
   /** `not-done`: the request was never sent. */
   readonly outcome: Outcome
 

@@ -1,167 +1,156 @@
-import type { Backoff } from './backoff.js'
-import type { Environment } from './environment.js'
-import { delayOf } from './ending.js'
+import { backoff } from './backoff.js'
+import type { ConversationSettings } from './conversation.js'
+import { delayOf, type Ending } from './ending.js'
+import { MAX_DELAY_MS } from './environment.js'
 import { messageOf, NoexClientError } from './errors.js'
-import type { LoginInput } from './types.js'
+import { none } from './observable.js'
 
 /** What a login needs of its connection. */
 export interface LoginHost {
-  readonly environment: Environment
-  readonly getToken: () => LoginInput | Promise<LoginInput>
-  /** Time for `getToken` and the server's answer together, in milliseconds. */
-  readonly timeoutMs: number
-  /** Delays between attempts to renew. */
-  readonly delays: Backoff
+  /** Whether there is nothing to do without a login. */
   readonly isRequired: boolean
   readonly request: (type: string, members: object) => Promise<any>
   /** Returns the time of the server, epoch milliseconds: that of the client may be wrong. */
   readonly serverNow: () => number
   /** Called once, when the client is logged in or need not be. */
   readonly onReady: () => void
-  /** Called when a renewal has failed and the session goes on, and with `undefined` when one has succeeded. */
-  readonly onProblem: (error: NoexClientError | undefined) => void
-  /** Called when there is no session; `isFinal` where another attempt would be refused, too. */
-  readonly onFailed: (error: NoexClientError, isFinal: boolean, retryAfterMs: number) => void
+  /** Called when a renewal has failed and the session goes on, and without an error when one has succeeded. */
+  readonly onProblem: (error?: NoexClientError) => void
+  /** Called when there is no session. */
+  readonly onFailed: (ending: Ending) => void
 }
 
-/** A session is renewed so long before its end, or up to twice that; of a short one in its last quarter. */
+/** The session of one connection. */
+export interface Login {
+  /** To be called when the server has told its time: the timer of a device that slept is late. */
+  readonly arm: () => void
+  /** To be called when the server has refused a request because there is no session. */
+  readonly doubt: () => void
+  readonly stop: () => void
+}
+
+/** A session is renewed so long before its end, or up to twice that; a short one in its last quarter. */
 const AHEAD_MS = 60_000
 
-/** Least time between a login and the next, in milliseconds. */
+/** Least time between a login and the next, and one because of a doubt, in milliseconds. */
 const PAUSE_MS = 1_000
-
-/** Least time between a login and one because the server does not know it any more, in milliseconds. */
 const DOUBT_MS = 10_000
 
-/** Errors of a server that may take the same login later. */
-const passing = ['RATE_LIMITED', 'INTERNAL_ERROR', 'BACKPRESSURE', 'LOGIN_FAILED', 'DISCONNECTED']
+/** Errors of a server that may take the same login later, and those that are not the server's. */
+const passing = /^(RATE_LIMITED|INTERNAL_ERROR|BACKPRESSURE|LOGIN_FAILED)$/
 
-/** The session of one connection: logs in, and again before the session ends. */
-export class Login {
-  readonly #host: LoginHost
-  #isFirst = true
-  #isStopped = false
-  #isTrying = false
-  /** Times of the server, epoch milliseconds. */
-  #since = 0
-  #renewAt = Infinity
-  #expiresAt = Infinity
-  #problem: NoexClientError | undefined
-  #cancel = (): void => {}
+/** Logs in, and again before the session ends. */
+export function logIn (
+  { environment: { after }, getToken, connectTimeoutMs, minDelayMs, maxDelayMs }: ConversationSettings,
+  { isRequired, request, serverNow, onReady, onProblem, onFailed }: LoginHost
+): Login {
+  const nextDelay = backoff(minDelayMs, maxDelayMs)
+  let isFirst = true
+  let isOver = false
+  let isTrying = false
+  let cancel = none
+  // Times of the server, epoch milliseconds.
+  let since = 0
+  let renewAt = Infinity
+  let expiresAt = Infinity
+  let problem: NoexClientError | undefined
 
-  constructor (host: LoginHost) {
-    this.#host = host
-    this.#attempt()
-  }
-
-  stop (): void {
-    this.#isStopped = true
-    this.#cancel()
-  }
-
-  /** To be called when the server has told its time: a timer of a device that slept is late. */
-  arm (): void {
-    this.#cancel()
-    if (this.#isStopped || this.#isTrying) return
-    const next = Math.min(this.#renewAt, this.#expiresAt)
-    this.#cancel = this.#host.environment.after(Math.max(0, next - this.#host.serverNow() + 1), () => {
-      if (this.#host.serverNow() < this.#expiresAt) return this.#attempt()
-      this.#host.onFailed(this.#problem ?? failed('the session has ended'), false, 0)
-    })
-  }
-
-  /** To be called when the server has refused a request because there is no session. */
-  doubt (): void {
-    this.#renewAt = Math.min(this.#renewAt, Math.max(this.#since + DOUBT_MS, this.#host.serverNow()))
-    this.arm()
-  }
-
-  #attempt (): void {
-    const { environment, serverNow, timeoutMs } = this.#host
-    this.#isTrying = true
-    this.#cancel()
-    let isOver = false
-    const end = (run: () => void): void => {
-      if (isOver) return
-      isOver = true
-      cancel()
-      this.#isTrying = false
-      if (!this.#isStopped) run()
-    }
-    const fail = (error: unknown): void => {
-      end(() => { this.#failed(error instanceof NoexClientError ? error : failed(messageOf(error))) })
-    }
-    const cancel = environment.after(Math.min(timeoutMs, this.#expiresAt - serverNow()), () => {
-      fail(failed(`no login within ${timeoutMs} ms`))
-    })
-    this.#logIn(() => isOver || this.#isStopped).then(data => { end(() => { this.#done(data) }) }, fail)
-  }
-
-  /** Resolves with the reply; with `undefined` where there is no login. */
-  async #logIn (isLate: () => boolean): Promise<any> {
-    const { getToken, isRequired, request } = this.#host
-    const input = await getToken()
-    // Neither a password nor a token is sent when it is not waited for any more.
+  /** Resolves with the reply, with `undefined` where there is no login. */
+  const send = async (isLate: () => boolean): Promise<any> => {
+    const input: any = await getToken?.()
+    // Neither a token nor a password is sent when it is not waited for any more.
     if (isLate()) return
+    const { username, password } = input ?? {}
     if (!input) {
-      if (!this.#isFirst) throw new Error('getToken has returned nothing')
-      if (isRequired) throw loginRequired()
-      return
-    }
-    const { username, password } = input as { username?: unknown, password?: unknown }
-    if (typeof input !== 'string' && (typeof username !== 'string' || typeof password !== 'string')) {
-      throw new Error('getToken must return a token, { username, password } or undefined')
-    }
-    try {
-      return await (typeof input === 'string'
-        ? request('auth.login', { token: input })
-        : request('identity.login', { username, password }))
-    } catch (error) {
-      // A server without logins.
-      if (isRequired || (error as NoexClientError).code !== 'UNKNOWN_OPERATION') throw error
+      if (!isFirst) throw new Error('getToken has returned nothing')
+      if (isRequired) throw new NoexClientError('UNAUTHORIZED', 'getToken must return a token')
+    } else if (typeof input === 'string') {
+      return await request('auth.login', { token: input })
+    } else if (username && password) {
+      return await request('identity.login', { username, password })
+    } else {
+      throw new Error('getToken must return a token or { username, password }')
     }
   }
 
-  #done (data: any): void {
-    const { serverNow, environment, onReady, onProblem } = this.#host
-    const now = this.#since = serverNow()
-    const leftMs = data?.expiresAt - now
-    // A session that has ended already has not: its server's clocks differ.
-    const hasEnd = leftMs > 0 && leftMs < Infinity
-    this.#expiresAt = hasEnd ? now + leftMs : Infinity
-    this.#renewAt = hasEnd
-      ? now + Math.max(leftMs - Math.min(leftMs / 4, AHEAD_MS * (1 + environment.random())), PAUSE_MS)
-      : Infinity
-    this.#problem = undefined
-    if (data !== undefined) this.arm()
-    if (!this.#isFirst) return onProblem(undefined)
-    this.#isFirst = false
+  const attempt = async (): Promise<void> => {
+    cancel()
+    isTrying = true
+    let isLate = false
+    let data: any
+    let error: any
+    try {
+      data = await new Promise((resolve, reject) => {
+        cancel = after(Math.min(connectTimeoutMs, expiresAt - serverNow()), () => {
+          isLate = true
+          reject(new Error('it takes too long'))
+        })
+        send(() => isLate || isOver).then(resolve, reject)
+      })
+    } catch (thrown: any) {
+      // A server without logins.
+      if (isRequired || thrown?.code !== 'UNKNOWN_OPERATION') error = thrown ?? new Error('no reason')
+    }
+    cancel()
+    isTrying = false
+    if (isOver) return
+    if (error === undefined) done(data)
+    else failed(error)
+  }
+
+  const arm = (): void => {
+    if (isOver || isTrying) return
+    cancel()
+    const next = Math.min(renewAt, expiresAt)
+    if (next < Infinity) {
+      cancel = after(Math.min(Math.max(next - serverNow() + 1, 0), MAX_DELAY_MS), () => {
+        const now = serverNow()
+        if (now > expiresAt) onFailed({ error: problem })
+        else if (now > renewAt) attempt()
+        else arm()
+      })
+    }
+  }
+
+  const done = (data: any): void => {
+    since = serverNow()
+    const leftMs = data?.expiresAt - since
+    // One that has ended already has not: its issuer's clock differs from the server's.
+    expiresAt = renewAt = Infinity
+    if (leftMs > 0) {
+      expiresAt = since + leftMs
+      renewAt = since + Math.max(leftMs - Math.min(leftMs / 4, AHEAD_MS * (1 + Math.random())), PAUSE_MS)
+    }
+    problem = undefined
+    arm()
+    if (!isFirst) return onProblem()
+    isFirst = false
     onReady()
   }
 
-  #failed (error: NoexClientError): void {
-    const { delays, serverNow, onProblem, onFailed } = this.#host
-    const isFinal = !passing.includes(error.code)
-    const retryAfterMs = delayOf((error.details as any)?.retryAfterMs)
-    if (this.#isFirst || isFinal) return onFailed(isFinal ? refused(error) : error, isFinal, retryAfterMs)
-    this.#problem = error
-    this.#renewAt = serverNow() + retryAfterMs + delays.next()
-    this.arm()
+  const failed = (thrown: any): void => {
+    const code = thrown instanceof NoexClientError ? thrown.code : 'LOGIN_FAILED'
+    const isFinal = !passing.test(code)
+    const advice = isFinal ? 'log in anew, then call reconnect()' : 'it is tried again'
+    const error = new NoexClientError(code, `The login has failed: ${messageOf(thrown)}: ${advice}`)
+    const afterMs = delayOf(thrown.details?.retryAfterMs)
+    if (isFirst || isFinal) return onFailed({ error, isFinal, afterMs })
+    problem = error
+    renewAt = serverNow() + afterMs + nextDelay()
+    arm()
     onProblem(error)
   }
-}
 
-/** Builds the error of a server that wants a login where there is none. */
-export function loginRequired (): NoexClientError {
-  return new NoexClientError('UNAUTHORIZED', 'there is no login: `getToken` must return a token')
-}
-
-function failed (problem: string): NoexClientError {
-  return new NoexClientError('LOGIN_FAILED', `The login has failed and is tried again: ${problem}`)
-}
-
-function refused ({ code, message, details }: NoexClientError): NoexClientError {
-  return new NoexClientError(
-    code, `The server refuses the login: ${message}. Log in anew, then call reconnect()`, details
-  )
+  attempt()
+  return {
+    arm,
+    doubt: () => {
+      renewAt = Math.min(renewAt, Math.max(since + DOUBT_MS, serverNow()))
+      arm()
+    },
+    stop: () => {
+      isOver = true
+      cancel()
+    }
+  }
 }

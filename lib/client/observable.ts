@@ -1,19 +1,33 @@
-import type { ConnectionState, ConnectionStatus } from './types.js'
 import type { NoexClientError } from './errors.js'
+import type { ConnectionState, ConnectionStatus } from './types.js'
 
 /** The part of the global object that says how errors are shown. */
 const globals = globalThis as { document?: unknown, reportError?: (error: unknown) => void }
+
+/** Does nothing. */
+export const none = (): void => {}
 
 /**
  * Shows an error of a function of the application, which has no caller to throw it to. Elsewhere than in pages
  * `reportError` may end the program.
  */
 export function report (error: unknown): void {
-  if (globals.document !== undefined && globals.reportError !== undefined) globals.reportError(error)
+  if (globals.document && globals.reportError) globals.reportError(error)
   else console.error(error)
 }
 
-/** Functions that are called after each change of something. One that throws is shown, and harms no other. */
+/** Calls `call` with each item; an error of one is shown, and harms no other. */
+export function callEach<T> (items: Iterable<T>, call: (item: T) => void): void {
+  for (const item of [...items]) {
+    try {
+      call(item)
+    } catch (error) {
+      report(error)
+    }
+  }
+}
+
+/** Functions that are called after each change of something. */
 export class Listeners {
   readonly #listeners = new Set<() => void>()
 
@@ -25,13 +39,7 @@ export class Listeners {
   }
 
   notify (): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener()
-      } catch (error) {
-        report(error)
-      }
-    }
+    callEach(this.#listeners, listener => { listener() })
   }
 }
 
@@ -42,16 +50,10 @@ export class ObservableState extends Listeners implements ConnectionState {
   retryAt: number | undefined
   transport: ConnectionState['transport'] = 'websocket'
 
-  set (
-    value: ConnectionStatus,
-    error?: NoexClientError,
-    retryAt?: number,
-    transport: ConnectionState['transport'] = this.transport
-  ): void {
-    if (
-      this.value === value && this.error === error && this.retryAt === retryAt && this.transport === transport
-    ) return
-    Object.assign(this, { value, error, retryAt, transport })
+  set (next: Partial<Pick<ConnectionState, 'value' | 'error' | 'retryAt' | 'transport'>>): void {
+    const keys = Object.keys(next) as Array<keyof typeof next>
+    if (keys.every(key => this[key] === next[key])) return
+    Object.assign(this, next)
     this.notify()
   }
 }

@@ -1,9 +1,9 @@
-import { bodyOf } from './conversation.js'
 import type { Connection } from './connection.js'
+import { bodyOf } from './conversation.js'
 import type { Environment } from './environment.js'
 import { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
-import type { LinkListener } from './link.js'
-import type { RequestOptions } from './types.js'
+import { none } from './observable.js'
+import type { Client } from './types.js'
 
 /** Requests that can wait for a connection. */
 const MAX_WAITING = 10_000
@@ -20,154 +20,111 @@ const reads = new RegExp('^(store|rules|procedures|identity|auth|audit|server)\\
 
 /** A request that has no answer yet. */
 interface Waiting {
-  /** The JSON of its idempotency key, empty where it has none. */
-  key: string
-  readonly body: string
-  /** Whether it is sent again when its reply is lost. */
-  readonly isRepeated: boolean
-  /** Whether it may be done twice. */
-  isRead: boolean
-  /** Whether the server knows it again by its key, as it was sent last. */
-  isKeyed: boolean
-  /** Time of the server at which it was first sent. */
-  sentAt: number | undefined
-  /** Whether it is on its way over the present connection. */
-  isSent: boolean
-  giveUp: () => void
-  readonly resolve: (data: any) => void
-  readonly reject: (error: Error) => void
+  /** Sends it over the present connection, unless that is done already. */
+  readonly send: () => void
+  readonly disconnect: () => void
 }
 
-/** The requests of a client, over all of its connections. */
-export class Requests implements LinkListener {
-  readonly #connection: Connection
-  readonly #timeoutMs: number
-  readonly #environment: Environment
+/**
+ * Returns the function `request` of a client, whose requests outlast connections. `defaultMs`: time for a reply
+ * where a request has none of its own.
+ */
+export function createRequests (
+  connection: Connection, defaultMs: number, { after }: Environment
+): Client['request'] {
+  const { state } = connection
   /** In the order of their beginning, which is that of their sending. */
-  readonly #waiting = new Set<Waiting>()
+  const all = new Set<Waiting>()
 
-  /** `timeoutMs`: time for a reply where a request has none of its own. */
-  constructor (connection: Connection, timeoutMs: number, environment: Environment) {
-    this.#connection = connection
-    this.#timeoutMs = timeoutMs
-    this.#environment = environment
-    connection.listeners.push(this)
-    connection.state.subscribe(() => {
-      if (connection.state.value === 'refused') this.#rejectAll()
-    })
-  }
+  connection.listeners.push({
+    onReady: async () => { for (const waiting of [...all]) waiting.send() },
+    onPush: none,
+    onSystem: none,
+    onLost: none
+  })
+  state.subscribe(() => {
+    if (state.value === 'refused') for (const waiting of [...all]) waiting.disconnect()
+  })
 
-  /**
-   * Sends a request, as soon as there is a connection. Resolves with the data of the reply.
-   * @throws `NoexClientError`: that of the server, a `DisconnectedError`, a `TimeoutError`, or one with the code
-   * `ABORTED`, the outcome of which is in its `details`.
-   */
-  async request (
-    type: string,
-    members: object = {},
-    { retry = false, signal, timeoutMs = this.#timeoutMs }: RequestOptions = {}
-  ): Promise<any> {
-    const isRead = reads.test(type)
-    const { idempotencyKey, ...rest } = members as { idempotencyKey?: unknown }
+  return async (
+    type,
+    { idempotencyKey, ...members }: { idempotencyKey?: unknown } = {},
+    { retry = false, signal, timeoutMs = defaultMs } = {}
+  ) => await new Promise((resolve, reject) => {
     // Now and not when it is sent: the application may change what it has passed.
-    const body = bodyOf(type, rest)
-    const key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
-    if (signal?.aborted === true) throw aborted('not-done')
-    this.#connection.wake()
-    return await new Promise((resolve, reject) => {
-      const settle = (run: () => void): void => {
-        waiting.giveUp()
-        this.#waiting.delete(waiting)
-        cancelTimeout()
-        signal?.removeEventListener('abort', onAbort)
-        run()
+    const body = bodyOf(type, members)
+    let isRead = reads.test(type)
+    let key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
+    let isKeyed = false
+    let isSent = false
+    /** Time of the server at the first sending. */
+    let sentAt: number | undefined
+    let giveUp = none
+
+    const outcome = (): Outcome => sentAt === undefined ? 'not-done' : 'unknown'
+
+    const settle = (): void => {
+      all.delete(waiting)
+      giveUp()
+      cancelTimeout()
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const fail = (error: NoexClientError): void => {
+      settle()
+      reject(error)
+    }
+    const disconnect = (why = state.error?.message): void => {
+      fail(new DisconnectedError(`${type} has no answer: ${why}`, outcome()))
+    }
+    const onAbort = (): void => {
+      fail(new NoexClientError('ABORTED', `${type} was aborted`, { outcome: outcome() }))
+    }
+
+    const send = (): void => {
+      if (isSent) return
+      const hasKeys = connection.has('idempotency')
+      const now = connection.serverNow()
+      if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < REPEAT_MS)) {
+        return disconnect('it cannot be repeated safely')
       }
-      const waiting: Waiting = {
-        key: key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`,
-        body,
-        isRead,
-        isRepeated: retry,
-        isKeyed: false,
-        sentAt: undefined,
-        isSent: false,
-        giveUp: () => {},
-        resolve: data => { settle(() => { resolve(data) }) },
-        reject: error => { settle(() => { reject(error) }) }
-      }
-      const onAbort = (): void => { waiting.reject(aborted(outcomeOf(waiting))) }
-      const cancelTimeout = this.#environment.after(timeoutMs, () => {
-        const { error } = this.#connection.state
-        const why = error === undefined ? '' : `: ${error.message}`
-        waiting.reject(new TimeoutError(`No reply to ${type} within ${timeoutMs} ms${why}`, outcomeOf(waiting)))
+      isSent = true
+      isKeyed = hasKeys && key !== undefined
+      sentAt ??= now
+      const keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
+      giveUp = connection.send(keyText + body, data => {
+        settle()
+        resolve(data)
+      }, error => {
+        if (error instanceof DisconnectedError) {
+          isSent = false
+          if (!retry || !(isRead || isKeyed)) disconnect(error.message)
+        } else if (key !== undefined && error.message.startsWith('idempotencyKey: is not taken')) {
+          // An operation of the application that only reads.
+          isRead = true
+          isSent = false
+          key = undefined
+          send()
+        } else {
+          fail(error)
+        }
       })
-      signal?.addEventListener('abort', onAbort)
-      if (this.#connection.isReady) {
-        this.#waiting.add(waiting)
-        this.#send(waiting)
-      } else if (this.#connection.state.value === 'refused') {
-        waiting.reject(this.#disconnected(waiting))
-      } else if (this.#waiting.size >= MAX_WAITING) {
-        waiting.reject(new DisconnectedError(`${MAX_WAITING} requests wait for a connection already`, 'not-done'))
-      } else {
-        this.#waiting.add(waiting)
-      }
+    }
+
+    const waiting: Waiting = { send, disconnect }
+    const cancelTimeout = after(timeoutMs, () => {
+      const why = state.error === undefined ? '' : `: ${state.error.message}`
+      fail(new TimeoutError(`${type} has no answer after ${timeoutMs} ms${why}`, outcome()))
     })
-  }
-
-  /** Sends what waits: behind the live queries, which have asked first. */
-  async onReady (): Promise<void> {
-    for (const waiting of [...this.#waiting]) if (!waiting.isSent) this.#send(waiting)
-  }
-
-  onPush (): void {}
-  onSystem (): void {}
-  onLost (): void {}
-
-  #send (waiting: Waiting): void {
-    const connection = this.#connection
-    if (!this.#canRepeat(waiting)) return waiting.reject(this.#disconnected(waiting))
-    waiting.isSent = true
-    waiting.isKeyed = waiting.key !== '' && connection.has('idempotency')
-    waiting.sentAt ??= connection.serverNow()
-    waiting.giveUp = connection.send(waiting.key + waiting.body, waiting.resolve, error => {
-      if (error instanceof DisconnectedError) {
-        waiting.isSent = false
-        if (!waiting.isRepeated || !(waiting.isRead || waiting.isKeyed)) waiting.reject(error)
-      } else if (/^idempotencyKey: is not taken/.test(error.message) && !waiting.isRead) {
-        // An operation of the application that only reads.
-        waiting.isRead = true
-        waiting.key = ''
-        this.#send(waiting)
-      } else {
-        waiting.reject(error)
-      }
-    })
-  }
-
-  /** Whether sending it cannot do it twice. */
-  #canRepeat ({ sentAt, isRead, isKeyed }: Waiting): boolean {
-    const connection = this.#connection
-    return sentAt === undefined || isRead ||
-      (isKeyed && connection.has('idempotency') && connection.serverNow() - sentAt < REPEAT_MS)
-  }
-
-  #rejectAll (): void {
-    for (const waiting of [...this.#waiting]) waiting.reject(this.#disconnected(waiting))
-  }
-
-  #disconnected (waiting: Waiting): DisconnectedError {
-    const why = this.#connection.state.error?.message ?? 'it cannot be repeated safely'
-    return new DisconnectedError(`There is no connection: ${why}`, outcomeOf(waiting))
-  }
-}
-
-/** A request that was sent may have been carried out. */
-function outcomeOf ({ sentAt }: Waiting): Outcome {
-  return sentAt === undefined ? 'not-done' : 'unknown'
-}
-
-function aborted (outcome: Outcome): NoexClientError {
-  return new NoexClientError('ABORTED', 'The request was aborted', { outcome })
+    signal?.addEventListener('abort', onAbort)
+    connection.wake()
+    if (signal?.aborted === true) onAbort()
+    else if (state.value === 'refused') disconnect()
+    else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait already`)
+    else {
+      all.add(waiting)
+      if (connection.isReady) send()
+    }
+  })
 }
 
 /** Returns 128 random bits as text. */

@@ -1,5 +1,6 @@
 import { IMPOSSIBLE, LOST } from './ending.js'
 import { messageOf } from './errors.js'
+import { none } from './observable.js'
 import type { OpenTransport } from './transport.js'
 import type { WebSocketClass, WebSocketLike } from './types.js'
 
@@ -11,40 +12,30 @@ export function socketTransport (url: string, ownClass?: WebSocketClass): OpenTr
   return ({ onMessage, onClose }) => {
     let socket: WebSocketLike | undefined
     let problem: string | undefined
-    let hasEnded = false
-    const end = (code: number, reason: string): void => {
-      if (hasEnded) return
-      hasEnded = true
-      onClose(code, reason, problem)
+    const attempt = (run: () => void): void => {
+      try {
+        run()
+      } catch (error) {
+        problem = messageOf(error)
+      }
     }
-    try {
+    attempt(() => {
       const Class = ownClass ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket
-      if (Class === undefined) throw new Error('there is no WebSocket here: pass a class as option `WebSocket`')
-      socket = new Class(url)
-      socket.onmessage = ({ data }) => { if (!hasEnded) onMessage(String(data)) }
+      if (Class === undefined) throw new Error('pass a class as option `WebSocket`: there is none here')
+      const opened = socket = new Class(url)
+      opened.onmessage = ({ data }) => { onMessage(String(data)) }
       // Browsers say nothing, other classes the reason: a refused certificate, an answer of a proxy.
-      socket.onerror = event => { problem = event?.message || event?.error?.message || problem }
-      socket.onclose = event => { end(event?.code ?? LOST, String(event?.reason ?? '')) }
-    } catch (error) {
-      problem = messageOf(error)
-      Promise.resolve().then(() => { end(IMPOSSIBLE, '') })
-    }
+      opened.onerror = event => { problem = event?.message || event?.error?.message || problem }
+      opened.onclose = ({ code = LOST, reason = '' }) => { onClose(code, reason, problem) }
+    })
+    if (socket === undefined) Promise.resolve().then(() => { onClose(IMPOSSIBLE, '', problem) })
     return {
       kind: 'websocket',
-      send: text => {
-        try {
-          if (!hasEnded) socket?.send(text)
-        } catch {
-          // It is closing: `onclose` follows.
-        }
-      },
+      // It throws only when it is closing, and then tells that it has.
+      send: text => { attempt(() => { socket?.send(text) }) },
       close: (code = 1000, reason = '') => {
-        hasEnded = true
-        try {
-          socket?.close(code, reason)
-        } catch {
-          // It was not open, or the class does not take the code.
-        }
+        onMessage = onClose = none
+        attempt(() => { socket?.close(code, reason) })
       }
     }
   }
