@@ -40,6 +40,7 @@ export class FakeClient implements Client, Principal {
   readonly origin = { remoteAddress: '192.0.2.1', connectionId: 'conn-1', headers: { 'user-agent': 'test' } }
   readonly log = silentLog
   readonly version = 0
+  readonly isConnected = true
   readonly presence = new Presence('conn-1', { isEphemeral: () => false }, 0)
   isOpen = true
   session: Session | undefined
