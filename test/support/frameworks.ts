@@ -1,6 +1,9 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { register } from 'node:module'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Window, type HTMLElement } from 'happy-dom'
+import type { Test } from 'tap'
 import { projectFile } from './project-file.js'
 
 /**
@@ -23,7 +26,7 @@ const names = [
   'HTMLMediaElement', 'Text', 'Comment', 'Event', 'CustomEvent', 'MutationObserver', 'requestAnimationFrame'
 ] as const
 
-/** Gives this process the globals of a browser with an empty page. Returns an element of that to render into. */
+/** Gives this process the globals of a browser with an empty page. Returns an element to render into. */
 export function openPage (): HTMLElement {
   const window = new Window({ url: 'http://localhost/' })
   const globals = Object.fromEntries(names.map(name => [name, (window as any)[name]]))
@@ -33,4 +36,16 @@ export function openPage (): HTMLElement {
   const element = window.document.createElement('main')
   window.document.body.append(element)
   return element
+}
+
+let modules = 0
+
+/** Imports code as a module of this repository; the file is removed with the test. */
+export async function importCode (t: Test, code: string): Promise<Record<string, any>> {
+  const folder = projectFile('.tap/samples')
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, `code-${process.pid}-${++modules}.mjs`)
+  writeFileSync(file, code)
+  t.teardown(() => { rmSync(file) })
+  return await import(pathToFileURL(file).href)
 }

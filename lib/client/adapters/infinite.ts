@@ -31,7 +31,10 @@ export interface InfiniteSource<T> extends Source<InfiniteState<T>> {
  * that a row is in one of them only, however rows move.
  */
 export function infiniteOf<T> (
-  client: Pick<AnyClient, 'query'>, query: string | Find, params: object | undefined, { limit }: InfiniteOptions
+  client: Pick<AnyClient, 'query'>,
+  query: string | Find,
+  params: object | undefined,
+  { limit }: InfiniteOptions
 ): InfiniteSource<T> {
   let wanted = 1
   let shown = 0

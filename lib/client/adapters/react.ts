@@ -3,7 +3,8 @@ import type { Find, LiveQuery, RequestOptions } from '../types.js'
 import { infiniteOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
 import { mutationOf, type MutationState, type MutationType } from './mutation.js'
 import {
-  connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type QueryResult, type Source
+  connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type Maybe, type QueryResult,
+  type Source
 } from './source.js'
 
 function useSource<S> (source: Source<S>): S {
@@ -21,8 +22,8 @@ function useSource<S> (source: Source<S>): S {
  * const { data, status, error } = useQuery(api.openOrders)
  */
 export function useQuery<T> (query: LiveQuery<T>): QueryResult<T>
-export function useQuery<T> (query: LiveQuery<T> | null | undefined): QueryResult<T> | IdleState
-export function useQuery<T> (query: LiveQuery<T> | null | undefined): QueryResult<T> | IdleState {
+export function useQuery<T> (query: Maybe<LiveQuery<T>>): QueryResult<T> | IdleState
+export function useQuery<T> (query: Maybe<LiveQuery<T>>): QueryResult<T> | IdleState {
   return useSource(queryOf(query))
 }
 

@@ -3,7 +3,8 @@ import type { Find, LiveQuery, RequestOptions } from '../types.js'
 import { infiniteOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
 import { mutationOf, type MutationState, type MutationType } from './mutation.js'
 import {
-  connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type QueryResult, type Source
+  connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type Maybe, type QueryResult,
+  type Source
 } from './source.js'
 
 /** A value, or the function that reads it from signals. */
@@ -37,9 +38,10 @@ function membersOf<S extends object> (get: () => Source<S>, names: ReadonlyArray
  * const orders = useQuery(() => client.query('orders-of', { customer: props.customer }))   // orders.data
  */
 export function useQuery<T> (query: MaybeAccessor<LiveQuery<T>>): QueryResult<T>
-export function useQuery<T> (query: MaybeAccessor<LiveQuery<T> | null | undefined>): QueryResult<T> | IdleState
-export function useQuery<T> (query: MaybeAccessor<LiveQuery<T> | null | undefined>): object {
-  return membersOf(() => queryOf(read(query)), ['data', 'status', 'error', 'hasMore', 'nextCursor'])
+export function useQuery<T> (query: MaybeAccessor<Maybe<LiveQuery<T>>>): QueryResult<T> | IdleState
+export function useQuery<T> (query: MaybeAccessor<Maybe<LiveQuery<T>>>): QueryResult<T> | IdleState {
+  const names = ['data', 'status', 'error', 'hasMore', 'nextCursor'] as const
+  return membersOf<QueryResult<T> | IdleState>(() => queryOf(read(query)), names)
 }
 
 /** Returns the first rows of a list, all live, each member a signal; `loadMore` asks for more of them. */
@@ -54,7 +56,7 @@ export function useInfinite<T = any> (
   return Object.assign(members, { loadMore: () => { source().loadMore() } })
 }
 
-/** Returns the connection, each member a signal: its state, why it is not open, when it will be tried again. */
+/** Returns the connection, each member a signal: its state, why it is not open, when it is tried again. */
 export function useConnection (client: Pick<AnyClient, 'state'>): Connection {
   return membersOf(() => connectionOf(client), ['status', 'error', 'retryAt', 'transport'])
 }

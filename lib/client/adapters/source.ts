@@ -28,7 +28,7 @@ export interface IdleState {
   readonly nextCursor: undefined
 }
 
-/** The state of a query by its status: with `live` and `stale` there are data, with `error` there is an error. */
+/** The state of a query by its status: `live` and `stale` have data, `error` has an error. */
 export type QueryResult<T> = QueryState<T> & (
   | { readonly status: 'loading', readonly data: undefined }
   | { readonly status: 'live' | 'stale', readonly data: T }
@@ -39,9 +39,12 @@ const idleState: IdleState =
   { status: 'idle', data: undefined, error: undefined, hasMore: undefined, nextCursor: undefined }
 const idle: Source<IdleState> = { state: idleState, subscribe: () => () => {} }
 
-/** Returns the state of a query, or of none. */
-export function queryOf<T> (query: LiveQuery<T> | null | undefined): Source<QueryResult<T> | IdleState> {
-  return query as Source<QueryResult<T>> | null | undefined ?? idle
+/** A value that may not be there yet. */
+export type Maybe<T> = T | null | undefined
+
+/** Returns a query as a source, which is idle where there is none. */
+export function queryOf<T> (query: Maybe<LiveQuery<T>>): Source<QueryResult<T> | IdleState> {
+  return query as Maybe<Source<QueryResult<T>>> ?? idle
 }
 
 /** Holds a state and its listeners; `onStart` is called for the first of them, its result after the last. */

@@ -2,7 +2,8 @@ import type { Find, LiveQuery, RequestOptions } from '../types.js'
 import { infiniteOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
 import { mutationOf, type MutationState, type MutationType } from './mutation.js'
 import {
-  connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type QueryResult, type Source
+  connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type Maybe, type QueryResult,
+  type Source
 } from './source.js'
 
 /** A store of Svelte, which `$` reads: of any version of it. `fromStore` makes it a state of Svelte 5. */
@@ -43,8 +44,8 @@ function storeOf<S> (source: Source<S>): Store<S> {
  * const orders = useQuery(api.openOrders)   // $orders.data, $orders.status, $orders.error
  */
 export function useQuery<T> (query: LiveQuery<T>): Store<QueryResult<T>>
-export function useQuery<T> (query: LiveQuery<T> | null | undefined): Store<QueryResult<T> | IdleState>
-export function useQuery<T> (query: LiveQuery<T> | null | undefined): Store<any> {
+export function useQuery<T> (query: Maybe<LiveQuery<T>>): Store<QueryResult<T> | IdleState>
+export function useQuery<T> (query: Maybe<LiveQuery<T>>): Store<any> {
   return storeOf(queryOf(query))
 }
 

@@ -22,7 +22,8 @@ export interface LiveCollectionOptions<T extends object, K extends string | numb
  *
  * @example
  * const query = client.query<Order[]>('open-orders')
- * const orders = createCollection(collectionOptions({ client, query, bucket: 'orders', getKey: o => o.number }))
+ * const options = collectionOptions({ client, query, bucket: 'orders', getKey: order => order.id })
+ * const orders = createCollection(options)
  */
 export function collectionOptions<T extends object, K extends string | number = string | number> (
   { client, query, bucket, getKey, toRecord = row => row, id = query.key }: LiveCollectionOptions<T, K>

@@ -5,7 +5,8 @@ import type { Find, LiveQuery, RequestOptions } from '../types.js'
 import { infiniteOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
 import { mutationOf, type MutationState, type MutationType } from './mutation.js'
 import {
-  connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type QueryResult, type Source
+  connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type Maybe, type QueryResult,
+  type Source
 } from './source.js'
 
 /** Refs to the members of a state. */
@@ -13,17 +14,14 @@ export type StateRefs<S> = { readonly [K in keyof S]: ComputedRef<S[K]> }
 
 /** Follows a source as long as the present scope is there; on a server it only reads. */
 function refsTo<S extends object> (source: () => Source<S>, names: ReadonlyArray<keyof S>): StateRefs<S> {
-  const changes = shallowRef(0)
+  const changes = shallowRef(source)
   watchPostEffect(onCleanup => {
     const present = source()
     onCleanup(present.subscribe(() => { triggerRef(changes) }))
     // It may have changed since it was rendered.
     triggerRef(changes)
   })
-  const state = computed(() => {
-    void changes.value
-    return source().state
-  })
+  const state = computed(() => changes.value().state)
   return Object.fromEntries(names.map(name => [name, computed(() => state.value[name])])) as StateRefs<S>
 }
 
@@ -35,7 +33,7 @@ function refsTo<S extends object> (source: () => Source<S>, names: ReadonlyArray
  * const { data, status, error } = useQuery(() => client.query('orders-of', { customer: props.customer }))
  */
 export function useQuery<T> (
-  query: MaybeRefOrGetter<LiveQuery<T> | null | undefined>
+  query: MaybeRefOrGetter<Maybe<LiveQuery<T>>>
 ): StateRefs<QueryResult<T> | IdleState> {
   const names = ['data', 'status', 'error', 'hasMore', 'nextCursor'] as const
   return refsTo<QueryResult<T> | IdleState>(() => queryOf(toRaw(toValue(query))), names)

@@ -9,7 +9,8 @@ const page = openPage()
 const { StrictMode, act, createElement } = await import('react')
 const { createRoot, hydrateRoot } = await import('react-dom/client')
 const { renderToString } = await import('react-dom/server')
-const { useConnection, useInfinite, useMutation, useQuery } = await import('../../../../lib/client/adapters/react.js')
+const { useConnection, useInfinite, useMutation, useQuery } =
+  await import('../../../../lib/client/adapters/react.js')
 
 /** Renders a component that shows the result of `use`; `props` are those of the next rendering. */
 async function show<S, P extends object = object> (t: Test, use: (props: P) => S, first: NoInfer<P>) {
@@ -61,7 +62,7 @@ t.test('useQuery follows the query of each rendering, and rests where there is n
   t.equal(view.last.data, 'one')
   const before = view.renderings.length
   await view.render({ query: second })
-  t.same(view.renderings.slice(before).map(({ data }) => data), view.renderings.slice(before).map(() => 'two'),
+  t.ok(view.renderings.slice(before).every(({ data }) => data === 'two'),
     'no rendering shows the data of the other query')
   t.equal(first.listeners.size, 0)
   t.equal(second.listeners.size, 1)
@@ -70,7 +71,7 @@ t.test('useQuery follows the query of each rendering, and rests where there is n
   t.equal(second.listeners.size, 0)
 })
 
-t.test('a page that a server has rendered is taken over without a change, then shows what is new', async t => {
+t.test('a page of a server is taken over without a change, then shows what is new', async t => {
   const query = new HandQuery<string[]>()
   query.change({ data: ['a'], status: 'stale' })
   query.serverState = query.state
@@ -145,7 +146,7 @@ t.test('useMutation sends a request, and tells how it goes', async t => {
   t.same(await answer, { number: 1 })
   const error = new NoexClientError('FORBIDDEN', 'no')
   await act(async () => {
-    void view.last[0]({})
+    view.last[0]({})
     client.requests[1]?.refuse(error)
   })
   t.match(mutation(), { isPending: false, data: undefined, error })
@@ -163,7 +164,7 @@ t.test('useMutation makes the change that the last rendering has given', async t
   const [run] = view.last
   await view.render({ status: 'packed' })
   t.equal(view.last[0], run, 'the function is the same at each rendering')
-  await act(async () => { void run(4) })
+  await act(async () => { run(4) })
   const change = { op: 'update', bucket: 'orders', key: 4, record: { status: 'packed' } }
   t.match(client.requests, [{ type: 'optimistic', members: [change] }])
 })

@@ -75,14 +75,15 @@ t.test('a server reads only', async t => {
   t.equal(query.subscriptions, 0)
 })
 
-t.test('useInfinite has the pages of a list as one, follows its parameters, and asks for the next', async t => {
+t.test('useInfinite has pages as one list, follows its parameters, and asks for the next', async t => {
   const client = new HandClient()
   const of = shallowRef('a')
   const scope = effectScope()
   const list = scope.run(() =>
     useInfinite<number>(client, 'numbers', computed(() => ({ of: of.value })), { limit: 2 }))!
   await nextTick()
-  client.query('numbers', { of: 'a' }, { page: { limit: 2 } }).show([1, 2], { hasMore: true, nextCursor: '2' })
+  const first = client.query('numbers', { of: 'a' }, { page: { limit: 2 } })
+  first.show([1, 2], { hasMore: true, nextCursor: '2' })
   t.same([list.data.value, list.hasMore.value], [[1, 2], true])
   list.loadMore()
   t.equal(list.isLoadingMore.value, true)
@@ -112,13 +113,13 @@ t.test('useConnection has the state of the connection, and why', async t => {
 t.test('useMutation makes a change, and has how it goes', async t => {
   const client = new HandClient()
   const scope = effectScope()
-  const [run, { isPending, data, error, reset }] = scope.run(() => useMutation(client, (tx, number: number) => {
-    tx.bucket('orders').update(number, { paid: true })
-  }))!
+  const [run, { isPending, data, error, reset }] = scope.run(() =>
+    useMutation(client, (tx, number: number) => { tx.bucket('orders').update(number, { paid: true }) }))!
   await nextTick()
   const answer = run(4)
   t.equal(isPending.value, true)
-  t.match(client.requests, [{ members: [{ op: 'update', bucket: 'orders', key: 4, record: { paid: true } }] }])
+  const change = { op: 'update', bucket: 'orders', key: 4, record: { paid: true } }
+  t.match(client.requests, [{ members: [change] }])
   client.requests[0]?.answer([{}])
   t.same(await answer, [{}])
   t.same([isPending.value, data.value, error.value], [false, [{}], undefined])
