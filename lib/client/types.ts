@@ -144,6 +144,8 @@ export interface LiveQuery<T> {
   /** Returns the data; `undefined` before the first. */
   readonly getSnapshot: () => T | undefined
   readonly state: QueryState<T>
+  /** The state that `hydrate` has made: what a server has rendered. `undefined` where there was none. */
+  readonly serverState?: QueryState<T> | undefined
   readonly status: QueryStatus
   readonly error: NoexClientError | undefined
 }
