@@ -1,4 +1,5 @@
-export { NoexClientError, TimeoutError, DisconnectedError, type Outcome } from './errors.js'
+export { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
+export { composeClient } from './client.js'
 export type {
   ClientOf, OptimisticBucket, SchemaClient, SchemaFind, SchemaTransaction
 } from './schema-client.js'
