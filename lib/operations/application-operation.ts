@@ -40,7 +40,9 @@ export interface HandlerContext<Input> {
    * the reply.
    * @throws {NoexServerError} the refusal
    */
-  readonly call: <Reply = any>(operation: string, fields?: Readonly<Record<string, unknown>>) => Promise<Reply>
+  readonly call: <Reply = any>(
+    operation: string, fields?: Readonly<Record<string, unknown>>
+  ) => Promise<Reply>
 }
 
 /** An operation of the application, as the option `operations` takes it. */
