@@ -1,5 +1,5 @@
 export { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
-export { composeClient } from './client.js'
+export { createClient } from './create-client.js'
 export type {
   ClientOf, OptimisticBucket, SchemaClient, SchemaFind, SchemaTransaction
 } from './schema-client.js'

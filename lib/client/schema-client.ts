@@ -146,6 +146,9 @@ export interface SchemaClient<
     query: [R] extends [never] ? Q | SchemaFind<S, N, F, G> : string | LooseFind<S>,
     ...rest: QueryRest<R, [N] extends [never] ? QueryParams<QueriesOf<T>[Q]> : void>
   ): LiveQuery<QueryData<T, S, R, Q, N, F, G>>
+  // Not to be called: of functions with several signatures the compiler does not compare type parameters, so
+  // that a typed client is a `Client`.
+  query (query: never, params: never, options: never, none: never): never
   /**
    * Writes the changes in one transaction, and shows them at once in all live queries, until the server's
    * answer is in. Resolves with the results of the transaction, rejects with its refusal.

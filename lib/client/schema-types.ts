@@ -48,6 +48,9 @@ export type ProceduresOf<T extends ClientSchema> =
 type AnyNames = Readonly<Record<string, any>>
 type NoMembers = Readonly<Record<never, never>>
 
+/** The operations of an application that has none. */
+export type NoOperations = NoMembers
+
 /** The parameters of a query: `void` for one without, `any` for one of which nothing is known. */
 export type QueryParams<Q> =
   0 extends 1 & Q ? any

@@ -170,11 +170,9 @@ export interface Preloaded {
 export interface Client {
   readonly state: ConnectionState
   /** Sends a request; resolves with the data of the reply. @throws `NoexClientError` */
-  request (type: string, members?: object, options?: RequestOptions): Promise<any>
-  request<T> (type: string, members?: object, options?: RequestOptions): Promise<T>
+  request<T = any> (type: string, members?: object, options?: RequestOptions): Promise<T>
   /** Returns the live query of a name and its parameters, or of a description. */
-  query (query: string | Find, params?: object, options?: QueryOptions): LiveQuery<any>
-  query<T> (query: string | Find, params?: object, options?: QueryOptions): LiveQuery<T>
+  query<T = any> (query: string | Find, params?: object, options?: QueryOptions): LiveQuery<T>
   /** Calls `onEvent` with each event of the rules whose topic the pattern matches. Returns what ends that. */
   events: (pattern: string, onEvent: (event: any, topic: string) => void) => () => void
   /**

@@ -1,6 +1,6 @@
 import { test } from 'tstyche'
-import type { SchemaClient } from '../../../lib/client/schema-client.js'
-import type { operations, Shop, shop } from '../../support/shop-schema.js'
+import type { SchemaClient } from '../../lib/client/schema-client.js'
+import type { operations, Shop, shop } from '../support/shop-schema.js'
 
 declare const client: SchemaClient<typeof shop, typeof operations>
 declare const known: SchemaClient<Shop>

@@ -1,9 +1,9 @@
 import type { RecordOf } from '@hamicek/noex-store'
 import { expect, test } from 'tstyche'
-import type { ClientOf, SchemaClient } from '../../../lib/client/schema-client.js'
-import type { Client, LiveQuery } from '../../../lib/client/types.js'
-import type { Wire, WireRecord } from '../../../lib/client/wire-types.js'
-import type { operations, Shop, shop } from '../../support/shop-schema.js'
+import type { ClientOf, SchemaClient } from '../../lib/client/schema-client.js'
+import type { Client, LiveQuery } from '../../lib/client/types.js'
+import type { Wire, WireRecord } from '../../lib/client/wire-types.js'
+import type { operations, Shop, shop } from '../support/shop-schema.js'
 
 type Order = WireRecord<typeof shop, 'orders'>
 type Customer = WireRecord<typeof shop, 'customers'>
