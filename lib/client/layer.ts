@@ -2,7 +2,7 @@ import { reuse, type Row } from './delta.js'
 import type { ServerMessage } from './link.js'
 import type { QueryEntry } from './live-query.js'
 import { compare, matches } from './matching.js'
-import type { OptimisticTransaction } from './types.js'
+import type { OptimisticTransaction, WriteOptions } from './types.js'
 
 /** A write of a transaction, or a change of what one live query shows. */
 interface Change {
@@ -13,6 +13,7 @@ interface Change {
   readonly key: unknown
   /** The data of a write, as they are sent. */
   readonly data?: Row
+  readonly options?: WriteOptions | undefined
   /** The new record, as it is shown. */
   record?: Row
   /** Whether that is the server's. */
@@ -49,8 +50,10 @@ export class Layer {
           const record = { ...data, _version: 1, _createdAt: now, _updatedAt: now }
           add({ op: 'insert', bucket, key: `optimistic-${++inserts}-${Math.random()}`, data, record })
         },
-        update: (key, changes) => { add({ op: 'update', bucket, key, data: copyOf(changes) }) },
-        delete: key => { add({ op: 'delete', bucket, key }) }
+        update: (key, changes, options) => {
+          add({ op: 'update', bucket, key, data: copyOf(changes), options })
+        },
+        delete: (key, options) => { add({ op: 'delete', bucket, key, options }) }
       }),
       query: ({ key }, change) => { add({ op: 'query', key, change }) }
     })
@@ -59,8 +62,8 @@ export class Layer {
 
   /** The entries of the transaction. */
   get operations (): object[] {
-    return this.#writes.map(({ op, bucket, key, data }) =>
-      ({ op, bucket, ...(op !== 'insert' && { key }), ...(data && { data }) }))
+    return this.#writes.map(({ op, bucket, key, data, options }) =>
+      ({ op, bucket, ...(op !== 'insert' && { key }), ...(data && { data }), ...options }))
   }
 
   get #writes (): Change[] {
