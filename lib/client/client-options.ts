@@ -21,8 +21,8 @@ const kinds: { readonly [Name in keyof ClientOptions]-?: string } = {
   minDelayMs: 'number',
   maxDelayMs: 'number',
   lingerMs: 'number',
-  tabs: 'boolean string',
-  fallback: 'object boolean',
+  tabs: 'boolean or string',
+  fallback: 'object or boolean',
   connect: 'boolean'
 }
 
@@ -32,13 +32,13 @@ const kinds: { readonly [Name in keyof ClientOptions]-?: string } = {
  */
 export function resolveOptions (options: ClientOptions): ResolvedOptions {
   const resolved: Record<string, unknown> = { ...defaults }
+  const refuse = (problem: string): never => { throw new TypeError(`createClient: ${problem}`) }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    const kind = (kinds as Record<string, string>)[name]
-    if (!kind?.includes(typeof value)) {
-      throw new TypeError(`createClient: ${name} must be ${kind ?? `one of ${Object.keys(kinds).join(', ')}`}`)
-    }
-    if (typeof value === 'number' && !(value >= 0)) throw new TypeError(`createClient: ${name} must be at least 0`)
+    const kind = Object.hasOwn(kinds, name) ? kinds[name as keyof ClientOptions] : undefined
+    if (kind === undefined) refuse(`there is no option ${name}, but ${Object.keys(kinds).join(', ')}`)
+    if (!kind?.includes(typeof value)) refuse(`${name} must be ${kind}`)
+    if (kind === 'number' && !(value > 0) && (name !== 'lingerMs' || value !== 0)) refuse(`${name} must be above 0`)
     resolved[name] = value
   }
   return resolved as unknown as ResolvedOptions

@@ -4,6 +4,7 @@ import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
 import { logIn, type Login } from './login.js'
+import { callEach } from './observable.js'
 import type { OpenTransport, Transport } from './transport.js'
 import type { LoginInput } from './types.js'
 
@@ -87,9 +88,9 @@ export function converse (settings: ConversationSettings, listener: Conversation
     liveness.stop()
     login?.stop()
     transport.close()
-    for (const [, onError] of pending.values()) {
+    callEach(pending.values(), ([, onError]) => {
       onError(new DisconnectedError('The connection has ended before the reply', 'unknown'))
-    }
+    })
     listener.onEnd(ending)
   }
 
@@ -127,72 +128,74 @@ export function converse (settings: ConversationSettings, listener: Conversation
     listener.onReady()
   }
 
-  const handlers: Record<string, (message: ServerMessage) => void> = {
-    welcome: message => {
-      welcome = message
-      extensions = message['extensions']
-      cancelWelcome()
-      setTime(message['serverTime'])
-      setSilence(message['heartbeatMs'])
-      const isRequired = message['requiresAuth'] === true
-      if (getToken === undefined && (!isRequired || settings.isLoginManual === true)) return ready()
-      login = logIn(settings, {
-        isRequired,
-        request: async (type, members) => await new Promise((resolve, reject) => {
-          ask(bodyOf(type, members), resolve, reject)
-        }),
-        serverNow,
-        onReady: ready,
-        onProblem: listener.onProblem,
-        onFailed: end
-      })
-    },
+  const welcomed = (message: ServerMessage): void => {
+    welcome = message
+    extensions = message['extensions']
+    cancelWelcome()
+    setTime(message['serverTime'])
+    setSilence(message['heartbeatMs'])
+    const isRequired = message['requiresAuth'] === true
+    if (getToken === undefined && (!isRequired || settings.isLoginManual === true)) return ready()
+    login = logIn(settings, {
+      isRequired,
+      request: async (type, members) => await new Promise((resolve, reject) => {
+        ask(bodyOf(type, members), resolve, reject)
+      }),
+      serverNow,
+      onReady: ready,
+      onProblem: listener.onProblem,
+      onFailed: end
+    })
+  }
 
-    ping: ({ timestamp }) => {
-      transport.send(JSON.stringify({ type: 'pong', timestamp }))
-      setTime(timestamp)
-      // A server that does not say how often it pings.
-      if (welcome?.['heartbeatMs'] === undefined && pingedAt !== undefined) setSilence(now() - pingedAt)
-      pingedAt = now()
-    },
-
-    result: ({ id, data }) => { settle(id, ([onReply]) => { onReply(data) }) },
-
-    error: ({ id, code, message, details }) => {
-      settle(id, ([, onError]) => {
-        onError(new NoexClientError(String(code), String(message), details))
-        if (code === 'UNAUTHORIZED') login?.doubt()
-      })
-    },
-
-    push: listener.onMessage,
-
-    system: message => {
-      const { event, reason, reconnectAfterMs } = message
-      listener.onMessage(message)
-      if (event === 'session_revoked') {
-        end({ isFinal: true, error: new NoexClientError('SESSION_REVOKED', String(reason)) })
-      } else if (event === 'shutdown') {
-        isReady = false
-        awayMs = delayOf(reconnectAfterMs)
-        listener.onLeaving()
-        leaveWhenDone()
-      }
+  const handle = (message: ServerMessage, type: unknown): void => {
+    const { id, event } = message ?? {}
+    switch (type) {
+      case 'welcome':
+        return welcomed(message)
+      case 'ping':
+        transport.send(JSON.stringify({ type: 'pong', timestamp: message['timestamp'] }))
+        setTime(message['timestamp'])
+        // A server that does not say how often it pings.
+        if (welcome?.['heartbeatMs'] === undefined && pingedAt !== undefined) setSilence(now() - pingedAt)
+        pingedAt = now()
+        break
+      case 'result':
+      case 'error':
+        settle(id, message)
+        break
+      case 'push':
+      case 'system':
+        listener.onMessage(message)
+        if (type === 'push') break
+        if (event === 'session_revoked') {
+          end({ isFinal: true, error: new NoexClientError('SESSION_REVOKED', String(message['reason'])) })
+        } else if (event === 'shutdown') {
+          isReady = false
+          awayMs = delayOf(message['reconnectAfterMs'])
+          listener.onLeaving()
+          leaveWhenDone()
+        }
     }
   }
 
-  const settle = (id: number, call: (callbacks: Callbacks) => void): void => {
+  const settle = (id: number, { type, data, code, message, details }: ServerMessage): void => {
     const callbacks = pending.get(id)
     if (callbacks === undefined) return
     pending.delete(id)
-    call(callbacks)
+    if (type === 'result') {
+      callbacks[0](data)
+    } else {
+      callbacks[1](new NoexClientError(String(code), String(message), details))
+      if (code === 'UNAUTHORIZED') login?.doubt()
+    }
     leaveWhenDone()
   }
 
   const onMessage = (text: string): void => {
     if (isOver) return
     let message: ServerMessage | undefined
-    let type: string | undefined
+    let type: unknown
     try {
       message = JSON.parse(text)
       type = message?.['type']
@@ -201,7 +204,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
     if (message === undefined || (type === 'welcome') !== (welcome === undefined)) {
       return closed(LOST, '', 'no server of this protocol')
     }
-    if (Object.hasOwn(handlers, type ?? '')) handlers[type as string]?.(message)
+    callEach([message], () => { handle(message, type) })
     if (!isOver) liveness.heard(silenceMs)
   }
 

@@ -1,0 +1,82 @@
+import t, { type Test } from 'tap'
+import { callEach, Listeners, ObservableState, report } from '../../../lib/client/observable.js'
+
+/** Collects what is shown by `console.error` until the test is over. */
+function shownErrors (t: Test): unknown[] {
+  const shown: unknown[] = []
+  t.intercept(console, 'error', { value: (error: unknown) => { shown.push(error) } })
+  return shown
+}
+
+t.test('calls each listener after a change, until it has left', async t => {
+  const listeners = new Listeners()
+  const calls: string[] = []
+  const leave = listeners.subscribe(() => { calls.push('a') })
+  listeners.subscribe(() => { calls.push('b') })
+  listeners.notify()
+  leave()
+  leave()
+  listeners.notify()
+  t.same(calls, ['a', 'b', 'b'])
+})
+
+t.test('one function that is subscribed twice is called twice, and leaves once', async t => {
+  const listeners = new Listeners()
+  let calls = 0
+  const count = (): void => { calls++ }
+  const leave = listeners.subscribe(count)
+  listeners.subscribe(count)
+  listeners.notify()
+  leave()
+  listeners.notify()
+  t.equal(calls, 3)
+})
+
+t.test('a listener that throws harms no other', async t => {
+  const shown = shownErrors(t)
+  const listeners = new Listeners()
+  let calls = 0
+  listeners.subscribe(() => { throw new Error('broken') })
+  listeners.subscribe(() => { calls++ })
+  listeners.notify()
+  t.equal(calls, 1)
+  t.match(shown, [{ message: 'broken' }])
+})
+
+t.test('listeners may come and go while they are called', async t => {
+  const seen: number[] = []
+  const items = new Set([1, 2])
+  callEach(items, item => {
+    seen.push(item)
+    items.add(item + 2)
+  })
+  t.same(seen, [1, 2])
+})
+
+t.test('shows errors by reportError in a page, and on the console elsewhere', async t => {
+  const shown = shownErrors(t)
+  const reported: unknown[] = []
+  const globals = globalThis as { document?: unknown, reportError?: unknown }
+  globals.reportError = (error: unknown) => { reported.push(error) }
+  report('without a page')
+  globals.document = {}
+  t.teardown(() => {
+    delete globals.document
+    delete globals.reportError
+  })
+  report('in a page')
+  t.same(shown, ['without a page'])
+  t.same(reported, ['in a page'])
+})
+
+t.test('a state tells of changes alone', async t => {
+  const state = new ObservableState()
+  const seen: string[] = []
+  state.subscribe(() => { seen.push(`${state.value} ${state.retryAt ?? ''}`) })
+  t.equal(state.value, 'waiting')
+  state.set({ value: 'connecting' })
+  state.set({ value: 'connecting' })
+  state.set({ value: 'waiting', retryAt: 5 })
+  state.set({ value: 'waiting', retryAt: 6 })
+  t.same(seen, ['connecting ', 'waiting 5', 'waiting 6'])
+})
