@@ -1,12 +1,20 @@
 import type { DrainOptions } from './lifecycle/shutdown-options.js'
 import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
 import type { NoexState } from './service/status.js'
+import type { ApplicationStore } from './store/application-store.js'
 
 export type { NoexState }
 
 /** The decorator `app.noex`. */
 export interface Noex {
   readonly state: NoexState
+  /**
+   * The store, for the reads and writes of the application itself: without rights, limits and audit. It has
+   * the types of the schema in `NoexTypes`.
+   * @example
+   * await app.noex.store.bucket('orders').insert({ total: 20 })
+   */
+  readonly store: ApplicationStore
   /** The number of WebSocket connections, closing ones included. */
   readonly connectionCount: number
   /**

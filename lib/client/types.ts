@@ -8,8 +8,8 @@ export interface Observable<T> {
 }
 
 /**
- * The state of a connection. `connecting`: a connection is being made, and what is watched is being brought up
- * to date. `open`: all of it is of now. `leaving`: the server is about to stop. `waiting`: for the next
+ * The state of a connection. `connecting`: a connection is being made, and what is watched is being brought
+ * up to date. `open`: all of it is of now. `leaving`: the server is about to stop. `waiting`: for the next
  * attempt. `refused`: there is none until `reconnect`. `offline`: the browser has no network.
  */
 export type ConnectionStatus = 'connecting' | 'open' | 'leaving' | 'waiting' | 'refused' | 'offline'
@@ -87,8 +87,8 @@ export interface WebSocketLike {
 /** The options of one request. */
 export interface RequestOptions {
   /**
-   * Whether the request is repeated over a reconnect until it is answered: it then has an idempotency key, and
-   * is done once.
+   * Whether the request is repeated over a reconnect until it is answered: it then has an idempotency key,
+   * and is done once.
    * @default false
    */
   readonly retry?: boolean
@@ -118,8 +118,8 @@ export interface QueryOptions {
 }
 
 /**
- * `loading`: nothing has come yet. `live`: the data are of now. `stale`: they are of before the connection was
- * lost. `error`: the server has refused or ended the query.
+ * `loading`: nothing has come yet. `live`: the data are of now. `stale`: they are of before the connection
+ * was lost. `error`: the server has refused or ended the query.
  */
 export type QueryStatus = 'loading' | 'live' | 'stale' | 'error'
 

@@ -78,6 +78,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   readonly #ws: WebSocket
   #log: Log | undefined
   #connectionAudit: ConnectionAudit | undefined
+  #ending: AbortController | undefined
   /** Whether the client's own request has revoked the session: the close waits for the reply. */
   #isRevoked = false
   /** Whether the client must log in and has not yet. */
@@ -111,6 +112,13 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   get origin (): Origin {
     const { remoteAddress, headers } = this.upgrade
     return { remoteAddress, connectionId: this.id, headers }
+  }
+
+  /** Made on first use: few operations need it. */
+  get ended (): AbortSignal {
+    this.#ending ??= new AbortController()
+    if (!this.isOpen) this.#ending.abort()
+    return this.#ending.signal
   }
 
   get log (): Log {
@@ -275,6 +283,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     this.#connectionAudit?.end()
     this.flow.clear()
     this.principal.close()
+    this.#ending?.abort()
     this.#host.onStopped(this, cause, isLoggedIn)
   }
 

@@ -16,6 +16,7 @@ import type { ResolvedOptions } from '../options/options.js'
 import { OperationNames } from '../permissions/operation-names.js'
 import { closeReasons, REVOKED_REASON } from '../protocol/close-codes.js'
 import type { RequestHeaders, Session } from '../protocol/session.js'
+import type { ApplicationStore } from '../store/application-store.js'
 import type { Log } from '../util/log.js'
 import { withTimeout } from '../util/with-timeout.js'
 import type { MetricsCollector, MetricsText } from './metrics-collector.js'
@@ -41,7 +42,7 @@ export class NoexService {
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
-    const known = new OperationNames(operations.keys())
+    const known = new OperationNames(namesOf(options))
     checkCosts(options.rateLimit, known)
     checkAllowed(options.auth, known)
     return new NoexService(options, environment.log, await startParts(options, environment))
@@ -56,15 +57,19 @@ export class NoexService {
   }
 
   async #adviseOnNames (): Promise<void> {
-    const { sharedStore, rules, identity } = this.#parts
+    const { sharedStore, rules, identity, own } = this.#parts
     adviseOnNames({
       options: this.#options,
-      operations: operations.keys(),
-      recordOperations: [...operations.values()].filter(accessesRecords).map(({ name }) => name),
+      operations: namesOf(this.#options),
+      recordOperations: [...operations.values(), ...own].filter(accessesRecords).map(({ name }) => name),
       bucketNames: sharedStore.bucketNames(),
       topics: await rules?.triggers() ?? [],
       identity
     }, this.#log)
+  }
+
+  get store (): ApplicationStore {
+    return this.#options.store as unknown as ApplicationStore
   }
 
   get state (): NoexState {
@@ -217,4 +222,9 @@ export class NoexService {
     ])
     for (const part of ended) if (part.status === 'rejected') throw part.reason
   }
+}
+
+/** Returns the names of all operations, also of those that are not configured. */
+function namesOf (options: ResolvedOptions): string[] {
+  return [...operations.keys(), ...options.operations.map(({ name }) => name)]
 }

@@ -16,6 +16,7 @@ import { RequestLimiter } from '../limits/request-limiter.js'
 import { Metrics } from '../metrics/metrics.js'
 import type { ServerContext } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
+import { ownOperations } from '../operations/own-operations.js'
 import { OperationRegistry, operations } from '../operations/registry.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { Authorizer } from '../permissions/authorizer.js'
@@ -71,6 +72,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const revocations = revocationsOf(options, clock)
   const isRevoked = (userId: string): boolean => revocations.has(userId)
   const sharedStore = SharedStore.of(options.store)
+  const own = ownOperations(options.operations, { timeoutMs: options.operationTimeoutMs, clock, log })
 
   const metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
   if (metrics !== undefined) started.push(metrics)
@@ -78,7 +80,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   if (trail !== undefined) started.push(trail)
   await trail?.join(options.store)
   const authentication = await startAuthentication(auth, sharedStore, {
-    log, clock, isRevoked, rejections, operations: [...operations.values()]
+    log, clock, isRevoked, rejections, operations: [...operations.values()], ownOperations: own
   })
   const { required, requiresAuth, policy, authenticator, identity } = authentication
   if (identity !== undefined) started.push(identity)
@@ -147,12 +149,16 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     log,
     address: environment.address
   })
+  const registry = new OperationRegistry({
+    mode: auth?.mode, hasAudit: trail !== undefined, hasRules: rules !== undefined, own
+  })
   const server: ServerContext = {
     sharedStore,
     keyedRequests: KeyedRequests.of(options.store),
     idempotency: options.idempotency,
     authorizer,
     procedures,
+    operations: registry,
     liveQueries,
     queries,
     rules,
@@ -164,9 +170,6 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     getStats: async session => await statistics.for(session),
     getConnections: () => connections.infos
   }
-  const registry = new OperationRegistry({
-    mode: auth?.mode, hasAudit: trail !== undefined, hasRules: rules !== undefined
-  })
   const limiter = rateLimit && new RequestLimiter(rateLimit, clock, rejections)
   const dispatchContext = {
     registry, authorizer, limiter, requestMetrics: metrics?.requests, server, exposeErrorDetails
@@ -191,6 +194,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     liveQueries,
     metricsCollector,
     originResolver,
+    own,
     presences,
     procedures,
     revocations,
