@@ -4,7 +4,7 @@ import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
 import { logIn, type Login } from './login.js'
-import { callEach } from './observable.js'
+import { callEach } from './report.js'
 import type { OpenTransport, Transport } from './transport.js'
 import type { LoginInput } from './types.js'
 
@@ -54,8 +54,10 @@ export interface Conversation {
   readonly end: (ending: Ending) => void
 }
 
-/** Called in the turn in which a reply comes, before the next message is handled. */
-export type Callbacks = [onReply: (data: any) => void, onError: (error: NoexClientError) => void]
+/** Called in the turn in which a reply comes, before the next message is handled; `reply` is all of it. */
+export type Callbacks = [
+  onReply: (data: any, reply: ServerMessage) => void, onError: (error: NoexClientError) => void
+]
 
 /** Silence of a server of which nothing is known, and the least that it can ask for, in milliseconds. */
 const SILENCE_MS = 30_000
@@ -95,7 +97,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
   }
 
   const closed = (code: number, reason: string, problem?: string): void => {
-    end(endingOfClose(place, welcome !== undefined, code, reason, problem))
+    end(endingOfClose(place, code, reason, problem))
   }
 
   const ask = (body: string, ...callbacks: Callbacks): (() => void) => {
@@ -120,7 +122,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
   }
 
   const setSilence = (ms: unknown): void => {
-    if (heartbeatMs === undefined && typeof ms === 'number') silenceMs = Math.max(MIN_SILENCE_MS, ms)
+    if (!heartbeatMs && typeof ms === 'number') silenceMs = Math.max(MIN_SILENCE_MS, ms)
   }
 
   const ready = (): void => {
@@ -135,7 +137,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
     setTime(message['serverTime'])
     setSilence(message['heartbeatMs'])
     const isRequired = message['requiresAuth'] === true
-    if (getToken === undefined && (!isRequired || settings.isLoginManual === true)) return ready()
+    if (!getToken && (!isRequired || settings.isLoginManual)) return ready()
     login = logIn(settings, {
       isRequired,
       request: async (type, members) => await new Promise((resolve, reject) => {
@@ -149,20 +151,20 @@ export function converse (settings: ConversationSettings, listener: Conversation
   }
 
   const handle = (message: ServerMessage, type: unknown): void => {
-    const { id, event } = message ?? {}
+    const { event, timestamp } = message ?? {}
     switch (type) {
       case 'welcome':
         return welcomed(message)
       case 'ping':
-        transport.send(JSON.stringify({ type: 'pong', timestamp: message['timestamp'] }))
-        setTime(message['timestamp'])
+        transport.send(JSON.stringify({ type: 'pong', timestamp }))
+        setTime(timestamp)
         // A server that does not say how often it pings.
         if (welcome?.['heartbeatMs'] === undefined && pingedAt !== undefined) setSilence(now() - pingedAt)
         pingedAt = now()
         break
       case 'result':
       case 'error':
-        settle(id, message)
+        settle(message)
         break
       case 'push':
       case 'system':
@@ -179,12 +181,13 @@ export function converse (settings: ConversationSettings, listener: Conversation
     }
   }
 
-  const settle = (id: number, { type, data, code, message, details }: ServerMessage): void => {
+  const settle = (reply: ServerMessage): void => {
+    const { id, type, data, code, message, details } = reply
     const callbacks = pending.get(id)
-    if (callbacks === undefined) return
+    if (!callbacks) return
     pending.delete(id)
     if (type === 'result') {
-      callbacks[0](data)
+      callbacks[0](data, reply)
     } else {
       callbacks[1](new NoexClientError(String(code), String(message), details))
       if (code === 'UNAUTHORIZED') login?.doubt()
@@ -201,7 +204,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
       type = message?.['type']
     } catch {}
     // Nothing that follows could be trusted to be complete.
-    if (message === undefined || (type === 'welcome') !== (welcome === undefined)) {
+    if (message === undefined || (type === 'welcome') !== !welcome) {
       return closed(LOST, '', 'no server of this protocol')
     }
     callEach([message], () => { handle(message, type) })
@@ -222,7 +225,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
     has: extension => Array.isArray(extensions) && extensions.includes(extension),
     serverNow,
     ask,
-    test: () => { if (welcome !== undefined) liveness.test() },
+    test: () => { if (welcome) liveness.test() },
     end
   }
 }

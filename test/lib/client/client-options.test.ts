@@ -17,17 +17,17 @@ t.test('an option that is undefined is absent', async t => {
 
 t.test('an option that is wrong is named, with what is right', async t => {
   const wrong: Array<[object, RegExp]> = [
-    [{ getToken: 'secret' }, /getToken must be function/],
-    [{ WebSocket: {} }, /WebSocket must be function/],
-    [{ heartbeatMs: '30s' }, /heartbeatMs must be number/],
-    [{ timeoutMs: -1 }, /timeoutMs must be above 0/],
-    [{ minDelayMs: NaN }, /minDelayMs must be above 0/],
-    [{ tabs: 1 }, /tabs must be boolean or string/],
-    [{ fallback: 'no' }, /fallback must be object or boolean/],
-    [{ connect: 0 }, /connect must be boolean/],
-    [{ token: 'x' }, /no option token.*getToken/],
-    [{ constructor: 1 }, /no option constructor/],
-    [{ toString: () => '' }, /no option toString/]
+    [{ getToken: 'secret' }, /getToken must be a function/],
+    [{ WebSocket: {} }, /WebSocket must be a function/],
+    [{ heartbeatMs: '30s' }, /heartbeatMs must be milliseconds above 0/],
+    [{ timeoutMs: -1 }, /timeoutMs must be/],
+    [{ minDelayMs: NaN }, /minDelayMs must be/],
+    [{ maxDelayMs: 0 }, /maxDelayMs must be/],
+    [{ lingerMs: -1 }, /lingerMs must be/],
+    [{ connectTimeoutMs: null }, /connectTimeoutMs must be/],
+    [{ token: 'x' }, /option token is none of .*getToken/],
+    [{ constructor: 1 }, /option constructor is none of/],
+    [{ toString: () => '' }, /option toString is none of/]
   ]
   for (const [options, message] of wrong) t.throws(() => resolveOptions(options), { message }, String(message))
 })

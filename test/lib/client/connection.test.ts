@@ -5,6 +5,7 @@ import { createConnection, type Connection, type ConnectionSettings } from '../.
 import type { LinkListener } from '../../../lib/client/link.js'
 import { withoutChance } from '../../support/chance.js'
 import { FakeEnvironment, FakeLines, type LineMessage } from '../../support/fake-line.js'
+import { shownErrors } from '../../support/shown-errors.js'
 
 interface Connecting extends FakeLines {
   readonly connection: Connection
@@ -76,8 +77,7 @@ t.test('begins once', async t => {
 })
 
 t.test('a listener that fails keeps nothing from being open', async t => {
-  const shown: unknown[] = []
-  t.intercept(console, 'error', { value: (error: unknown) => { shown.push(error) } })
+  const shown = shownErrors(t)
   const lines = connecting(t, {}, {
     onReady: async () => { throw new Error('one') },
     onPush: () => { throw new Error('two') },

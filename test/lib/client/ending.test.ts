@@ -26,14 +26,14 @@ t.test('comes back after what a proxy or a lost network says', async t => {
 })
 
 t.test('says where it was, why it ended, and what to do', async t => {
-  const { error, isFinal } = endingOfClose('wss://h/live', false, 1006, '', 'Unexpected server response: 200')
+  const { error, isFinal } = endingOfClose('wss://h/live', 1006, '', 'Unexpected server response: 200')
   t.notOk(isFinal)
   t.match(error, { code: 'DISCONNECTED', message: /^wss:\/\/h\/live: Unexpected server response: 200: check/ })
-  t.match(endingOfClose('wss://h/live', true, 4003, 'too_many_connections'), {
+  t.match(endingOfClose('wss://h/live', 4003, 'too_many_connections'), {
     isFinal: true,
     error: { code: 'REFUSED', message: /closed with 4003 too_many_connections: .*reconnect\(\)/ }
   })
-  t.match(endingOfClose('wss://h/live', true, 1013, 'slow_consumer').error?.message, /1013 slow_consumer/)
+  t.match(endingOfClose('wss://h/live', 1013, 'slow_consumer').error?.message, /1013 slow_consumer/)
 })
 
 t.test('takes no delay of a server that is none', async t => {

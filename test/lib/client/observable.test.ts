@@ -1,12 +1,6 @@
-import t, { type Test } from 'tap'
-import { callEach, Listeners, ObservableState, report } from '../../../lib/client/observable.js'
-
-/** Collects what is shown by `console.error` until the test is over. */
-function shownErrors (t: Test): unknown[] {
-  const shown: unknown[] = []
-  t.intercept(console, 'error', { value: (error: unknown) => { shown.push(error) } })
-  return shown
-}
+import t from 'tap'
+import { Listeners, ObservableState } from '../../../lib/client/observable.js'
+import { shownErrors } from '../../support/shown-errors.js'
 
 t.test('calls each listener after a change, until it has left', async t => {
   const listeners = new Listeners()
@@ -41,32 +35,6 @@ t.test('a listener that throws harms no other', async t => {
   listeners.notify()
   t.equal(calls, 1)
   t.match(shown, [{ message: 'broken' }])
-})
-
-t.test('listeners may come and go while they are called', async t => {
-  const seen: number[] = []
-  const items = new Set([1, 2])
-  callEach(items, item => {
-    seen.push(item)
-    items.add(item + 2)
-  })
-  t.same(seen, [1, 2])
-})
-
-t.test('shows errors by reportError in a page, and on the console elsewhere', async t => {
-  const shown = shownErrors(t)
-  const reported: unknown[] = []
-  const globals = globalThis as { document?: unknown, reportError?: unknown }
-  globals.reportError = (error: unknown) => { reported.push(error) }
-  report('without a page')
-  globals.document = {}
-  t.teardown(() => {
-    delete globals.document
-    delete globals.reportError
-  })
-  report('in a page')
-  t.same(shown, ['without a page'])
-  t.same(reported, ['in a page'])
 })
 
 t.test('a state tells of changes alone', async t => {

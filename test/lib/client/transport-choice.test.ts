@@ -104,8 +104,8 @@ t.test('a way that cannot be tried says nothing of the other', async t => {
   }
 })
 
-t.test('begins with the one that worked last, until the network is another one', async t => {
-  const { open, reset, socket, http } = choosing()
+t.test('begins with the one that worked last, for ten minutes, or until the network is another one', async t => {
+  const { open, reset, socket, http, environment } = choosing()
   const first = open()
   socket.last.drop()
   http.last.say('welcome')
@@ -113,9 +113,15 @@ t.test('begins with the one that worked last, until the network is another one',
   open().close()
   t.equal(socket.all.length, 1)
   t.equal(http.all.length, 2)
+  environment.clock.turn(600_000)
+  const later = open()
+  t.equal(socket.all.length, 2)
+  socket.last.drop()
+  http.last.say('welcome')
+  later.close()
   reset()
   open().close()
-  t.equal(socket.all.length, 2)
+  t.equal(socket.all.length, 3)
 })
 
 t.test('one that has failed is not the best, though the other fails, too', async t => {
@@ -130,30 +136,6 @@ t.test('one that has failed is not the best, though the other fails, too', async
   open()
   t.equal(socket.all.length, 3)
   t.equal(http.all.length, 1)
-})
-
-t.test('the first is tried beside the other now and then, and its answer asks the client to leave', async t => {
-  const { open, socket, http, heard, environment } = choosing()
-  const transport = open()
-  socket.last.drop()
-  http.last.say('welcome')
-  environment.clock.turn(600_000)
-  t.equal(socket.all.length, 2)
-  socket.last.drop()
-  environment.clock.turn(600_000)
-  t.equal(socket.all.length, 3)
-  environment.clock.turn(10_000)
-  t.ok(socket.last.isClosed, 'one that does not answer is given up')
-  t.same(heard, ['welcome'])
-  environment.clock.turn(600_000)
-  socket.last.say('welcome of another connection')
-  t.ok(socket.last.isClosed)
-  t.match(heard, ['welcome', /"event":"shutdown"/])
-  t.notOk(http.last.isClosed, 'until the client has its replies')
-  transport.close()
-  t.equal(environment.clock.pending, 0)
-  open()
-  t.equal(socket.all.length, 5)
 })
 
 t.test('nothing is tried once it is closed', async t => {
