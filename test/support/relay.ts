@@ -22,6 +22,7 @@ export class Relay {
   readonly port: number
   readonly #server: Server
   readonly #pairs = new Set<Pair>()
+  readonly #working = new Set<Pair>()
 
   private constructor (server: Server, target: number) {
     this.#server = server
@@ -34,12 +35,14 @@ export class Relay {
       this.accepted++
       const pair: Pair = [client, connect(target, '127.0.0.1')]
       this.#pairs.add(pair)
+      this.#working.add(pair)
       for (const [index, socket] of pair.entries()) {
         const other = pair[1 - index] as Socket
         socket.setNoDelay(true)
         socket.on('error', () => {})
         socket.on('close', () => {
           this.#pairs.delete(pair)
+          this.#working.delete(pair)
           other.destroy()
         })
         socket.pipe(other)
@@ -58,10 +61,17 @@ export class Relay {
     return this.#pairs.size
   }
 
-  /** Does this to one of the connections, `index` from the oldest on, or to all of them. */
+  /** Connections that are open, and that nothing has been done to. */
+  get working (): number {
+    return this.#working.size
+  }
+
+  /** Does this to one of the working connections, `index` from the oldest on, or to all of them. */
   fail (fault: RelayFault, index?: number): void {
-    const pairs = [...this.#pairs]
-    for (const [client, server] of index === undefined ? pairs : pairs.slice(index, index + 1)) {
+    const pairs = [...this.#working]
+    for (const pair of index === undefined ? pairs : pairs.slice(index, index + 1)) {
+      const [client, server] = pair
+      this.#working.delete(pair)
       if (fault === 'cut') {
         client.resetAndDestroy()
         server.resetAndDestroy()
@@ -73,7 +83,7 @@ export class Relay {
   }
 
   async stop (): Promise<void> {
-    this.fail('cut')
+    for (const [client] of this.#pairs) client.destroy()
     this.#server.close()
     await once(this.#server, 'close')
   }
