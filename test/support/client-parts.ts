@@ -1,7 +1,6 @@
 import type { Test } from 'tap'
 import WebSocket from 'ws'
 import { composeClient } from '../../lib/client/client.js'
-import { LiveQueries } from '../../lib/client/live-queries.js'
 import type { Client, ClientOptions, ConnectionStatus } from '../../lib/client/types.js'
 import { until } from './until.js'
 
@@ -14,7 +13,7 @@ export interface TestedClient extends Client {
 
 /** Makes a client over sockets of `ws` that comes back soon; it closes with the test. */
 export function clientFor (t: Test, url: string, options: ClientOptions = {}): TestedClient {
-  const client = composeClient(LiveQueries, url, {
+  const client = composeClient(url, {
     WebSocket: WebSocket as never,
     minDelayMs: 10,
     maxDelayMs: 50,
