@@ -1,5 +1,6 @@
-// A server in a process of its own, for tests that stop it: `node child-server.js <port> [ttl]`. It has the bucket
-// `items` and the query `all`, and with `ttl` wants any token, whose session it ends after so many milliseconds.
+// A server in a process of its own, for tests that stop it: `node child-server.js <port> [ttl]`. It has the
+// bucket `items` and the query `all`. With `ttl` it wants a token, any, and ends its session after so many
+// milliseconds.
 import Fastify from 'fastify'
 import { Store } from '@hamicek/noex-store'
 import { noexPlugin, type AuthSession } from '../../lib/index.js'

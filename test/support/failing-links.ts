@@ -17,7 +17,7 @@ export interface RunSize {
   readonly faults: number
 }
 
-/** What a run has done. */
+/** The figures of a run. */
 export interface RunCounts {
   readonly faults: Readonly<Record<RelayFault, number>>
   readonly connections: number
@@ -42,13 +42,15 @@ export async function writeOverFailingLinks (
 ): Promise<RunCounts> {
   const random = new Random(seed)
   const { store, port } = await serve(t)
-  await store.defineBucket('counters', { key: 'id', schema: { id: { type: 'number' }, n: { type: 'number' } } })
+  await store.defineBucket('counters', {
+    key: 'id', schema: { id: { type: 'number' }, n: { type: 'number' } }
+  })
   for (let id = 0; id < COUNTERS; id++) await store.bucket('counters').insert({ id, n: 0 })
   store.defineDeclarativeQuery('counters', { bucket: 'counters', sort: { id: 'asc' } })
   const relay = await Relay.start(port)
   t.teardown(async () => { await relay.stop() })
   const done = { cut: 0, stall: 0, 'half-open': 0 }
-  let begun = 0
+  const numbersToWrite = Array.from({ length: writes }, (_, n) => n).values()
   let acknowledged = 0
   let injected = 0
   const sums = new Array<number>(COUNTERS).fill(0)
@@ -66,8 +68,7 @@ export async function writeOverFailingLinks (
     }
   }
 
-  const write = async (client: TestedClient): Promise<void> => {
-    const n = begun++
+  const write = async (client: TestedClient, n: number): Promise<void> => {
     const options = { retry: true, timeoutMs: 120_000 }
     if (n % 2 === 0) {
       await client.request('store.insert', { bucket: 'items', data: { n } }, options)
@@ -86,14 +87,14 @@ export async function writeOverFailingLinks (
   const watched = fleet.flatMap(watchAll)
   for (const [query] of watched) t.teardown(query.subscribe(() => {}))
   const workers = fleet.flatMap(client => Array.from({ length: CONCURRENCY }, async () => {
-    while (begun < writes) await write(client)
+    for (const n of numbersToWrite) await write(client, n)
   }))
   await Promise.all([injectFaults(), ...workers])
 
   const items = await store.bucket('items').all()
   const counters = await store.bucket('counters').all()
   const numbers = items.map(({ n }) => Number(n)).sort((a, b) => a - b)
-  const expected = Array.from({ length: Math.ceil(begun / 2) }, (_, i) => 2 * i)
+  const expected = Array.from({ length: Math.ceil(writes / 2) }, (_, i) => 2 * i)
   t.same(numbers, expected, `${expected.length} records, each once`)
   t.same(counters.map(({ n }) => n), sums, 'each increment once')
   const isEqual = (): boolean => watched.every(([query, ofStore]) =>

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 
-/** What becomes of a connection through the relay. */
+/** A fault of a connection through the relay. */
 export type RelayFault =
   /** Both ends are reset. */
   | 'cut'
   /** Nothing passes any more, and neither end is told. */
   | 'stall'
-  /** What the client sends still arrives, and no answer comes back; neither end is told. */
+  /** The server hears the client, and no answer comes back; neither end is told. */
   | 'half-open'
 
 /** One connection: from the client, and to the server. */

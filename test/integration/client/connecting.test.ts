@@ -73,7 +73,7 @@ t.test('with connect: false it connects at the first use', async t => {
   }
 })
 
-/** What each server that is none of ours is shown as. */
+/** Servers that are none of ours, and what the client says of each. */
 const strangers: Array<[name: string, start: (t: Test) => Promise<string>, problem: RegExp]> = [
   ['no server', async () => `ws://127.0.0.1:${await freePort()}`, /ECONNREFUSED/],
   ['another path', async t => `${(await serve(t)).url}/elsewhere`, /404/],
@@ -145,7 +145,8 @@ t.test('without a WebSocket it says what to pass, and does not try again', async
 t.test('a server of the first protocol has neither extensions nor a time of silence', async t => {
   const types: string[] = []
   const url = await speaking(t, ws => {
-    ws.send(JSON.stringify({ type: 'welcome', version: '1.0.0', serverTime: Date.now(), requiresAuth: false }))
+    const welcome = { type: 'welcome', version: '1.0.0', serverTime: Date.now(), requiresAuth: false }
+    ws.send(JSON.stringify(welcome))
     ws.on('message', data => {
       const { id, type, idempotencyKey } = JSON.parse(String(data))
       types.push(idempotencyKey === undefined ? type : `${type} with a key`)

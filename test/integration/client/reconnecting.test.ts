@@ -72,7 +72,7 @@ t.test('without retry the client is told that it may have happened', async t => 
   await until(async () => await store.bucket('items').count() === 1)
 })
 
-t.test('a connection that is cut after thirty seconds of a proxy, again and again, loses nothing', async t => {
+t.test('a connection that a proxy cuts again and again loses nothing', async t => {
   const { relay, client, store } = await relayed(t)
   for (let i = 0; i < 20; i++) {
     const written = client.request(
@@ -120,7 +120,8 @@ t.test('a frozen server is noticed by its silence, and its thaw ends the waiting
   await client.reached('waiting')
   t.match(client.state.error?.message, /the server does not answer/)
   t.equal(all.status, 'stale')
-  const written = client.request('store.insert', { bucket: 'items', data: { id: 'a', n: 1 } }, { retry: true })
+  const data = { id: 'a', n: 1 }
+  const written = client.request('store.insert', { bucket: 'items', data }, { retry: true })
   child.kill('SIGCONT')
   t.match(await written, { id: 'a' })
   await client.reached('open')
