@@ -20,8 +20,9 @@ const operators: Readonly<Record<string, (value: any, operand: any) => Answer>> 
 export function matches (filter: object | undefined, record: Row, isWhole: boolean | undefined): Answer {
   const answers = Object.entries(filter ?? {}).flatMap(([name, condition]) => {
     const conditions = Object.entries(Object(condition) === condition ? condition : { $eq: condition })
-    const canTell = name[0] !== '$' && conditions.length > 0 && (isWhole === true || name in record)
-    return canTell ? conditions.map(([operator, operand]) => holds(operator, record[name], operand)) : undefined
+    const isKnown = isWhole === true || name in record
+    if (!isKnown || name[0] === '$' || conditions.length === 0) return undefined
+    return conditions.map(([operator, operand]) => holds(operator, record[name], operand))
   })
   return answers.includes(false) ? false : answers.includes(undefined) ? undefined : true
 }
