@@ -158,7 +158,7 @@ t.test('a change that is sent again after a reconnect stays until it is answered
   t.ok(states.slice(2).every(({ data }) => data.length === 2))
 })
 
-t.test('a change that was answered before the connection was lost stays until all is shown again', async t => {
+t.test('a change that was answered on the former connection stays until all is shown anew', async t => {
   const { link, queries, list, change, sent } = await startOptimist(t)
   const { query, states } = list({}, [one])
   const other = queries.query('other')
