@@ -17,6 +17,7 @@ export interface Change {
   readonly temporary?: string
   /** The data of a write, as they are sent. */
   readonly data?: Row
+  readonly options?: object | undefined
   /** The record as it will be, as far as it is known. */
   record?: Row | undefined
   /** Whether that has all its members. */
@@ -49,13 +50,13 @@ export function collect (change: (tx: OptimisticTransaction) => void, entries: E
         const record = { ...data, _version: 1, _createdAt: now, _updatedAt: now }
         changes.push({ op: 'insert', bucket, temporary: `optimistic-${++inserts}-${now}`, data, record })
       },
-      update: (key, given) => {
+      update: (key: unknown, given: object, options?: object) => {
         const data = copyOf(given)
         const record = recordOf(bucket, key, entries)
         const next = record && { ...record, ...data }
-        changes.push({ op: 'update', bucket, key, data, record: next, isWhole: true })
+        changes.push({ op: 'update', bucket, key, data, options, record: next, isWhole: true })
       },
-      delete: key => { changes.push({ op: 'delete', bucket, key }) }
+      delete: (key: unknown, options?: object) => { changes.push({ op: 'delete', bucket, key, options }) }
     }),
     query: ({ key }, change) => { changes.push({ op: 'query', key, change }) }
   })

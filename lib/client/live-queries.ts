@@ -103,9 +103,9 @@ export class LiveQueries implements LinkListener {
    * the reply. @throws what `change` throws, and what the request rejects with
    */
   async optimistic (
-    change: (tx: OptimisticTransaction) => void, send: SendRequest, options?: RequestOptions
+    change: (tx: OptimisticTransaction) => void, options: RequestOptions | undefined, send: SendRequest
   ): Promise<any> {
-    return await this.#changes.run(change, send, options)
+    return await this.#changes.run(change, options, send)
   }
 
   async onReady (): Promise<void> {

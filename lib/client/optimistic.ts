@@ -11,8 +11,9 @@ import type { OptimisticTransaction, RequestOptions } from './types.js'
  */
 export type SendRequest = (
   type: string,
-  members: object,
-  options: RequestOptions & { readonly onReply: (reply: ServerMessage) => void }
+  members?: object,
+  options?: RequestOptions,
+  onReply?: (reply: ServerMessage) => void
 ) => Promise<any>
 
 /** The changes that are shown before the server has answered. */
@@ -28,7 +29,7 @@ export interface OptimisticChanges {
   readonly onReady: () => () => void
   /** Shows changes and sends them. @throws what `change` throws: then nothing is shown and sent */
   readonly run: (
-    change: (tx: OptimisticTransaction) => void, send: SendRequest, options?: RequestOptions
+    change: (tx: OptimisticTransaction) => void, options: RequestOptions | undefined, send: SendRequest
   ) => Promise<any>
 }
 
@@ -89,7 +90,7 @@ export function createOptimisticChanges (link: Link, entries: Entries, show: () 
       return () => { drop(layer => answered.includes(layer)) }
     },
 
-    run: async (change, send, options) => {
+    run: async (change, options, send) => {
       const changes = collect(change, entries)
       const writes = changes.filter(({ op }) => op !== 'query')
       if (writes.length === 0) return { results: [] }
@@ -116,9 +117,8 @@ export function createOptimisticChanges (link: Link, entries: Entries, show: () 
       }
       try {
         // A server without the extension ignores the member; which server it is, shows when it is sent.
-        const operations = writes.map(({ op, bucket, key, data }) => ({ op, bucket, key, data }))
-        const members = { operations, revision: true }
-        const data = await send('store.transaction', members, { ...options, onReply })
+        const operations = writes.map(({ op, bucket, key, data, options }) => ({ ...options, op, bucket, key, data }))
+        const data = await send('store.transaction', { operations, revision: true }, options, onReply)
         onReply({ data })
         return data
       } catch (error) {

@@ -1,9 +1,13 @@
-/** Does nothing. */
-export const none = (): void => {}
+/** The part of the global object that says how errors are shown. */
+const globals = globalThis as { document?: unknown, reportError?: (error: unknown) => void }
 
-/** Tells about an error of a function of the application, which has nowhere else to go. */
+/**
+ * Shows an error of a function of the application, which has no caller to throw it to. Elsewhere than in pages
+ * `reportError` may end the program.
+ */
 export function report (error: unknown): void {
-  console.error(error)
+  if (globals.document && globals.reportError) globals.reportError(error)
+  else console.error(error)
 }
 
 /** Calls `call` with each item; an error of one is shown, and harms no other. */
@@ -16,3 +20,6 @@ export function callEach<T> (items: Iterable<T>, call: (item: T) => void): void 
     }
   }
 }
+
+/** Does nothing. */
+export const none = (): void => {}

@@ -66,6 +66,7 @@ export function subscribeOver<T extends Subscription> (
 
   const start = async (subscription: T): Promise<void> => {
     end(subscription)
+    link.wake?.()
     if (!link.isReady) return
     const ask: Ask = {}
     const present = asks.set(subscription, ask)

@@ -7,7 +7,7 @@ import { answer, startQueries, watch } from './watched.js'
 /** A transaction that was sent, and has no answer yet. */
 export interface SentTransaction {
   readonly members: Readonly<Record<string, any>>
-  readonly options: object
+  readonly options: object | undefined
   /** Answers with records; with a revision where the server has that extension. */
   readonly reply: (revision: number | undefined, ...records: unknown[]) => void
   readonly fail: (error: Error) => void
@@ -39,22 +39,21 @@ export async function startOptimist (t: Test): Promise<Optimist> {
     link,
     queries,
     sent,
-    change: async (change, options) => await queries.optimistic(change, async (type, members, options) => {
+    change: async (change, options) => await queries.optimistic(change, options, async (type, members, options, onReply) => {
       t.equal(type, 'store.transaction')
-      const { onReply, ...others } = options
       return await new Promise((resolve, reject) => {
         sent.push({
           members: JSON.parse(JSON.stringify(members)),
-          options: others,
+          options,
           reply: (revision, ...records) => {
             const data = { results: records.map((data, index) => ({ index, data })) }
-            onReply({ type: 'result', data, ...(revision !== undefined && { revision }) })
+            onReply?.({ type: 'result', data, ...(revision !== undefined && { revision }) })
             resolve(data)
           },
           fail: reject
         })
       })
-    }, options),
+    }),
     list: (find, rows, members = {}) => {
       const query = queries.query({ bucket: 'todos', ...find })
       const { states } = watch(query)
