@@ -7,6 +7,7 @@ import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
 import type { Noex } from './types.js'
 import { NoexService } from './service/service.js'
 import { resolveOptions, type NoexOptions } from './options/options.js'
+import { clientFiles } from '../routes/client-files.js'
 import { operatorRoutes } from '../routes/operator-routes.js'
 import { socketRoute, urlOf } from '../routes/socket.js'
 
@@ -23,7 +24,9 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
 
   const logGuard = new LogGuard()
   const log = BootLog.of(logOf(fastify, options), logGuard)
-  const service = await NoexService.start(resolved, { log, address: () => fastify.server.address() })
+  const service = await NoexService.start(resolved, {
+    log, logGuard, address: () => fastify.server.address()
+  })
   fastify.decorate('noex', service satisfies Noex)
   const guard = UpgradeGuard.of(fastify.server)
   closeWith(fastify, service, guard)
@@ -48,6 +51,7 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
     ...scope, service, options: resolved, logGuard, guard, log, onInjectable (given) { injectWS = given }
   })
   await fastify.register(operatorRoutes, { ...scope, service, options: resolved, logGuard })
+  await fastify.register(clientFiles, { ...scope, service, options: resolved, logGuard })
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
 }
 

@@ -56,6 +56,11 @@ interface RoutePaths {
    * @default false
    */
   metrics?: string | false | undefined
+  /**
+   * Folder under which pages import the [client](client.md) without a bundler: `<client>/index.js`.
+   * @default false
+   */
+  client?: string | false | undefined
 }
 
 const path = type(
@@ -79,7 +84,8 @@ const routePaths = options<RoutePaths>()({
   readyz: option(orFalse(path), '/readyz'),
   livez: option(orFalse(path), '/livez'),
   stats: option(orFalse(path), '/stats'),
-  metrics: option(orFalse(path), false)
+  metrics: option(orFalse(path), false),
+  client: option(orFalse(path), false)
 })
 
 export const routeOptions = options<RouteOptions>()({
