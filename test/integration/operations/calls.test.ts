@@ -68,6 +68,7 @@ t.test('operations that concern the connection are not called, nor those that no
   t.match(await client.ask('shop.call', { operation: 'rules.emit', fields: { topic: 'a.b', data: {} } }), {
     topic: 'a.b'
   }, 'a reply that is encoded already is a value again')
+  t.same(await client.ask('shop.call', { operation: 'rules.queryFacts', fields: { pattern: '*' } }), [])
   t.same(client.waiting, [])
 })
 

@@ -125,6 +125,19 @@ t.test('two services of one process have their own', async t => {
   t.equal(await (await none.connect()).code('shop.act'), 'UNKNOWN_OPERATION')
 })
 
+t.test('the application calls them for a route, as another client', async t => {
+  const seen: Context[] = []
+  const { app } = await serveOperations(t, [order, act(context => {
+    seen.push(context)
+    t.equal(context.signal.aborted, false)
+  })])
+  t.same(await app.noex.call(null, 'shop.order', { sku: 'A1' }), { sku: 'A1', quantity: 1 })
+  await t.rejects(app.noex.call(null, 'shop.order', {}), { code: 'VALIDATION_ERROR', statusCode: 400 })
+  await app.noex.call({ userId: 'alice', roles: [] }, 'shop.act')
+  t.match(seen, [{ session: { userId: 'alice' }, origin: { connectionId: null } }])
+  t.equal(seen[0]?.signal.aborted, true)
+})
+
 t.test('app.noex.store is the store', async t => {
   const { app, store } = await serve(t)
   await app.noex.store.bucket('items').insert({ name: 'a' }, { user: 'alice' })
