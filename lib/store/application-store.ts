@@ -15,10 +15,10 @@ import type {
 export interface NoexTypes {}
 
 /** The schema in `NoexTypes`; that of any buckets where there is none. */
-export type ApplicationSchema = NoexTypes extends { schema: infer S extends StoreSchema } ? S : StoreSchema
+type ApplicationSchema = NoexTypes extends { schema: infer S extends StoreSchema } ? S : StoreSchema
 
 /** The options of a write that can be done on another machine. */
-export type ApplicationWriteOptions = Pick<WriteOptions, 'user' | 'expectedVersion'>
+type ApplicationWriteOptions = Pick<WriteOptions, 'user' | 'expectedVersion'>
 
 /** The reads and writes of a bucket: of a schema, or of any. */
 export type ApplicationBucket<S extends StoreSchema, N extends keyof S & string> =

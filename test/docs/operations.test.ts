@@ -35,7 +35,8 @@ t.test('or has the client on any free port', async t => {
 t.test('the store of the application takes what a route imports', async t => {
   const { app, store } = await startShop(t)
   await runBody(sample('docs/application.md', 'store'), { app })
-  const { statusCode } = await app.inject({ method: 'POST', url: '/import', body: [{ sku: 'B2' }, { sku: 'C3' }] })
+  const body = [{ sku: 'B2' }, { sku: 'C3' }]
+  const { statusCode } = await app.inject({ method: 'POST', url: '/import', body })
   t.equal(statusCode, 200)
   t.match(await store.bucket('orders').all(), [{ sku: 'B2' }, { sku: 'C3' }])
 })

@@ -23,12 +23,21 @@ t.test('requests are recorded by tier, with the members that the operation names
   const client = await connect()
   await client.ask('auth.login', { token: 'alice' })
   const fields = {
-    text: 'a', n: 1, yes: true, list: ['a', 5, 'b'], object: { a: 1 }, secret: 'x', other: 'y', idempotencyKey: 'k'
+    text: 'a',
+    n: 1,
+    yes: true,
+    list: ['a', 5, 'b'],
+    object: { a: 1 },
+    secret: 'x',
+    other: 'y',
+    idempotencyKey: 'k'
   }
   await client.ask('shop.act', fields)
   await client.ask('shop.act', fields)
   await client.ask('shop.act', { text: { deep: 1 } })
-  for (const name of ['refuse', 'fail', 'read', 'admin', 'wrong']) await client.request(`shop.${name}`, { n: 'x' })
+  for (const name of ['refuse', 'fail', 'read', 'admin', 'wrong']) {
+    await client.request(`shop.${name}`, { n: 'x' })
+  }
   const { entries } = await client.ask('audit.query', { userId: 'alice' })
   const ofShop = entries.filter(({ operation }: { operation: string }) => operation.startsWith('shop.'))
   const details = { text: 'a', n: 1, yes: true, list: ['a', 'b'] }

@@ -36,7 +36,8 @@ t.test('a handler calls other operations with the rights of its client', async t
     code: 'VALIDATION_ERROR', message: 'store.get: key: is required'
   }, 'the refusal names the operation')
   t.match(await ask('store.where', { bucket: 'items', filter: { nmae: 'x' } }), {
-    code: 'VALIDATION_ERROR', message: /^store\.where: / })
+    code: 'VALIDATION_ERROR', message: /^store\.where: /
+  })
 })
 
 t.test('operations that concern the connection are not called, nor those that nothing has', async t => {
@@ -78,7 +79,8 @@ t.test('operations of the application call each other, to a depth', async t => {
   const nested = act(async ({ call, input, signal }) => {
     depths.push(input.depth)
     signals.push(signal)
-    return input.depth === input.to ? 'the bottom' : await call('shop.act', { depth: input.depth + 1, to: input.to })
+    const { depth, to } = input
+    return depth === to ? 'the bottom' : await call('shop.act', { depth: depth + 1, to })
   }, { input: Type.Object({ depth: Type.Number(), to: Type.Number() }) })
   const { connect, lines } = await serveOperations(t, [nested])
   const client = await connect()
@@ -151,9 +153,11 @@ t.test('a write within a call has the limit of a request', async t => {
 
 t.test('procedures are called, and do not call operations of the application', async t => {
   const steps = [{ action: 'store.insert', bucket: 'items', data: { name: 'x' } }]
-  const { connect } = await serveOperations(t, [call], { procedures: { definitions: [{ name: 'add', steps }] as never } })
+  const definitions = [{ name: 'add', steps }] as never
+  const { connect } = await serveOperations(t, [call], { procedures: { definitions } })
   const client = await connect()
-  t.match(await client.ask('shop.call', { operation: 'procedures.call', fields: { name: 'add' } }), { success: true })
+  const calling = { operation: 'procedures.call', fields: { name: 'add' } }
+  t.match(await client.ask('shop.call', calling), { success: true })
   const procedure = { name: 'wrong', steps: [{ action: 'shop.call', operation: 'store.buckets' }] }
   t.match(await client.request('procedures.register', { procedure }), {
     code: 'VALIDATION_ERROR',

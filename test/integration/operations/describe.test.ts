@@ -4,18 +4,28 @@ import type { PermissionRule } from '../../../lib/index.js'
 import { serveAccounts } from '../../support/identity.js'
 import { act, serveOperations } from '../../support/own-operations.js'
 
-const input = Type.Object({ sku: Type.String(), tags: Type.Optional(Type.Array(Type.Union([Type.Literal('a'), Type.Literal('b')]))) })
+const tag = Type.Union([Type.Literal('a'), Type.Literal('b')])
+const input = Type.Object({ sku: Type.String(), tags: Type.Optional(Type.Array(tag)) })
+const shownInput = {
+  type: 'object',
+  required: ['sku'],
+  properties: {
+    sku: { type: 'string' },
+    tags: { type: 'array', items: { anyOf: ['a', 'b'].map(value => ({ type: 'string', const: value })) } }
+  }
+}
+const lines = {
+  type: 'array', items: { type: 'object', properties: { sku: { type: 'string', enum: ['a'] } } }
+} as const
 const operations = [
   act(() => ({ n: 1 }), { input, output: Type.Object({ n: Type.Number() }), tier: 'read' }),
   act(() => 1, { name: 'shop.admin', tier: 'admin' }),
   act(() => 1, { name: 'shop.items', resources: [{ type: 'bucket', name: 'items' }] }),
   act(() => 1, { name: 'shop.orders', input, resources: () => [{ type: 'bucket', name: 'orders' }] })
 ]
+const steps = [{ action: 'return' as const, value: 1 }]
 const procedures = {
-  definitions: [
-    { name: 'plain', steps: [{ action: 'return' as const, value: 1 }] },
-    { name: 'add', input: { n: { type: 'number' as const } }, steps: [{ action: 'return' as const, value: 1 }] }
-  ]
+  definitions: [{ name: 'plain', steps }, { name: 'add', input: { n: { type: 'number' as const } }, steps }]
 }
 
 t.test('server.describe shows all that a client may use, with its types', async t => {
@@ -26,7 +36,7 @@ t.test('server.describe shows all that a client may use, with its types', async 
       number: { type: 'number', generated: 'autoincrement' },
       item: { type: 'string', ref: 'items', onDelete: 'cascade' },
       at: { type: 'date', default: () => new Date(), validate: () => undefined },
-      lines: { type: 'array', items: { type: 'object', properties: { sku: { type: 'string', enum: ['a'] } } } }
+      lines
     }
   })
   store.defineDeclarativeQuery('all', { bucket: 'items' })
@@ -34,7 +44,11 @@ t.test('server.describe shows all that a client may use, with its types', async 
     bucket: 'orders',
     filter: {
       item: '{{ params.item }}',
-      $or: [{ number: { $gt: '{{ params.above }}' } }, { number: { $in: '{{ params.list }}' } }, { at: { $in: ['{{ params.day }}', 1] } }]
+      $or: [
+        { number: { $gt: '{{ params.above }}' } },
+        { number: { $in: '{{ params.list }}' } },
+        { at: { $in: ['{{ params.day }}', 1] } }
+      ]
     },
     fields: ['number']
   })
@@ -52,7 +66,7 @@ t.test('server.describe shows all that a client may use, with its types', async 
           number: { type: 'number', generated: 'autoincrement' },
           item: { type: 'string', ref: 'items', onDelete: 'cascade' },
           at: { type: 'date', default: null },
-          lines: { type: 'array', items: { type: 'object', properties: { sku: { type: 'string', enum: ['a'] } } } }
+          lines
         }
       }
     },
@@ -75,29 +89,12 @@ t.test('server.describe shows all that a client may use, with its types', async 
     operations: {
       'shop.act': {
         tier: 'read',
-        input: {
-          type: 'object',
-          required: ['sku'],
-          properties: {
-            sku: { type: 'string' },
-            tags: { type: 'array', items: { anyOf: [{ type: 'string', const: 'a' }, { type: 'string', const: 'b' }] } }
-          }
-        },
+        input: shownInput,
         output: { type: 'object', required: ['n'], properties: { n: { type: 'number' } } }
       },
       'shop.admin': { tier: 'admin', input: { type: 'object', properties: {} } },
       'shop.items': { tier: 'write', input: { type: 'object', properties: {} } },
-      'shop.orders': {
-        tier: 'write',
-        input: {
-          type: 'object',
-          required: ['sku'],
-          properties: {
-            sku: { type: 'string' },
-            tags: { type: 'array', items: { anyOf: [{ type: 'string', const: 'a' }, { type: 'string', const: 'b' }] } }
-          }
-        }
-      }
+      'shop.orders': { tier: 'write', input: shownInput }
     }
   })
 })
@@ -116,7 +113,10 @@ t.test('it shows no more than a client may use, by its permissions', async t => 
     { role: 'caller', allow: ['procedures.call', 'shop.act'] },
     { role: 'definer', allow: ['store.defineBucket', 'store.clear', 'store.stats'] }
   ]
-  const auth = { validate: (token: string) => ({ userId: 'u', roles: [token] }), permissions: { default: 'deny' as const, rules } }
+  const auth = {
+    validate: (token: string) => ({ userId: 'u', roles: [token] }),
+    permissions: { default: 'deny' as const, rules }
+  }
   const { connect, store } = await serveOperations(t, operations, { auth, procedures })
   await store.defineBucket('orders', {
     key: 'id', schema: { id: { type: 'string' }, item: { type: 'string', ref: 'items' } }
@@ -155,8 +155,8 @@ t.test('with accounts it shows no system bucket, and what roles and access lists
   t.same(all['operations'], ['shop.act', 'shop.admin', 'shop.items', 'shop.orders'])
   const reader = namesIn(await (await login('rita', 'reader')).ask('server.describe'))
   t.same(reader, { buckets: ['items'], queries: [], procedures: [], operations: ['shop.act'] })
-  const nobody = namesIn(await (await login('nina')).ask('server.describe'))
-  t.same(nobody, { buckets: [], queries: [], procedures: [], operations: [] })
+  const withoutRoles = namesIn(await (await login('nina')).ask('server.describe'))
+  t.same(withoutRoles, { buckets: [], queries: [], procedures: [], operations: [] })
 })
 
 t.test('names that every object has are names like others', async t => {

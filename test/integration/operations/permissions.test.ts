@@ -7,7 +7,7 @@ import { serveAccounts } from '../../support/identity.js'
 import { act, serveOperations, type Context } from '../../support/own-operations.js'
 import { outcomeOf } from '../../support/permissions.js'
 
-const tiers = (['read', 'write', 'admin'] as const).map(tier => act(() => tier, { name: `shop.${tier}`, tier }))
+const tiers = ['read', 'write', 'admin'].map(tier => act(() => tier, { name: `shop.${tier}`, tier }))
 const names = ['shop.read', 'shop.write', 'shop.admin', 'shop.plain']
 const operations = [...tiers, act(() => 1, { name: 'shop.plain' })]
 
@@ -84,7 +84,7 @@ t.test('with accounts, system roles reach as far as their names say, others what
   }
   t.same(await outcomes(await superadmin()), ['ok', 'ok', 'ok', 'ok'])
   const none = 'FORBIDDEN'
-  t.same(await outcomes(await login('nobody in particular')), [none, none, none, none])
+  t.same(await outcomes(await login('nina')), [none, none, none, none])
 
   const admin = await superadmin()
   await admin.ask('identity.createRole', { name: 'clerk', permissions: [{ allow: 'shop.write' }] })
@@ -111,7 +111,9 @@ t.test('the resources of an operation decide, those that a function tells for ea
       return [{ type: 'bucket', name: input.bucket }]
     }),
     act(() => 1, { name: 'shop.items', resources: [{ type: 'bucket', name: 'items' }] }),
-    act(() => 1, { name: 'shop.both', resources: [{ type: 'bucket', name: 'items' }, { type: 'bucket', name: 'itmes' }] }),
+    act(() => 1, {
+      name: 'shop.both', resources: [{ type: 'bucket', name: 'items' }, { type: 'bucket', name: 'itmes' }]
+    }),
     act(() => 1, { name: 'shop.topic', resources: [{ type: 'topic', name: 'order.new' }] }),
     act(() => 1, { name: 'shop.secret', resources: [{ type: 'topic', name: 'secret' }] }),
     act(() => 1, { name: 'shop.whole' })
@@ -159,7 +161,9 @@ t.test('a permission with where confines the store of the handler', async t => {
     act(() => 1, { name: 'shop.whole' }),
     act(() => 1, { name: 'shop.bucket', resources: [{ type: 'bucket', name: 'items', records: false }] })
   ], external({ default: 'deny', rules }))
-  await store.bucket('items').insertMany([{ name: 'alice', n: 1 }, { name: 'alice', n: 2 }, { name: 'bob', n: 3 }])
+  await store.bucket('items').insertMany([
+    { name: 'alice', n: 1 }, { name: 'alice', n: 2 }, { name: 'bob', n: 3 }
+  ])
   const client = await logIn(await connect(), 'alice', 'clerk')
   t.same(await client.ask('shop.act', { bucket: 'x' }), [2, 2, 2])
   t.match(await store.bucket('items').where({ name: 'bob' }), [{ n: 3 }])
@@ -189,7 +193,9 @@ t.test('access lists and owners of a bucket reach the operations that name it', 
 })
 
 t.test('system buckets are no resources', async t => {
-  const { superadmin } = await serveAccounts(t, {}, { operations: [act(() => 1, { resources: [{ type: 'bucket', name: '_users' }] })] })
+  const { superadmin } = await serveAccounts(t, {}, {
+    operations: [act(() => 1, { resources: [{ type: 'bucket', name: '_users' }] })]
+  })
   t.match(await (await superadmin()).request('shop.act'), { code: 'FORBIDDEN', message: /system bucket/ })
 })
 
@@ -216,9 +222,9 @@ const hostile: ReadonlyArray<readonly [title: string, resources: () => unknown, 
 for (const [title, resources, logged] of hostile) {
   t.test(`a function of resources that ${title} denies, and is logged`, async t => {
     // Not async by its own: that is refused at boot.
-    const { connect, lines } = await serveOperations(t, [named(() => resources()), act(() => 1, { name: 'shop.next' })], {
-      audit: { tiers: ['write'] }
-    })
+    const { connect, lines } = await serveOperations(t, [
+      named(() => resources()), act(() => 1, { name: 'shop.next' })
+    ], { audit: { tiers: ['write'] } })
     const client = await connect()
     const reply = await client.request('shop.act', { bucket: 'items' })
     t.match(reply, { code: 'INTERNAL_ERROR' })
@@ -230,7 +236,7 @@ for (const [title, resources, logged] of hostile) {
   })
 }
 
-t.test('rights that change while a handler runs are asked again, before it writes and before its reply', async t => {
+t.test('rights that change while a handler runs are asked again, before a write and a reply', async t => {
   const barrier = new Barrier()
   const input = Type.Object({ writes: Type.Boolean() })
   const outcomesOfWrites: unknown[] = []

@@ -267,7 +267,9 @@ t.test('the address of a client', t => {
   t.end()
 })
 
-const injected: ReadonlyArray<readonly [title: string, register: 'no' | 'before' | 'after', trustProxy: boolean]> = [
+type Registered = 'no' | 'before' | 'after'
+
+const injected: ReadonlyArray<readonly [title: string, registered: Registered, trustProxy: boolean]> = [
   ['', 'no', false],
   [', behind a trusted proxy', 'no', true],
   [' of an own @fastify/websocket', 'before', false],

@@ -4,13 +4,14 @@ import { Type } from 'typebox'
 import { operation, type ApplicationStore } from '../../../lib/index.js'
 
 /** The types that clients derive from an operation. */
-type TypesOf<O> = O extends { readonly name: infer Name, readonly '~input'?: infer I, readonly '~output'?: infer R }
+type TypesOf<O> = O extends { name: infer Name, '~input'?: infer I, '~output'?: infer R }
   ? { name: Name, input: I, output: R }
   : never
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
-const isTrue = <_ extends true>(): void => {}
+/** Compiles for `true` alone. */
+const isTrue = <Is extends true>(..._: Is[]): void => {}
 
 t.test('the type of an operation has its name, its input and its result', async t => {
   const place = operation({
@@ -35,7 +36,7 @@ t.test('the type of an operation has its name, its input and its result', async 
     name: 'shop.described', output: Type.Object({ n: Type.Number() }), handler: async () => ({ n: 5 })
   })
   isTrue<Equal<TypesOf<typeof described>['output'], { n: number }>>()
-  t.equal(place.name, 'shop.place')
+  t.same([place, plain, described].map(({ name }) => name), ['shop.place', 'shop.plain', 'shop.described'])
 })
 
 t.test('a definition that does not fit itself is no program', async t => {
@@ -56,7 +57,10 @@ t.test('a definition that does not fit itself is no program', async t => {
 
 t.test('the store of the application has the types of a schema, or none', async t => {
   const schema = defineSchema({
-    orders: { key: 'id', schema: { id: { type: 'string', generated: 'uuid' }, total: { type: 'number', required: true } } }
+    orders: {
+      key: 'id',
+      schema: { id: { type: 'string', generated: 'uuid' }, total: { type: 'number', required: true } }
+    }
   })
   const started = await Store.start({ schema })
   t.teardown(async () => { await started.stop() })
@@ -80,6 +84,7 @@ t.test('the store of the application has the types of a schema, or none', async 
   const wide = started as unknown as ApplicationStore
   const record = await wide.bucket('orders').findOne({ total: { $gt: 0 } })
   isTrue<Equal<NonNullable<typeof record>['total'], unknown>>()
+  t.equal(record?.['total'], 2)
   t.equal(await wide.bucket('orders').sum('total'), 3)
   await wide.transaction(async tx => await (await tx.bucket('orders')).deleteMany({}))
   t.equal(await wide.runQuery('count'), 0)
