@@ -20,7 +20,7 @@ export {
 } from './deployment/deployment-check.js'
 export { NoexServer, type ServerConfig } from './server.js'
 export type { DrainOptions } from './lifecycle/shutdown-options.js'
-export type { Noex, NoexState } from './types.js'
+export type { CallOptions, Noex, NoexCaller, NoexState } from './types.js'
 export { NoexOptionsError } from './util/option-schema.js'
 export type { NoexOptions } from './options/options.js'
 export type { ConnectionInfo, ServerStats } from './operations/server-info.js'

@@ -54,16 +54,19 @@ export interface ServerContext {
 
 /** The client that sent a request, as far as operations use it. */
 export interface Client {
+  /** Names the client where its runs of queries are bounded. */
   readonly id: string
   readonly origin: Origin
-  /** The logger of its connection. */
+  /** The logger of its connection, or of its HTTP request. */
   readonly log: Log
   /** Aborted when the client has gone. */
   readonly ended: AbortSignal
-  /** Its subscriptions to live queries. */
-  readonly subscriptions: QuerySubscriptions
+  /** Whether it has a connection, on which a login lasts and pushes arrive; not so a call. */
+  readonly isConnected: boolean
+  /** Its subscriptions to live queries; one of a call ends with the first result. */
+  readonly subscriptions: Pick<QuerySubscriptions, 'checkQuota' | 'add' | 'remove'>
   /** Its subscriptions to rule events. */
-  readonly eventSubscriptions: EventSubscriptions
+  readonly eventSubscriptions: Pick<EventSubscriptions, 'checkQuota' | 'add' | 'remove'>
   /** The write that is under way for the client: a change of its rights waits for it. */
   writing: Promise<unknown> | undefined
   /** Replaces the client's session; its subscriptions are checked anew. Does nothing once it is closed. */

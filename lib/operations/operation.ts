@@ -56,6 +56,11 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   /** Returns the charges of a request; works on unchecked input. @default one of its own */
   readonly charges?: (request: RequestMessage) => readonly Charge[]
   readonly guard?: (client: Client) => void
+  /**
+   * Says what to do where there is no connection on which its effect could last: it is refused there.
+   * @default none, it needs no connection
+   */
+  readonly needsConnection?: string
   /** Checks constraints that the schema cannot express. */
   readonly check?: (request: Static<TObject<Fields>>) => void
   /** Returns the record fields that the request names; one that no record of its `bucket` has is refused. */
@@ -106,7 +111,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     resourceOf: definition.resource ?? (request => resources(request, self)[0]?.name ?? '*'),
     detailsOf: detailsFrom(details),
     chargesOf: definition.charges,
-    guard: definition.guard,
+    guard: guardOf(definition),
     takesKey,
     secrets,
     validate (request) {
@@ -119,6 +124,21 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
       : withKnownFields(name, fields as FieldsIn, execute as Operation['run']),
     reply: (reply ?? (result => result)) as Operation['reply'],
     rightsOfSteps: rightsOfSteps as Operation['rightsOfSteps']
+  }
+}
+
+/** Returns the guard of an operation, which also refuses a call where it takes a connection. */
+function guardOf (
+  { name, guard, needsConnection }: Pick<
+    OperationDefinition<TProperties, unknown>, 'name' | 'guard' | 'needsConnection'
+  >
+): Operation['guard'] {
+  if (needsConnection === undefined) return guard
+  return client => {
+    if (!client.isConnected) {
+      throw new NoexServerError('UNKNOWN_OPERATION', `${name} takes a connection: ${needsConnection}`)
+    }
+    guard?.(client)
   }
 }
 

@@ -120,6 +120,12 @@ export class NoexService {
     }
   }
 
+  async call<Data> (
+    caller: unknown, operation: unknown, fields?: unknown, options?: unknown
+  ): Promise<Data> {
+    return await this.#parts.applicationCalls.call(caller, operation, fields, options) as Data
+  }
+
   async getStats (): Promise<ServerStats> {
     return await this.#parts.statistics.all()
   }
@@ -147,12 +153,13 @@ export class NoexService {
     }
     this.#requireAuth()
     const { userId, role } = filter
-    const { connections, identity, revocations, trail } = this.#parts
+    const { calls, connections, identity, revocations, trail } = this.#parts
     const matches = (session: Pick<Session, 'userId' | 'roles'>): boolean =>
       (userId === undefined || session.userId === userId) &&
       (role === undefined || session.roles.includes(role))
     const revoked = connections.revoke(matches, REVOKED_REASON)
-    for (const user of new Set([...revoked.users, ...identity?.usersWithSessions(matches) ?? []])) {
+    const others = identity?.usersWithSessions(matches) ?? []
+    for (const user of new Set([...revoked.users, ...calls.revoke(matches), ...others])) {
       revocations.add(user)
       identity?.endSessionsOf(user)
       trail?.note({ operation: 'session.revoke', resource: `user:${user}` })
@@ -182,14 +189,20 @@ export class NoexService {
     const { shutdown } = this.#options
     const { gracePeriodMs = shutdown.gracePeriodMs, drainDelayMs = shutdown.drainDelayMs } = options
     if (this.#drain === undefined) {
-      const { clock, connections, status, trail, upgradeAdmission } = this.#parts
+      const { calls, clock, connections, status, trail, upgradeAdmission } = this.#parts
       if (status.state === 'serving') status.state = 'draining'
       const details = { drainDelayMs, gracePeriodMs, connections: connections.size }
       this.#log.info(details, 'draining')
       trail?.note({ operation: 'server.drain', details })
       const { reconnectWindowMs } = shutdown
       this.#drain = new Drain({ drainDelayMs, gracePeriodMs, reconnectWindowMs }, {
-        connections, clock, stopAccepting: () => { upgradeAdmission.close() }
+        connections,
+        calls,
+        clock,
+        stopAccepting () {
+          upgradeAdmission.close()
+          calls.stopAccepting()
+        }
       })
     }
     await this.#drain.ended
@@ -208,6 +221,7 @@ export class NoexService {
     this.#drain?.skipDelay()
     await this.drain({ drainDelayMs: 0 })
     parts.status.state = 'closed'
+    parts.calls.close()
     parts.connections.stop()
     parts.presences.stop()
     parts.rules?.stop()

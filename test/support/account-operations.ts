@@ -41,6 +41,7 @@ export class FakeClient implements Client, Principal {
   readonly log = silentLog
   readonly ended: AbortSignal = new AbortController().signal
   readonly version = 0
+  readonly isConnected = true
   readonly presence = new Presence('conn-1', { isEphemeral: () => false }, 0)
   isOpen = true
   session: Session | undefined
