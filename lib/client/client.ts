@@ -3,6 +3,7 @@ import { resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './cl
 import { createConnection } from './connection.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
 import type { Link, LinkListener } from './link.js'
+import type { SendRequest } from './optimistic.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
 import type { OpenTransport } from './transport.js'
@@ -11,11 +12,7 @@ import type { Client, ClientOptions } from './types.js'
 
 /** The live queries of a client. */
 export interface Live extends LinkListener, Pick<Client, 'query' | 'events' | 'hydrate'> {
-  optimistic: (
-    change: Parameters<Client['optimistic']>[0],
-    options: Parameters<Client['optimistic']>[1],
-    send: Client['request']
-  ) => Promise<any>
+  optimistic: (...[change, options, send]: [...Parameters<Client['optimistic']>, SendRequest]) => Promise<any>
   close: () => void
 }
 
@@ -48,7 +45,7 @@ export function composeClient (
   if (settings.connect !== false) connection.wake()
   return {
     state: connection.state,
-    request,
+    request: async (...args) => await request(...args),
     query: (...query) => live.query(...query),
     events: (...subscription) => live.events(...subscription),
     optimistic: async (change, changeOptions) => await live.optimistic(change, changeOptions, request),

@@ -5,7 +5,8 @@ import {
 import type { Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
-import { callEach, none, ObservableState, report } from './observable.js'
+import { ObservableState } from './observable.js'
+import { callEach, none, report } from './report.js'
 import type { ConnectionState } from './types.js'
 
 /** The parameters of a connection that is kept up. */
@@ -82,7 +83,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
       onLeaving: () => { show('leaving') },
       onProblem: error => { show(state.value, error) },
       onEnd: ending => {
-        if (own.welcome !== undefined) callEach(listeners, listener => { listener.onLost() })
+        if (own.welcome) callEach(listeners, listener => { listener.onLost() })
         if (own === present) lost(ending)
       }
     })
@@ -90,12 +91,12 @@ export function createConnection (settings: ConnectionSettings): Connection {
   }
 
   const lost = ({ error, isFinal, afterMs = 0 }: Ending): void => {
-    const delayMs = isFinal === true
+    const delayMs = isFinal
       ? undefined
       : nextDelay(openedAt === undefined ? undefined : now() - openedAt)
     if (delayMs === undefined) return replace(undefined, 'refused', error)
     replace(undefined, 'waiting', error, Date.now() + afterMs + delayMs)
-    if (present === undefined && state.value === 'waiting') cancelRetry = after(afterMs + delayMs, connect)
+    if (!present && state.value === 'waiting') cancelRetry = after(afterMs + delayMs, connect)
   }
 
   const reconnect = (): void => {
@@ -113,7 +114,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
   }
 
   const send = (body: string, ...callbacks: Callbacks): (() => void) => {
-    if (present?.isReady === true) return present.ask(body, ...callbacks)
+    if (present?.isReady) return present.ask(body, ...callbacks)
     callbacks[1](new DisconnectedError('There is no connection', 'not-done'))
     return none
   }
@@ -121,9 +122,9 @@ export function createConnection (settings: ConnectionSettings): Connection {
   return {
     state,
     listeners,
-    get isReady () { return present?.isReady === true },
+    get isReady () { return !!present?.isReady },
     get welcome () { return present?.welcome },
-    has: extension => present?.has(extension) === true,
+    has: extension => !!present?.has(extension),
     wake: () => { if (!hasBegun) reconnect() },
     reconnect,
     close: () => {

@@ -13,8 +13,7 @@ export interface Environment {
 
 /** The part of `window` and `document` that the client uses. */
 interface EventSource {
-  readonly addEventListener?: (type: string, listener: () => void) => void
-  readonly removeEventListener?: (type: string, listener: () => void) => void
+  readonly addEventListener?: (type: string, listener: () => void, options: { signal: AbortSignal }) => void
 }
 
 const globals = globalThis as EventSource & {
@@ -35,14 +34,15 @@ export const environment: Environment = {
   },
   watch: (onWake, onOffline) => {
     const { document, navigator } = globals
-    const watched = [
-      [globals, 'online', onWake],
-      [globals, 'offline', onOffline],
-      [document, 'visibilitychange', () => {
-        if (document?.visibilityState === 'visible' && navigator?.onLine !== false) onWake()
-      }]
-    ] as Array<[EventSource | undefined, string, () => void]>
-    for (const [source, ...event] of watched) source?.addEventListener?.(...event)
-    return () => { for (const [source, ...event] of watched) source?.removeEventListener?.(...event) }
+    const controller = new AbortController()
+    const listen = (source: EventSource | undefined, type: string, listener: () => void): void => {
+      source?.addEventListener?.(type, listener, controller)
+    }
+    listen(globals, 'online', onWake)
+    listen(globals, 'offline', onOffline)
+    listen(document, 'visibilitychange', () => {
+      if (document?.visibilityState === 'visible' && navigator?.onLine !== false) onWake()
+    })
+    return () => { controller.abort() }
   }
 }

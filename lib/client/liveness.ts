@@ -1,5 +1,5 @@
 import type { Environment } from './environment.js'
-import { none } from './observable.js'
+import { none } from './report.js'
 
 /** Longest time that a server has for the answer to a test, in milliseconds. */
 const ANSWER_MS = 2_000

@@ -3,7 +3,7 @@ import type { ConversationSettings } from './conversation.js'
 import { delayOf, type Ending } from './ending.js'
 import { MAX_DELAY_MS } from './environment.js'
 import { messageOf, NoexClientError } from './errors.js'
-import { none } from './observable.js'
+import { none } from './report.js'
 
 /** What a login needs of its connection. */
 export interface LoginHost {
@@ -89,13 +89,13 @@ export function logIn (
       })
     } catch (thrown: any) {
       // A server without logins.
-      if (isRequired || thrown?.code !== 'UNKNOWN_OPERATION') error = thrown ?? new Error('no reason')
+      if (isRequired || thrown?.code !== 'UNKNOWN_OPERATION') error = thrown || new Error('no reason')
     }
     cancel()
     isTrying = false
     if (isOver) return
-    if (error === undefined) done(data)
-    else failed(error)
+    if (error) failed(error)
+    else done(data)
   }
 
   const arm = (): void => {

@@ -11,9 +11,9 @@ import type { OptimisticTransaction, RequestOptions } from './types.js'
  */
 export type SendRequest = (
   type: string,
-  members: object,
-  options: RequestOptions | undefined,
-  onReply: (reply: ServerMessage) => void
+  members?: object,
+  options?: RequestOptions,
+  onReply?: (reply: ServerMessage) => void
 ) => Promise<any>
 
 /**

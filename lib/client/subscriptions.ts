@@ -49,6 +49,7 @@ export class Subscriptions {
    */
   async start (subscription: Subscription): Promise<void> {
     this.end(subscription)
+    this.#link.wake?.()
     if (!this.#link.isReady) return
     const ask: Ask = {}
     const connection = this.#connection
