@@ -112,7 +112,7 @@ export const ofServer: Methods = { stats: '', connections: '' }
 const objects = /^(data|filter|rule|procedure|operations|\.\.\.)$/
 
 /**
- * Makes the methods of a namespace. Their arguments stand for members of the request, which `common` completes;
+ * Makes the methods of a namespace. Arguments stand for members of the request, which `common` completes;
  * without that, a single object may have all members.
  */
 export function createMethods<T> (
