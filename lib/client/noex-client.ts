@@ -48,7 +48,7 @@ export class NoexClient {
       ),
       unsubscribe,
       transaction: async operations => {
-        const { results } = await request('store.transaction', { operations })
+        const { results = [] } = Object(await request('store.transaction', { operations }))
         // Programs read the results by either.
         return Object.assign(results, { results })
       }
