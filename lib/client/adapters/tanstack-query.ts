@@ -37,11 +37,14 @@ async function resultOf<T> (query: LiveQuery<T>, signal: AbortSignal): Promise<T
   return await new Promise<T>((resolve, reject) => {
     const look = (): void => {
       const { data, status, error } = query.state
-      if (status === 'error') reject(error as Error)
+      if (status === 'error') reject(error)
       else if (data !== undefined) resolve(data)
     }
     end = query.subscribe(look)
-    signal.addEventListener('abort', () => { reject(signal.reason as Error) })
+    signal.addEventListener('abort', ({ target }) => {
+      const { reason } = target as AbortSignal
+      reject(reason)
+    })
     look()
   }).finally(() => { end() })
 }
