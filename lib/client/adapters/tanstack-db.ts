@@ -6,7 +6,7 @@ import type { AnyClient } from './source.js'
 export interface LiveCollectionOptions<T extends object, K extends string | number> {
   readonly client: AnyClient
   /** The live query whose rows are those of the collection. */
-  readonly query: LiveQuery<T[]>
+  readonly query: LiveQuery<readonly T[]>
   /** The bucket that inserts, updates and deletes go to; without one the collection is read only. */
   readonly bucket?: string
   /** Returns the key of a row: that of its bucket. */
@@ -48,7 +48,7 @@ export function collectionOptions<T extends object, K extends string | number = 
       rowUpdateMode: 'full',
       sync ({ begin, write, commit, markReady, markError }) {
         let present = new Map<K, T>()
-        let shown: T[] | undefined
+        let shown: readonly T[] | undefined
         const bring = (): void => {
           const { data, status, error } = query.state
           if (data === undefined) {
