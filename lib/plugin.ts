@@ -24,7 +24,9 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
 
   const logGuard = new LogGuard()
   const log = BootLog.of(logOf(fastify, options), logGuard)
-  const service = await NoexService.start(resolved, { log, address: () => fastify.server.address() })
+  const service = await NoexService.start(resolved, {
+    log, logGuard, address: () => fastify.server.address()
+  })
   fastify.decorate('noex', service satisfies Noex)
   const guard = UpgradeGuard.of(fastify.server)
   closeWith(fastify, service, guard)

@@ -1,30 +1,8 @@
 import { STATUS_CODES } from 'node:http'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { IncomingRequest } from '../lib/handshake/request-origin.js'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 
 /** Time limit of a request to our routes, including hooks of the application, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 15_000
-
-/**
- * Returns the part of a request that shows its origin. A request of `inject` has no socket or raw headers.
- */
-export function incomingRequest (request: FastifyRequest): IncomingRequest {
-  const { raw, headers } = request
-  const { socket, rawHeaders } = raw as Partial<typeof raw>
-  // With `trustProxy`, Fastify needs the socket to find the address.
-  const ip = socket === undefined ? undefined : request.ip
-  // Requests have `ips` only with `trustProxy`; reading it would call the application's trust function again.
-  const readsForwarded = 'ips' in request
-  return {
-    ip, readsForwarded, peer: socket?.remoteAddress, rawHeaders: rawHeaders ?? toRawHeaders(headers), headers
-  }
-}
-
-function toRawHeaders (headers: FastifyRequest['headers']): string[] {
-  return Object.entries(headers).flatMap(([name, values]) =>
-    [values ?? []].flat().flatMap(value => [name, value])
-  )
-}
 
 /** Returns the body of a refusal, in the form of Fastify's own. */
 export function refusal (statusCode: number, message: string): object {

@@ -1,2 +1,2 @@
-export { NoexClientError, TimeoutError, DisconnectedError, type Outcome } from './errors.js'
-export type * from './types.js'
+export { NoexClientError, DisconnectedError, TimeoutError } from './errors.js'
+export { composeClient } from './client.js'

@@ -1,5 +1,6 @@
 import type { ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
+import { pageOrigin } from './page-origin.js'
 import type {
   IncomingRequest, RequestOrigin, RequestOriginRefusal, RequestOriginResolver
 } from './request-origin.js'
@@ -61,12 +62,10 @@ export class UpgradeAdmission {
     return typeof release === 'function' ? { ...origin, release } : release
   }
 
-  /** Returns whether the origin is allowed. A browser sends exactly one; other clients may send none. */
   #isAllowedOrigin ({ rawHeaders }: IncomingRequest): boolean {
     const { allowedOrigins, requiresOrigin } = this.#options
     if (allowedOrigins === undefined) return true
-    const origins = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'origin')
-    if (origins.length === 0) return !requiresOrigin
-    return origins.length === 1 && allowedOrigins.includes(origins[0] as string)
+    const origin = pageOrigin(rawHeaders, allowedOrigins)
+    return origin === 'allowed' || (origin === 'absent' && !requiresOrigin)
   }
 }
