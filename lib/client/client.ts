@@ -13,8 +13,8 @@ import type { Client, ClientOptions } from './types.js'
 export interface Live extends LinkListener, Pick<Client, 'query' | 'events' | 'hydrate'> {
   optimistic: (
     change: Parameters<Client['optimistic']>[0],
-    send: Client['request'],
-    options?: Parameters<Client['optimistic']>[1]
+    options: Parameters<Client['optimistic']>[1],
+    send: Client['request']
   ) => Promise<any>
   close: () => void
 }
@@ -51,7 +51,7 @@ export function composeClient (
     request,
     query: (...query) => live.query(...query),
     events: (...subscription) => live.events(...subscription),
-    optimistic: async (change, changeOptions) => await live.optimistic(change, request, changeOptions),
+    optimistic: async (change, changeOptions) => await live.optimistic(change, changeOptions, request),
     hydrate: preloaded => { live.hydrate(preloaded) },
     reconnect: () => { if (!isClosed) connection.reconnect() },
     close: () => {
