@@ -25,6 +25,8 @@ const floors = [
   ['limits'],
   ['rules'],
   ['application'],
+  ['^lib/client/adapters/'],
+  ['^lib/client/(?!adapters/)'],
   ['protocol'],
   ['util']
 ].map(toRooms)

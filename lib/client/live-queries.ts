@@ -87,11 +87,10 @@ export class LiveQueries implements LinkListener {
 
   /** Shows the results of `preload` until newer ones have come. */
   hydrate ({ queries }: Preloaded): void {
-    for (const [key, result] of queries) {
-      const entry = this.#entry(key)
-      if (entry.status === 'loading') entry.hydrate(result)
-    }
+    const entries = queries.map(([key]) => this.#entry(key))
+    entries.forEach((entry, i) => { if (entry.status === 'loading') entry.hydrate(queries[i]?.[1]) })
     this.#show()
+    for (const entry of entries) entry.serverState ??= entry.state
   }
 
   /**
@@ -189,6 +188,7 @@ export class LiveQueries implements LinkListener {
       subscribe: onChange => this.#subscribe(entry(), onChange),
       getSnapshot: () => entry().state.data,
       get state () { return entry().state },
+      get serverState () { return entry().serverState },
       get status () { return entry().state.status },
       get error () { return entry().state.error }
     }

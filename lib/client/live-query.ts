@@ -57,6 +57,8 @@ export class QueryEntry implements Subscription {
   isWatched = false
   timer: ReturnType<typeof setTimeout> | undefined
   state: QueryState<any> = loading
+  /** The state that `hydrate` has made, which stays. */
+  serverState: QueryState<any> | undefined
   status: QueryStatus = 'loading'
   error: NoexClientError | undefined
   /** The result, without optimistic changes; `undefined` before the first. */
