@@ -4,6 +4,7 @@ import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import { encodeLiveReply } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
+import { EMPTY_DELTA } from './delta.js'
 import type { WholeResult } from './encoded-result.js'
 import type { LiveQuery } from './live-query.js'
 import type { LiveQueries } from './live-queries.js'
@@ -98,8 +99,9 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
   async #reply (
     subscription: QuerySubscription, since: Position | undefined, grant: Grant
   ): Promise<EncodedJson> {
-    const { isDelta, liveQuery } = subscription
-    const update = isDelta && since !== undefined ? liveQuery.updates.resumed(since) : undefined
+    const { isDelta, isComplete, liveQuery } = subscription
+    const resumed = isDelta && since !== undefined ? liveQuery.updates.resumed(since) : undefined
+    const update = isComplete && resumed?.delta !== EMPTY_DELTA ? undefined : resumed
     const { version: present } = liveQuery.encoded
     let whole = update === undefined ? liveQuery.encoded.whole() : undefined
     while (whole instanceof Promise) {
