@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IncomingRequest } from '../lib/handshake/request-origin.js'
+import type { NoexErrorCode } from '../lib/protocol/errors.js'
 
 /** Time limit of a request to our routes, including hooks of the application, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 15_000
@@ -43,4 +44,28 @@ export function setConnectionHeaders (reply: FastifyReply, headers: Readonly<Rec
 export function requestTimeoutMs (scope: FastifyInstance): number {
   const { handlerTimeout } = scope.initialConfig as { readonly handlerTimeout?: number }
   return handlerTimeout === undefined || handlerTimeout === 0 ? REQUEST_TIMEOUT_MS : handlerTimeout
+}
+
+const statuses: Readonly<Record<NoexErrorCode, number>> = {
+  PARSE_ERROR: 400,
+  INVALID_REQUEST: 400,
+  UNKNOWN_OPERATION: 404,
+  VALIDATION_ERROR: 400,
+  NOT_FOUND: 404,
+  ALREADY_EXISTS: 409,
+  CONFLICT: 409,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  RATE_LIMITED: 429,
+  BACKPRESSURE: 503,
+  INTERNAL_ERROR: 500,
+  BUCKET_NOT_DEFINED: 404,
+  QUERY_NOT_DEFINED: 404,
+  RULES_NOT_AVAILABLE: 503,
+  SESSION_REVOKED: 403
+}
+
+/** Returns the HTTP status of an error of the protocol. */
+export function statusOf (code: NoexErrorCode): number {
+  return statuses[code]
 }

@@ -56,6 +56,17 @@ interface RoutePaths {
    * @default false
    */
   metrics?: string | false | undefined
+  /**
+   * Path to which requests can be sent by POST, without a WebSocket: see [HTTP](http.md).
+   * @default false
+   */
+  rpc?: string | false | undefined
+  /**
+   * Path of [streams of events](http.md#a-stream-of-events): the way of a client that cannot have a
+   * WebSocket, which needs `routes.rpc` too, and single live queries for EventSource and curl.
+   * @default false
+   */
+  events?: string | false | undefined
 }
 
 const path = type(
@@ -79,7 +90,9 @@ const routePaths = options<RoutePaths>()({
   readyz: option(orFalse(path), '/readyz'),
   livez: option(orFalse(path), '/livez'),
   stats: option(orFalse(path), '/stats'),
-  metrics: option(orFalse(path), false)
+  metrics: option(orFalse(path), false),
+  rpc: option(orFalse(path), false),
+  events: option(orFalse(path), false)
 })
 
 export const routeOptions = options<RouteOptions>()({

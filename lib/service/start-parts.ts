@@ -4,6 +4,7 @@ import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
+import { EventStreams } from '../connection/event-streams.js'
 import { KeyedRequests } from '../idempotency/keyed-requests.js'
 import { PresenceService } from '../connection/presence-service.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
@@ -179,6 +180,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     if (rights) fieldWarnings.checkRules()
     await connections.onPermissionsChanged(userId)
   })
+  const streams = new EventStreams()
   liveQueries.start()
   fieldWarnings.start()
   durability.start()
@@ -198,6 +200,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     sharedStore,
     statistics,
     status,
+    streams,
     trail,
     upgradeAdmission
   }
