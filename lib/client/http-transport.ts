@@ -25,6 +25,9 @@ const eventType = 'text/event-stream'
 /** Length limit of messages that go together, in characters: a server takes so many also before a login. */
 const BATCH_CHARS = 8_192
 
+/** Time that a stream has to tell why its messages are not taken any more, in milliseconds. */
+const CLOSE_MS = 1_000
+
 /** Longest delay of a timer, in milliseconds. */
 const MAX_DELAY_MS = 2 ** 31 - 1
 
@@ -88,7 +91,7 @@ export function httpTransport (
     }
 
     /** Sends the messages that wait, one POST after the other. */
-    const send = async (): Promise<void> => {
+    const sendAll = async (): Promise<void> => {
       if (isSending || stream === undefined) return
       isSending = true
       // For what is sent in this turn.
@@ -105,10 +108,16 @@ export function httpTransport (
           body: count > 1 ? `[${batch}]` : batch[0],
           signal
         })
-        if (status !== 202) return end(LOST, '', `is lost: a POST is answered ${status}`)
+        if (status !== 202) {
+          // Unless the stream ends meanwhile, and says why.
+          setTimeout(() => { end(LOST, '', `is lost: a POST is answered ${status}`) }, CLOSE_MS)
+          return
+        }
       }
       isSending = false
     }
+
+    const send = (): void => { sendAll().catch(fail) }
 
     const timer = setTimeout(
       () => { end(LOST, '', `${problem}: nothing within ${connectTimeoutMs} ms`) },
@@ -119,7 +128,7 @@ export function httpTransport (
       kind: 'http',
       send: text => {
         waiting.push(text)
-        send().catch(fail)
+        send()
       },
       close: stop
     }
