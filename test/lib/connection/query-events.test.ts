@@ -21,15 +21,15 @@ function eventsOf (
     onEnd: reason => { told.push(reason) },
     onPong: () => { told.push('pong') }
   }, isDelta)
-  let text = ''
+  const sent: Buffer[] = []
   for (const message of texts) {
     const pieces = cut(Buffer.from(message))
     for (const [i, piece] of pieces.entries()) {
-      text += Buffer.concat(events.piece(piece, i === 0, i === pieces.length - 1)).toString()
+      sent.push(...events.piece(piece, i === 0, i === pieces.length - 1))
     }
     events.onSent()
   }
-  return { text, told, events }
+  return { text: String(Buffer.concat(sent)), told, events }
 }
 
 const welcome = '{"type":"welcome","version":"1.0.0"}'
