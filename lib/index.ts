@@ -20,13 +20,21 @@ export {
 } from './deployment/deployment-check.js'
 export { NoexServer, type ServerConfig } from './server.js'
 export type { DrainOptions } from './lifecycle/shutdown-options.js'
-export type { Noex, NoexState } from './types.js'
+export type { CallOptions, Noex, NoexCaller, NoexState } from './types.js'
 export { NoexOptionsError } from './util/option-schema.js'
 export type { NoexOptions } from './options/options.js'
 export type { ConnectionInfo, ServerStats } from './operations/server-info.js'
 export { ErrorCode, NoexServerError, type NoexErrorCode } from './protocol/errors.js'
 export { closeReasons, type CloseReason } from './protocol/close-codes.js'
-export { PROTOCOL_VERSION } from './protocol/messages.js'
+export { PROTOCOL_VERSION, type ApplicationOperation } from './protocol/messages.js'
+export {
+  operation, type HandlerContext, type OperationDefinition, type OperationResource
+} from './operations/application-operation.js'
+export { Type, type Static } from 'typebox'
+export type {
+  ApplicationBucket, ApplicationStore, ApplicationTransaction, ApplicationTransactionBucket, NoexTypes
+} from './store/application-store.js'
+export type { Log as NoexLog } from './util/log.js'
 export type { NoexStore } from './store/noex-store.js'
 export type { InputField, ProcedureDefinition, ProcedureStep } from './procedures/procedure.js'
 export type { ProcedureOptions } from './procedures/procedure-options.js'

@@ -12,6 +12,7 @@ import { resolveOptions, type NoexOptions } from './options/options.js'
 import { systemClock } from './util/clock.js'
 import { MAX_TIMER_MS } from './util/option-types.js'
 import { withTimeout } from './util/with-timeout.js'
+import { clientFiles } from '../routes/client-files.js'
 import { eventRoutes } from '../routes/events.js'
 import { operatorRoutes } from '../routes/operator-routes.js'
 import { rpcRoutes } from '../routes/rpc.js'
@@ -30,7 +31,9 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
 
   const logGuard = new LogGuard()
   const log = BootLog.of(logOf(fastify, options), logGuard)
-  const service = await NoexService.start(resolved, { log, address: () => fastify.server.address() })
+  const service = await NoexService.start(resolved, {
+    log, logGuard, address: () => fastify.server.address()
+  })
   fastify.decorate('noex', service satisfies Noex)
   const guard = UpgradeGuard.of(fastify.server)
   closeWith(fastify, service, guard)
@@ -52,6 +55,7 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   await fastify.register(operatorRoutes, { ...scope, service, options: resolved, logGuard })
   await fastify.register(eventRoutes, { ...scope, service, options: resolved, logGuard })
   await fastify.register(rpcRoutes, { ...scope, service, options: resolved, logGuard })
+  await fastify.register(clientFiles, { ...scope, service, options: resolved, logGuard })
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
 }
 

@@ -1,14 +1,45 @@
 import type { DrainOptions } from './lifecycle/shutdown-options.js'
+import type { HttpRequest } from './handshake/http-request.js'
 import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
+import type { AuthSession } from './protocol/session.js'
+import type { CallOptions } from './service/application-calls.js'
 import type { NoexState } from './service/status.js'
+import type { ApplicationStore } from './store/application-store.js'
 
-export type { NoexState }
+export type { CallOptions, NoexState }
+
+/**
+ * The party for which an operation is called: a request of Fastify, with the user that its token or the
+ * gateway's header names, and its address; the session of a user that the application vouches for; or `null`
+ * for an anonymous client.
+ */
+export type NoexCaller = HttpRequest | AuthSession | null
 
 /** The decorator `app.noex`. */
 export interface Noex {
   readonly state: NoexState
+  /**
+   * The store, for the reads and writes of the application itself: without rights, limits and audit. It has
+   * the types of the schema in `NoexTypes`.
+   * @example
+   * await app.noex.store.bucket('orders').insert({ total: 20 })
+   */
+  readonly store: ApplicationStore
   /** The number of WebSocket connections, closing ones included. */
   readonly connectionCount: number
+  /**
+   * Runs an operation of PROTOCOL.md for a route of the application, with the permissions, audit, limits and
+   * metrics of a request over the socket. Resolves with the data of its reply; `store.subscribe` with the
+   * present result alone. Rejects with the `NoexServerError` that a client would be sent, with its details:
+   * Fastify answers with its status where the route lets it through. Rejects with a `TypeError` for a wrong
+   * parameter.
+   * @example
+   * app.get('/orders/:id', async request =>
+   *   await app.noex.call(request, 'store.get', { bucket: 'orders', key: request.params.id }))
+   */
+  call: <Data = unknown>(
+    caller: NoexCaller, operation: string, fields?: object, options?: CallOptions
+  ) => Promise<Data>
   /**
    * Returns the statistics that `/stats` answers with. Never rejects because of the store; costs the same for
    * any number of clients.

@@ -2,7 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { UpgradeRefusal } from '../lib/handshake/upgrade-admission.js'
 import type { NoexService } from '../lib/service/service.js'
-import { incomingRequest, refusal, setConnectionHeaders } from './http.js'
+import { incomingRequest } from '../lib/handshake/http-request.js'
+import { refusal, setConnectionHeaders } from './http.js'
 
 /** Length limit of a logged header, in characters. */
 const MAX_LOGGED_CHARS = 256

@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { bearerToken } from '../lib/auth/http-authorizer.js'
 import { closeReasons } from '../lib/protocol/close-codes.js'
+import { NoexServerError } from '../lib/protocol/errors.js'
 import { eventHeaders } from '../lib/protocol/server-sent-events.js'
 import type { QueryRefusal, QueryRequest } from '../lib/connection/query-stream.js'
 import { ResponseSink } from '../lib/connection/response-sink.js'
@@ -9,7 +10,8 @@ import type { Upgrade } from '../lib/handshake/upgrade.js'
 import { refuseConnection } from './connection-refusal.js'
 import { allowPages } from './cross-origin.js'
 import { eventRequest } from './event-query.js'
-import { incomingRequest, refusal, requestTimeoutMs, statusOf } from './http.js'
+import { incomingRequest } from '../lib/handshake/http-request.js'
+import { refusal, requestTimeoutMs } from './http.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
 
 /** Adds `GET <routes.events>`: streams of events. PROTOCOL.md, "Streams" and "Watching one query". */
@@ -89,9 +91,7 @@ async function refuseQuery (reply: FastifyReply, refused: QueryRefusal): Promise
     return await reply.code(status).send(refusal(status, `The connection is closed: ${refused.closed}`))
   }
   const { code, message, details } = refused
-  const status = statusOf(code)
-  if (status === 401) reply.header('www-authenticate', 'Bearer')
-  const retryAfterMs = (details as { readonly retryAfterMs?: number } | undefined)?.retryAfterMs
-  if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000))
-  return await reply.code(status).send({ ...refusal(status, message), code, details })
+  const { statusCode, headers = {} } = new NoexServerError(code, message, details)
+  const body = { ...refusal(statusCode, message), code, details }
+  return await reply.code(statusCode).headers(headers).send(body)
 }

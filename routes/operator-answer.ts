@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { incomingRequest } from '../lib/handshake/http-request.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { HttpRefusal } from '../lib/auth/http-authorizer.js'
-import { incomingRequest, refusal } from './http.js'
+import { refusal } from './http.js'
 
 const reasons = {
   400: 'The request is not acceptable',

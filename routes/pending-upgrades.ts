@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { incomingRequest } from '../lib/handshake/http-request.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { AcceptedUpgrade } from '../lib/handshake/upgrade-admission.js'
 import { settleUpgrade } from '../lib/lifecycle/upgrade-guard.js'
@@ -8,7 +9,6 @@ import { runInNextTick } from '../lib/util/clock.js'
 import type { Log } from '../lib/util/log.js'
 import type { NoexService } from '../lib/service/service.js'
 import { refuseConnection } from './connection-refusal.js'
-import { incomingRequest } from './http.js'
 
 /** An accepted upgrade that is no WebSocket yet. Its count is taken back when its socket closes. */
 interface PendingUpgrade {

@@ -4,7 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EventStream } from '../lib/connection/event-stream.js'
 import { messagesIn } from '../lib/protocol/message-list.js'
 import { refuseConnection } from './connection-refusal.js'
-import { incomingRequest, refusal } from './http.js'
+import { incomingRequest } from '../lib/handshake/http-request.js'
+import { refusal } from './http.js'
 import type { RouteOptions } from './socket.js'
 
 /** The header that says which stream a POST belongs to. */

@@ -3,9 +3,7 @@ import type { CallbackEnvironment } from '../application/failure-log.js'
 import type { Clock } from '../util/clock.js'
 import type { Authenticator } from './authenticator.js'
 import type { ResolvedExternal } from './auth-options.js'
-import {
-  expiryProblem, isRoles, isUserId, MAX_ROLE_CHARS, MAX_ROLES, MAX_USER_ID_CHARS, type Origin, type Session
-} from '../protocol/session.js'
+import { readSession, type Origin, type Session } from '../protocol/session.js'
 import { explainedBy, TokenRefusal } from './token-refusal.js'
 
 /** Authenticates by `auth.validate`. Each session keeps its token, so that it can be confirmed. */
@@ -83,24 +81,11 @@ class ExternalSession implements Session {
 
   /** @throws {TypeError} unless `found` is an `AuthSession` */
   constructor (found: unknown, { token, validatedAt, toleranceMs, now }: Validation) {
-    const { userId, roles, metadata, expiresAt } = found as Record<string, unknown>
-    if (!isUserId(userId)) {
-      throw new TypeError(`userId must be a well-formed text of 1 to ${MAX_USER_ID_CHARS} characters`)
-    }
-    if (!isRoles(roles)) {
-      throw new TypeError(
-        `roles must be an array of at most ${MAX_ROLES} well-formed texts, ` +
-        `each of at most ${MAX_ROLE_CHARS} characters`
-      )
-    }
-    if (metadata != null && typeof metadata !== 'object') throw new TypeError('metadata must be an object')
-    const problem = expiresAt == null ? undefined : expiryProblem(expiresAt, now)
-    if (problem !== undefined) throw new TypeError(`expiresAt ${problem}`)
+    const { userId, roles, metadata, expiresAt } = readSession(found as object, now)
     this.userId = userId
-    // A frozen copy: later changes of the application's array do not change rights.
-    this.roles = Object.freeze([...roles])
-    this.metadata = metadata ?? undefined
-    this.expiresAt = (expiresAt ?? undefined) as number | undefined
+    this.roles = roles
+    this.metadata = metadata
+    this.expiresAt = expiresAt
     this.toleranceMs = toleranceMs
     this.token = token
     this.validatedAt = validatedAt

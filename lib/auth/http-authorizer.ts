@@ -4,7 +4,9 @@ import type { RequestOrigin, RequestOriginRefusal, IncomingRequest } from '../ha
 import type { Authenticator } from './authenticator.js'
 import { addressKey } from '../handshake/client-address.js'
 import type { Policy } from '../permissions/policy.js'
-import { isExpired, type RequestHeaders, type Session } from '../protocol/session.js'
+import { isExpired, type Origin, type RequestHeaders, type Session } from '../protocol/session.js'
+import { NoexServerError } from '../protocol/errors.js'
+import { userRevoked } from '../protocol/refusals.js'
 import { TokenRefusal } from './token-refusal.js'
 
 /** The parts of the service that authorize plain HTTP requests. */
@@ -27,6 +29,19 @@ export interface HttpRefusal extends Omit<RequestOriginRefusal, 'refused'> {
   readonly refused: RequestOriginRefusal['refused'] | 429
   /** With 429: time until the next try, in milliseconds. */
   readonly retryAfterMs?: number
+  /** The error that a login with the token would have been answered with. */
+  readonly failure?: NoexServerError
+}
+
+/** A token that is not taken, with the answer to it. */
+class WrongToken {
+  readonly reason: string
+  readonly failure: NoexServerError
+
+  constructor (reason: string, failure = new NoexServerError('UNAUTHORIZED', 'Invalid token')) {
+    this.reason = reason
+    this.failure = failure
+  }
 }
 
 /** Authorizes plain HTTP requests by the same rights as requests over the WebSocket. */
@@ -42,27 +57,50 @@ export class HttpAuthorizer {
   }
 
   /**
+   * Finds the address and the session of a request: by its bearer token, else what a gateway says. `headers`
+   * are those that an authenticator may read. Returns a promise where there is a token, which rejects when
+   * that cannot be checked at the moment.
+   */
+  identify (
+    request: IncomingRequest, headers: RequestHeaders
+  ): RequestOrigin | HttpRefusal | Promise<RequestOrigin | HttpRefusal> {
+    const { authenticator, resolveOrigin } = this.#options
+    const origin = resolveOrigin(request)
+    if ('refused' in origin || authenticator === undefined) return origin
+    const token = bearerToken(request.headers)
+    return token === undefined ? origin : this.#identifyByToken(token, origin, headers)
+  }
+
+  async #identifyByToken (
+    token: string, { remoteAddress }: RequestOrigin, headers: RequestHeaders
+  ): Promise<RequestOrigin | HttpRefusal> {
+    const guesses = this.#guesses
+    const key = addressKey(remoteAddress)
+    // A token counts as wrong until it has been checked, since the check may take long.
+    const takeBack = guesses?.take(key)
+    if (guesses !== undefined && takeBack === undefined) {
+      return { refused: 429, reason: 'too many wrong tokens', retryAfterMs: guesses.retryAfterMs(key) }
+    }
+    const session = await this.#sessionOf(token, { remoteAddress, connectionId: null, headers })
+    if (session instanceof WrongToken) {
+      const { reason, failure } = session
+      return { refused: 401, reason: `no valid token: ${reason}`, failure }
+    }
+    takeBack?.()
+    return { remoteAddress, session }
+  }
+
+  /**
    * Authorizes a request for statistics. Resolves with its session (`undefined`: an anonymous client) or with
    * its refusal. Rejects when the token cannot be checked at the moment.
    */
   async authorizeStats (
     request: IncomingRequest
   ): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
-    const { required, policy, authenticator, resolveOrigin } = this.#options
-    const guesses = this.#guesses
-    const origin = resolveOrigin(request)
-    if ('refused' in origin) return origin
-    const token = authenticator === undefined ? undefined : bearerToken(request.headers)
-    const key = addressKey(origin.remoteAddress)
-    // A token counts as wrong until it has been checked, since the check may take long.
-    const takeBack = token === undefined ? undefined : guesses?.take(key)
-    if (token !== undefined && guesses !== undefined && takeBack === undefined) {
-      return { refused: 429, reason: 'too many wrong tokens', retryAfterMs: guesses.retryAfterMs(key) }
-    }
-    const session =
-      token === undefined ? origin.session : await this.#sessionOf(token, origin, request.headers)
-    if (session instanceof TokenRefusal) return { refused: 401, reason: `no valid token: ${session.reason}` }
-    takeBack?.()
+    const { required, policy, retainedHeaders } = this.#options
+    const found = await this.identify(request, retainedHeaders(request.headers))
+    if ('refused' in found) return found
+    const { session } = found
     if (session === undefined && required) return { refused: 401, reason: 'no token' }
     const resource = {
       operation: 'server.stats', tier: 'admin', type: 'server', name: '*', records: false
@@ -71,20 +109,15 @@ export class HttpAuthorizer {
     return mayRead ? { session } : { refused: 403, reason: 'no permission for server.stats' }
   }
 
-  async #sessionOf (
-    token: string,
-    { remoteAddress }: RequestOrigin,
-    headers: RequestHeaders
-  ): Promise<Session | TokenRefusal> {
-    const { authenticator, clock, retainedHeaders, isRevoked } = this.#options
-    const origin = { remoteAddress, connectionId: null, headers: retainedHeaders(headers) }
+  async #sessionOf (token: string, origin: Origin): Promise<Session | WrongToken> {
+    const { authenticator, clock, isRevoked } = this.#options
     const session = await authenticator?.identify(token, origin) ?? new TokenRefusal('there are no tokens')
-    if (session instanceof TokenRefusal) return session
-    if (isExpired(session, clock.now())) return new TokenRefusal('it has expired')
-    if (session.state !== 'live' || isRevoked(session.userId)) {
-      return new TokenRefusal('its session has ended, or its user may not log in')
+    if (session instanceof TokenRefusal) return new WrongToken(session.reason)
+    if (isExpired(session, clock.now())) {
+      return new WrongToken('it has expired', new NoexServerError('UNAUTHORIZED', 'Token has expired'))
     }
-    return session
+    if (isRevoked(session.userId)) return new WrongToken('its user may not log in', userRevoked())
+    return session.state === 'live' ? session : new WrongToken('its session has ended')
   }
 }
 

@@ -14,8 +14,9 @@ export interface Link {
    * comes, before the next message is handled; `onError` with a `DisconnectedError` when the connection ends
    * first.
    */
-  ask: (type: string, members: object, onReply: (data: any) => void, onError: (error: NoexClientError) => void)
-    => void
+  ask: (
+    type: string, members: object, onReply: (data: any) => void, onError: (error: NoexClientError) => void
+  ) => void
 }
 
 /** The user of a link. */

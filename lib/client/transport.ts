@@ -3,8 +3,8 @@ export interface TransportListener {
   /** Called with each message of the server, as text. */
   onMessage: (text: string) => void
   /**
-   * Called once, when the transport has ended or could not be opened; `code` is a close code, 1006 where there
-   * is none; `problem` says why it could not be opened, where that is known.
+   * Called once, when the transport has ended or could not be opened; `code` is a close code, 1006 where
+   * there is none; `problem` says why it could not be opened, where that is known.
    */
   onClose: (code: number, reason: string, problem?: string) => void
 }

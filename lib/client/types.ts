@@ -8,8 +8,8 @@ export interface Observable<T> {
 }
 
 /**
- * The state of a connection. `connecting`: a connection is being made, and what is watched is being brought up
- * to date. `open`: all of it is of now. `leaving`: the server is about to stop. `waiting`: for the next
+ * The state of a connection. `connecting`: a connection is being made, and what is watched is being brought
+ * up to date. `open`: all of it is of now. `leaving`: the server is about to stop. `waiting`: for the next
  * attempt. `refused`: there is none until `reconnect`. `offline`: the browser has no network.
  */
 export type ConnectionStatus = 'connecting' | 'open' | 'leaving' | 'waiting' | 'refused' | 'offline'
@@ -87,8 +87,8 @@ export interface WebSocketLike {
 /** The options of one request. */
 export interface RequestOptions {
   /**
-   * Whether the request is repeated over a reconnect until it is answered: it then has an idempotency key, and
-   * is done once.
+   * Whether the request is repeated over a reconnect until it is answered: it then has an idempotency key,
+   * and is done once.
    * @default false
    */
   readonly retry?: boolean
@@ -118,8 +118,8 @@ export interface QueryOptions {
 }
 
 /**
- * `loading`: nothing has come yet. `live`: the data are of now. `stale`: they are of before the connection was
- * lost. `error`: the server has refused or ended the query.
+ * `loading`: nothing has come yet. `live`: the data are of now. `stale`: they are of before the connection
+ * was lost. `error`: the server has refused or ended the query.
  */
 export type QueryStatus = 'loading' | 'live' | 'stale' | 'error'
 
@@ -144,16 +144,18 @@ export interface LiveQuery<T> {
   /** Returns the data; `undefined` before the first. */
   readonly getSnapshot: () => T | undefined
   readonly state: QueryState<T>
+  /** The state that `hydrate` has made: what a server has rendered. `undefined` where there was none. */
+  readonly serverState?: QueryState<T> | undefined
   readonly status: QueryStatus
   readonly error: NoexClientError | undefined
 }
 
 /** The changes of one `optimistic`, which are one transaction. */
 export interface OptimisticTransaction {
-  bucket: (name: string) => {
-    insert: (record: object) => void
-    update: (key: unknown, changes: object) => void
-    delete: (key: unknown) => void
+  bucket (name: string): {
+    insert (record: object): void
+    update (key: unknown, changes: object): void
+    delete (key: unknown): void
   }
   /** Changes what a live query shows until the answer is in, where the writes above cannot say it. */
   query: <T>(query: LiveQuery<T>, change: (data: T) => T) => void
@@ -168,16 +170,16 @@ export interface Preloaded {
 export interface Client {
   readonly state: ConnectionState
   /** Sends a request; resolves with the data of the reply. @throws `NoexClientError` */
-  request: <T = any>(type: string, members?: object, options?: RequestOptions) => Promise<T>
+  request<T = any> (type: string, members?: object, options?: RequestOptions): Promise<T>
   /** Returns the live query of a name and its parameters, or of a description. */
-  query: <T = any>(query: string | Find, params?: object, options?: QueryOptions) => LiveQuery<T>
+  query<T = any> (query: string | Find, params?: object, options?: QueryOptions): LiveQuery<T>
   /** Calls `onEvent` with each event of the rules whose topic the pattern matches. Returns what ends that. */
   events: (pattern: string, onEvent: (event: any, topic: string) => void) => () => void
   /**
    * Writes the changes in one transaction, and shows them at once in all live queries, until the server's
    * answer is in. Resolves with the results of the transaction, rejects with its refusal.
    */
-  optimistic: (change: (tx: OptimisticTransaction) => void, options?: RequestOptions) => Promise<any>
+  optimistic (change: (tx: OptimisticTransaction) => void, options?: RequestOptions): Promise<any>
   /** Shows the results of `preload` until newer ones have come. */
   hydrate: (preloaded: Preloaded) => void
   /** Connects at once, anew where there is a connection. */

@@ -222,7 +222,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   async confirm (): Promise<void> {
     const session = this.session
     if (session === undefined) return
-    const confirmed = await this.#confirmed(session)
+    const confirmed = await confirmedSession(session, this.#owner.origin, this.#host)
     // The client may have logged in or out meanwhile, or the connection may have ended.
     if (this.session !== session) return
     if (confirmed instanceof TokenRefusal) {
@@ -231,14 +231,6 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     } else if (confirmed !== session) {
       this.change(confirmed)
     }
-  }
-
-  /** Returns the confirmed session; a refusal where the user was revoked meanwhile. */
-  async #confirmed (session: Session): Promise<Session | TokenRefusal> {
-    const { authenticator, isRevoked } = this.#host
-    const confirmed = await authenticator?.confirm(session, this.#owner.origin) ?? session
-    if (confirmed instanceof TokenRefusal || !isRevoked(confirmed.userId)) return confirmed
-    return new TokenRefusal('its user is revoked')
   }
 
   #replace (session: Session | undefined): void {
@@ -260,4 +252,14 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
       else this.#awaitExpiry(end)
     })
   }
+}
+
+/** Returns the session as its issuer confirms it; a refusal where the user was revoked meanwhile. */
+export async function confirmedSession (
+  session: Session, origin: Origin,
+  { authenticator, isRevoked }: Pick<PrincipalHost, 'authenticator' | 'isRevoked'>
+): Promise<Session | TokenRefusal> {
+  const confirmed = await authenticator?.confirm(session, origin) ?? session
+  if (confirmed instanceof TokenRefusal || !isRevoked(confirmed.userId)) return confirmed
+  return new TokenRefusal('its user is revoked')
 }

@@ -1,6 +1,4 @@
 import type { RawData } from 'ws'
-import { CallbackError } from '../application/application-callback.js'
-import { readableError } from '../application/thrown.js'
 import { ConnectionAudit } from '../audit/connection-audit.js'
 import type { AuditTrail } from '../audit/trail.js'
 import { addressKey } from '../handshake/client-address.js'
@@ -17,7 +15,7 @@ import type { DeadlineQueue } from '../util/deadline-queue.js'
 import type { Log } from '../util/log.js'
 import { ClientPrincipal, type PrincipalHost, type SessionOwner } from './client-principal.js'
 import type { ClientSocket } from './client-socket.js'
-import type { RequestClient } from './dispatch.js'
+import { logFailure, type RequestClient } from './dispatch.js'
 import type { Pingable } from './heartbeat.js'
 import type { UnauthenticatedInboxes } from './inbox.js'
 import { MessageFlow, type FlowOwner } from './message-flow.js'
@@ -76,6 +74,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   readonly #ws: ClientSocket
   #log: Log | undefined
   #connectionAudit: ConnectionAudit | undefined
+  #ending: AbortController | undefined
   /** Whether the client's own request has revoked the session: the close waits for the reply. */
   #isRevoked = false
   /** Whether the client must log in and has not yet. */
@@ -106,9 +105,20 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     return this.flow.isPaused
   }
 
+  get isConnected (): true {
+    return true
+  }
+
   get origin (): Origin {
     const { remoteAddress, headers } = this.upgrade
     return { remoteAddress, connectionId: this.id, headers }
+  }
+
+  /** Made on first use: few operations need it. */
+  get ended (): AbortSignal {
+    this.#ending ??= new AbortController()
+    if (!this.isOpen) this.#ending.abort()
+    return this.#ending.signal
   }
 
   get log (): Log {
@@ -204,12 +214,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   }
 
   logFailure (error: unknown, operation: string, resource?: string): void {
-    // A failure of a function of the application is logged where it is called, and not for each request.
-    const err = readableError(error)
-    this.log[err instanceof CallbackError ? 'debug' : 'error'](
-      { err, operation, resource },
-      'operation failed'
-    )
+    logFailure(this.log, error, operation, resource)
   }
 
   ping (frame: Buffer): void {
@@ -273,6 +278,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     this.#connectionAudit?.end()
     this.flow.clear()
     this.principal.close()
+    this.#ending?.abort()
     this.#host.onStopped(this, cause, isLoggedIn)
   }
 

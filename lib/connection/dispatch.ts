@@ -1,3 +1,5 @@
+import { CallbackError } from '../application/application-callback.js'
+import { readableError } from '../application/thrown.js'
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
 import type { Authorizer } from '../permissions/authorizer.js'
@@ -13,17 +15,26 @@ import type { Operation } from '../operations/operation.js'
 import { completeAnswer, type Asked } from '../operations/suggestion.js'
 import { runDurably } from '../operations/run-operation.js'
 import { runOnce } from '../operations/run-once.js'
-import { decode } from '../protocol/decode.js'
+import { decode, type Decoded } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { mayBeBig, type MessageText } from '../protocol/parts.js'
-import type { ClientPrincipal } from './client-principal.js'
+import type { Log } from '../util/log.js'
+import type { Principal } from '../permissions/principal.js'
 import type { Reply } from './held-replies.js'
 import type { MessageFlow } from './message-flow.js'
 
-/** A client to which replies can be sent. */
+/** The party on whose behalf a client asks. */
+export interface RequestPrincipal extends Principal {
+  /** Whether the session must be confirmed before a request is handled. */
+  readonly isStale: boolean
+  /** Asks the issuer whether the session is still valid and applies the answer. Rejects without one. */
+  confirm: () => Promise<void>
+}
+
+/** A client to which replies can be sent: a connection, or a call. */
 export interface RequestClient extends Client, AuditSubject {
-  readonly principal: ClientPrincipal
+  readonly principal: RequestPrincipal
   /** The operation that is being answered, from when it is granted until the reply is sent. */
   answering: Operation | undefined
   /** Limits count an anonymous client by this key. */
@@ -66,7 +77,13 @@ export function dispatch (
   client: RequestClient,
   context: DispatchContext
 ): Promise<void> | undefined {
-  const decoded = decode(text)
+  return dispatchDecoded(decode(text), client, context)
+}
+
+/** Handles one decoded message, as `dispatch` does. */
+export function dispatchDecoded (
+  decoded: Decoded, client: RequestClient, context: DispatchContext
+): Promise<void> | undefined {
   switch (decoded.kind) {
     case 'pong': return undefined
     case 'malformed': {
@@ -106,7 +123,7 @@ function refuse (
   client: RequestClient,
   { registry, requestMetrics, exposeErrorDetails }: DispatchContext
 ): void {
-  client.flow.reply({ text: encodeError(id, error, exposeErrorDetails) })
+  client.flow.reply({ text: encodeError(id, error, exposeErrorDetails), failure: error })
   requestMetrics?.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0)
 }
 
@@ -153,7 +170,7 @@ async function perform (
       if (failure instanceof NothingNamedError) {
         failure = await withSuggestion(failure, { operation, request }, client, context)
       }
-      reply = { text: encodeFailure(failure, request, client, context) }
+      reply = { text: encodeFailure(failure, request, client, context), failure }
     }
     if (grant !== undefined) context.limiter?.charge(userId, client.addressKey, grant.work.spent)
     const made = reply
@@ -164,7 +181,7 @@ async function perform (
     if (released === undefined) {
       client.flow.reply(made)
     } else {
-      client.flow.reply(made, { released, instead: () => encodeUnaudited(failure, made, request, context) })
+      client.flow.reply(made, { released, instead: () => unaudited(made, request, context) })
     }
     if (since !== undefined) count(operation, failure, since, released, context)
   } catch (error) {
@@ -173,7 +190,8 @@ async function perform (
     if (isAnswered) return
     reply?.unsent?.()
     reply?.answered?.()
-    client.flow.reply({ text: encodeError(request.id, internalError(), false) })
+    const failure = internalError()
+    client.flow.reply({ text: encodeError(request.id, failure, false), failure })
   } finally {
     client.answering = undefined
   }
@@ -218,15 +236,19 @@ function count (
 
 const noFollowUp = { sent: undefined, unsent: undefined }
 
-/** Encodes the error that is sent instead of the reply when the audit entry is not durable in time. */
-function encodeUnaudited (
-  failure: NoexServerError | undefined,
-  { unsent }: Reply,
-  request: RequestMessage,
-  context: DispatchContext
-): string {
+/** Returns the error that is sent instead of the reply when the audit entry is not durable in time. */
+function unaudited (
+  { failure, unsent }: Reply, request: RequestMessage, context: DispatchContext
+): Pick<Reply, 'text' | 'failure'> {
   const error = failure === undefined && unsent === undefined ? appliedUnaudited() : auditUnavailable()
-  return encodeError(request.id, error, context.exposeErrorDetails)
+  return { text: encodeError(request.id, error, context.exposeErrorDetails), failure: error }
+}
+
+/** Logs a failure whose cause the client must not learn; `resource` as the audit names it. */
+export function logFailure (log: Log, error: unknown, operation: string, resource?: string): void {
+  // A failure of a function of the application is logged where it is called, and not for each request.
+  const err = readableError(error)
+  log[err instanceof CallbackError ? 'debug' : 'error']({ err, operation, resource }, 'operation failed')
 }
 
 /** Adds the nearest name to a failure that no such name exists. Never rejects: then nothing is added. */

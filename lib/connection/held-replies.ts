@@ -1,3 +1,4 @@
+import type { NoexServerError } from '../protocol/errors.js'
 import { charsOf, type MessageText } from '../protocol/parts.js'
 import { Waiters } from '../util/waiters.js'
 
@@ -5,13 +6,15 @@ import { Waiters } from '../util/waiters.js'
 export interface Hold {
   /** Resolves with whether the reply may be sent as it is. */
   readonly released: Promise<boolean>
-  /** Returns the text that is sent otherwise. */
-  readonly instead: () => string
+  /** Returns the reply that is sent otherwise. */
+  readonly instead: () => Pick<Reply, 'text' | 'failure'>
 }
 
 /** A reply, with callbacks for its outcome. */
 export interface Reply {
   readonly text: MessageText
+  /** The error that the text says; `undefined` for a result. */
+  readonly failure?: NoexServerError | undefined
   /** Called when it is in the outbox. */
   readonly sent?: (() => void) | undefined
   /** Called when another text is sent instead. */
@@ -63,7 +66,7 @@ export class HeldReplies {
       if (!maySend) {
         item.reply.unsent?.()
         this.#chars -= item.chars
-        item.reply = { text: hold.instead(), answered: item.reply.answered }
+        item.reply = { ...hold.instead(), answered: item.reply.answered }
         item.chars = charsOf(item.reply.text)
         this.#chars += item.chars
       }

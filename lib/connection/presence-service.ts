@@ -56,8 +56,8 @@ export class PresenceService {
     this.#held = new DeadlineQueue(HELD_RETRY_MS, parts.clock, remove)
   }
 
-  /** Begins the presence of a connection. */
-  begin (connectionId: string): Presence {
+  /** Begins the presence of a connection; `null`: of a call. */
+  begin (connectionId: string | null): Presence {
     return new Presence(connectionId, this.#parts.sharedStore.presences, this.#options.maxRecords)
   }
 

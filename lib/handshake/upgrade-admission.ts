@@ -1,5 +1,6 @@
 import type { ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
+import { pageOrigin } from './page-origin.js'
 import type {
   IncomingRequest, RequestOrigin, RequestOriginRefusal, RequestOriginResolver
 } from './request-origin.js'
@@ -66,12 +67,11 @@ export class UpgradeAdmission {
     return { refused: 403, reason: 'the origin is not allowed' }
   }
 
-  /** Returns whether the origin is allowed. A browser sends exactly one; other clients may send none. */
   #isAllowedOrigin ({ rawHeaders, headers }: IncomingRequest): boolean {
     const { allowedOrigins, requiresOrigin } = this.#options
     if (allowedOrigins === undefined) return true
-    const origins = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'origin')
-    if (origins.length > 0) return origins.length === 1 && allowedOrigins.includes(origins[0] as string)
+    const origin = pageOrigin(rawHeaders, allowedOrigins)
+    if (origin !== 'absent') return origin === 'allowed'
     // With a GET a browser says less: of its own site, or where an image or a typed address asks for it.
     const site = headers['sec-fetch-site'] ?? 'none'
     if (site === 'none') return !requiresOrigin

@@ -1,5 +1,6 @@
 import type { Clock } from '../util/clock.js'
 import { closeReasons } from '../protocol/close-codes.js'
+import type { Calls } from '../connection/calls.js'
 import type { Connections } from '../connection/connections.js'
 import type { Resolved } from '../util/option-schema.js'
 import { withTimeout } from '../util/with-timeout.js'
@@ -13,11 +14,12 @@ const MAX_PACE_MS = 20
 /** How long a drain takes. */
 export type DrainTimes = Resolved<typeof shutdownOptions>
 
-/** The connections that a drain brings to their end. */
+/** The connections and calls that a drain brings to their end. */
 export interface DrainHost {
   readonly connections: Connections
+  readonly calls: Calls
   readonly clock: Clock
-  /** Refuses all upgrades from now on. */
+  /** Refuses all upgrades and calls from now on. */
   stopAccepting: () => void
 }
 
@@ -50,13 +52,15 @@ export class Drain {
   }
 
   async #run (): Promise<void> {
-    const { connections, clock, stopAccepting } = this.#host
+    const { connections, calls, clock, stopAccepting } = this.#host
     const { drainDelayMs, gracePeriodMs } = this.#times
     if (drainDelayMs > 0) await withTimeout(drainDelayMs, this.#delayEnded, clock)
     stopAccepting()
     if (gracePeriodMs > 0 && connections.size > 0) await this.#waitForClients()
-    await withTimeout(IN_FLIGHT_TIMEOUT_MS, connections.settled(), clock)
+    const settled = Promise.all([connections.settled(), calls.settled()])
+    await withTimeout(IN_FLIGHT_TIMEOUT_MS, settled, clock)
     connections.closeAll(closeReasons.serverShutdown)
+    calls.close()
     // Clients that do not answer the close frame are disconnected after `closeTimeoutMs`.
     await connections.empty()
   }

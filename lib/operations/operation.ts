@@ -1,8 +1,9 @@
 import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { AccessLevel, OperationAccess, ResourceAccess, Tier } from '../permissions/policy.js'
-import type { Client, OperationContext, ServerContext, StepRights } from './context.js'
-import type { AuditedOperation } from '../audit/request-audit.js'
+import type { AccessLevel, ResourceAccess, Tier } from '../permissions/policy.js'
+import type {
+  Client, Operation, OperationContext, OwnOperation, ServerContext, StepRights
+} from './context.js'
 import { checkKey } from '../idempotency/keyed-requests.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { notConfigured } from '../protocol/refusals.js'
@@ -12,29 +13,7 @@ import type { RequestMessage } from '../protocol/messages.js'
 import { firstProblem } from '../protocol/shape.js'
 import { requireFields, type NamedField } from '../store/named-fields.js'
 
-/** One operation of the protocol: everything that the server knows about it. */
-export interface Operation extends OperationAccess, AuditedOperation {
-  /** The request's fields; unknown members are ignored. */
-  readonly request: TObject
-  /** Whether it works on the store alone; then a change of rights waits for its writes. */
-  readonly usesStore: boolean
-  /** Returns the charges of a request, where they are not one of its own; works on unchecked input. */
-  readonly chargesOf: ((request: RequestMessage) => readonly Charge[]) | undefined
-  /** Refuses a request before its fields are checked. PROTOCOL.md, "Request pipeline". */
-  readonly guard: ((client: Client) => void) | undefined
-  /** Checks the fields. @throws `VALIDATION_ERROR` naming the first wrong one */
-  readonly validate: (request: RequestMessage) => void
-  /** Whether a request may have an `idempotencyKey`. PROTOCOL.md, "Idempotency keys". */
-  readonly takesKey: boolean
-  /** Names of members that are no part of the digest of a request: one could guess a password by it. */
-  readonly secrets: readonly string[]
-  /** Executes a request; resolves with the reply's `data`, in which `undefined` is sent as `null`. */
-  readonly run: (context: OperationContext, request: RequestMessage) => Promise<unknown>
-  /** Returns the reply's `data` for the value that the one commit of `run` resolves with. */
-  readonly reply: (result: unknown) => unknown
-  /** Returns the rights that the steps of a request have. */
-  readonly rightsOfSteps: (request: RequestMessage, context: OperationContext) => StepRights
-}
+export type { Operation }
 
 /**
  * Ends a subscription of the client and returns the reply.
@@ -77,6 +56,11 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   /** Returns the charges of a request; works on unchecked input. @default one of its own */
   readonly charges?: (request: RequestMessage) => readonly Charge[]
   readonly guard?: (client: Client) => void
+  /**
+   * Says what to do where there is no connection on which its effect could last: it is refused there.
+   * @default none, it needs no connection
+   */
+  readonly needsConnection?: string
   /** Checks constraints that the schema cannot express. */
   readonly check?: (request: Static<TObject<Fields>>) => void
   /** Returns the record fields that the request names; one that no record of its `bucket` has is refused. */
@@ -127,7 +111,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     resourceOf: definition.resource ?? (request => resources(request, self)[0]?.name ?? '*'),
     detailsOf: detailsFrom(details),
     chargesOf: definition.charges,
-    guard: definition.guard,
+    guard: guardOf(definition),
     takesKey,
     secrets,
     validate (request) {
@@ -143,7 +127,23 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
   }
 }
 
-function rightsOfRequest (_request: unknown, { server, grant }: OperationContext): StepRights {
+/** Returns the guard of an operation, which also refuses a call where it takes a connection. */
+function guardOf (
+  { name, guard, needsConnection }: Pick<
+    OperationDefinition<TProperties, unknown>, 'name' | 'guard' | 'needsConnection'
+  >
+): Operation['guard'] {
+  if (needsConnection === undefined) return guard
+  return client => {
+    if (!client.isConnected) {
+      throw new NoexServerError('UNKNOWN_OPERATION', `${name} takes a connection: ${needsConnection}`)
+    }
+    guard?.(client)
+  }
+}
+
+/** Returns the rights of the request itself. */
+export function rightsOfRequest (_request: unknown, { server, grant }: OperationContext): StepRights {
   return { authorizer: server.authorizer, principal: grant.principal }
 }
 
@@ -226,7 +226,9 @@ const sample = {
 }
 
 /** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
-export function accessesRecords ({ name, resources }: Operation): boolean {
+export function accessesRecords (operation: Operation | OwnOperation): boolean {
+  if ('hasComputedResources' in operation && operation.hasComputedResources) return true
+  const { name, resources } = operation
   const used = resources({ id: 0, type: name, ...sample })
   return used.some(({ operation, records }) => operation === name && records)
 }

@@ -78,6 +78,7 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
     resources: patternOf,
+    needsConnection: 'events are pushed',
     run: reading(async (calls, { pattern }) => await queryFacts(calls, pattern))
   }),
   defineOperation({
@@ -92,6 +93,7 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
     resources: patternOf,
+    needsConnection: 'events are pushed',
     guard: client => { client.eventSubscriptions.checkQuota() },
     run: async ({ server, client }, { pattern }) =>
       client.eventSubscriptions.add(serviceOf(server).channels, pattern)
@@ -101,6 +103,7 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
     accessLevel: 'session',
+    needsConnection: 'only a connection has subscriptions',
     run: async ({ client }, { subscriptionId }) => unsubscribe(client.eventSubscriptions, subscriptionId)
   }),
   defineOperation({

@@ -127,6 +127,7 @@ export const storeSubscribe: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ subscriptionId: Name }),
     accessLevel: 'session',
+    needsConnection: 'only a connection has subscriptions',
     run: async ({ client }, { subscriptionId }) => unsubscribe(client.subscriptions, subscriptionId)
   })
 ]

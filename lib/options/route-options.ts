@@ -67,6 +67,11 @@ interface RoutePaths {
    * @default false
    */
   events?: string | false | undefined
+  /**
+   * Folder under which pages import the [client](client.md) without a bundler: `<client>/index.js`.
+   * @default false
+   */
+  client?: string | false | undefined
 }
 
 const path = type(
@@ -92,7 +97,8 @@ const routePaths = options<RoutePaths>()({
   stats: option(orFalse(path), '/stats'),
   metrics: option(orFalse(path), false),
   rpc: option(orFalse(path), false),
-  events: option(orFalse(path), false)
+  events: option(orFalse(path), false),
+  client: option(orFalse(path), false)
 })
 
 export const routeOptions = options<RouteOptions>()({

@@ -2,7 +2,7 @@ import { NoexServerError } from './errors.js'
 import { endOfString, QUOTE, withoutUnsafeIntegers } from './json-text.js'
 import type { RequestMessage } from './messages.js'
 
-/** The content of a text frame. */
+/** The content of a message. */
 export type Decoded =
   | { readonly kind: 'pong' }
   | { readonly kind: 'request', readonly request: RequestMessage }
@@ -13,9 +13,9 @@ const PONG: Decoded = { kind: 'pong' }
 /**
  * Decodes one text frame. Never throws: the error of a bad frame is returned as `malformed` with the id of
  * the reply, which is 0 unless the frame is a request with unacceptable content. The checks run in the order
- * of PROTOCOL.md, "Messages".
+ * of PROTOCOL.md, "Messages". `needsId`: whether a request must have an id; one without gets 0 otherwise.
  */
-export function decode (text: string): Decoded {
+export function decode (text: string, needsId = true): Decoded {
   const shallow = withoutDepths(text, MAX_JSON_DEPTH)
   let value: unknown
   try {
@@ -27,6 +27,7 @@ export function decode (text: string): Decoded {
     return malformed('PARSE_ERROR', 'The frame is not a JSON object')
   }
   const message = value as Record<string, unknown>
+  if (!needsId && message['id'] === undefined) message['id'] = 0
   const { type, id } = message
   if (typeof type !== 'string' || type === '') {
     return malformed('INVALID_REQUEST', 'type: must be a non-empty string')
@@ -49,9 +50,9 @@ export function decode (text: string): Decoded {
  */
 function decodeSuspect (text: string, request: RequestMessage): Decoded {
   const marked = withoutUnsafeIntegers(text)
-  const exact = marked === text ? request : JSON.parse(marked) as RequestMessage
+  const exact = marked === text ? request : JSON.parse(marked) as Partial<RequestMessage>
   // The parsed id may differ from the text, so it cannot be echoed.
-  if (!isSafe(exact.id)) {
+  if (!isSafe(exact.id ?? 0)) {
     return malformed('INVALID_REQUEST', `id: must be a number within ±${Number.MAX_SAFE_INTEGER}`)
   }
   const problem = checkJson(exact)

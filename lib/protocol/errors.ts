@@ -42,6 +42,33 @@ export const ErrorCode = {
 /** One of the sixteen codes that an `error` reply can carry. */
 export type NoexErrorCode = typeof ErrorCode[keyof typeof ErrorCode]
 
+/** The HTTP status of each code. PROTOCOL.md, "Requests over HTTP". */
+export const httpStatuses: Readonly<Record<NoexErrorCode, number>> = {
+  PARSE_ERROR: 400,
+  INVALID_REQUEST: 400,
+  UNKNOWN_OPERATION: 404,
+  VALIDATION_ERROR: 400,
+  NOT_FOUND: 404,
+  ALREADY_EXISTS: 409,
+  CONFLICT: 409,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  RATE_LIMITED: 429,
+  BACKPRESSURE: 503,
+  INTERNAL_ERROR: 500,
+  BUCKET_NOT_DEFINED: 404,
+  QUERY_NOT_DEFINED: 404,
+  RULES_NOT_AVAILABLE: 503,
+  SESSION_REVOKED: 403
+}
+
+/** The members of details that say when, or whether, to come back. */
+interface RetryDetails {
+  readonly reason?: unknown
+  readonly applied?: unknown
+  readonly retryAfterMs?: unknown
+}
+
 /**
  * An error that is meant for the client: its code, message and details are sent as they are.
  * Every other error that an operation throws is logged, and answered with a generic `INTERNAL_ERROR`.
@@ -58,6 +85,28 @@ export class NoexServerError extends Error {
     super(message)
     this.code = code
     this.details = details
+  }
+
+  /**
+   * The HTTP status of the code; 503 where `details.reason` says what is not available at the moment. Fastify
+   * answers with it where a route lets the error through.
+   */
+  get statusCode (): number {
+    const { reason, applied } = this.#retry
+    const isPassing = this.code === 'INTERNAL_ERROR' && typeof reason === 'string' && applied !== true
+    return isPassing ? 503 : httpStatuses[this.code]
+  }
+
+  /** The headers that Fastify adds then: `retry-after` in seconds, or `www-authenticate`. */
+  get headers (): Readonly<Record<string, string>> | undefined {
+    if (this.code === 'UNAUTHORIZED') return { 'www-authenticate': 'Bearer' }
+    const { retryAfterMs } = this.#retry
+    if (typeof retryAfterMs !== 'number') return undefined
+    return { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) }
+  }
+
+  get #retry (): RetryDetails {
+    return typeof this.details === 'object' && this.details !== null ? this.details : {}
   }
 }
 

@@ -36,17 +36,17 @@ export function encodeDeltaPush (
 export type LiveBody = { readonly data: string } | { readonly delta: string }
 
 /**
- * Encodes the data of the reply to a subscription: `head` is `undefined` without deltas; `body` is the
- * complete result, or the JSON of a delta.
+ * Encodes the data of the reply to a subscription: `subscriptionId` is `undefined` where nothing is pushed,
+ * `head` without deltas; `body` is the complete result, or the JSON of a delta.
  */
 export function encodeLiveReply (
-  subscriptionId: string, head: LiveHead | undefined, body: SharedJson | string
+  subscriptionId: string | undefined, head: LiveHead | undefined, body: SharedJson | string
 ): SharingText | string {
-  const members = head === undefined ? '' : headText(head)
-  const start = `{"subscriptionId":${JSON.stringify(subscriptionId)}${members}`
+  const id = subscriptionId === undefined ? '' : `"subscriptionId":${JSON.stringify(subscriptionId)},`
+  const start = `{${id}${head === undefined ? '' : `${headText(head).slice(1)},`}`
   return typeof body === 'string'
-    ? `${start},"delta":${body}}`
-    : new SharingText(`${start},"data":`, body, '}')
+    ? `${start}"delta":${body}}`
+    : new SharingText(`${start}"data":`, body, '}')
 }
 
 function pushStart (subscriptionId: string): string {

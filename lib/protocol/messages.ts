@@ -19,6 +19,18 @@ export interface RequestMessage {
   readonly [field: string]: unknown
 }
 
+/**
+ * An operation of the application with the types of its requests and replies, which its clients know. The
+ * members `~input` and `~output` are there for types alone: no value has them.
+ */
+export interface ApplicationOperation<Name extends string = string, Input = any, Output = any> {
+  readonly name: Name
+  /** The members of a request beside `id` and `type`. */
+  readonly '~input'?: Input
+  /** The value that the handler resolves with; a client gets it as JSON. */
+  readonly '~output'?: Output
+}
+
 /** Client → server. Answers a ping; gets no reply. */
 export interface PongMessage {
   readonly type: 'pong'

@@ -10,6 +10,13 @@ export function connectionEnded (): NoexServerError {
   return new NoexServerError('UNAUTHORIZED', 'The connection has ended')
 }
 
+/** Builds the refusal of a call that comes when the server takes none any more, or was under way then. */
+export function shuttingDown (): NoexServerError {
+  return new NoexServerError(
+    'INTERNAL_ERROR', 'The server is shutting down', { reason: 'shutting_down' }
+  )
+}
+
 /** Builds the refusal of a login that does not tell whether the user exists. */
 export function invalidCredentials (): NoexServerError {
   return new NoexServerError('UNAUTHORIZED', 'Invalid credentials')

@@ -29,12 +29,12 @@ export const MAX_USER_ID_CHARS = 256
  * Roles of a session.
  * @limit the login fails
  */
-export const MAX_ROLES = 100
+const MAX_ROLES = 100
 /**
  * Characters of a role.
  * @limit the login fails
  */
-export const MAX_ROLE_CHARS = 256
+const MAX_ROLE_CHARS = 256
 
 /** Returns whether a value can be a user id: well-formed Unicode of 1 to 256 characters. */
 export function isUserId (value: unknown): value is string {
@@ -69,6 +69,11 @@ export interface Session {
   readonly state: 'live' | 'ended' | 'barred'
 }
 
+/** Returns a copy for the application, so that a change to it does not change the rights of the user. */
+export function shownSession ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
+  return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
+}
+
 /** The origin of a client, as far as an authenticator may know it. */
 export interface Origin {
   /** The address of the client, by which limits, log and audit identify it. */
@@ -98,13 +103,43 @@ const MIN_SECONDS = 1_000_000_000
  * Returns the problem with a time of expiry in epoch milliseconds; `undefined` for a valid one, which may be
  * in the past.
  */
-export function expiryProblem (value: unknown, now: number): string | undefined {
+function expiryProblem (value: unknown, now: number): string | undefined {
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a number of milliseconds'
   if (value >= MIN_SECONDS && value <= MAX_SECONDS) {
     return 'must be in milliseconds since 1970; this is in seconds'
   }
   if (value > now + MAX_LIFETIME_MS) return 'must not be more than ten years ahead'
   return undefined
+}
+
+/**
+ * Reads a session that the application has given, each member once; the roles are copied, so that later
+ * changes of its array do not change rights. `null` counts as an absent member.
+ * @throws {TypeError} that names the member which is wrong
+ */
+export function readSession (
+  given: object, now: number
+): Pick<Session, 'userId' | 'roles' | 'metadata' | 'expiresAt'> {
+  const { userId, roles: list, metadata, expiresAt } = given as Readonly<Record<string, unknown>>
+  const roles = Array.isArray(list) && list.length <= MAX_ROLES ? Array.from<unknown>(list) : undefined
+  if (!isUserId(userId)) {
+    throw new TypeError(`userId must be a well-formed text of 1 to ${MAX_USER_ID_CHARS} characters`)
+  }
+  if (!isRoles(roles)) {
+    throw new TypeError(
+      `roles must be an array of at most ${MAX_ROLES} well-formed texts, ` +
+      `each of at most ${MAX_ROLE_CHARS} characters`
+    )
+  }
+  if (metadata != null && typeof metadata !== 'object') throw new TypeError('metadata must be an object')
+  const problem = expiresAt == null ? undefined : expiryProblem(expiresAt, now)
+  if (problem !== undefined) throw new TypeError(`expiresAt ${problem}`)
+  return {
+    userId,
+    roles: Object.freeze(roles),
+    metadata: metadata ?? undefined,
+    expiresAt: (expiresAt ?? undefined) as number | undefined
+  }
 }
 
 /** Returns the last moment of a session in epoch milliseconds; `undefined` where it does not expire. */

@@ -16,6 +16,7 @@ import type { ResolvedOptions } from '../options/options.js'
 import { OperationNames } from '../permissions/operation-names.js'
 import { closeReasons, REVOKED_REASON } from '../protocol/close-codes.js'
 import type { RequestHeaders, Session } from '../protocol/session.js'
+import type { ApplicationStore } from '../store/application-store.js'
 import type { Log } from '../util/log.js'
 import { withTimeout } from '../util/with-timeout.js'
 import type { MetricsCollector, MetricsText } from './metrics-collector.js'
@@ -47,7 +48,7 @@ export class NoexService {
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
-    const known = new OperationNames(operations.keys())
+    const known = new OperationNames(namesOf(options))
     checkCosts(options.rateLimit, known)
     checkAllowed(options.auth, known)
     return new NoexService(options, environment.log, await startParts(options, environment))
@@ -62,15 +63,19 @@ export class NoexService {
   }
 
   async #adviseOnNames (): Promise<void> {
-    const { sharedStore, rules, identity } = this.#parts
+    const { sharedStore, rules, identity, own } = this.#parts
     adviseOnNames({
       options: this.#options,
-      operations: operations.keys(),
-      recordOperations: [...operations.values()].filter(accessesRecords).map(({ name }) => name),
+      operations: namesOf(this.#options),
+      recordOperations: [...operations.values(), ...own].filter(accessesRecords).map(({ name }) => name),
       bucketNames: sharedStore.bucketNames(),
       topics: await rules?.triggers() ?? [],
       identity
     }, this.#log)
+  }
+
+  get store (): ApplicationStore {
+    return this.#options.store as unknown as ApplicationStore
   }
 
   get state (): NoexState {
@@ -121,6 +126,12 @@ export class NoexService {
     }
   }
 
+  async call<Data> (
+    caller: unknown, operation: unknown, fields?: unknown, options?: unknown
+  ): Promise<Data> {
+    return await this.#parts.applicationCalls.call(caller, operation, fields, options) as Data
+  }
+
   async getStats (): Promise<ServerStats> {
     return await this.#parts.statistics.all()
   }
@@ -148,12 +159,13 @@ export class NoexService {
     }
     this.#requireAuth()
     const { userId, role } = filter
-    const { connections, identity, revocations, trail } = this.#parts
+    const { calls, connections, identity, revocations, trail } = this.#parts
     const matches = (session: Pick<Session, 'userId' | 'roles'>): boolean =>
       (userId === undefined || session.userId === userId) &&
       (role === undefined || session.roles.includes(role))
     const revoked = connections.revoke(matches, REVOKED_REASON)
-    for (const user of new Set([...revoked.users, ...identity?.usersWithSessions(matches) ?? []])) {
+    const others = identity?.usersWithSessions(matches) ?? []
+    for (const user of new Set([...revoked.users, ...calls.revoke(matches), ...others])) {
       revocations.add(user)
       identity?.endSessionsOf(user)
       trail?.note({ operation: 'session.revoke', resource: `user:${user}` })
@@ -183,14 +195,20 @@ export class NoexService {
     const { shutdown } = this.#options
     const { gracePeriodMs = shutdown.gracePeriodMs, drainDelayMs = shutdown.drainDelayMs } = options
     if (this.#drain === undefined) {
-      const { clock, connections, status, trail, upgradeAdmission } = this.#parts
+      const { calls, clock, connections, status, trail, upgradeAdmission } = this.#parts
       if (status.state === 'serving') status.state = 'draining'
       const details = { drainDelayMs, gracePeriodMs, connections: connections.size }
       this.#log.info(details, 'draining')
       trail?.note({ operation: 'server.drain', details })
       const { reconnectWindowMs } = shutdown
       this.#drain = new Drain({ drainDelayMs, gracePeriodMs, reconnectWindowMs }, {
-        connections, clock, stopAccepting: () => { upgradeAdmission.close() }
+        connections,
+        calls,
+        clock,
+        stopAccepting () {
+          upgradeAdmission.close()
+          calls.stopAccepting()
+        }
       })
     }
     await this.#drain.ended
@@ -209,6 +227,7 @@ export class NoexService {
     this.#drain?.skipDelay()
     await this.drain({ drainDelayMs: 0 })
     parts.status.state = 'closed'
+    parts.calls.close()
     parts.connections.stop()
     parts.presences.stop()
     parts.rules?.stop()
@@ -223,4 +242,9 @@ export class NoexService {
     ])
     for (const part of ended) if (part.status === 'rejected') throw part.reason
   }
+}
+
+/** Returns the names of all operations, also of those that are not configured. */
+function namesOf (options: ResolvedOptions): string[] {
+  return [...operations.keys(), ...options.operations.map(({ name }) => name)]
 }

@@ -1,7 +1,11 @@
 import type { AddressInfo } from 'node:net'
+import { LogGuard } from '../application/log-guard.js'
+import { CallAudit } from '../audit/call-audit.js'
 import { AuditTrail } from '../audit/trail.js'
 import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
+import { Callers } from '../connection/callers.js'
+import { Calls } from '../connection/calls.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
 import { EventStreams } from '../connection/event-streams.js'
@@ -17,12 +21,14 @@ import { RequestLimiter } from '../limits/request-limiter.js'
 import { Metrics } from '../metrics/metrics.js'
 import type { ServerContext } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
+import { ownOperations } from '../operations/own-operations.js'
 import { OperationRegistry, operations } from '../operations/registry.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { Authorizer } from '../permissions/authorizer.js'
 import { Procedures } from '../procedures/procedures.js'
 import { DurabilityWatch, requireCompleteBuckets } from '../store/durability-watch.js'
 import { FieldWarnings } from '../store/field-warnings.js'
+import type { RequestHeaders } from '../protocol/session.js'
 import { SharedStore } from '../store/shared-store.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import { LiveQueries } from '../subscriptions/live-queries.js'
@@ -30,6 +36,7 @@ import { QueryRunner } from '../subscriptions/query-runner.js'
 import { RuleService } from '../subscriptions/rule-service.js'
 import { systemClock, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
+import { ApplicationCalls } from './application-calls.js'
 import { MetricsCollector } from './metrics-collector.js'
 import { rowRulesOf, startAuthentication } from './start-auth.js'
 import { Statistics } from './stats.js'
@@ -41,6 +48,8 @@ export interface NoexEnvironment {
   /** The address that the HTTP server listens on. */
   readonly address: () => AddressInfo | string | null
   readonly clock?: Clock
+  /** Makes the loggers of requests safe. */
+  readonly logGuard?: LogGuard
 }
 
 /** The running parts of a service. */
@@ -66,12 +75,13 @@ export async function startParts (options: ResolvedOptions, environment: NoexEnv
 }
 
 async function startAll (options: ResolvedOptions, environment: NoexEnvironment, started: Closable[]) {
-  const { log, clock = systemClock } = environment
+  const { log, clock = systemClock, logGuard = new LogGuard() } = environment
   const { auth, connectionLimits, exposeErrorDetails, rateLimit } = options
   const rejections = new Counters(rejectionReasons)
   const revocations = revocationsOf(options, clock)
   const isRevoked = (userId: string): boolean => revocations.has(userId)
   const sharedStore = SharedStore.of(options.store)
+  const own = ownOperations(options.operations, { timeoutMs: options.operationTimeoutMs, clock, log })
 
   const metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
   if (metrics !== undefined) started.push(metrics)
@@ -79,7 +89,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   if (trail !== undefined) started.push(trail)
   await trail?.join(options.store)
   const authentication = await startAuthentication(auth, sharedStore, {
-    log, clock, isRevoked, rejections, operations: [...operations.values()]
+    log, clock, isRevoked, rejections, operations: [...operations.values()], ownOperations: own
   })
   const { required, requiresAuth, policy, authenticator, identity } = authentication
   if (identity !== undefined) started.push(identity)
@@ -102,6 +112,8 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const upgradeAdmission = new UpgradeAdmission({
     ...options, originResolver, connectionQuota, rejections, requiresOrigin: gateway !== undefined
   })
+  const headersToRetain = (headers: RequestHeaders): RequestHeaders =>
+    retainedHeaders(headers, auth?.mode, options.allowedOrigins)
   const httpAuthorizer = new HttpAuthorizer({
     required,
     policy,
@@ -110,7 +122,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     clock,
     rateLimit,
     resolveOrigin: request => originResolver.resolve(request),
-    retainedHeaders: headers => retainedHeaders(headers, auth?.mode, options.allowedOrigins)
+    retainedHeaders: headersToRetain
   })
   const authorizer = new Authorizer({
     required,
@@ -148,12 +160,16 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     log,
     address: environment.address
   })
+  const registry = new OperationRegistry({
+    mode: auth?.mode, hasAudit: trail !== undefined, hasRules: rules !== undefined, own
+  })
   const server: ServerContext = {
     sharedStore,
     keyedRequests: KeyedRequests.of(options.store),
     idempotency: options.idempotency,
     authorizer,
     procedures,
+    operations: registry,
     liveQueries,
     queries,
     rules,
@@ -165,26 +181,39 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     getStats: async session => await statistics.for(session),
     getConnections: () => connections.infos
   }
-  const registry = new OperationRegistry({
-    mode: auth?.mode, hasAudit: trail !== undefined, hasRules: rules !== undefined
-  })
   const limiter = rateLimit && new RequestLimiter(rateLimit, clock, rejections)
   const dispatchContext = {
     registry, authorizer, limiter, requestMetrics: metrics?.requests, server, exposeErrorDetails
   }
   connections.start(dispatchWith(dispatchContext))
+  const callAudit = trail && new CallAudit(trail, clock)
+  const { quota } = connections
+  const calls = new Calls({
+    clock, quota, liveQueries, authorizer, authenticator, isRevoked, presences, callAudit
+  }, dispatchContext)
+  const callers = new Callers({
+    httpAuthorizer,
+    retainedHeaders: headersToRetain,
+    allowedOrigins: options.allowedOrigins,
+    rejections,
+    clock,
+    isBarred: userId => identity?.directory.user(userId)?.enabled === false
+  })
+  const applicationCalls = new ApplicationCalls({ calls, callers, callAudit, originResolver, logGuard, log })
   const metricsCollector = metrics && new MetricsCollector(metrics, {
     connections, liveQueries, rules, trail, rejections, httpAuthorizer, durability, status
   })
   identity?.onChange(async ({ userId, rights }) => {
     if (rights) fieldWarnings.checkRules()
-    await connections.onPermissionsChanged(userId)
+    await Promise.all([connections.onPermissionsChanged(userId), calls.onPermissionsChanged(userId)])
   })
   const streams = new EventStreams()
   liveQueries.start()
   fieldWarnings.start()
   durability.start()
   return {
+    applicationCalls,
+    calls,
     clock,
     connections,
     durability,
@@ -193,6 +222,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     liveQueries,
     metricsCollector,
     originResolver,
+    own,
     presences,
     procedures,
     revocations,

@@ -20,8 +20,8 @@ interface Buckets {
  * keeps them, by the durable commits: it is the writer that those commits name.
  */
 export class Presence {
-  /** The id of the connection. */
-  readonly connectionId: string
+  /** The id of the connection; `null` for a call. */
+  readonly connectionId: string | null
   readonly #buckets: Buckets
   readonly #maxRecords: number
   /** By bucket and key, as keys are compared. */
@@ -32,7 +32,7 @@ export class Presence {
   /** Called when there is a record more: a commit becomes durable after its connection has ended, too. */
   onGained: () => void = () => {}
 
-  constructor (connectionId: string, buckets: Buckets, maxRecords: number) {
+  constructor (connectionId: string | null, buckets: Buckets, maxRecords: number) {
     this.connectionId = connectionId
     this.#buckets = buckets
     this.#maxRecords = maxRecords

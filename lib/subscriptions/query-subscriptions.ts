@@ -4,9 +4,7 @@ import { EncodedJson, encodeNotice } from '../protocol/encode.js'
 import { encodeLiveReply } from '../protocol/live-messages.js'
 import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
-import { EMPTY_DELTA } from './delta.js'
-import type { WholeResult } from './encoded-result.js'
-import type { LiveQuery } from './live-query.js'
+import { firstResult, joinFor } from './first-result.js'
 import type { LiveQueries } from './live-queries.js'
 import type { LiveRequest, Watched } from './live-request.js'
 import type { Position } from './publication.js'
@@ -85,7 +83,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     const live: LiveRequest = { query, find, params, page, since, scope, owner, account }
     const subscription = new QuerySubscription(this, live, request, this.#liveQueries.clock)
     try {
-      await join(subscription, this.#liveQueries.find(live), grant)
+      await joinFor(grant, subscription, this.#liveQueries.find(live))
       return await this.#reply(subscription, since, grant)
     } catch (error) {
       subscription.suspend()
@@ -99,29 +97,14 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
   async #reply (
     subscription: QuerySubscription, since: Position | undefined, grant: Grant
   ): Promise<EncodedJson> {
-    const { isDelta, isComplete, liveQuery } = subscription
-    const resumed = isDelta && since !== undefined ? liveQuery.updates.resumed(since) : undefined
-    const update = isComplete && resumed?.delta !== EMPTY_DELTA ? undefined : resumed
-    const { version: present } = liveQuery.encoded
-    let whole = update === undefined ? liveQuery.encoded.whole() : undefined
-    while (whole instanceof Promise) {
-      const encoded = await whole
-      grant.assertStillAllowed()
-      // One whose encoding had begun before may be older than the request.
-      whole = encoded.version < present ? liveQuery.encoded.whole() : encoded
-    }
-    const { epoch } = liveQuery
-    const { keyField = null, page } = liveQuery.source
-    const { revision } = update ?? whole as WholeResult
-    const version = whole?.version ?? liveQuery.encoded.version
+    const { isDelta, liveQuery } = subscription
+    const { head, body, version, position } = await firstResult(subscription, since, grant)
     const subscriptionId = subscription.id = this.freeId(liveQuery.id)
     this.byId.set(subscriptionId, subscription)
     if (isDelta) this.#deltas++
-    const head = isDelta ? { epoch, revision, key: keyField, page } : undefined
-    const body = update === undefined ? (whole as WholeResult).json : update.delta as string
     return new EncodedJson(
       encodeLiveReply(subscriptionId, head, body),
-      () => { subscription.activate(liveQuery, version, { epoch, revision }) },
+      () => { subscription.activate(liveQuery, version, position) },
       () => { this.remove(subscriptionId) }
     )
   }
@@ -202,10 +185,4 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     this.byId.delete(subscription.id)
     this.#quota.release('store')
   }
-}
-
-/** Resolves when the subscription has its first result and the client may still see it. */
-async function join (subscription: QuerySubscription, liveQuery: LiveQuery, grant: Grant): Promise<void> {
-  await subscription.join(liveQuery)
-  grant.assertStillAllowed()
 }

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { CommandFunction, CommandIo } from '../../lib/cli/command.js'
 
 /** Collects output, and lets a test wait for lines. */
@@ -41,3 +44,20 @@ export function storedLines (...files: string[]): string[] {
 
 /** The surroundings of a terminal without colours. */
 export const terminal = { isTTY: true, env: { NO_COLOR: '1' } }
+
+/** The file of the program `fastify-noex`. */
+export const programFile = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
+
+/** The environment of a program without the loaders of the tests: they take seconds of each start. */
+export const programEnv: NodeJS.ProcessEnv = { ...process.env, NODE_OPTIONS: '' }
+
+/** Runs the program `fastify-noex` as a process of its own. */
+export async function execute (
+  ...args: string[]
+): Promise<{ readonly code: number, readonly stdout: string, readonly stderr: string }> {
+  const options = { env: programEnv, maxBuffer: 2 ** 25 }
+  return await promisify(execFile)(process.execPath, [programFile, ...args], options).then(
+    output => ({ code: 0, ...output }),
+    error => error as { code: number, stdout: string, stderr: string }
+  )
+}

@@ -1,11 +1,14 @@
 import type { Test } from 'tap'
 
-/** Whether long tests run whole, as continuous integration has it: `THOROUGH=1 npm test`. */
+/** Whether long tests run whole: `THOROUGH=1 npm test`. */
 export const isThorough = process.env['THOROUGH'] === '1'
 
-/** Returns how often a long test repeats itself: `whole` times in a thorough run, else a tenth of that. */
+/** The share of its repetitions that a long test makes: `SAMPLE`, a tenth by default, all when thorough. */
+const share = isThorough ? 1 : Number(process.env['SAMPLE'] ?? 0.1)
+
+/** Returns how often a long test repeats itself, of `whole` times. */
 export function sampled (whole: number): number {
-  return isThorough ? whole : Math.ceil(whole / 10)
+  return Math.ceil(whole * share)
 }
 
 const seed = Number(process.env['SAMPLE_SEED'] ?? Date.now() % 2 ** 31)
@@ -13,9 +16,9 @@ let state = seed
 let isSeedTold = false
 
 /**
- * Returns the rows of a long table that a test runs through, in their order: all in a thorough run, else a
- * tenth, at least one, drawn anew in each run. The output tells the seed, and `SAMPLE_SEED` repeats what was
- * drawn by it.
+ * Returns the rows of a long table that a test runs through, in their order: all in a thorough run, else the
+ * share of them, at least one, drawn anew in each run. The output tells the seed, and `SAMPLE_SEED` repeats
+ * what was drawn by it.
  */
 export function sampleOf<T> (t: Test, table: readonly T[]): readonly T[] {
   if (isThorough) return table

@@ -1,10 +1,8 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { auditQuery } from '../../../lib/cli/audit-query.js'
 import { auditTail } from '../../../lib/cli/audit-tail.js'
@@ -13,7 +11,7 @@ import type { CommandFunction } from '../../../lib/cli/command.js'
 import { writeTrail } from '../../support/audit-trail-files.js'
 import { projectFile } from '../../support/project-file.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
-import { run } from '../../support/command-line.js'
+import { execute, programEnv, programFile, run } from '../../support/command-line.js'
 
 t.test('wrong usage and unreadable files are reported in one line, with code 2', async t => {
   const directory = temporaryDirectory(t)
@@ -84,14 +82,7 @@ t.test('output that fails ends a command', async t => {
 })
 
 t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
-  const main = [...process.execArgv, fileURLToPath(new URL('../../../lib/cli/main.js', import.meta.url))]
   const { path, files } = writeTrail(temporaryDirectory(t), { segments: [30, 4_000] })
-  const execute = async (...args: string[]): Promise<{ code: number, stdout: string, stderr: string }> => {
-    return await promisify(execFile)(process.execPath, [...main, ...args], { maxBuffer: 2 ** 25 }).then(
-      output => ({ code: 0, ...output }),
-      error => error as { code: number, stdout: string, stderr: string }
-    )
-  }
 
   t.test('runs the commands', async t => {
     t.match(await execute('audit', 'query', path), {
@@ -145,7 +136,8 @@ t.test('the program fastify-noex', { timeout: 120_000 }, async t => {
   })
 
   t.test('ends quietly when its reader does', async t => {
-    const child = spawn(process.execPath, [...main, 'audit', 'query', path], {
+    const child = spawn(process.execPath, [programFile, 'audit', 'query', path], {
+      env: programEnv,
       stdio: ['ignore', 'pipe', 'pipe']
     })
     let errors = ''

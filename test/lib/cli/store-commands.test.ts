@@ -1,21 +1,9 @@
-import { execFile } from 'node:child_process'
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { Store } from '../../../lib/exports/store.js'
+import { execute } from '../../support/command-line.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
-
-const main = fileURLToPath(new URL('../../../lib/cli/main.js', import.meta.url))
-
-interface Outcome { readonly code: number, readonly stdout: string, readonly stderr: string }
-
-/** Runs a command as a process of its own. */
-async function execute (...args: string[]): Promise<Outcome> {
-  return await promisify(execFile)(process.execPath, [...process.execArgv, main, ...args])
-    .then(output => ({ code: 0, ...output }), error => error as Outcome)
-}
 
 t.test('the commands on the files of a store', { timeout: 240_000 }, async t => {
   const folder = temporaryDirectory(t)

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import type { Calls } from '../../../lib/connection/calls.js'
 import type { Connections } from '../../../lib/connection/connections.js'
 import { Drain, type DrainTimes } from '../../../lib/lifecycle/drain.js'
 import { FakeClock } from '../../support/fake-clock.js'
@@ -49,6 +50,7 @@ function drain (count: number, times: Partial<DrainTimes>) {
   }
   const drain = new Drain({ drainDelayMs: 0, gracePeriodMs: 0, reconnectWindowMs: 5_000, ...times }, {
     connections: connections as unknown as Connections,
+    calls: { async settled () {}, close () {} } as unknown as Calls,
     clock,
     stopAccepting () { seen.doorClosedAt = clock.ticks() }
   })

@@ -1,0 +1,138 @@
+import type { Connection } from './connection.js'
+import { bodyOf } from './conversation.js'
+import type { Environment } from './environment.js'
+import { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
+import { none } from './observable.js'
+import type { Client } from './types.js'
+
+/** Requests that can wait for a connection. */
+const MAX_WAITING = 10_000
+
+/**
+ * Time after its first sending for which a request with a key is repeated, in milliseconds of the server's
+ * clock: it remembers keys for ten minutes. PROTOCOL.md, "Idempotency keys".
+ */
+const REPEAT_MS = 540_000
+
+/** Operations of the server that change nothing, and take no key. */
+const reads = new RegExp('^(store|rules|procedures|identity|auth|audit|server)\\.(get|list|query|find|all|where|' +
+  'count|first|last|paginate|sum|avg|min|max|group|buckets|stats|connections|validate|my|who)')
+
+/** A request that has no answer yet. */
+interface Waiting {
+  /** Sends it over the present connection, unless that is done already. */
+  readonly send: () => void
+  readonly disconnect: () => void
+}
+
+/**
+ * Returns the function `request` of a client, whose requests outlast connections. `defaultMs`: time for a reply
+ * where a request has none of its own.
+ */
+export function createRequests (
+  connection: Connection, defaultMs: number, { after }: Environment
+): Client['request'] {
+  const { state } = connection
+  /** In the order of their beginning, which is that of their sending. */
+  const all = new Set<Waiting>()
+
+  connection.listeners.push({
+    onReady: async () => { for (const waiting of [...all]) waiting.send() },
+    onPush: none,
+    onSystem: none,
+    onLost: none
+  })
+  state.subscribe(() => {
+    if (state.value === 'refused') for (const waiting of [...all]) waiting.disconnect()
+  })
+
+  return async (
+    type,
+    { idempotencyKey, ...members }: { idempotencyKey?: unknown } = {},
+    { retry = false, signal, timeoutMs = defaultMs } = {}
+  ) => await new Promise((resolve, reject) => {
+    // Now and not when it is sent: the application may change what it has passed.
+    const body = bodyOf(type, members)
+    let isRead = reads.test(type)
+    let key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
+    let isKeyed = false
+    let isSent = false
+    /** Time of the server at the first sending. */
+    let sentAt: number | undefined
+    let giveUp = none
+
+    const outcome = (): Outcome => sentAt === undefined ? 'not-done' : 'unknown'
+
+    const settle = (): void => {
+      all.delete(waiting)
+      giveUp()
+      cancelTimeout()
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const fail = (error: NoexClientError): void => {
+      settle()
+      reject(error)
+    }
+    const disconnect = (why = state.error?.message): void => {
+      fail(new DisconnectedError(`${type} has no answer: ${why}`, outcome()))
+    }
+    const onAbort = (): void => {
+      fail(new NoexClientError('ABORTED', `${type} was aborted`, { outcome: outcome() }))
+    }
+
+    const send = (): void => {
+      if (isSent) return
+      const hasKeys = connection.has('idempotency')
+      const now = connection.serverNow()
+      if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < REPEAT_MS)) {
+        return disconnect('it cannot be repeated safely')
+      }
+      isSent = true
+      isKeyed = hasKeys && key !== undefined
+      sentAt ??= now
+      const keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
+      giveUp = connection.send(keyText + body, data => {
+        settle()
+        resolve(data)
+      }, error => {
+        if (error instanceof DisconnectedError) {
+          isSent = false
+          if (!retry || !(isRead || isKeyed)) disconnect(error.message)
+        } else if (key !== undefined && error.message.startsWith('idempotencyKey: is not taken')) {
+          // An operation of the application that only reads.
+          isRead = true
+          isSent = false
+          key = undefined
+          send()
+        } else {
+          fail(error)
+        }
+      })
+    }
+
+    const waiting: Waiting = { send, disconnect }
+    const cancelTimeout = after(timeoutMs, () => {
+      const why = state.error === undefined ? '' : `: ${state.error.message}`
+      fail(new TimeoutError(`${type} has no answer after ${timeoutMs} ms${why}`, outcome()))
+    })
+    signal?.addEventListener('abort', onAbort)
+    connection.wake()
+    if (signal?.aborted === true) onAbort()
+    else if (state.value === 'refused') disconnect()
+    else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait already`)
+    else {
+      all.add(waiting)
+      if (connection.isReady) send()
+    }
+  })
+}
+
+/** Returns 128 random bits as text. */
+function randomKey (): string {
+  const { crypto } = globalThis as { crypto?: { getRandomValues: (array: Uint8Array) => Uint8Array } }
+  if (crypto?.getRandomValues === undefined) {
+    throw new NoexClientError('VALIDATION_ERROR', '`retry` needs crypto.getRandomValues: load a polyfill')
+  }
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { NoexOptionsError } from '../lib/util/option-schema.js'
+import { requestTimeoutMs } from './http.js'
+import { refuseTakenPath, type RouteOptions } from './socket.js'
+
+/** The folder of the client's modules, as they are built. */
+const folder = new URL('../lib/client/', import.meta.url)
+
+/**
+ * Adds `GET <routes.client>/index.js` and the modules that it imports: `fastify-noex/client` for pages
+ * without a bundler. They hold no secrets, so pages of every origin may import them.
+ */
+export const clientFiles: FastifyPluginAsync<RouteOptions> = async (scope, { options }) => {
+  const { client } = options.routes
+  if (client === false) return
+  for (const name of moduleNames()) {
+    const path = `${client === '/' ? '' : client}/${name}`
+    refuseTakenPath(scope, path, 'routes.client')
+    const body = readFileSync(new URL(name, folder))
+    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+    scope.get(path, { handlerTimeout: requestTimeoutMs(scope) }, async (request, reply) => {
+      return await send(request, reply, body, etag)
+    })
+  }
+}
+
+/** Returns the names of the modules. @throws `NoexOptionsError` where the package is bundled */
+function moduleNames (): string[] {
+  let names: string[] = []
+  try {
+    names = readdirSync(folder).filter(name => name.endsWith('.js'))
+  } catch {
+    // The folder is not there.
+  }
+  if (names.includes('index.js')) return names
+  throw new NoexOptionsError('routes.client',
+    'serves files of the package, which a bundle does not have: leave fastify-noex out of the bundle ' +
+    '(esbuild --external:fastify-noex), or serve a bundle of fastify-noex/client yourself')
+}
+
+/** Answers with a module, or with 304 where the browser has it. */
+async function send (
+  { headers }: FastifyRequest, reply: FastifyReply, body: Buffer, etag: string
+): Promise<unknown> {
+  reply.headers({
+    'access-control-allow-origin': '*',
+    'cache-control': 'no-cache',
+    'cross-origin-resource-policy': 'cross-origin',
+    etag,
+    'x-content-type-options': 'nosniff'
+  })
+  if (headers['if-none-match']?.includes(etag) === true) return await reply.code(304).send()
+  return await reply.type('text/javascript; charset=utf-8').send(body)
+}
