@@ -21,7 +21,7 @@ export interface Connection extends Link {
   /** Ends the connection until `reconnect`. */
   readonly close: () => void
   /** Does what `ask` does, for a body as `bodyOf` makes it. Returns what gives the request up. */
-  readonly send: (body: string, ...callbacks: Callbacks) => () => void
+  readonly send: (body: string, ...callbacks: Callbacks) => (() => void) | undefined
   /** Returns the time of the server, epoch milliseconds; 0 where there is none. */
   readonly serverNow: () => number
 }
@@ -104,10 +104,10 @@ export function createConnection (settings: ConnectionSettings): Connection {
     connect()
   }
 
-  const send = (body: string, ...callbacks: Callbacks): (() => void) => {
+  const send = (body: string, ...callbacks: Callbacks): (() => void) | undefined => {
     if (present?.isReady) return present.ask(body, ...callbacks)
     callbacks[1](new DisconnectedError('There is no connection', 'not-done'))
-    return none
+    return undefined
   }
 
   return {

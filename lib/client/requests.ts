@@ -58,16 +58,16 @@ export function createRequests (
     const key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
     let keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
     let isKeyed = false
-    let isSent = false
     /** Time of the server at the first sending. */
     let sentAt: number | undefined
-    let giveUp = none
+    /** Present while it is on its way. */
+    let giveUp: (() => void) | undefined
 
     const outcome = (): Outcome => sentAt === undefined ? 'not-done' : 'unknown'
 
     const settle = (): void => {
       all.delete(waiting)
-      giveUp()
+      giveUp?.()
       cancelTimeout()
       signal?.removeEventListener('abort', onAbort)
     }
@@ -83,13 +83,12 @@ export function createRequests (
     }
 
     const send = (): void => {
-      if (isSent) return
+      if (giveUp) return
       const hasKeys = connection.has('idempotency')
       const now = connection.serverNow()
       if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < REPEAT_MS)) {
         return disconnect('it cannot be repeated safely')
       }
-      isSent = true
       isKeyed = hasKeys && !!keyText
       sentAt ??= now
       giveUp = connection.send(keyText + body, (data, reply) => {
@@ -98,12 +97,12 @@ export function createRequests (
         resolve(data)
       }, error => {
         if (error instanceof DisconnectedError) {
-          isSent = false
+          giveUp = undefined
           if (!retry || !(isRead || isKeyed)) disconnect(error.message)
         } else if (keyText && error.message.startsWith('idempotencyKey: is not taken')) {
           // An operation of the application that only reads.
           isRead = true
-          isSent = false
+          giveUp = undefined
           keyText = ''
           send()
         } else {
