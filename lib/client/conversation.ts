@@ -136,7 +136,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
       case 'ping':
         transport.send(JSON.stringify({ type: 'pong', timestamp }))
         // A server that does not say how often it pings.
-        if (welcome?.['heartbeatMs'] === undefined && pingedAt !== undefined) setSilence(now() - pingedAt)
+        if (pingedAt) setSilence(welcome?.['heartbeatMs'] ?? now() - pingedAt)
         pingedAt = now()
         break
       case 'result':

@@ -34,7 +34,7 @@ const PAUSE_MS = 1_000
 const DOUBT_MS = 10_000
 
 /** Errors of a server that may take the same login later, and those that are not the server's. */
-const passing = /^(RATE_LIMITED|INTERNAL_ERROR|BACKPRESSURE|LOGIN_FAILED)$/
+const passing = /^(RATE|INTERNAL|BACK|LOGIN)/
 
 /** Logs in, and again before the session ends. */
 export function logIn (

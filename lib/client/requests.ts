@@ -14,9 +14,9 @@ const MAX_WAITING = 10_000
  */
 const REPEAT_MS = 540_000
 
-/** Operations of the server that change nothing, and take no key. */
-const reads = new RegExp('^(store|rules|procedures|identity|auth|audit|server)\\.(get|list|query|find|all|' +
-  'where|count|first|last|paginate|sum|avg|min|max|group|buckets|stats|connections|validate|my|who)')
+/** Operations of every server that change nothing, and take no key. */
+const reads = new RegExp('^store\\.(get|all|where|find|count|first|last|paginate|sum|avg|min|max|group|buckets|' +
+  'stats|query|list)')
 
 /** A request that has no answer yet. */
 interface Waiting {
@@ -37,10 +37,7 @@ export function createRequests (
   const all = new Set<Waiting>()
 
   connection.listeners.push({
-    onReady: async () => { for (const waiting of [...all]) waiting.send() },
-    onPush: none,
-    onSystem: none,
-    onLost: none
+    onReady: async () => { for (const waiting of [...all]) waiting.send() }
   })
   state.subscribe(() => {
     if (state.value === 'refused') for (const waiting of [...all]) waiting.disconnect()
@@ -128,12 +125,7 @@ export function createRequests (
   })
 }
 
-/** Returns 128 random bits as text. */
+/** Returns 128 random bits as text. In React Native this needs a polyfill of `crypto.getRandomValues`. */
 function randomKey (): string {
-  const { crypto } = globalThis as { crypto?: { getRandomValues: (array: Uint8Array) => Uint8Array } }
-  if (!crypto?.getRandomValues) {
-    throw new NoexClientError('VALIDATION_ERROR', '`retry` needs crypto.getRandomValues: load a polyfill')
-  }
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }

@@ -44,7 +44,7 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
     open: () => { throw new Error('not opened here') }
   }, {
     isRequired,
-    serverNow: () => NOW + environment.now(),
+    serverNow: () => NOW + environment.clock.ticks(),
     request: async (type, members) => await new Promise((resolve, reject) => {
       asked.push({
         type,
