@@ -1,7 +1,8 @@
 import { backoff } from './backoff.js'
-import { resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
+import { besideUrl, resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
 import { createConnection } from './connection.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
+import { httpTransport } from './http-transport.js'
 import { LiveQueries } from './live-queries.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
@@ -50,6 +51,13 @@ export function composeClient (
 }
 
 /** Returns the ways to a server, the best first. */
-function waysTo (url: string, { WebSocket }: ResolvedOptions): readonly OpenTransport[] {
-  return [socketTransport(url, WebSocket)]
+function waysTo (
+  url: string, { WebSocket, fallback, connectTimeoutMs }: ResolvedOptions
+): readonly OpenTransport[] {
+  const ways = [socketTransport(url, WebSocket)]
+  if (fallback !== false) {
+    const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
+    ways.push(httpTransport(urls, connectTimeoutMs))
+  }
+  return ways
 }
