@@ -19,7 +19,7 @@ export function composeClient (
   const settings = resolveOptions(options)
   const { minDelayMs, maxDelayMs, connectTimeoutMs } = settings
   const fullUrl = resolveUrl(url)
-  const choice = chooseTransport(waysTo(fullUrl, settings), connectTimeoutMs, environment)
+  const choice = chooseTransport(waysTo(fullUrl, settings, environment), connectTimeoutMs, environment)
   const connection = createConnection({
     ...settings,
     open: choice.open,
@@ -52,12 +52,10 @@ export function composeClient (
 
 /** Returns the ways to a server, the best first. */
 function waysTo (
-  url: string, { WebSocket, fallback, connectTimeoutMs }: ResolvedOptions
+  url: string, { WebSocket, fallback, connectTimeoutMs }: ResolvedOptions, environment: Environment
 ): readonly OpenTransport[] {
-  const ways = [socketTransport(url, WebSocket)]
-  if (fallback !== false) {
-    const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
-    ways.push(httpTransport(urls, connectTimeoutMs))
-  }
-  return ways
+  const socket = socketTransport(url, WebSocket)
+  if (fallback === false) return [socket]
+  const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
+  return [socket, httpTransport(urls, connectTimeoutMs, environment)]
 }
