@@ -11,7 +11,9 @@ const defaults = {
   lingerMs: 5_000
 }
 
-const names = [...Object.keys(defaults), 'heartbeatMs', 'getToken', 'WebSocket', 'tabs', 'fallback', 'connect']
+const names = [
+  ...Object.keys(defaults), 'heartbeatMs', 'getToken', 'WebSocket', 'tabs', 'fallback', 'connect'
+]
 
 /**
  * Checks options and adds the defaults. An option that is `undefined` counts as absent.
@@ -33,8 +35,8 @@ export function resolveOptions (options: ClientOptions): ResolvedOptions {
 }
 
 /**
- * Returns the URL of the WebSocket, absolute and without a fragment: http and https are made ws and wss, a URL
- * that is relative belongs to the page.
+ * Returns the URL of the WebSocket, absolute and without a fragment: http and https are made ws and wss, a
+ * URL that is relative belongs to the page.
  * @throws `TypeError` for anything else.
  */
 export function resolveUrl (url: string | { readonly href: string }): string {

@@ -1,20 +1,11 @@
-import type { NextDelay } from './backoff.js'
-import {
-  bodyOf, converse, type Callbacks, type Conversation, type ConversationSettings
-} from './conversation.js'
+import { bodyOf, converse, type Callbacks, type Conversation } from './conversation.js'
 import type { Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
 import { ObservableState } from './observable.js'
 import { callEach, none, report } from './report.js'
+import type { ConnectionSettings } from './settings.js'
 import type { ConnectionState } from './types.js'
-
-/** The parameters of a connection that is kept up. */
-export interface ConnectionSettings extends ConversationSettings {
-  readonly nextDelay: NextDelay
-  /** Called before an attempt over what may be another network. */
-  readonly onNetwork?: () => void
-}
 
 /** One connection after the other: whenever one is lost, the next is made. */
 export interface Connection extends Link {
@@ -29,7 +20,7 @@ export interface Connection extends Link {
   readonly reconnect: () => void
   /** Ends the connection until `reconnect`. */
   readonly close: () => void
-  /** Does what `ask` does, for a body as `bodyOf` makes it. Returns the function that gives the request up. */
+  /** Does what `ask` does, for a body as `bodyOf` makes it. Returns what gives the request up. */
   readonly send: (body: string, ...callbacks: Callbacks) => () => void
   /** Returns the time of the server, epoch milliseconds; 0 where there is none. */
   readonly serverNow: () => number

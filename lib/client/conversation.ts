@@ -1,27 +1,11 @@
 import { delayOf, endingOfClose, LOST, type Ending } from './ending.js'
-import type { Environment } from './environment.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
 import { logIn, type Login } from './login.js'
 import { callEach } from './report.js'
-import type { OpenTransport, Transport } from './transport.js'
-import type { LoginInput } from './types.js'
-
-/** The parameters of a connection. Times are in milliseconds. */
-export interface ConversationSettings {
-  readonly open: OpenTransport
-  /** Where it goes, for messages. */
-  readonly place: string
-  readonly getToken?: (() => LoginInput | Promise<LoginInput>) | undefined
-  /** Whether it is ready without a login though the server wants one: the application sends it. */
-  readonly isLoginManual?: boolean
-  readonly heartbeatMs?: number | undefined
-  readonly connectTimeoutMs: number
-  readonly minDelayMs: number
-  readonly maxDelayMs: number
-  readonly environment: Environment
-}
+import type { ConnectionSettings } from './settings.js'
+import type { Transport } from './transport.js'
 
 /** The receiver of all that happens in a conversation. */
 export interface ConversationListener {
@@ -64,7 +48,7 @@ const SILENCE_MS = 30_000
 const MIN_SILENCE_MS = 1_000
 
 /** Begins a connection. */
-export function converse (settings: ConversationSettings, listener: ConversationListener): Conversation {
+export function converse (settings: ConnectionSettings, listener: ConversationListener): Conversation {
   const { environment, place, getToken, heartbeatMs, connectTimeoutMs } = settings
   const { now, after } = environment
   const pending = new Map<number, Callbacks>()
@@ -110,7 +94,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
     }
   }
 
-  /** Leaves a server that is about to stop, as soon as every request is answered: it waits for its clients. */
+  /** Leaves a server that is about to stop, when every request is answered: it waits for its clients. */
   const leaveWhenDone = (): void => {
     if (awayMs !== undefined && pending.size === 0) end({ afterMs: awayMs })
   }
@@ -211,9 +195,9 @@ export function converse (settings: ConversationSettings, listener: Conversation
     if (!isOver) liveness.heard(silenceMs)
   }
 
-  const liveness = watchLiveness(environment, () => { transport.send(`{"id":${++lastId},"type":"ping"}`) }, () => {
-    closed(LOST, '', 'the server does not answer')
-  })
+  const liveness = watchLiveness(environment, () => {
+    transport.send(`{"id":${++lastId},"type":"ping"}`)
+  }, () => { closed(LOST, '', 'the server does not answer') })
   // Each way to a server has a bound of its own; this one is for what stands before them.
   const cancelWelcome = after(3 * connectTimeoutMs, () => { closed(LOST, '', 'no welcome') })
   const transport = settings.open({ onMessage, onClose: closed })

@@ -5,8 +5,8 @@ export interface Environment {
   /** Calls `run` after a delay; never after one of more than `MAX_DELAY_MS`. Returns what prevents that. */
   readonly after: (delayMs: number, run: () => void) => () => void
   /**
-   * Calls `onWake` when the network is back or the page is seen again, and `onOffline` when there is no network.
-   * Returns the function that ends that.
+   * Calls `onWake` when the network is back or the page is seen again, and `onOffline` when there is no
+   * network. Returns the function that ends that.
    */
   readonly watch: (onWake: () => void, onOffline: () => void) => () => void
 }

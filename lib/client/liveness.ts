@@ -20,7 +20,9 @@ export interface Liveness {
  * Notices that a connection is dead, which no event may tell: when nothing has come for a time, it calls
  * `sendPing`, and `onDead` when nothing has come after the same time again, but two seconds at most.
  */
-export function watchLiveness ({ now, after }: Environment, sendPing: () => void, onDead: () => void): Liveness {
+export function watchLiveness (
+  { now, after }: Environment, sendPing: () => void, onDead: () => void
+): Liveness {
   let cancel = none
   let isTesting = false
   let answerMs = ANSWER_MS

@@ -3,7 +3,7 @@ import { DisconnectedError, NoexClientError, TimeoutError } from './errors.js'
 import type { Link, ServerMessage } from './link.js'
 import type { Unsubscribe } from './noex-types.js'
 import { callEach, none } from './report.js'
-import { Subscriptions, type Subscription } from './subscriptions.js'
+import { subscribeOver, type Subscription, type Subscriptions } from './subscriptions.js'
 
 type OnAnswer = (error?: NoexClientError) => void
 
@@ -25,7 +25,7 @@ class NoexSubscription implements Subscription {
     return this.#members
   }
 
-  onSubscribed ({ data }: any): undefined {
+  onSubscribed ({ data }: any): void {
     this.onAnswer()
     if (this.type === 'store') this.onPush(data)
   }
@@ -41,14 +41,18 @@ class NoexSubscription implements Subscription {
 
 /** The subscriptions of a `NoexClient`, which are asked for on each connection anew. */
 export class NoexSubscriptions {
-  readonly #present: Subscriptions
+  readonly #present: Subscriptions<NoexSubscription>
   readonly #kept = new Set<NoexSubscription>()
   readonly #timeoutMs: number
   readonly #onError: OnAnswer
 
   /** `onError`: called with errors of subscriptions that the server has accepted before. */
   constructor (link: Link, timeoutMs: number, onError: (error: NoexClientError) => void) {
-    this.#present = new Subscriptions(link)
+    this.#present = subscribeOver(
+      link,
+      (subscription, reply) => { subscription.onSubscribed(reply) },
+      (subscription, error) => { subscription.onRefused(error) }
+    )
     this.#timeoutMs = timeoutMs
     this.#onError = error => { if (error !== undefined) onError(error) }
   }
@@ -87,7 +91,7 @@ export class NoexSubscriptions {
   /** Ends the subscription of an id of the server; does nothing where there is none. */
   remove (id: string): void {
     const subscription = this.#present.get(id)
-    if (subscription !== undefined) this.#end(subscription as NoexSubscription)
+    if (subscription !== undefined) this.#end(subscription)
   }
 
   /** Subscribes everything on a new connection. Resolves when the server has answered. */
@@ -96,7 +100,7 @@ export class NoexSubscriptions {
   }
 
   onPush ({ subscriptionId, data }: ServerMessage): void {
-    (this.#present.get(subscriptionId) as NoexSubscription | undefined)?.onPush(data)
+    this.#present.get(subscriptionId)?.onPush(data)
   }
 
   /** Takes note that the server has ended a subscription. */

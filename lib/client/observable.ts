@@ -6,7 +6,7 @@ import type { ConnectionState, ConnectionStatus } from './types.js'
 export class Listeners {
   readonly #listeners = new Set<() => void>()
 
-  /** Calls `listener` after each change, as often as it was subscribed. Returns the function that ends that. */
+  /** Calls `listener` after each change, as often as it was subscribed. Returns what ends that. */
   readonly subscribe = (listener: () => void): (() => void) => {
     const own = (): void => { listener() }
     this.#listeners.add(own)

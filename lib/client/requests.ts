@@ -15,8 +15,8 @@ const MAX_WAITING = 10_000
 const REPEAT_MS = 540_000
 
 /** Operations of the server that change nothing, and take no key. */
-const reads = new RegExp('^(store|rules|procedures|identity|auth|audit|server)\\.(get|list|query|find|all|where|' +
-  'count|first|last|paginate|sum|avg|min|max|group|buckets|stats|connections|validate|my|who)')
+const reads = new RegExp('^(store|rules|procedures|identity|auth|audit|server)\\.(get|list|query|find|all|' +
+  'where|count|first|last|paginate|sum|avg|min|max|group|buckets|stats|connections|validate|my|who)')
 
 /** A request that has no answer yet. */
 interface Waiting {
@@ -26,8 +26,8 @@ interface Waiting {
 }
 
 /**
- * Returns the function that sends the requests of a client, which outlast connections. `defaultMs`: time for a
- * reply where a request has none of its own.
+ * Returns the function that sends the requests of a client, which outlast connections. `defaultMs`: time for
+ * a reply where a request has none of its own.
  */
 export function createRequests (
   connection: Connection, defaultMs: number, { after }: Environment

@@ -14,9 +14,9 @@ export interface TransportChoice {
 }
 
 /**
- * Opens the first of several transports over which a server answers. It begins with the first, or for ten minutes
- * with the one that has worked, and goes on with the next where one closes before its first message, or that does
- * not come within `timeoutMs`.
+ * Opens the first of several transports over which a server answers. It begins with the first, or for ten
+ * minutes with the one that has worked, and goes on with the next where one closes before its first message,
+ * or that does not come within `timeoutMs`.
  */
 export function chooseTransport (
   ways: readonly OpenTransport[], timeoutMs: number, { after, now }: Environment

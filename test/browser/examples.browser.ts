@@ -28,7 +28,8 @@ async function serve (t: Test): Promise<{ url: string, store: DeskStore }> {
   for (const name of names) {
     for (const [file, type] of [['index.html', 'text/html'], ['main.js', 'text/javascript']] as const) {
       const path = `/${name}/${file === 'index.html' ? '' : file}`
-      app.get(path, async (_request, reply) => await reply.type(type).send(readFileSync(join(built, name, file))))
+      const body = readFileSync(join(built, name, file))
+      app.get(path, async (_request, reply) => await reply.type(type).send(body))
     }
   }
   await app.listen({ port: 0, host: '127.0.0.1' })

@@ -2,7 +2,7 @@ import type { LiveQuery } from '../types.js'
 import type { CacheEntry, QueryContext, QueryCacheOwner } from './tanstack-types.js'
 
 /** The entries of caches that have the changes of a live query. */
-const followed = new WeakSet<CacheEntry>()
+const followed = new WeakSet<object>()
 
 /**
  * Returns options with which TanStack Query has the result of a live query, and each of its changes as long
@@ -19,7 +19,7 @@ export function queryOptions<T> (query: LiveQuery<T>) {
       if (entry !== undefined && !followed.has(entry)) follow(client, entry, query)
       return await resultOf(query, signal)
     },
-    staleTime: (entry: CacheEntry): number => followed.has(entry) ? Infinity : 0,
+    staleTime: (entry: object): number => followed.has(entry) ? Infinity : 0,
     // The client itself knows when there is a network, and tries again.
     networkMode: 'always' as const,
     retry: false as const,

@@ -29,7 +29,9 @@ t.test('an option that is wrong is named, with what is right', async t => {
     [{ constructor: 1 }, /option constructor is none of/],
     [{ toString: () => '' }, /option toString is none of/]
   ]
-  for (const [options, message] of wrong) t.throws(() => resolveOptions(options), { message }, String(message))
+  for (const [options, message] of wrong) {
+    t.throws(() => resolveOptions(options), { message }, String(message))
+  }
 })
 
 t.test('makes every good URL that of a WebSocket', async t => {

@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { backoff, type NextDelay } from '../../../lib/client/backoff.js'
-import { createConnection, type Connection, type ConnectionSettings } from '../../../lib/client/connection.js'
+import { createConnection, type Connection } from '../../../lib/client/connection.js'
 import type { LinkListener } from '../../../lib/client/link.js'
+import type { ConnectionSettings } from '../../../lib/client/settings.js'
 import { withoutChance } from '../../support/chance.js'
 import { FakeEnvironment, FakeLines, type LineMessage } from '../../support/fake-line.js'
 import { shownErrors } from '../../support/shown-errors.js'
@@ -12,12 +13,14 @@ interface Connecting extends FakeLines {
   readonly environment: FakeEnvironment
   /** The states, each with the code of its error. */
   readonly states: string[]
-  /** What the listener of the link was told. */
+  /** The calls of the listener of the link. */
   readonly told: string[]
 }
 
 /** Begins a connection whose delays are the whole of their bound. */
-function connecting (t: Test, settings: Partial<ConnectionSettings> = {}, listener: Partial<LinkListener> = {}): Connecting {
+function connecting (
+  t: Test, settings: Partial<ConnectionSettings> = {}, listener: Partial<LinkListener> = {}
+): Connecting {
   withoutChance(t, 1)
   const environment = new FakeEnvironment()
   const lines = new FakeLines()
@@ -56,7 +59,8 @@ async function welcomed (lines: Connecting): Promise<void> {
 
 t.test('connects, is open when its listeners are up to date, and tells of what comes', async t => {
   let finish = (): void => {}
-  const lines = connecting(t, {}, { onReady: async () => await new Promise<void>(resolve => { finish = resolve }) })
+  const onReady = async (): Promise<void> => await new Promise(resolve => { finish = resolve })
+  const lines = connecting(t, {}, { onReady })
   t.same(lines.states, ['connecting'])
   await welcomed(lines)
   t.ok(lines.connection.isReady)

@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { bodyOf, converse, type Conversation, type ConversationSettings } from '../../../lib/client/conversation.js'
+import { bodyOf, converse, type Conversation } from '../../../lib/client/conversation.js'
 import type { Ending } from '../../../lib/client/ending.js'
 import type { NoexClientError } from '../../../lib/client/errors.js'
+import type { ConnectionSettings } from '../../../lib/client/settings.js'
 import { FakeEnvironment, FakeLine, FakeLines, type LineMessage } from '../../support/fake-line.js'
 
 interface Conversing {
@@ -12,12 +13,12 @@ interface Conversing {
   readonly events: string[]
   readonly messages: LineMessage[]
   readonly ends: Ending[]
-  /** What the callbacks of requests were called with, in order. */
+  /** The arguments of the callbacks of requests, in order. */
   readonly replies: unknown[]
   readonly ask: (type: string, members?: object) => () => void
 }
 
-function conversing (settings: Partial<ConversationSettings> = {}): Conversing {
+function conversing (settings: Partial<ConnectionSettings> = {}): Conversing {
   const environment = new FakeEnvironment()
   const lines = new FakeLines()
   const events: string[] = []
@@ -31,6 +32,7 @@ function conversing (settings: Partial<ConversationSettings> = {}): Conversing {
     connectTimeoutMs: 10_000,
     minDelayMs: 500,
     maxDelayMs: 30_000,
+    nextDelay: () => undefined,
     ...settings
   }, {
     onReady: () => { events.push('ready') },
@@ -90,7 +92,7 @@ t.test('logs in before it is ready', async t => {
   t.same(events, ['ready'])
 })
 
-t.test('a server that wants a login ends it where there is none, unless the application sends it', async t => {
+t.test('without a login that the server wants it ends, unless the application sends one', async t => {
   const without = conversing()
   without.line.welcome({ requiresAuth: true })
   await setImmediate()
@@ -101,11 +103,14 @@ t.test('a server that wants a login ends it where there is none, unless the appl
 })
 
 t.test('a first message that is no welcome is no server of ours', async t => {
-  const first = ['hello', '<!doctype html>', '', '5', 'null', '[]', '"welcome"', '{"type":"ping"}', '{"type":5}', '{']
+  const first = [
+    'hello', '<!doctype html>', '', '5', 'null', '[]', '"welcome"', '{"type":"ping"}', '{"type":5}', '{'
+  ]
   for (const text of first) {
     const { line, ends } = conversing()
     line.say(text)
-    t.match(ends, [{ isFinal: false, error: { code: 'DISCONNECTED', message: /no server of this protocol/ } }], text)
+    const error = { code: 'DISCONNECTED', message: /no server of this protocol/ }
+    t.match(ends, [{ isFinal: false, error }], text)
     t.ok(line.isClosed)
   }
 })
@@ -123,8 +128,9 @@ t.test('messages that it does not know are ignored', async t => {
   const { line, events, messages } = conversing()
   line.welcome()
   const unknown = [
-    '5', 'null', '[]', '"x"', '{}', '{"type":null}', '{"type":["push"]}', '{"type":"news"}', '{"type":"toString"}',
-    '{"type":"__proto__"}', '{"type":"result","id":99}', '{"type":"error"}', '{"type":"result","id":{}}'
+    '5', 'null', '[]', '"x"', '{}', '{"type":null}', '{"type":["push"]}', '{"type":"news"}',
+    '{"type":"toString"}', '{"type":"__proto__"}', '{"type":"result","id":99}', '{"type":"error"}',
+    '{"type":"result","id":{}}'
   ]
   for (const text of unknown) line.say(text)
   t.same(events, ['ready'])
@@ -183,9 +189,11 @@ t.test('answers pings, and counts them as life', async t => {
   t.match(ends, [{ error: { message: /does not answer/ } }])
 })
 
-t.test('the time of silence is the option, else what the server says, else what lies between its pings', async t => {
+t.test('the time of silence is the option, else that of the server, else that between pings', async t => {
   /** Returns the time after which a silent connection is ended. */
-  const patience = (settings: Partial<ConversationSettings>, welcome: object, ...pingsAt: number[]): number => {
+  const patience = (
+    settings: Partial<ConnectionSettings>, welcome: object, ...pingsAt: number[]
+  ): number => {
     const { line, environment, ends } = conversing(settings)
     line.welcome({ heartbeatMs: undefined, ...welcome })
     for (const ms of pingsAt) {

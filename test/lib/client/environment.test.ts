@@ -1,8 +1,14 @@
 import t, { type Test } from 'tap'
 import { environment, MAX_DELAY_MS } from '../../../lib/client/environment.js'
 
+interface Page {
+  readonly window: EventTarget
+  readonly document: EventTarget & { visibilityState: string }
+  onLine: boolean
+}
+
 /** Makes this process a page, whose events the test dispatches, until the test is over. */
-function page (t: Test): { window: EventTarget, document: EventTarget & { visibilityState: string }, onLine: boolean } {
+function page (t: Test): Page {
   const window = new EventTarget()
   const document = Object.assign(new EventTarget(), { visibilityState: 'visible' })
   const navigator = { onLine: true }

@@ -39,6 +39,7 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
     connectTimeoutMs: 10_000,
     minDelayMs: 500,
     maxDelayMs: 30_000,
+    nextDelay: () => undefined,
     place: '',
     open: () => { throw new Error('not opened here') }
   }, {
@@ -120,7 +121,8 @@ t.test('a server that knows no logins, and wants none, is taken as it is', async
 })
 
 t.test('a login that the server refuses is the end, and says so', async t => {
-  for (const code of ['UNAUTHORIZED', 'SESSION_REVOKED', 'FORBIDDEN', 'VALIDATION_ERROR', 'UNKNOWN_OPERATION']) {
+  const codes = ['UNAUTHORIZED', 'SESSION_REVOKED', 'FORBIDDEN', 'VALIDATION_ERROR', 'UNKNOWN_OPERATION']
+  for (const code of codes) {
     const { turn, asked, ends, clock } = loggingIn(() => 'secret')
     await turn(0)
     await asked[0]?.refuse(code)

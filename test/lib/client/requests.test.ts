@@ -2,8 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { backoff } from '../../../lib/client/backoff.js'
 import { createConnection, type Connection } from '../../../lib/client/connection.js'
+import type { SendRequest } from '../../../lib/client/optimistic.js'
 import { createRequests } from '../../../lib/client/requests.js'
-import type { Client } from '../../../lib/client/types.js'
 import { operations } from '../../../lib/operations/registry.js'
 import { withoutChance } from '../../support/chance.js'
 import { FakeEnvironment, FakeLines, type LineMessage } from '../../support/fake-line.js'
@@ -11,7 +11,7 @@ import { FakeEnvironment, FakeLines, type LineMessage } from '../../support/fake
 interface Requesting extends FakeLines {
   readonly connection: Connection
   readonly environment: FakeEnvironment
-  readonly request: Client['request']
+  readonly request: SendRequest
 }
 
 function requesting (t: Test): Requesting {
@@ -27,7 +27,8 @@ function requesting (t: Test): Requesting {
     maxDelayMs: 500,
     nextDelay: backoff(500, 500)
   })
-  return Object.assign(lines, { connection, environment, request: createRequests(connection, 10_000, environment) })
+  const request = createRequests(connection, 10_000, environment)
+  return Object.assign(lines, { connection, environment, request })
 }
 
 /** Has the connection lost, made again, and welcomed with these members. */
@@ -268,8 +269,14 @@ t.test('a request that is settled leaves nothing at its signal', async t => {
   let listeners = 0
   const { signal } = controller
   const { addEventListener, removeEventListener } = signal
-  signal.addEventListener = (...args: any) => { listeners++; (addEventListener as any).apply(signal, args) }
-  signal.removeEventListener = (...args: any) => { listeners--; (removeEventListener as any).apply(signal, args) }
+  signal.addEventListener = (...args: any) => {
+    listeners++
+    ;(addEventListener as any).apply(signal, args)
+  }
+  signal.removeEventListener = (...args: any) => {
+    listeners--
+    ;(removeEventListener as any).apply(signal, args)
+  }
   const replied = lines.request('store.all', {}, { signal })
   lines.last.welcome()
   lines.last.answer(lines.last.requests()[0] as LineMessage)
