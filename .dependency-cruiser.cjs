@@ -31,6 +31,9 @@ const floors = [
   ['util']
 ].map(toRooms)
 
+/** Beside the floors: what runs elsewhere. Only the command line imports it. */
+const beside = toRooms(['client'])
+
 /** Returns the rooms of a floor, each with its name and the pattern of its files. */
 function toRooms (row) {
   return row.map(room => ({
@@ -87,8 +90,34 @@ module.exports = {
     {
       name: 'every-folder-has-a-floor',
       severity: 'error',
-      from: { path: '^lib/', pathNot: pathOf(floors.flat()) },
+      from: { path: '^lib/', pathNot: pathOf([...floors.flat(), ...beside]) },
       to: {}
+    },
+    {
+      name: 'client-imports-message-types',
+      comment: 'And those of records. Nothing of either at run time: it runs in browsers.',
+      severity: 'error',
+      from: { path: '^lib/client/', pathNot: '^lib/client/adapters/' },
+      to: { pathNot: `^lib/client/(?!adapters/)|^lib/protocol/messages\\.ts$|${store}` }
+    },
+    {
+      name: 'client-imports-types-only',
+      severity: 'error',
+      from: { path: '^lib/client/' },
+      to: { path: '^(lib(?!/client/)|routes|packages)/', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'adapters-import-the-client',
+      comment: 'And their framework.',
+      severity: 'error',
+      from: { path: '^lib/client/adapters/' },
+      to: { pathNot: '^lib/client/|(^|/)node_modules/' }
+    },
+    {
+      name: 'client-beside-the-floors',
+      severity: 'error',
+      from: { path: '^(lib|routes|packages)/', pathNot: '^lib/(client|cli)/' },
+      to: { path: '^lib/client/' }
     },
     {
       name: 'fastify-at-the-edge',

@@ -29,7 +29,7 @@ export default {
         'test/**/*-{driver,server,readers,trips}.ts',
         'test/**/fixtures/*.{ts,js}',
         'test/types/*.ts',
-          'test/preload.cjs'
+        'test/preload.cjs'
       ],
       project: ['{lib,routes,bench,example-app,scripts,test}/**/*.{ts,js,mjs,cjs,mts,cts}', '*.js'],
       // Of the packages that are bundled, and of benchmarks that say where they are to be installed.

@@ -30,7 +30,10 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   fastify.decorate('noex', service satisfies Noex)
   const guard = UpgradeGuard.of(fastify.server)
   closeWith(fastify, service, guard)
+  let injectWS: FastifyInstance['injectWS'] | undefined
   fastify.addHook('onReady', async () => {
+    // Earlier, the application could not register `@fastify/websocket` itself any more.
+    if (!('injectWS' in fastify)) Object.defineProperty(fastify, 'injectWS', { value: injectWS })
     await service.adviseOnNames().catch((error: unknown) => {
       log.debug({ err: error }, 'names could not be compared')
     })
@@ -44,7 +47,9 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
     ...(logLevel && { logLevel }),
     ...(logSerializers && { logSerializers })
   }
-  await fastify.register(socketRoute, { ...scope, service, options: resolved, logGuard, guard, log })
+  await fastify.register(socketRoute, {
+    ...scope, service, options: resolved, logGuard, guard, log, onInjectable (given) { injectWS = given }
+  })
   await fastify.register(operatorRoutes, { ...scope, service, options: resolved, logGuard })
   await fastify.register(clientFiles, { ...scope, service, options: resolved, logGuard })
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)

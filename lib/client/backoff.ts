@@ -5,8 +5,8 @@
 export type NextDelay = (openMs?: number) => number | undefined
 
 /**
- * Returns delays with full jitter: each is a random part of a bound, which doubles. A connection that has been
- * open for as long as the bound begins anew: one that is lost at once, again and again, does not.
+ * Returns delays with full jitter: each is a random part of a bound, which doubles. A connection that has
+ * been open for as long as the bound begins anew: one that is lost at once, again and again, does not.
  */
 export function backoff (minMs: number, maxMs: number): (openMs?: number) => number {
   let boundMs = minMs

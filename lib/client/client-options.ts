@@ -11,20 +11,9 @@ const defaults = {
   lingerMs: 5_000
 }
 
-/** The types that each option may have, as `typeof` tells them. */
-const kinds: { readonly [Name in keyof ClientOptions]-?: string } = {
-  getToken: 'function',
-  WebSocket: 'function',
-  heartbeatMs: 'number',
-  timeoutMs: 'number',
-  connectTimeoutMs: 'number',
-  minDelayMs: 'number',
-  maxDelayMs: 'number',
-  lingerMs: 'number',
-  tabs: 'boolean string',
-  fallback: 'object boolean',
-  connect: 'boolean'
-}
+const names = [
+  ...Object.keys(defaults), 'heartbeatMs', 'getToken', 'WebSocket', 'tabs', 'fallback', 'connect'
+]
 
 /**
  * Checks options and adds the defaults. An option that is `undefined` counts as absent.
@@ -34,19 +23,20 @@ export function resolveOptions (options: ClientOptions): ResolvedOptions {
   const resolved: Record<string, unknown> = { ...defaults }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    const kind = (kinds as Record<string, string>)[name]
-    if (!kind?.includes(typeof value)) {
-      throw new TypeError(`createClient: ${name} must be ${kind ?? `one of ${Object.keys(kinds).join(', ')}`}`)
-    }
-    if (typeof value === 'number' && !(value >= 0)) throw new TypeError(`createClient: ${name} must be at least 0`)
+    const problem = !names.includes(name)
+      ? `is none of ${names.join(', ')}`
+      : /^(g|W)/.test(name) && typeof value !== 'function'
+        ? 'must be a function'
+        : /Ms$/.test(name) && !(value > 0 || (value === 0 && name === 'lingerMs')) && 'must be milliseconds above 0'
+    if (problem) throw new TypeError(`createClient: option ${name} ${problem}`)
     resolved[name] = value
   }
   return resolved as unknown as ResolvedOptions
 }
 
 /**
- * Returns the URL of the WebSocket, absolute and without a fragment: http and https are made ws and wss, a URL
- * that is relative belongs to the page.
+ * Returns the URL of the WebSocket, absolute and without a fragment: http and https are made ws and wss, a
+ * URL that is relative belongs to the page.
  * @throws `TypeError` for anything else.
  */
 export function resolveUrl (url: string | { readonly href: string }): string {
@@ -54,7 +44,7 @@ export function resolveUrl (url: string | { readonly href: string }): string {
   const text = String(url)
   const absolute = location && !/^\w+:/.test(text) ? new URL(text, location.href).href : text
   const [, security, host, rest] = /^(?:ws|http)(s?):\/\/([^/?#\s]+)([^#\s]*)/i.exec(absolute) ?? []
-  if (host === undefined) throw new TypeError(`createClient: ${text} is no URL like wss://example.com/live`)
+  if (!host) throw new TypeError(`createClient: ${text} is no URL like wss://example.com/live`)
   // With a path, so that others can stand beside it.
   return `ws${security}://${host}${/^\//.test(rest as string) ? '' : '/'}${rest}`
 }

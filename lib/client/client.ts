@@ -2,29 +2,15 @@ import { backoff } from './backoff.js'
 import { resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
 import { createConnection } from './connection.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
-import type { Link, LinkListener } from './link.js'
+import { LiveQueries } from './live-queries.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
 import type { OpenTransport } from './transport.js'
 import { chooseTransport } from './transport-choice.js'
 import type { Client, ClientOptions } from './types.js'
 
-/** The live queries of a client. */
-export interface Live extends LinkListener, Pick<Client, 'query' | 'events' | 'hydrate'> {
-  optimistic: (
-    change: Parameters<Client['optimistic']>[0],
-    options: Parameters<Client['optimistic']>[1],
-    send: Client['request']
-  ) => Promise<any>
-  close: () => void
-}
-
-/** Makes the live queries of a client. */
-export type LiveClass = new (link: Link, options: { readonly lingerMs: number }) => Live
-
-/** Has what `createClient` has, and the surroundings and live queries that a test brings. */
+/** Does what `createClient` does, in the surroundings that a test brings. */
 export function composeClient (
-  LiveQueries: LiveClass,
   url: string | { readonly href: string },
   options: ClientOptions = {},
   environment: Environment = realEnvironment
@@ -43,14 +29,15 @@ export function composeClient (
   })
   const live = new LiveQueries(connection, settings)
   connection.listeners.push(live)
+  // Behind the live queries, which ask first on each connection.
   const request = createRequests(connection, settings.timeoutMs, environment)
   let isClosed = false
   if (settings.connect !== false) connection.wake()
   return {
     state: connection.state,
-    request,
-    query: (...query) => live.query(...query),
-    events: (...subscription) => live.events(...subscription),
+    request: async (...args) => await request(...args),
+    query: (...args) => live.query(...args),
+    events: (...args) => live.events(...args),
     optimistic: async (change, changeOptions) => await live.optimistic(change, changeOptions, request),
     hydrate: preloaded => { live.hydrate(preloaded) },
     reconnect: () => { if (!isClosed) connection.reconnect() },

@@ -1,19 +1,11 @@
-import type { NextDelay } from './backoff.js'
-import {
-  bodyOf, converse, type Callbacks, type Conversation, type ConversationSettings
-} from './conversation.js'
+import { bodyOf, converse, type Callbacks, type Conversation } from './conversation.js'
 import type { Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
-import { callEach, none, ObservableState, report } from './observable.js'
+import { ObservableState } from './observable.js'
+import { callEach, none, report } from './report.js'
+import type { ConnectionSettings } from './settings.js'
 import type { ConnectionState } from './types.js'
-
-/** The parameters of a connection that is kept up. */
-export interface ConnectionSettings extends ConversationSettings {
-  readonly nextDelay: NextDelay
-  /** Called before an attempt over what may be another network. */
-  readonly onNetwork?: () => void
-}
 
 /** One connection after the other: whenever one is lost, the next is made. */
 export interface Connection extends Link {
@@ -28,7 +20,7 @@ export interface Connection extends Link {
   readonly reconnect: () => void
   /** Ends the connection until `reconnect`. */
   readonly close: () => void
-  /** Does what `ask` does, for a body as `bodyOf` makes it. Returns the function that gives the request up. */
+  /** Does what `ask` does, for a body as `bodyOf` makes it. Returns what gives the request up. */
   readonly send: (body: string, ...callbacks: Callbacks) => () => void
   /** Returns the time of the server, epoch milliseconds; 0 where there is none. */
   readonly serverNow: () => number
@@ -82,7 +74,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
       onLeaving: () => { show('leaving') },
       onProblem: error => { show(state.value, error) },
       onEnd: ending => {
-        if (own.welcome !== undefined) callEach(listeners, listener => { listener.onLost() })
+        if (own.welcome) callEach(listeners, listener => { listener.onLost() })
         if (own === present) lost(ending)
       }
     })
@@ -90,12 +82,12 @@ export function createConnection (settings: ConnectionSettings): Connection {
   }
 
   const lost = ({ error, isFinal, afterMs = 0 }: Ending): void => {
-    const delayMs = isFinal === true
+    const delayMs = isFinal
       ? undefined
       : nextDelay(openedAt === undefined ? undefined : now() - openedAt)
     if (delayMs === undefined) return replace(undefined, 'refused', error)
     replace(undefined, 'waiting', error, Date.now() + afterMs + delayMs)
-    if (present === undefined && state.value === 'waiting') cancelRetry = after(afterMs + delayMs, connect)
+    if (!present && state.value === 'waiting') cancelRetry = after(afterMs + delayMs, connect)
   }
 
   const reconnect = (): void => {
@@ -113,7 +105,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
   }
 
   const send = (body: string, ...callbacks: Callbacks): (() => void) => {
-    if (present?.isReady === true) return present.ask(body, ...callbacks)
+    if (present?.isReady) return present.ask(body, ...callbacks)
     callbacks[1](new DisconnectedError('There is no connection', 'not-done'))
     return none
   }
@@ -121,9 +113,9 @@ export function createConnection (settings: ConnectionSettings): Connection {
   return {
     state,
     listeners,
-    get isReady () { return present?.isReady === true },
+    get isReady () { return !!present?.isReady },
     get welcome () { return present?.welcome },
-    has: extension => present?.has(extension) === true,
+    has: extension => !!present?.has(extension),
     wake: () => { if (!hasBegun) reconnect() },
     reconnect,
     close: () => {

@@ -1,26 +1,11 @@
 import { delayOf, endingOfClose, LOST, type Ending } from './ending.js'
-import type { Environment } from './environment.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
 import { logIn, type Login } from './login.js'
-import type { OpenTransport, Transport } from './transport.js'
-import type { LoginInput } from './types.js'
-
-/** The parameters of a connection. Times are in milliseconds. */
-export interface ConversationSettings {
-  readonly open: OpenTransport
-  /** Where it goes, for messages. */
-  readonly place: string
-  readonly getToken?: (() => LoginInput | Promise<LoginInput>) | undefined
-  /** Whether it is ready without a login though the server wants one: the application sends it. */
-  readonly isLoginManual?: boolean
-  readonly heartbeatMs?: number | undefined
-  readonly connectTimeoutMs: number
-  readonly minDelayMs: number
-  readonly maxDelayMs: number
-  readonly environment: Environment
-}
+import { callEach } from './report.js'
+import type { ConnectionSettings } from './settings.js'
+import type { Transport } from './transport.js'
 
 /** The receiver of all that happens in a conversation. */
 export interface ConversationListener {
@@ -53,15 +38,17 @@ export interface Conversation {
   readonly end: (ending: Ending) => void
 }
 
-/** Called in the turn in which a reply comes, before the next message is handled. */
-export type Callbacks = [onReply: (data: any) => void, onError: (error: NoexClientError) => void]
+/** Called in the turn in which a reply comes, before the next message is handled; `reply` is all of it. */
+export type Callbacks = [
+  onReply: (data: any, reply: ServerMessage) => void, onError: (error: NoexClientError) => void
+]
 
 /** Silence of a server of which nothing is known, and the least that it can ask for, in milliseconds. */
 const SILENCE_MS = 30_000
 const MIN_SILENCE_MS = 1_000
 
 /** Begins a connection. */
-export function converse (settings: ConversationSettings, listener: ConversationListener): Conversation {
+export function converse (settings: ConnectionSettings, listener: ConversationListener): Conversation {
   const { environment, place, getToken, heartbeatMs, connectTimeoutMs } = settings
   const { now, after } = environment
   const pending = new Map<number, Callbacks>()
@@ -87,14 +74,14 @@ export function converse (settings: ConversationSettings, listener: Conversation
     liveness.stop()
     login?.stop()
     transport.close()
-    for (const [, onError] of pending.values()) {
+    callEach(pending.values(), ([, onError]) => {
       onError(new DisconnectedError('The connection has ended before the reply', 'unknown'))
-    }
+    })
     listener.onEnd(ending)
   }
 
   const closed = (code: number, reason: string, problem?: string): void => {
-    end(endingOfClose(place, welcome !== undefined, code, reason, problem))
+    end(endingOfClose(place, code, reason, problem))
   }
 
   const ask = (body: string, ...callbacks: Callbacks): (() => void) => {
@@ -107,7 +94,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
     }
   }
 
-  /** Leaves a server that is about to stop, as soon as every request is answered: it waits for its clients. */
+  /** Leaves a server that is about to stop, when every request is answered: it waits for its clients. */
   const leaveWhenDone = (): void => {
     if (awayMs !== undefined && pending.size === 0) end({ afterMs: awayMs })
   }
@@ -119,7 +106,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
   }
 
   const setSilence = (ms: unknown): void => {
-    if (heartbeatMs === undefined && typeof ms === 'number') silenceMs = Math.max(MIN_SILENCE_MS, ms)
+    if (!heartbeatMs && typeof ms === 'number') silenceMs = Math.max(MIN_SILENCE_MS, ms)
   }
 
   const ready = (): void => {
@@ -127,87 +114,90 @@ export function converse (settings: ConversationSettings, listener: Conversation
     listener.onReady()
   }
 
-  const handlers: Record<string, (message: ServerMessage) => void> = {
-    welcome: message => {
-      welcome = message
-      extensions = message['extensions']
-      cancelWelcome()
-      setTime(message['serverTime'])
-      setSilence(message['heartbeatMs'])
-      const isRequired = message['requiresAuth'] === true
-      if (getToken === undefined && (!isRequired || settings.isLoginManual === true)) return ready()
-      login = logIn(settings, {
-        isRequired,
-        request: async (type, members) => await new Promise((resolve, reject) => {
-          ask(bodyOf(type, members), resolve, reject)
-        }),
-        serverNow,
-        onReady: ready,
-        onProblem: listener.onProblem,
-        onFailed: end
-      })
-    },
+  const welcomed = (message: ServerMessage): void => {
+    welcome = message
+    extensions = message['extensions']
+    cancelWelcome()
+    setTime(message['serverTime'])
+    setSilence(message['heartbeatMs'])
+    const isRequired = message['requiresAuth'] === true
+    if (!getToken && (!isRequired || settings.isLoginManual)) return ready()
+    login = logIn(settings, {
+      isRequired,
+      request: async (type, members) => await new Promise((resolve, reject) => {
+        ask(bodyOf(type, members), resolve, reject)
+      }),
+      serverNow,
+      onReady: ready,
+      onProblem: listener.onProblem,
+      onFailed: end
+    })
+  }
 
-    ping: ({ timestamp }) => {
-      transport.send(JSON.stringify({ type: 'pong', timestamp }))
-      setTime(timestamp)
-      // A server that does not say how often it pings.
-      if (welcome?.['heartbeatMs'] === undefined && pingedAt !== undefined) setSilence(now() - pingedAt)
-      pingedAt = now()
-    },
-
-    result: ({ id, data }) => { settle(id, ([onReply]) => { onReply(data) }) },
-
-    error: ({ id, code, message, details }) => {
-      settle(id, ([, onError]) => {
-        onError(new NoexClientError(String(code), String(message), details))
-        if (code === 'UNAUTHORIZED') login?.doubt()
-      })
-    },
-
-    push: listener.onMessage,
-
-    system: message => {
-      const { event, reason, reconnectAfterMs } = message
-      listener.onMessage(message)
-      if (event === 'session_revoked') {
-        end({ isFinal: true, error: new NoexClientError('SESSION_REVOKED', String(reason)) })
-      } else if (event === 'shutdown') {
-        isReady = false
-        awayMs = delayOf(reconnectAfterMs)
-        listener.onLeaving()
-        leaveWhenDone()
-      }
+  const handle = (message: ServerMessage, type: unknown): void => {
+    const { event, timestamp } = message ?? {}
+    switch (type) {
+      case 'welcome':
+        return welcomed(message)
+      case 'ping':
+        transport.send(JSON.stringify({ type: 'pong', timestamp }))
+        setTime(timestamp)
+        // A server that does not say how often it pings.
+        if (welcome?.['heartbeatMs'] === undefined && pingedAt !== undefined) setSilence(now() - pingedAt)
+        pingedAt = now()
+        break
+      case 'result':
+      case 'error':
+        settle(message)
+        break
+      case 'push':
+      case 'system':
+        listener.onMessage(message)
+        if (type === 'push') break
+        if (event === 'session_revoked') {
+          end({ isFinal: true, error: new NoexClientError('SESSION_REVOKED', String(message['reason'])) })
+        } else if (event === 'shutdown') {
+          isReady = false
+          awayMs = delayOf(message['reconnectAfterMs'])
+          listener.onLeaving()
+          leaveWhenDone()
+        }
     }
   }
 
-  const settle = (id: number, call: (callbacks: Callbacks) => void): void => {
+  const settle = (reply: ServerMessage): void => {
+    const { id, type, data, code, message, details } = reply
     const callbacks = pending.get(id)
-    if (callbacks === undefined) return
+    if (!callbacks) return
     pending.delete(id)
-    call(callbacks)
+    if (type === 'result') {
+      callbacks[0](data, reply)
+    } else {
+      callbacks[1](new NoexClientError(String(code), String(message), details))
+      if (code === 'UNAUTHORIZED') login?.doubt()
+    }
     leaveWhenDone()
   }
 
   const onMessage = (text: string): void => {
     if (isOver) return
     let message: ServerMessage | undefined
-    let type: string | undefined
+    let type: unknown
     try {
       message = JSON.parse(text)
       type = message?.['type']
     } catch {}
     // Nothing that follows could be trusted to be complete.
-    if (message === undefined || (type === 'welcome') !== (welcome === undefined)) {
+    if (message === undefined || (type === 'welcome') !== !welcome) {
       return closed(LOST, '', 'no server of this protocol')
     }
-    if (Object.hasOwn(handlers, type ?? '')) handlers[type as string]?.(message)
+    callEach([message], () => { handle(message, type) })
     if (!isOver) liveness.heard(silenceMs)
   }
 
-  const liveness = watchLiveness(environment, () => { transport.send(`{"id":${++lastId},"type":"ping"}`) }, () => {
-    closed(LOST, '', 'the server does not answer')
-  })
+  const liveness = watchLiveness(environment, () => {
+    transport.send(`{"id":${++lastId},"type":"ping"}`)
+  }, () => { closed(LOST, '', 'the server does not answer') })
   // Each way to a server has a bound of its own; this one is for what stands before them.
   const cancelWelcome = after(3 * connectTimeoutMs, () => { closed(LOST, '', 'no welcome') })
   const transport = settings.open({ onMessage, onClose: closed })
@@ -219,7 +209,7 @@ export function converse (settings: ConversationSettings, listener: Conversation
     has: extension => Array.isArray(extensions) && extensions.includes(extension),
     serverNow,
     ask,
-    test: () => { if (welcome !== undefined) liveness.test() },
+    test: () => { if (welcome) liveness.test() },
     end
   }
 }

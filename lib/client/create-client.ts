@@ -1,5 +1,4 @@
 import { composeClient } from './client.js'
-import { LiveQueries } from './live-queries.js'
 import type { ClientOf } from './schema-client.js'
 import type { ClientSchema, NoOperations } from './schema-types.js'
 import type { ClientOptions } from './types.js'
@@ -17,5 +16,5 @@ import type { ClientOptions } from './types.js'
 export function createClient<T extends ClientSchema = never, A extends object = NoOperations> (
   url: string | { readonly href: string }, options?: ClientOptions
 ): ClientOf<T, A> {
-  return composeClient(LiveQueries, url, options) as ClientOf<T, A>
+  return composeClient(url, options) as ClientOf<T, A>
 }

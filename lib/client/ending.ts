@@ -27,21 +27,12 @@ export function isFinalClose (code: number, reason: string): boolean {
   return finalCodes.includes(code) || (code === 1008 && reason !== 'login_timeout')
 }
 
-/** Returns the ending of a transport that has closed by itself. `place`: where it led. */
-export function endingOfClose (
-  place: string, wasOpen: boolean, code: number, reason: string, problem?: string
-): Ending {
+/** Returns the ending of a transport to `place` that has closed by itself. */
+export function endingOfClose (place: string, code: number, reason: string, problem?: string): Ending {
   const isFinal = isFinalClose(code, reason)
-  const advice = isFinal
-    ? 'remedy that, then call reconnect()'
-    : wasOpen ? 'the connection is made again' : 'check URL, server, certificate, proxies'
-  return {
-    isFinal,
-    error: new NoexClientError(
-      isFinal ? 'REFUSED' : 'DISCONNECTED',
-      `${place}: ${problem ?? `closed with ${code} ${reason}`}: ${advice}`
-    )
-  }
+  const advice = isFinal ? 'remedy that, then call reconnect()' : 'check URL, server, certificate, proxies'
+  const message = `${place}: ${problem ?? `closed with ${code} ${reason}`}: ${advice}`
+  return { isFinal, error: new NoexClientError(isFinal ? 'REFUSED' : 'DISCONNECTED', message) }
 }
 
 /** Returns a delay that a server asks for, in milliseconds; 0 where it is none. */

@@ -5,16 +5,15 @@ export interface Environment {
   /** Calls `run` after a delay; never after one of more than `MAX_DELAY_MS`. Returns what prevents that. */
   readonly after: (delayMs: number, run: () => void) => () => void
   /**
-   * Calls `onWake` when the network is back or the page is seen again, and `onOffline` when there is no network.
-   * Returns the function that ends that.
+   * Calls `onWake` when the network is back or the page is seen again, and `onOffline` when there is no
+   * network. Returns the function that ends that.
    */
   readonly watch: (onWake: () => void, onOffline: () => void) => () => void
 }
 
 /** The part of `window` and `document` that the client uses. */
 interface EventSource {
-  readonly addEventListener?: (type: string, listener: () => void) => void
-  readonly removeEventListener?: (type: string, listener: () => void) => void
+  readonly addEventListener?: (type: string, listener: () => void, options: { signal: AbortSignal }) => void
 }
 
 const globals = globalThis as EventSource & {
@@ -35,14 +34,15 @@ export const environment: Environment = {
   },
   watch: (onWake, onOffline) => {
     const { document, navigator } = globals
-    const watched = [
-      [globals, 'online', onWake],
-      [globals, 'offline', onOffline],
-      [document, 'visibilitychange', () => {
-        if (document?.visibilityState === 'visible' && navigator?.onLine !== false) onWake()
-      }]
-    ] as Array<[EventSource | undefined, string, () => void]>
-    for (const [source, ...event] of watched) source?.addEventListener?.(...event)
-    return () => { for (const [source, ...event] of watched) source?.removeEventListener?.(...event) }
+    const controller = new AbortController()
+    const listen = (source: EventSource | undefined, type: string, listener: () => void): void => {
+      source?.addEventListener?.(type, listener, controller)
+    }
+    listen(globals, 'online', onWake)
+    listen(globals, 'offline', onOffline)
+    listen(document, 'visibilitychange', () => {
+      if (document?.visibilityState === 'visible' && navigator?.onLine !== false) onWake()
+    })
+    return () => { controller.abort() }
   }
 }

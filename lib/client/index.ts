@@ -1,6 +1,6 @@
 export { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
 export { createClient } from './create-client.js'
-export { preload, type PreloadFetch, type PreloadOptions } from './preload.js'
+export { preload, type PreloadOptions, type PreloadQuery, type PreloadService } from './preload.js'
 export type {
   ClientOf, OptimisticBucket, SchemaClient, SchemaFind, SchemaTransaction
 } from './schema-client.js'

@@ -1,22 +1,28 @@
 import { DisconnectedError, NoexClientError } from './errors.js'
-import { EventChannel, type OnEvent } from './event-channel.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
-import { keyOf, QueryEntry, type QueryHost, type QueryListener } from './live-query.js'
-import { OptimisticChanges, type SendRequest } from './optimistic.js'
-import { report } from './report.js'
-import { MAX_DELAY_MS, Subscriptions } from './subscriptions.js'
+import { keyOf, QueryEntry } from './live-query.js'
+import { createOptimisticChanges, type SendRequest } from './optimistic.js'
+import { callEach, report } from './report.js'
+import { MAX_DELAY_MS, subscribeOver, type Subscription } from './subscriptions.js'
 import type {
   Find, LiveQuery, OptimisticTransaction, Preloaded, QueryOptions, RequestOptions
 } from './types.js'
 
 /** What to do about a subscription that the server has ended, by its reason. */
 const remedies = new Map<unknown, string>([
-  ['query_undefined', 'the query is not defined any more: define it again'],
-  ['bucket_dropped', 'its bucket is not defined any more: define it again'],
-  ['forbidden', 'you may not read it any more: log in as a user who may'],
-  ['memory_limit', 'its result has become too large: ask for less, or for pages, or end other queries'],
-  ['failed', 'it has failed, and the log of the server says why: correct it there']
+  ['query_undefined', 'define the query again'],
+  ['bucket_dropped', 'define the bucket again'],
+  ['forbidden', 'log in as a user who may read it'],
+  ['memory_limit', 'ask for less, or for pages'],
+  ['failed', 'see the log of the server']
 ])
+
+type OnEvent = (event: any, topic: string) => void
+
+/** The events of the rules whose topics one pattern matches. */
+interface EventChannel extends Subscription {
+  readonly listeners: Set<{ readonly onEvent: OnEvent }>
+}
 
 /** The options of `LiveQueries`. */
 export interface LiveQueriesOptions {
@@ -30,31 +36,24 @@ export class LiveQueries implements LinkListener {
   readonly #lingerMs: number
   readonly #entries = new Map<string, QueryEntry>()
   readonly #channels = new Map<string, EventChannel>()
-  readonly #subscriptions: Subscriptions
-  readonly #changes: OptimisticChanges
-  readonly #host: QueryHost = {
-    onSubscribed: async (entry, reply) => {
-      const taken = this.#take(entry, reply, true)
-      this.#show([entry])
-      await taken
-    },
-    onRefused: (entry, error) => {
-      entry.fail(error)
-      this.#show([entry])
-    }
-  }
-
+  readonly #subscriptions
+  readonly #changes
   /** Pushes of one moment, until the last of them has come. */
   #group: ServerMessage[] = []
-  /** Another object for each connection. */
-  #connection = {}
+  /** Number of connections that have begun or ended. */
+  #turns = 0
   #isClosed = false
 
   constructor (link: Link, { lingerMs }: LiveQueriesOptions) {
     this.#link = link
     this.#lingerMs = Math.min(lingerMs, MAX_DELAY_MS)
-    this.#subscriptions = new Subscriptions(link)
-    this.#changes = new OptimisticChanges(link, this.#entries, () => { this.#show() })
+    this.#changes = createOptimisticChanges(link, this.#entries, () => { this.#show() })
+    this.#subscriptions = subscribeOver<QueryEntry | EventChannel>(link, (subscription, reply) => {
+      if (!(subscription instanceof QueryEntry)) return
+      const taken = this.#take(subscription, reply, true)
+      this.#show([subscription])
+      return taken
+    }, (subscription, error) => { this.#fail(subscription, error) })
   }
 
   /** Returns the live query of a name and its parameters, or of a description: one object for equal ones. */
@@ -70,16 +69,16 @@ export class LiveQueries implements LinkListener {
    * connection are missed, and those that the server could not send to a slow client. Returns what ends that.
    */
   events (pattern: string, onEvent: OnEvent): () => void {
-    const channel = this.#channels.get(pattern) ?? new EventChannel(pattern)
-    const { listeners } = channel
+    const channel: EventChannel = this.#channels.get(pattern) ??
+      { type: 'rules', members: () => ({ pattern }), listeners: new Set() }
     const listener = { onEvent }
-    listeners.add(listener)
-    if (listeners.size === 1 && !this.#isClosed) {
+    channel.listeners.add(listener)
+    if (channel.listeners.size === 1 && !this.#isClosed) {
       this.#channels.set(pattern, channel)
       this.#subscriptions.start(channel)
     }
     return () => {
-      if (!listeners.delete(listener) || listeners.size > 0) return
+      if (!channel.listeners.delete(listener) || channel.listeners.size > 0) return
       this.#channels.delete(pattern)
       this.#subscriptions.end(channel)
     }
@@ -87,10 +86,20 @@ export class LiveQueries implements LinkListener {
 
   /** Shows the results of `preload` until newer ones have come. */
   hydrate ({ queries }: Preloaded): void {
-    const entries = queries.map(([key]) => this.#entry(key))
-    entries.forEach((entry, i) => { if (entry.status === 'loading') entry.hydrate(queries[i]?.[1]) })
+    callEach(queries, ([key, { error, ...result }]: readonly [string, any]) => {
+      const entry = this.#entry(key)
+      if (entry.own.status !== 'loading') return
+      if (error) entry.fail(new NoexClientError(error.code, error.message))
+      else {
+        entry.take(result)
+        entry.outdate()
+      }
+    })
     this.#show()
-    for (const entry of entries) entry.serverState ??= entry.state
+    callEach(queries, ([key]) => {
+      const entry = this.#entry(key)
+      entry.serverState ??= entry.state
+    })
   }
 
   /**
@@ -104,27 +113,26 @@ export class LiveQueries implements LinkListener {
   }
 
   async onReady (): Promise<void> {
-    this.#forgetConnection()
-    const connection = this.#connection
+    const turn = this.#turn()
     const onAllShown = this.#changes.onReady()
     const watched = [...this.#entries.values()].filter(({ isWatched }) => isWatched)
-    const all = [...watched, ...this.#channels.values()]
-    await Promise.all(all.map(async subscription => { await this.#subscriptions.start(subscription) }))
-    if (connection === this.#connection) onAllShown()
+    await Promise.all([...watched, ...this.#channels.values()].map(this.#subscriptions.start))
+    if (turn === this.#turns) onAllShown()
   }
 
   onPush (message: ServerMessage): void {
-    const subscription = this.#subscriptions.get(message['subscriptionId'])
-    if (message['channel'] === 'event') {
-      if (subscription instanceof EventChannel) subscription.onEvent(message['data'])
-      return
+    const { channel, subscriptionId, data, more } = message
+    if (channel === 'event') {
+      const found = this.#subscriptions.get(subscriptionId)
+      if (found === undefined || found instanceof QueryEntry) return
+      return callEach(found.listeners, listener => {
+        if (found.listeners.has(listener)) listener.onEvent(data?.event, data?.topic)
+      })
     }
     this.#group.push(message)
-    if (message['more'] === true) return
-    const group = this.#group
-    this.#group = []
+    if (more === true) return
     const changed = new Set<QueryEntry>()
-    for (const push of group) {
+    for (const push of this.#group.splice(0)) {
       const entry = this.#subscriptions.get(push['subscriptionId'])
       if (!(entry instanceof QueryEntry)) continue
       changed.add(entry)
@@ -134,48 +142,47 @@ export class LiveQueries implements LinkListener {
   }
 
   onSystem ({ event, revision, reason, subscriptionId }: ServerMessage): void {
-    if (event === 'revision' && Number.isSafeInteger(revision)) this.#changes.onRevision(revision)
-    if (event !== 'subscription_closed') return
-    const remedy = remedies.get(reason) ?? String(reason)
-    this.#subscriptions.ended(subscriptionId)
-      ?.onRefused(new NoexClientError(String(reason), `The server has ended the subscription: ${remedy}`))
+    if (event === 'revision') this.#changes.onRevision(revision)
+    const ended = event === 'subscription_closed' && this.#subscriptions.ended(subscriptionId)
+    if (!ended) return
+    const remedy = remedies.get(reason) ?? remedies.get('failed')
+    const message = `The server has ended the subscription (${reason}): ${remedy}`
+    this.#fail(ended, new NoexClientError(String(reason), message))
   }
 
   onLost (): void {
-    this.#forgetConnection()
-    this.#changes.onLost()
-    for (const entry of this.#entries.values()) if (entry.status === 'live') entry.outdate()
+    this.#turn()
+    for (const entry of this.#entries.values()) if (entry.own.status === 'live') entry.outdate()
     this.#show()
   }
 
   /** Ends all queries and events for good. */
   close (): void {
     this.#isClosed = true
-    this.#forgetConnection()
+    this.#turn()
     this.#channels.clear()
     for (const entry of this.#entries.values()) this.#end(entry)
     this.#show()
   }
 
-  #forgetConnection (): void {
-    this.#connection = {}
+  /** Forgets the former connection. */
+  #turn (): number {
     this.#group = []
     this.#subscriptions.lost()
+    return ++this.#turns
   }
 
   /** Returns what is kept of a live query: for `lingerMs`, unless it is subscribed. */
   #entry (key: string, query?: LiveQuery<any>): QueryEntry {
     let entry = this.#entries.get(key)
     if (entry === undefined) {
-      entry = new QueryEntry(key, this.#host)
-      entry.query = query
+      entry = new QueryEntry(key)
+      if (query) entry.query = query
       this.#entries.set(key, entry)
       if (this.#isClosed) {
         this.#end(entry)
         entry.show(undefined)
-      } else {
-        this.#linger(entry)
-      }
+      } else this.#linger(entry)
     }
     return entry
   }
@@ -185,7 +192,7 @@ export class LiveQueries implements LinkListener {
     const entry = (): QueryEntry => this.#entry(key, query)
     const query: LiveQuery<any> = {
       key,
-      subscribe: onChange => this.#subscribe(entry(), onChange),
+      subscribe: listener => this.#subscribe(entry(), listener),
       getSnapshot: () => entry().state.data,
       get state () { return entry().state },
       get serverState () { return entry().serverState },
@@ -195,21 +202,20 @@ export class LiveQueries implements LinkListener {
     return query
   }
 
-  #subscribe (entry: QueryEntry, onChange: () => void): () => void {
+  #subscribe (entry: QueryEntry, listener: () => void): () => void {
     if (this.#isClosed) return () => {}
-    const { listeners } = entry
-    const listener = { onChange }
-    const isFirst = listeners.size === 0
+    const { listeners, own: { status } } = entry
+    const onChange = (): void => { listener() }
     clearTimeout(entry.timer)
-    listeners.add(listener)
-    if (isFirst && (!entry.isWatched || entry.status === 'error')) {
+    listeners.add(onChange)
+    if (!entry.isWatched || (listeners.size === 1 && status === 'error')) {
       entry.isWatched = true
       if (this.#link.isReady) entry.outdate()
       this.#subscriptions.start(entry)
       this.#show([entry])
     }
     return () => {
-      if (listeners.delete(listener) && listeners.size === 0 && !this.#isClosed) this.#linger(entry)
+      if (listeners.delete(onChange) && listeners.size === 0 && !this.#isClosed) this.#linger(entry)
     }
   }
 
@@ -225,19 +231,23 @@ export class LiveQueries implements LinkListener {
     entry.fail(new DisconnectedError('The client is closed', 'not-done'))
   }
 
-  /** Takes a result. Where a delta does not fit, the complete result is asked for, and waited for. */
+  #fail (subscription: QueryEntry | EventChannel, error: NoexClientError): void {
+    if (!(subscription instanceof QueryEntry)) return report(error)
+    subscription.fail(error)
+    this.#show([subscription])
+  }
+
+  /** Takes a result. Where it does not fit, the complete one is asked for, and waited for. */
   async #take (entry: QueryEntry, message: ServerMessage, isReply: boolean): Promise<void> {
     try {
       entry.take(message)
       this.#changes.saw(entry, isReply)
-    } catch (error) {
-      const isRepeated = entry.isMisfit
-      entry.isMisfit = true
-      if (isRepeated) {
+    } catch {
+      if (entry.isMisfit) {
         this.#subscriptions.end(entry)
-        const problem = `The server sends what does not fit: ${String(error)}`
-        entry.fail(new NoexClientError('PROTOCOL_ERROR', problem))
+        entry.fail(new NoexClientError('PROTOCOL_ERROR', 'The server sends changes that do not fit'))
       } else {
+        entry.isMisfit = true
         entry.outdate()
         await this.#subscriptions.start(entry)
       }
@@ -246,21 +256,9 @@ export class LiveQueries implements LinkListener {
 
   /** Shows what has changed: all of it before the first listener is called. */
   #show (changed: Iterable<QueryEntry> = this.#entries.values()): void {
-    const due: Array<readonly [QueryEntry, QueryListener]> = []
-    for (const entry of this.#changes.isEmpty ? changed : this.#entries.values()) {
-      if (!entry.show(this.#changes.over(entry))) continue
-      for (const listener of entry.listeners) due.push([entry, listener])
-    }
-    const called = new Set<() => void>()
-    for (const [{ listeners }, listener] of due) {
-      const { onChange } = listener
-      if (called.has(onChange) || !listeners.has(listener)) continue
-      called.add(onChange)
-      try {
-        onChange()
-      } catch (error) {
-        report(error)
-      }
-    }
+    const shown = [...this.#changes.isEmpty() ? changed : this.#entries.values()]
+      .filter(entry => entry.show(this.#changes.over(entry)))
+    const due = shown.flatMap(({ listeners }) => [...listeners].map(onChange => ({ listeners, onChange })))
+    callEach(due, ({ listeners, onChange }) => { if (listeners.has(onChange)) onChange() })
   }
 }

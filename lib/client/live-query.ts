@@ -1,10 +1,10 @@
-import { applyDelta, isKeyed, reuse, type Row } from './delta.js'
+import { applyDelta, assertFits, isKeyed, reuse } from './delta.js'
 import { NoexClientError } from './errors.js'
 import type { Link, ServerMessage } from './link.js'
 import type { Subscription } from './subscriptions.js'
-import type { Find, LiveQuery, QueryOptions, QueryState, QueryStatus } from './types.js'
+import type { Find, LiveQuery, QueryOptions, QueryState } from './types.js'
 
-/** What a live query asks for: members of `store.subscribe`. */
+/** The members of `store.subscribe` that say what is watched. */
 interface QueryRequest extends QueryOptions {
   readonly query?: string
   readonly params?: object | undefined
@@ -18,67 +18,48 @@ interface QueryRequest extends QueryOptions {
 export function keyOf (
   query: string | Find, params?: object, { page, minIntervalMs }: QueryOptions = {}
 ): string {
-  const request: QueryRequest = {
+  const request = {
     ...(typeof query === 'string' ? { query, params } : { find: query }),
-    ...(page && { page: { limit: page.limit, ...(page.after != null && { after: page.after }) } }),
-    ...(minIntervalMs && { minIntervalMs })
+    page: page && { limit: page.limit, after: page.after ?? undefined },
+    minIntervalMs
   }
-  return JSON.stringify(request, (name, value) => {
-    const isObject = value !== null && typeof value === 'object' && !Array.isArray(value)
-    if (!isObject || name === 'sort') return value
-    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
-  })
+  return JSON.stringify(request, (name, value) =>
+    name === 'sort' || Object(value) !== value || Array.isArray(value)
+      ? value
+      : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)))
 }
 
 const loading: QueryState<any> = {
   data: undefined, status: 'loading', error: undefined, hasMore: undefined, nextCursor: undefined
 }
 
-/** A call of `subscribe`. */
-export interface QueryListener {
-  readonly onChange: () => void
-}
-
-/** The receiver of what comes for live queries. */
-export interface QueryHost {
-  readonly onSubscribed: (entry: QueryEntry, reply: ServerMessage) => Promise<void>
-  readonly onRefused: (entry: QueryEntry, error: NoexClientError) => void
-}
-
-/** What a client keeps of a live query: what the server has said, and what is shown of it. */
+/** What a client keeps of a live query. */
 export class QueryEntry implements Subscription {
   readonly type = 'store'
   readonly key: string
-  /** The object of the application. */
-  query: LiveQuery<any> | undefined
   readonly request: QueryRequest
-  readonly listeners = new Set<QueryListener>()
+  /** The object of the application. */
+  query?: LiveQuery<any>
+  readonly listeners = new Set<() => void>()
+  timer?: ReturnType<typeof setTimeout>
   /** Whether it is subscribed on each connection. */
   isWatched = false
-  timer: ReturnType<typeof setTimeout> | undefined
-  state: QueryState<any> = loading
-  /** The state that `hydrate` has made, which stays. */
-  serverState: QueryState<any> | undefined
-  status: QueryStatus = 'loading'
-  error: NoexClientError | undefined
-  /** The result, without optimistic changes; `undefined` before the first. */
-  data: unknown
+  /** Whether a delta has not fitted, and none has since: then complete results are asked for. */
+  isMisfit = false
+  /** What the server says. */
+  own = loading
+  /** What is shown. */
+  state = loading
+  /** What `hydrate` has shown, which stays. */
+  serverState?: QueryState<any>
   /** The field whose value tells the rows apart; `null` where there is none. */
   rowKey: string | null = null
-  /** The bucket whose key `rowKey` is. */
+  /** The bucket whose key that is. */
   bucket: unknown
-  revision: number | undefined
-  #epoch: unknown
-  #hasMore: boolean | undefined
-  #nextCursor: string | null | undefined
-  /** Whether a delta has not fitted, and none has since: then only complete results are asked for. */
-  isMisfit = false
+  since: { readonly epoch: unknown, readonly revision: number } | undefined
 
-  readonly #host: QueryHost
-
-  constructor (key: string, host: QueryHost) {
+  constructor (key: string) {
     this.key = key
-    this.#host = host
     this.request = JSON.parse(key)
     this.bucket = this.request.find?.bucket
   }
@@ -88,79 +69,49 @@ export class QueryEntry implements Subscription {
     const { minIntervalMs, ...plain } = this.request
     const isDelta = link.has('delta')
     for (const name of ['find', 'page'] as const) {
-      if (plain[name] !== undefined && !(isDelta && link.has(name))) {
-        throw new NoexClientError(
-          'UNSUPPORTED',
-          `The server does not have the extension "${name}": define a query there, and ask for it`
-        )
+      if (plain[name] && !(isDelta && link.has(name))) {
+        throw new NoexClientError('UNSUPPORTED', `The server lacks the extension "${name}": define a query`)
       }
     }
-    if (!isDelta) return plain
-    const canResume = this.rowKey !== null && this.revision !== undefined && !this.isMisfit
-    return {
-      ...this.request,
-      delta: true,
-      ...(canResume && { since: { epoch: this.#epoch, revision: this.revision } })
-    }
-  }
-
-  async onSubscribed (reply: ServerMessage): Promise<void> {
-    await this.#host.onSubscribed(this, reply)
-  }
-
-  onRefused (error: NoexClientError): void {
-    this.#host.onRefused(this, error)
-  }
-
-  /** Takes a result of `preload`, or its error. */
-  hydrate (result: any): void {
-    if (result?.error !== undefined) {
-      this.fail(new NoexClientError(String(result.error.code), String(result.error.message)))
-    } else if (result?.data !== undefined) {
-      this.take({ ...result, delta: undefined })
-      this.outdate()
-    }
+    const canResume = this.rowKey !== null && !this.isMisfit
+    return isDelta ? { ...this.request, delta: true, since: canResume ? this.since : undefined } : plain
   }
 
   /** Takes a reply or a push. @throws Error where it does not fit: nothing is changed then */
   take ({ data, delta, epoch, revision, key, bucket, hasMore, nextCursor }: ServerMessage): void {
-    if (delta !== undefined) {
-      const isNext = revision >= (this.revision as number) && (epoch ?? this.#epoch) === this.#epoch
-      if (this.rowKey === null || !isNext) throw new Error('the delta is of another result')
-      this.data = applyDelta(this.data as Row[], this.rowKey, delta)
-      this.isMisfit = false
-    } else {
-      if (data === undefined) throw new Error('there is neither data nor a delta')
-      this.data = reuse(this.data, data)
+    const { rowKey, since, own } = this
+    let next = data
+    if (delta === undefined) {
+      assertFits(data !== undefined)
       this.rowKey = isKeyed(data, key) ? key : null
-      this.#epoch = epoch
-      if (bucket !== undefined) this.bucket = bucket
+      this.bucket = bucket ?? this.bucket
+    } else {
+      const isSame = (epoch ?? since?.epoch) === since?.epoch
+      assertFits(rowKey !== null && isSame && revision >= (since?.revision as number))
+      next = applyDelta(own.data, rowKey as string, delta)
+      this.isMisfit = false
     }
-    this.revision = Number.isSafeInteger(revision) ? revision : undefined
-    this.#hasMore = hasMore
-    this.#nextCursor = nextCursor
-    this.status = 'live'
-    this.error = undefined
+    this.since = Number.isSafeInteger(revision) ? { epoch: epoch ?? since?.epoch, revision } : undefined
+    this.own = { ...loading, data: reuse(own.data, next), status: 'live', hasMore, nextCursor }
   }
 
   /** Takes an error. Data that the client may not read any more go. */
   fail (error: NoexClientError): void {
-    this.status = 'error'
-    this.error = error
-    if (/^forbidden$/i.test(error.code)) this.data = this.revision = undefined
+    this.own = { ...this.own, status: 'error', error }
+    if (/^forbidden$/i.test(error.code)) {
+      this.own = { ...loading, status: 'error', error }
+      this.rowKey = null
+    }
   }
 
   /** Makes the data those of before. */
   outdate (): void {
-    this.status = this.data === undefined ? 'loading' : 'stale'
-    this.error = undefined
+    this.own = { ...this.own, status: this.own.data === undefined ? 'loading' : 'stale', error: undefined }
   }
 
-  /** Makes the state that shows these data. Returns whether it is another one. */
+  /** Shows data over its own. Returns whether that is another state. */
   show (data: unknown): boolean {
-    const next: QueryState<any> = {
-      data, status: this.status, error: this.error, hasMore: this.#hasMore, nextCursor: this.#nextCursor
-    }
+    const next = { ...this.own, data }
     const names = Object.keys(next) as Array<keyof typeof next>
     const isChanged = names.some(name => next[name] !== this.state[name])
     if (isChanged) this.state = next

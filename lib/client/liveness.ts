@@ -1,5 +1,5 @@
 import type { Environment } from './environment.js'
-import { none } from './observable.js'
+import { none } from './report.js'
 
 /** Longest time that a server has for the answer to a test, in milliseconds. */
 const ANSWER_MS = 2_000
@@ -20,7 +20,9 @@ export interface Liveness {
  * Notices that a connection is dead, which no event may tell: when nothing has come for a time, it calls
  * `sendPing`, and `onDead` when nothing has come after the same time again, but two seconds at most.
  */
-export function watchLiveness ({ now, after }: Environment, sendPing: () => void, onDead: () => void): Liveness {
+export function watchLiveness (
+  { now, after }: Environment, sendPing: () => void, onDead: () => void
+): Liveness {
   let cancel = none
   let isTesting = false
   let answerMs = ANSWER_MS

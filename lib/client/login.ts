@@ -1,11 +1,11 @@
 import { backoff } from './backoff.js'
-import type { ConversationSettings } from './conversation.js'
 import { delayOf, type Ending } from './ending.js'
 import { MAX_DELAY_MS } from './environment.js'
 import { messageOf, NoexClientError } from './errors.js'
-import { none } from './observable.js'
+import { none } from './report.js'
+import type { ConnectionSettings } from './settings.js'
 
-/** What a login needs of its connection. */
+/** The connection that logs in. */
 export interface LoginHost {
   /** Whether there is nothing to do without a login. */
   readonly isRequired: boolean
@@ -14,7 +14,7 @@ export interface LoginHost {
   readonly serverNow: () => number
   /** Called once, when the client is logged in or need not be. */
   readonly onReady: () => void
-  /** Called when a renewal has failed and the session goes on, and without an error when one has succeeded. */
+  /** Called when a renewal has failed and the session goes on; without an error when one has succeeded. */
   readonly onProblem: (error?: NoexClientError) => void
   /** Called when there is no session. */
   readonly onFailed: (ending: Ending) => void
@@ -41,7 +41,7 @@ const passing = /^(RATE_LIMITED|INTERNAL_ERROR|BACKPRESSURE|LOGIN_FAILED)$/
 
 /** Logs in, and again before the session ends. */
 export function logIn (
-  { environment: { after }, getToken, connectTimeoutMs, minDelayMs, maxDelayMs }: ConversationSettings,
+  { environment: { after }, getToken, connectTimeoutMs, minDelayMs, maxDelayMs }: ConnectionSettings,
   { isRequired, request, serverNow, onReady, onProblem, onFailed }: LoginHost
 ): Login {
   const nextDelay = backoff(minDelayMs, maxDelayMs)
@@ -89,13 +89,13 @@ export function logIn (
       })
     } catch (thrown: any) {
       // A server without logins.
-      if (isRequired || thrown?.code !== 'UNKNOWN_OPERATION') error = thrown ?? new Error('no reason')
+      if (isRequired || thrown?.code !== 'UNKNOWN_OPERATION') error = thrown || new Error('no reason')
     }
     cancel()
     isTrying = false
     if (isOver) return
-    if (error === undefined) done(data)
-    else failed(error)
+    if (error) failed(error)
+    else done(data)
   }
 
   const arm = (): void => {

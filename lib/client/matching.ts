@@ -3,54 +3,39 @@ import type { Row } from './delta.js'
 /** Yes, no, or `undefined` where the client cannot tell. */
 type Answer = boolean | undefined
 
+const operators: Readonly<Record<string, (value: any, operand: any) => Answer>> = {
+  $eq: (a, b) => a === b,
+  $neq: (a, b) => a !== b,
+  $gt: (a, b) => a > b,
+  $gte: (a, b) => a >= b,
+  $lt: (a, b) => a < b,
+  $lte: (a, b) => a <= b
+}
+
 /**
  * Whether a record matches a filter: PROTOCOL.md, "Filters". The client evaluates equality, `$eq`, `$neq`,
- * `$in`, `$nin`, `$gt`, `$gte`, `$lt`, `$lte`, `$and` and `$or`; it does not know which fields are dates, and
- * so does not compare texts with numbers. Of a record that is not whole, an absent member may have any value.
+ * `$in`, `$gt`, `$gte`, `$lt` and `$lte`. It does not know which fields are dates, and so compares nothing
+ * with another type. Of a record that is not whole, an absent member may have any value.
  */
-export function matches (filter: object, record: Row, isWhole: boolean): Answer {
-  return all(Object.entries(filter).map(([name, condition]) => {
-    if (name === '$and') return all(condition.map((part: object) => matches(part, record, isWhole)))
-    if (name === '$or') return any(condition.map((part: object) => matches(part, record, isWhole)))
-    if (!isWhole && record[name] === undefined) return undefined
-    if (condition === null || typeof condition !== 'object') return equals(record[name], condition)
-    return all(Object.entries(condition).map(([operator, operand]) => holds(operator, record[name], operand)))
-  }))
-}
-
-function holds (operator: string, value: any, operand: any): Answer {
-  switch (operator) {
-    case '$eq': return equals(value, operand)
-    case '$neq': return not(equals(value, operand))
-    case '$in': return any(operand.map((element: unknown) => equals(value, element)))
-    case '$nin': return all(operand.map((element: unknown) => not(equals(value, element))))
-  }
-  if (value === undefined || value === null) return false
-  if (typeof value !== typeof operand || !/string|number/.test(typeof value)) return undefined
-  switch (operator) {
-    case '$gt': return value > operand
-    case '$gte': return value >= operand
-    case '$lt': return value < operand
-    case '$lte': return value <= operand
-  }
-  return undefined
-}
-
-function equals (a: unknown, b: unknown): Answer {
-  const types = typeof a + typeof b
-  return types === 'stringnumber' || types === 'numberstring' ? undefined : a === b
-}
-
-function not (answer: Answer): Answer {
-  return answer === undefined ? undefined : !answer
-}
-
-function all (answers: readonly Answer[]): Answer {
+export function matches (filter: object | undefined, record: Row, isWhole: boolean | undefined): Answer {
+  const answers = Object.entries(filter ?? {}).flatMap(([name, condition]) => {
+    const conditions = Object.entries(Object(condition) === condition ? condition : { $eq: condition })
+    const isKnown = isWhole === true || name in record
+    if (!isKnown || name[0] === '$' || conditions.length === 0) return undefined
+    return conditions.map(([operator, operand]) => holds(operator, record[name], operand))
+  })
   return answers.includes(false) ? false : answers.includes(undefined) ? undefined : true
 }
 
-function any (answers: readonly Answer[]): Answer {
-  return not(all(answers.map(not)))
+function holds (operator: string, value: any, operand: any): Answer {
+  if (operator === '$in') {
+    const answers = operand.map((element: unknown) => holds('$eq', value, element))
+    return answers.includes(true) || (answers.includes(undefined) ? undefined : false)
+  }
+  const isNone = value === undefined || value === null
+  if (isNone && /[gl]t/.test(operator)) return false
+  if (!isNone && operand !== null && typeof value !== typeof operand) return undefined
+  return operators[operator]?.(value, operand)
 }
 
 /**
@@ -61,17 +46,13 @@ export function compare (sort: object, a: Row, b: Row): number {
   for (const [field, direction] of Object.entries(sort)) {
     const [from, to] = [a[field], b[field]]
     const [rank, other] = [rankOf(from), rankOf(to)]
-    if (rank === 2 || other === 2) {
-      if (rank !== other) return rank - other
-    } else {
-      const order = rank - other || (from < to ? -1 : from > to ? 1 : 0)
-      if (order !== 0) return direction === 'desc' ? -order : order
-    }
+    const order = rank - other || (rank === 2 || from === to ? 0 : from < to ? -1 : 1)
+    if (order !== 0) return direction === 'desc' && rank < 2 && other < 2 ? -order : order
   }
   return 0
 }
 
 /** Numbers and booleans come before texts, and all else comes last. */
 function rankOf (value: unknown): number {
-  return typeof value === 'string' ? 1 : typeof value === 'number' || typeof value === 'boolean' ? 0 : 2
+  return typeof value === 'string' ? 1 : /number|boolean/.test(typeof value) ? 0 : 2
 }

@@ -2,8 +2,8 @@ import type { Connection } from './connection.js'
 import { bodyOf } from './conversation.js'
 import type { Environment } from './environment.js'
 import { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
-import { none } from './observable.js'
-import type { Client } from './types.js'
+import { none } from './report.js'
+import type { SendRequest } from './optimistic.js'
 
 /** Requests that can wait for a connection. */
 const MAX_WAITING = 10_000
@@ -15,8 +15,8 @@ const MAX_WAITING = 10_000
 const REPEAT_MS = 540_000
 
 /** Operations of the server that change nothing, and take no key. */
-const reads = new RegExp('^(store|rules|procedures|identity|auth|audit|server)\\.(get|list|query|find|all|where|' +
-  'count|first|last|paginate|sum|avg|min|max|group|buckets|stats|connections|validate|my|who)')
+const reads = new RegExp('^(store|rules|procedures|identity|auth|audit|server)\\.(get|list|query|find|all|' +
+  'where|count|first|last|paginate|sum|avg|min|max|group|buckets|stats|connections|validate|my|who)')
 
 /** A request that has no answer yet. */
 interface Waiting {
@@ -26,12 +26,12 @@ interface Waiting {
 }
 
 /**
- * Returns the function `request` of a client, whose requests outlast connections. `defaultMs`: time for a reply
- * where a request has none of its own.
+ * Returns the function that sends the requests of a client, which outlast connections. `defaultMs`: time for
+ * a reply where a request has none of its own.
  */
 export function createRequests (
   connection: Connection, defaultMs: number, { after }: Environment
-): Client['request'] {
+): SendRequest {
   const { state } = connection
   /** In the order of their beginning, which is that of their sending. */
   const all = new Set<Waiting>()
@@ -49,12 +49,14 @@ export function createRequests (
   return async (
     type,
     { idempotencyKey, ...members }: { idempotencyKey?: unknown } = {},
-    { retry = false, signal, timeoutMs = defaultMs } = {}
+    { retry = false, signal, timeoutMs = defaultMs } = {},
+    onReply = none
   ) => await new Promise((resolve, reject) => {
     // Now and not when it is sent: the application may change what it has passed.
     const body = bodyOf(type, members)
     let isRead = reads.test(type)
-    let key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
+    const key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
+    let keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
     let isKeyed = false
     let isSent = false
     /** Time of the server at the first sending. */
@@ -88,21 +90,21 @@ export function createRequests (
         return disconnect('it cannot be repeated safely')
       }
       isSent = true
-      isKeyed = hasKeys && key !== undefined
+      isKeyed = hasKeys && !!keyText
       sentAt ??= now
-      const keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
-      giveUp = connection.send(keyText + body, data => {
+      giveUp = connection.send(keyText + body, (data, reply) => {
         settle()
+        onReply(reply)
         resolve(data)
       }, error => {
         if (error instanceof DisconnectedError) {
           isSent = false
           if (!retry || !(isRead || isKeyed)) disconnect(error.message)
-        } else if (key !== undefined && error.message.startsWith('idempotencyKey: is not taken')) {
+        } else if (keyText && error.message.startsWith('idempotencyKey: is not taken')) {
           // An operation of the application that only reads.
           isRead = true
           isSent = false
-          key = undefined
+          keyText = ''
           send()
         } else {
           fail(error)
@@ -112,12 +114,12 @@ export function createRequests (
 
     const waiting: Waiting = { send, disconnect }
     const cancelTimeout = after(timeoutMs, () => {
-      const why = state.error === undefined ? '' : `: ${state.error.message}`
-      fail(new TimeoutError(`${type} has no answer after ${timeoutMs} ms${why}`, outcome()))
+      const why = state.error?.message ?? 'none has come'
+      fail(new TimeoutError(`${type} has no answer after ${timeoutMs} ms: ${why}`, outcome()))
     })
     signal?.addEventListener('abort', onAbort)
     connection.wake()
-    if (signal?.aborted === true) onAbort()
+    if (signal?.aborted) onAbort()
     else if (state.value === 'refused') disconnect()
     else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait already`)
     else {
@@ -130,7 +132,7 @@ export function createRequests (
 /** Returns 128 random bits as text. */
 function randomKey (): string {
   const { crypto } = globalThis as { crypto?: { getRandomValues: (array: Uint8Array) => Uint8Array } }
-  if (crypto?.getRandomValues === undefined) {
+  if (!crypto?.getRandomValues) {
     throw new NoexClientError('VALIDATION_ERROR', '`retry` needs crypto.getRandomValues: load a polyfill')
   }
   const bytes = crypto.getRandomValues(new Uint8Array(16))

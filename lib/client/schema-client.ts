@@ -7,7 +7,7 @@ import type {
   BucketsOf, CallsOf, ClientSchema, ProcedureInput, ProcedureReply, ProceduresOf, QueriesOf,
   QueryParams, QueryResult
 } from './schema-types.js'
-import type { Client, Find, LiveQuery, QueryOptions, RequestOptions } from './types.js'
+import type { Client, Find, LiveQuery, QueryOptions, RequestOptions, WriteOptions } from './types.js'
 import type {
   WireAggregate, WireField, WireFilter, WireGroup, WireInsert, WireKey, WireRecord, WireSort, WireUpdate
 } from './wire-types.js'
@@ -107,8 +107,8 @@ type QueryRest<R, P> =
 /** A bucket in the changes of an `optimistic`. */
 export interface OptimisticBucket<S extends StoreSchema, N extends keyof S & string> {
   insert: (record: WireInsert<S, N>) => void
-  update: (key: WireKey<S, N>, changes: WireUpdate<S, N>) => void
-  delete: (key: WireKey<S, N>) => void
+  update: (key: WireKey<S, N>, changes: WireUpdate<S, N>, options?: WriteOptions) => void
+  delete: (key: WireKey<S, N>, options?: WriteOptions) => void
 }
 
 /** The changes of one `optimistic`, which are one transaction. */

@@ -1,13 +1,10 @@
 import { IMPOSSIBLE, isFinalClose, LOST } from './ending.js'
 import type { Environment } from './environment.js'
-import { none } from './observable.js'
+import { none } from './report.js'
 import type { OpenTransport, Transport, TransportListener } from './transport.js'
 
-/** Time on another way than the first after which that is tried again, in milliseconds. */
-const PROBE_MS = 600_000
-
-/** The message after which a client leaves when all its requests are answered, and comes back at once. */
-const leave = '{"type":"system","event":"shutdown"}'
+/** Time for which another way than the first is remembered as the one to begin with, in milliseconds. */
+const MEMORY_MS = 600_000
 
 /** A choice of several transports. */
 export interface TransportChoice {
@@ -17,15 +14,15 @@ export interface TransportChoice {
 }
 
 /**
- * Opens the first of several transports over which a server answers. It begins with the one that worked last,
- * and goes on with the next where one closes before its first message, or that does not come within `timeoutMs`.
- * While another than the first is in use, the first is tried beside it now and then; when a server answers
- * there, the client is asked to leave, and comes back over that.
+ * Opens the first of several transports over which a server answers. It begins with the first, or for ten
+ * minutes with the one that has worked, and goes on with the next where one closes before its first message,
+ * or that does not come within `timeoutMs`.
  */
 export function chooseTransport (
-  ways: readonly OpenTransport[], timeoutMs: number, { after }: Environment
+  ways: readonly OpenTransport[], timeoutMs: number, { after, now }: Environment
 ): TransportChoice {
   let best = 0
+  let bestUntil = 0
 
   const open: OpenTransport = listener => {
     let isOver = false
@@ -38,7 +35,7 @@ export function chooseTransport (
       const onClose: TransportListener['onClose'] = (code, reason, problem) => {
         if (isOver) return
         cancel()
-        if (problem !== undefined) problems.push(problem)
+        if (problem) problems.push(problem)
         // One that cannot be tried says nothing about the others.
         if (code !== IMPOSSIBLE) ending = [code, reason]
         if (left > 0 && (code === IMPOSSIBLE || !isFinalClose(code, reason))) {
@@ -54,8 +51,8 @@ export function chooseTransport (
             left = -1
             problems = []
             best = index
+            bestUntil = now() + MEMORY_MS
             cancel()
-            if (index > 0) cancel = probe(() => { listener.onMessage(leave) })
           }
           listener.onMessage(text)
         },
@@ -67,7 +64,7 @@ export function chooseTransport (
       })
     }
 
-    attempt(best, ways.length - 1)
+    attempt(now() < bestUntil ? best : 0, ways.length - 1)
     return {
       get kind () { return current.kind },
       send: text => { current.send(text) },
@@ -79,31 +76,5 @@ export function chooseTransport (
     }
   }
 
-  /** Tries the first way now and then, until a server answers there. Returns the function that ends that. */
-  const probe = (onAnswer: () => void): (() => void) => {
-    let trial: Transport | undefined
-    let cancel = none
-    const stop = (): void => {
-      cancel()
-      trial?.close()
-    }
-    const wait = (): void => {
-      stop()
-      cancel = after(PROBE_MS, () => {
-        trial = ways[0]?.({
-          onMessage: () => {
-            stop()
-            best = 0
-            onAnswer()
-          },
-          onClose: wait
-        })
-        cancel = after(timeoutMs, wait)
-      })
-    }
-    wait()
-    return stop
-  }
-
-  return { open, reset: () => { best = 0 } }
+  return { open, reset: () => { bestUntil = 0 } }
 }

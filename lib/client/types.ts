@@ -150,12 +150,18 @@ export interface LiveQuery<T> {
   readonly error: NoexClientError | undefined
 }
 
+/** The options of one write of an optimistic transaction. */
+export interface WriteOptions {
+  /** The `_version` that the record must still have, or the transaction is refused with `CONFLICT`. */
+  readonly expectedVersion?: number
+}
+
 /** The changes of one `optimistic`, which are one transaction. */
 export interface OptimisticTransaction {
   bucket (name: string): {
     insert (record: object): void
-    update (key: unknown, changes: object): void
-    delete (key: unknown): void
+    update (key: unknown, changes: object, options?: WriteOptions): void
+    delete (key: unknown, options?: WriteOptions): void
   }
   /** Changes what a live query shows until the answer is in, where the writes above cannot say it. */
   query: <T>(query: LiveQuery<T>, change: (data: T) => T) => void

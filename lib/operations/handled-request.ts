@@ -111,6 +111,9 @@ export class HandledRequest {
     if (isOwn(operation) && depth > MAX_DEPTH) {
       throw new Error(`${name} is called within ${MAX_DEPTH} operations that call each other`)
     }
+    if (typeof fields !== 'object' || fields === null) {
+      throw new TypeError('the fields of a call are an object')
+    }
     if (fields['idempotencyKey'] !== undefined) {
       throw new Error(`the call of ${name} takes no idempotencyKey: it is a part of its request`)
     }

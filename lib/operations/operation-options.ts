@@ -131,8 +131,8 @@ function checkName (name: unknown, path: string): asserts name is string {
   const namespace = name.slice(0, dot)
   if (!OWN_NAMESPACES.has(namespace.toLowerCase())) return
   throw new NoexOptionsError(path,
-    `is ${quoted(name)}, and the namespace ${namespace} is the server's own: take another one, for instance ` +
-    `"shop${name.slice(dot)}"`)
+    `is ${quoted(name)}, and the namespace ${namespace} is the server's own: take another one, ` +
+    `for instance "shop${name.slice(dot)}"`)
 }
 
 interface Compiled<Of> {

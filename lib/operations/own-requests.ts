@@ -85,7 +85,7 @@ export class OwnRequests {
 
   /** @throws {TypeError} for a wrong answer of the application */
   #accesses (list: unknown): readonly ResourceAccess[] {
-    const found = resourceListProblem(list)
+    const found = resourceListProblem(list, true)
     if (found !== undefined) throw new TypeError(`its result${found.path} ${found.problem}`)
     return accessesTo(list as Parameters<typeof accessesTo>[0], this.#definition.name, this.#definition.tier)
   }

@@ -1,6 +1,7 @@
 import type {
-  ChangesOf, InsertOf, KeyOf, FilterOf, Query, QueryName, RecordOf, StoreSchema, TypedQueryBucket,
-  TypedTransactionBucket, TypedTransactionWrites, TypedUpsertOptions, UpdateOf, WriteOptions
+  Changes, ChangesOf, FilterOf, InsertOf, KeyOf, Query, QueryBucket, QueryName, RecordOf, StoreRecord,
+  StoreSchema, TransactionBucketHandle, TypedQueryBucket, TypedTransactionBucket, TypedTransactionWrites,
+  TypedUpsertOptions, UpdateOf, UpsertOptions, WhereFilter, WriteOptions
 } from '@hamicek/noex-store'
 
 /**
@@ -14,22 +15,53 @@ import type {
 export interface NoexTypes {}
 
 /** The schema in `NoexTypes`; that of any buckets where there is none. */
-export type ApplicationSchema = NoexTypes extends { schema: infer S extends StoreSchema } ? S : StoreSchema
+type ApplicationSchema = NoexTypes extends { schema: infer S extends StoreSchema } ? S : StoreSchema
 
 /** The options of a write that can be done on another machine. */
-export type ApplicationWriteOptions = Pick<WriteOptions, 'user' | 'expectedVersion'>
+type ApplicationWriteOptions = Pick<WriteOptions, 'user' | 'expectedVersion'>
 
-/** The reads and writes of a bucket. */
-export interface ApplicationBucket<S extends StoreSchema, N extends keyof S & string>
-  extends TypedQueryBucket<S, N> {
+/** The reads and writes of a bucket: of a schema, or of any. */
+export type ApplicationBucket<S extends StoreSchema, N extends keyof S & string> =
+  string extends keyof S ? AnyBucket : SchemaBucket<S, N>
+
+/** The reads and writes of a bucket in a transaction. */
+export type ApplicationTransactionBucket<S extends StoreSchema, N extends keyof S & string> =
+  string extends keyof S
+    ? Pick<TransactionBucketHandle, TransactionReads | TransactionWrites>
+    : TypedTransactionWrites<S, N> & Pick<TypedTransactionBucket<S, N>, TransactionReads>
+
+type TransactionReads = 'name' | 'get' | 'all' | 'where' | 'findOne' | 'count' | 'groupBy'
+type TransactionWrites =
+  'insert' | 'insertMany' | 'update' | 'updateMany' | 'upsert' | 'delete' | 'deleteMany'
+
+type Data = Record<string, unknown>
+
+interface AnyBucket extends QueryBucket {
   readonly name: string
-  insert (data: InsertOf<S, N>, options?: ApplicationWriteOptions): Promise<RecordOf<S, N>>
+  insert (data: Data, options?: ApplicationWriteOptions): Promise<StoreRecord>
   /** Inserts all records or none. */
+  insertMany (data: Data[], options?: ApplicationWriteOptions): Promise<StoreRecord[]>
+  update (key: unknown, changes: Changes, options?: ApplicationWriteOptions): Promise<StoreRecord>
+  /** Changes all records that match, or none. Resolves with their number. */
+  updateMany (filter: WhereFilter, changes: Data, options?: ApplicationWriteOptions): Promise<number>
+  upsert (
+    data: Data, options?: Pick<UpsertOptions, 'user' | 'expectedVersion' | 'update'>
+  ): Promise<StoreRecord>
+  delete (key: unknown, options?: ApplicationWriteOptions): Promise<void>
+  /** Deletes all records that match, or none. Resolves with their number. */
+  deleteMany (filter: WhereFilter, options?: ApplicationWriteOptions): Promise<number>
+  /** Removes all records at once. Records of other buckets that refer to them stay as they are. */
+  clear (options?: ApplicationWriteOptions): Promise<void>
+}
+
+interface SchemaBucket<S extends StoreSchema, N extends keyof S & string>
+  extends TypedQueryBucket<S, N>, Pick<AnyBucket, 'clear'> {
+  readonly name: N
+  insert (data: InsertOf<S, N>, options?: ApplicationWriteOptions): Promise<RecordOf<S, N>>
   insertMany (data: Array<InsertOf<S, N>>, options?: ApplicationWriteOptions): Promise<Array<RecordOf<S, N>>>
   update (
     key: KeyOf<S, N>, changes: ChangesOf<S, N>, options?: ApplicationWriteOptions
   ): Promise<RecordOf<S, N>>
-  /** Changes all records that match, or none. Resolves with their number. */
   updateMany (
     filter: FilterOf<S, N>, changes: UpdateOf<S, N>, options?: ApplicationWriteOptions
   ): Promise<number>
@@ -37,17 +69,8 @@ export interface ApplicationBucket<S extends StoreSchema, N extends keyof S & st
     data: InsertOf<S, N>, options?: Pick<TypedUpsertOptions<S, N>, 'user' | 'expectedVersion' | 'update'>
   ): Promise<RecordOf<S, N>>
   delete (key: KeyOf<S, N>, options?: ApplicationWriteOptions): Promise<void>
-  /** Deletes all records that match, or none. Resolves with their number. */
   deleteMany (filter: FilterOf<S, N>, options?: ApplicationWriteOptions): Promise<number>
-  /** Removes all records at once. Records of other buckets that refer to them stay as they are. */
-  clear (options?: ApplicationWriteOptions): Promise<void>
 }
-
-type TransactionReads = 'name' | 'get' | 'all' | 'where' | 'findOne' | 'count' | 'groupBy'
-
-/** The reads and writes of a bucket in a transaction. */
-export interface ApplicationTransactionBucket<S extends StoreSchema, N extends keyof S & string>
-  extends TypedTransactionWrites<S, N>, Pick<TypedTransactionBucket<S, N>, TransactionReads> {}
 
 /** A transaction: all that it writes takes effect, or nothing. */
 export interface ApplicationTransaction<S extends StoreSchema> {

@@ -1,6 +1,8 @@
 import type { Test } from 'tap'
 import { Type, type TObject } from 'typebox'
-import { operation, type ApplicationOperation, type HandlerContext, type NoexOptions } from '../../lib/index.js'
+import {
+  operation, type ApplicationOperation, type HandlerContext, type NoexOptions
+} from '../../lib/index.js'
 import { logInto, type LogLine } from './log-into.js'
 import { serve, type Served, type ServeSettings } from './service.js'
 

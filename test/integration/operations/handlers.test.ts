@@ -22,24 +22,27 @@ function unreadable (): Error {
 }
 
 /** A refusal of another copy of the package. */
-const foreign = (members: object): Error => Object.assign(new Error('sold out'), { name: 'NoexServerError' }, members)
+const foreign = (members: object): Error =>
+  Object.assign(new Error('sold out'), { name: 'NoexServerError' }, members)
+
+const unsendable = /has returned what JSON cannot hold/
 
 const refuse = (...args: ConstructorParameters<typeof NoexServerError>) => (): never => {
   throw new NoexServerError(...args)
 }
 
-/** What a handler does that is answered with `INTERNAL_ERROR`, and what the log says of it. */
-const faults: Readonly<Record<string, readonly [handler: () => unknown, logged: RegExp, definition?: object]>> = {
+/** The faults of handlers that are answered with `INTERNAL_ERROR`, and the texts that the log has of them. */
+const faults: Readonly<Record<string, readonly [act: () => unknown, logged: RegExp, definition?: object]>> = {
   throws: [() => { throw new Error('secret') }, /secret/],
   rejects: [async () => { throw new Error('secret') }, /secret/],
   'throws no error': [() => { throw 'secret' }, /secret/], // eslint-disable-line no-throw-literal
   'throws undefined': [() => { throw undefined }, /undefined/], // eslint-disable-line no-throw-literal
   'throws an error that cannot be read': [() => { throw unreadable() }, /an error without a text/],
   'returns a bigint': [() => ({ n: 1n }), /bigint/],
-  'returns a cycle': [cycle, /has returned what JSON cannot hold/],
-  'returns a getter that throws': [() => ({ get a () { throw new Error('secret') } }), /has returned what JSON cannot hold/],
-  'returns a promise within': [() => ({ a: Promise.reject(new Error('late')) }), /has returned what JSON cannot hold/],
-  'returns a toJSON that rejects': [() => [rejecting()], /has returned what JSON cannot hold/],
+  'returns a cycle': [cycle, unsendable],
+  'returns a getter that throws': [() => ({ get a () { throw new Error('secret') } }), unsendable],
+  'returns a promise within': [() => ({ a: Promise.reject(new Error('late')) }), unsendable],
+  'returns a toJSON that rejects': [() => [rejecting()], unsendable],
   'returns a thenable that throws': [() => ({ then () { throw new Error('secret') } }), /secret/],
   'returns a function to be called': [() => ({ toJSON: () => { throw new Error('secret') } }), /JSON cannot hold/],
   'returns too much': [() => 'x'.repeat(17_000_000), /has returned more than 16777216 characters/],
@@ -61,7 +64,9 @@ const faults: Readonly<Record<string, readonly [handler: () => unknown, logged: 
 
 for (const [title, [handler, logged, definition]] of Object.entries(faults)) {
   t.test(`a handler that ${title} is answered with INTERNAL_ERROR, and logged by its name`, async t => {
-    const { connect, lines } = await serveOperations(t, [act(handler, definition), act(() => 1, { name: 'shop.next' })])
+    const { connect, lines } = await serveOperations(t, [
+      act(handler, definition), act(() => 1, { name: 'shop.next' })
+    ])
     const client = await connect()
     const reply = await client.request('shop.act')
     t.match(reply, { code: 'INTERNAL_ERROR', message: 'The operation failed inside the server' })
@@ -84,7 +89,9 @@ t.test('what a handler refuses is sent as it is', async t => {
   ])
   const client = await connect()
   t.match(await client.request('shop.act'), {
-    code: 'CONFLICT', message: 'Sold out', details: { reason: 'sold_out', left: 0, at: '1970-01-01T00:00:00.000Z' }
+    code: 'CONFLICT',
+    message: 'Sold out',
+    details: { reason: 'sold_out', left: 0, at: '1970-01-01T00:00:00.000Z' }
   })
   t.match(await client.request('shop.foreign'), { code: 'NOT_FOUND', message: 'sold out' })
   t.match(await client.request('shop.insert'), { code: 'VALIDATION_ERROR', details: [{ field: 'n' }] })
@@ -125,18 +132,20 @@ t.test('a handler that never settles is not waited for, and its operation is bou
     act(() => 1, { name: 'shop.next' })
   ], { operationTimeoutMs: 20 })
   const client = await connect()
-  const late = { code: 'INTERNAL_ERROR', message: 'Operation "shop.act" took longer than 20 ms and is not waited for any more' }
+  const message = 'Operation "shop.act" took longer than 20 ms and is not waited for any more'
+  const late = { code: 'INTERNAL_ERROR', message }
   for (let i = 0; i < 4; i++) t.match(await client.request('shop.act'), late)
   t.match(await client.request('shop.act'), { code: 'RATE_LIMITED', details: { retryAfterMs: 20 } })
   t.match(await (await connect()).request('shop.act'), late, 'another client may')
   t.equal(await client.ask('shop.next'), 1)
-  t.match(lines.map(({ msg }) => msg as string), ['Operation "shop.act" takes too long and is not waited for any more'])
+  t.equal(lines[0]?.['msg'], 'Operation "shop.act" takes too long and is not waited for any more')
 
   for (const { signal, store: own, call } of held) {
     t.equal(signal.aborted, true)
     t.match(signal.reason, { message: 'the request of shop.act is over' })
-    await t.rejects(own.bucket('items').insert({}), { message: 'shop.act does something after its request is over' })
-    await t.rejects(own.transaction(async tx => { await (await tx.bucket('items')).insert({}) }), /after its request/)
+    const over = { message: 'shop.act does something after its request is over' }
+    await t.rejects(own.bucket('items').insert({}), over)
+    await t.rejects(own.transaction(async tx => { await (await tx.bucket('items')).insert({}) }), over)
     await t.rejects(call('store.insert', { bucket: 'items', data: {} }), /after its request is over/)
   }
   t.equal(await store.bucket('items').count(), 0)
@@ -165,16 +174,17 @@ t.test('a handler is told when its client goes, and writes nothing more for it',
 
 t.test('what a handler does not await does no harm', async t => {
   const { connect, store } = await serveOperations(t, [act(({ store, call }) => {
-    void store.bucket('items').insert({ n: 'x' })
-    void store.bucket('items').where({ n: { $nothing: 1 } } as never)
-    void store.transaction(async () => { throw new Error('late') })
-    void store.runQuery('nothing')
-    void call('store.get', { bucket: 'nothing', key: 1 })
-    void call('nothing.at.all')
-    return 1
+    return [
+      store.bucket('items').insert({ n: 'x' }),
+      store.bucket('items').where({ n: { $nothing: 1 } } as never),
+      store.transaction(async () => { throw new Error('late') }),
+      store.runQuery('nothing'),
+      call('store.get', { bucket: 'nothing', key: 1 }),
+      call('nothing.at.all')
+    ].length
   })])
   const client = await connect()
-  t.equal(await client.ask('shop.act'), 1)
+  t.equal(await client.ask('shop.act'), 6)
   await client.settled()
   t.equal(await store.bucket('items').count(), 0)
   await setImmediate()

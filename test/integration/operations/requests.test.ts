@@ -8,7 +8,9 @@ import { serve, startStore } from '../../support/service.js'
 
 const order = operation({
   name: 'shop.order',
-  input: Type.Object({ sku: Type.String({ minLength: 1 }), quantity: Type.Optional(Type.Integer({ minimum: 1 })) }),
+  input: Type.Object({
+    sku: Type.String({ minLength: 1 }), quantity: Type.Optional(Type.Integer({ minimum: 1 }))
+  }),
   handler: ({ input: { sku, quantity = 1 } }) => ({ sku, quantity })
 })
 
@@ -57,9 +59,44 @@ t.test('a handler gets the members that its input declares, and no others', asyn
   t.match(await client.request('shop.open', { a: 1, b: 'x' }), { code: 'VALIDATION_ERROR', message: /^b: / })
 })
 
+t.test('any fields are answered, and none reaches the handler unchecked', async t => {
+  const seen: unknown[] = []
+  const input = Type.Object({
+    text: Type.String(), list: Type.Array(Type.Number()), deep: Type.Object({ a: Type.Boolean() })
+  })
+  const { connect, lines } = await serveOperations(t, [
+    act(context => { seen.push(context.input) }, {
+      input,
+      audit: ['text', 'list'],
+      resources: ({ text }: { text: string }) => [{ type: 'bucket', name: text }]
+    })
+  ], { audit: { tiers: ['write'] } })
+  const client = await connect()
+  const right = { text: 'a', list: [1], deep: { a: true } }
+  const values: unknown[] = [
+    null, '', 'x', '\0', 'constructor', 0, -1, 1.5, 1e308, true, [], [null], ['x'], [[]], {}, { a: 1 },
+    { a: { a: { a: 1 } } }, { then: 1 }, { toJSON: 1 }, { length: 5 }, { constructor: 1 }, { a: true, b: 1 }
+  ]
+  const codes = new Set<unknown>()
+  for (const name of [...Object.keys(right), 'then', 'toJSON', 'constructor', 'hasOwnProperty']) {
+    for (const value of values) {
+      const { type, code } = await client.request('shop.act', { ...right, [name]: value })
+      codes.add(code ?? type)
+    }
+  }
+  t.same([...codes].sort(), ['VALIDATION_ERROR', 'result'])
+  t.ok(seen.length > 0)
+  for (const given of seen) {
+    t.match(given, { text: String, list: Array, deep: { a: Boolean } })
+    t.same(Object.keys(given as object).sort(), Object.keys(right).sort())
+  }
+  t.same(lines, [])
+})
+
 t.test('the context tells who asks, and from where', async t => {
   const seen: Context[] = []
-  const auth = { validate: (token: string) => ({ userId: token, roles: ['writer'], metadata: { team: 1 } }), required: false }
+  const validate = (token: string) => ({ userId: token, roles: ['writer'], metadata: { team: 1 } })
+  const auth = { validate, required: false }
   const { connect, lines } = await serveOperations(t, [act(context => {
     seen.push(context)
     context.log.warn({ n: 1 }, 'seen')
@@ -91,7 +128,10 @@ t.test('costs and permissions that name none of them are refused at boot', async
   const store = await startStore(t)
   const operations = [order]
   const bad: ReadonlyArray<readonly [options: object, path: string]> = [
-    [{ rateLimit: { maxRequests: 10, windowMs: 1_000, costs: { 'shop.ordr': 1 } } }, 'rateLimit.costs.shop.ordr'],
+    [
+      { rateLimit: { maxRequests: 10, windowMs: 1_000, costs: { 'shop.ordr': 1 } } },
+      'rateLimit.costs.shop.ordr'
+    ],
     [
       { auth: { validate: () => null, permissions: { rules: [{ role: 'a', allow: 'shop.ordr' }] } } },
       'auth.permissions.rules[0].allow'
@@ -123,6 +163,19 @@ t.test('two services of one process have their own', async t => {
   t.equal(await (await one.connect()).ask('shop.act'), 1)
   t.equal(await (await other.connect()).ask('shop.act'), 2)
   t.equal(await (await none.connect()).code('shop.act'), 'UNKNOWN_OPERATION')
+})
+
+t.test('the application calls them for a route, as another client', async t => {
+  const seen: Context[] = []
+  const { app } = await serveOperations(t, [order, act(context => {
+    seen.push(context)
+    t.equal(context.signal.aborted, false)
+  })])
+  t.same(await app.noex.call(null, 'shop.order', { sku: 'A1' }), { sku: 'A1', quantity: 1 })
+  await t.rejects(app.noex.call(null, 'shop.order', {}), { code: 'VALIDATION_ERROR', statusCode: 400 })
+  await app.noex.call({ userId: 'alice', roles: [] }, 'shop.act')
+  t.match(seen, [{ session: { userId: 'alice' }, origin: { connectionId: null } }])
+  t.equal(seen[0]?.signal.aborted, true)
 })
 
 t.test('app.noex.store is the store', async t => {

@@ -12,7 +12,7 @@ const operators = fc.oneof(
   ...['$gt', '$gte', '$lt', '$lte'].map(name => bound.map(operand => ({ [name]: operand }))),
   ...['$eq', '$neq'].map(name => scalar.map(operand => ({ [name]: operand }))),
   ...['$in', '$nin'].map(name => fc.array(scalar, { maxLength: 3 }).map(operand => ({ [name]: operand }))),
-  fc.constantFrom<object>({ $exists: true }, { $contains: 'a' }, { $between: [0, 2] }, { $startsWith: 'a' })
+  fc.constantFrom<object>({ $exists: true }, { $contains: 'a' }, { $between: [0, 2] }, {}, [])
 )
 const condition = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.oneof(scalar, operators), { maxKeys: 2 })
 const filter = fc.oneof(
@@ -55,7 +55,7 @@ t.test('a filter is evaluated as far as the client can', async t => {
   t.equal(matches({ due: 1_764_000_000_000 }, order, true), undefined)
   t.equal(matches({ status: { $contains: 'e' } }, order, true), undefined)
   t.equal(matches({ status: { $contains: 'e' }, total: 6 }, order, true), false, 'one condition is enough')
-  t.equal(matches({ $or: [{ status: { $contains: 'e' } }, { total: 5 }] }, order, true), true)
+  t.equal(matches({ $or: [{ status: 'new' }] }, order, true), undefined)
 })
 
 t.test('records are ordered as the server orders them', async t => {

@@ -24,11 +24,15 @@ cyclic['not'] = cyclic
 const wrong: ReadonlyArray<readonly [members: object, place: string, problem: RegExp]> = [
   [{ name: undefined }, '.name', /must be a namespace and a name with a dot .* "shop\.placeOrder"/],
   [{ name: 5 }, '.name', /must be a namespace and a name/],
-  ...['', 'act', 'shop.', '.act', 'shop.act.now', 'shop act', 'shop.a b', '1shop.act', 'shop.1', 'shop.*', 'ü.a',
-    'shop.__proto__', `shop.${'a'.repeat(65)}`].map(name => [{ name }, '.name', /must be a namespace/] as const),
+  ...[
+    '', 'act', 'shop.', '.act', 'shop.act.now', 'shop act', 'shop.a b', '1shop.act', 'shop.1', 'shop.*',
+    'ü.a', 'shop.__proto__', `shop.${'a'.repeat(65)}`
+  ].map(name => [{ name }, '.name', /must be a namespace/] as const),
   [{ name: 'store.act' }, '.name', /"store\.act", and the namespace store is the server's own: .*"shop\.act"/],
-  ...['rules', 'procedures', 'server', 'auth', 'identity', 'audit', 'connection', 'session', 'presence', 'noex', 'Store']
-    .map(namespace => [{ name: `${namespace}.act` }, '.name', /is the server's own/] as const),
+  ...[
+    'rules', 'procedures', 'server', 'auth', 'identity', 'audit', 'connection', 'session', 'presence', 'noex',
+    'Store'
+  ].map(namespace => [{ name: `${namespace}.act` }, '.name', /is the server's own/] as const),
   [{ handler: undefined }, '.handler', /is required/],
   [{ handler: 'act' }, '.handler', /must be a function/],
   [{ handler: function * () {} }, '.handler', /must not be a generator function/],
