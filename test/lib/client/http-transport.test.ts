@@ -2,12 +2,15 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { environment } from '../../../lib/client/environment.js'
 import { httpTransport, type Fetch } from '../../../lib/client/http-transport.js'
 import { freePort } from '../../support/free-port.js'
 import { TransportClient } from '../../support/transport-client.js'
 import { until } from '../../support/until.js'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+const { after } = environment
 
 const eventType = { 'content-type': 'text/event-stream' }
 
@@ -73,7 +76,7 @@ const urls = { rpc: 'http://x/rpc', events: 'http://x/events' }
 async function received (t: Test, pieces: readonly Uint8Array[]) {
   const messages: string[] = []
   const end = await new Promise<unknown[]>(resolve => {
-    const transport = httpTransport(urls, 10_000, { fetch: fetchOf(pieces) })({
+    const transport = httpTransport(urls, 10_000, { after, fetch: fetchOf(pieces) })({
       onMessage: text => { messages.push(text) }, onClose: (...closed) => { resolve(closed) }
     })
     t.teardown(() => { transport.close() })
@@ -157,15 +160,15 @@ t.test('no server, no name, no fetch that streams', async t => {
   const whole: Fetch = async () => ({
     status: 200, headers: new Headers(eventType), json: async () => ({})
   })
-  const native = new TransportClient(t, httpTransport(urls, 10_000, { fetch: whole }))
+  const native = new TransportClient(t, httpTransport(urls, 10_000, { after, fetch: whole }))
   t.match(await native.closed, { code: 0, problem: /does not stream/ }, 'there is no use in trying again')
   const never: Fetch = async () => await new Promise(() => {})
-  const hung = new TransportClient(t, httpTransport(urls, 50, { fetch: never }))
+  const hung = new TransportClient(t, httpTransport(urls, 50, { after, fetch: never }))
   t.match(await hung.closed, { code: 1006, problem: /expo\/fetch/ })
   const own: Fetch = () => { throw new Error('own') }
-  const throwing = new TransportClient(t, httpTransport(urls, 50, { fetch: own }))
+  const throwing = new TransportClient(t, httpTransport(urls, 50, { after, fetch: own }))
   t.match(await throwing.closed, { code: 1006, problem: /own/ })
-  const patient = new TransportClient(t, httpTransport(urls, Infinity, { fetch: fetchOf([]) }))
+  const patient = new TransportClient(t, httpTransport(urls, Infinity, { after, fetch: fetchOf([]) }))
   t.match(await patient.closed, { code: 1006, problem: undefined }, 'a long time is none that has passed')
 })
 
@@ -249,7 +252,7 @@ t.test('close ends the transport at once, and tells of nothing more', async t =>
   await left
   t.equal(isClosed, false)
   t.equal(posts.length, 1)
-  const early = httpTransport(urls, 10, { fetch: async () => await new Promise(() => {}) })({
+  const early = httpTransport(urls, 10, { after, fetch: async () => await new Promise(() => {}) })({
     onMessage: () => { t.fail() }, onClose: () => { t.fail() }
   })
   early.close()
