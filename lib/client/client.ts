@@ -28,10 +28,10 @@ export function composeClient (
     onNetwork: choice.reset,
     environment
   })
+  // Before the live queries: then what is answered again comes before the results that have it.
+  const request = createRequests(connection, settings.timeoutMs, environment)
   const live = new LiveQueries(connection, settings)
   connection.listeners.push(live)
-  // Behind the live queries, which ask first on each connection.
-  const request = createRequests(connection, settings.timeoutMs, environment)
   let isClosed = false
   if (settings.connect !== false) connection.wake()
   return {
