@@ -96,6 +96,10 @@ export class LiveQueries implements LinkListener {
       }
     })
     this.#show()
+    callEach(queries, ([key]) => {
+      const entry = this.#entry(key)
+      entry.serverState ??= entry.state
+    })
   }
 
   /**
@@ -191,6 +195,7 @@ export class LiveQueries implements LinkListener {
       subscribe: listener => this.#subscribe(entry(), listener),
       getSnapshot: () => entry().state.data,
       get state () { return entry().state },
+      get serverState () { return entry().serverState },
       get status () { return entry().state.status },
       get error () { return entry().state.error }
     }

@@ -52,7 +52,7 @@ export interface HandRequest {
 }
 
 /** The connection of a client that the test drives. */
-export class HandConnection implements ConnectionState {
+class HandConnection implements ConnectionState {
   value: ConnectionState['value'] = 'open'
   error: NoexClientError | undefined
   retryAt: number | undefined

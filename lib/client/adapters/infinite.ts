@@ -11,7 +11,7 @@ export interface InfiniteOptions {
 /** A long list of which the first rows are shown, and more when they are asked for. */
 export interface InfiniteState<T> {
   /** The rows of all pages; `undefined` before the first page. */
-  readonly data: T[] | undefined
+  readonly data: readonly T[] | undefined
   readonly status: QueryStatus
   readonly error: NoexClientError | undefined
   /** Whether rows follow. */
@@ -38,10 +38,10 @@ export function infiniteOf<T> (
 ): InfiniteSource<T> {
   let wanted = 1
   let shown = 0
-  let parts: Array<T[] | undefined> = []
+  let parts: Array<readonly T[] | undefined> = []
   let isStarted = false
   let isChaining = false
-  let pages: Array<{ readonly page: LiveQuery<T[]>, readonly end: () => void }> = []
+  let pages: Array<{ readonly page: LiveQuery<readonly T[]>, readonly end: () => void }> = []
 
   /** Brings the pages to the cursors of now: after a pause, the one before may end elsewhere. */
   function chain (): void {
@@ -50,7 +50,8 @@ export function infiniteOf<T> (
     pages = []
     isChaining = true
     do {
-      const page = client.query(query, params, { page: { limit, ...(after && { after }) } }) as LiveQuery<T[]>
+      const bounds = { limit, ...(after && { after }) }
+      const page: LiveQuery<readonly T[]> = client.query(query, params, { page: bounds })
       const present = old.find(other => other.page === page)
       pages.push(present ?? { page, end: isStarted ? page.subscribe(update) : () => {} })
       after = page.state.hasMore === true ? page.state.nextCursor : undefined

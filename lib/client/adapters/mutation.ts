@@ -1,5 +1,5 @@
 import type { NoexClientError } from '../errors.js'
-import type { OptimisticTransaction, RequestOptions } from '../types.js'
+import type { RequestOptions } from '../types.js'
 import { createSource, type AnyClient, type Source } from './source.js'
 
 /** The state of a mutation: of its last run. */
@@ -12,41 +12,43 @@ export interface MutationState<T> {
   readonly error: NoexClientError | undefined
 }
 
-/** Makes the changes of a run, which are shown at once, and are one transaction. */
-export type Change<A extends unknown[]> = (tx: OptimisticTransaction, ...args: A) => void
-
-/** A mutation: the type of a request, whose members a run is given, or a change. */
-export type MutationType<A extends unknown[]> = string | Change<A>
-
-/** A mutation as a source. */
-export interface MutationSource<A extends unknown[], T> extends Source<MutationState<T>> {
-  /** The present definition; a framework may give another one at each rendering. */
-  type: MutationType<A>
-  options: RequestOptions | undefined
-  /** Resolves with the answer. A rejection that the caller ignores is only in the state. */
-  readonly run: (...args: A) => Promise<T>
-  /** Forgets the answer or the error of the last run, also of one that is pending. */
+/** The member of a mutation that forgets the answer or the error of the last run. */
+export interface Resettable {
   readonly reset: () => void
 }
 
-/** Returns a mutation of a client. */
-export function mutationOf<A extends unknown[], T> (
-  client: AnyClient, type: MutationType<A>, options?: RequestOptions
-): MutationSource<A, T> {
+/** The transaction of a client's `optimistic`. */
+type TransactionOf<C extends AnyClient> = Parameters<Parameters<C['optimistic']>[0]>[0]
+
+/** Makes the changes of a run, which are shown at once, and are one transaction. */
+export type Change<C extends AnyClient, A extends unknown[]> = (tx: TransactionOf<C>, ...args: A) => void
+
+/** The work of a mutation: a function, or of a client a change or the type of a request. */
+export type Definition<A extends unknown[], T> =
+  | readonly [run: (...args: A) => Promise<T>]
+  | readonly [client: AnyClient, what: Change<AnyClient, A> | string, options?: RequestOptions | undefined]
+
+/** A mutation as a source. */
+export interface MutationSource<A extends unknown[], T> extends Source<MutationState<T>>, Resettable {
+  /** Resolves with the answer. A rejection that the caller ignores is only in the state. */
+  readonly run: (...args: A) => Promise<T>
+}
+
+/** Returns a mutation; `define` returns its present definition. */
+export function mutationOf<A extends unknown[], T> (define: () => Definition<A, T>): MutationSource<A, T> {
   const rest: MutationState<T> = { isPending: false, data: undefined, error: undefined }
   const source = createSource(rest)
   let last = 0
 
   async function start (...args: A): Promise<T> {
-    const { type, options } = mutation
-    return typeof type === 'function'
-      ? await client.optimistic(tx => { type(tx, ...args) }, options)
-      : await client.request(type, args[0], options)
+    const [first, what, options] = define()
+    if (typeof first === 'function') return await first(...args)
+    return typeof what === 'string'
+      ? await first.request(what, args[0], options)
+      : await first.optimistic(tx => { what?.(tx, ...args) }, options)
   }
 
-  const mutation: MutationSource<A, T> = {
-    type,
-    options,
+  return {
     get state () { return source.state },
     subscribe: source.subscribe,
     run (...args) {
@@ -64,5 +66,4 @@ export function mutationOf<A extends unknown[], T> (
       source.set(rest)
     }
   }
-  return mutation
 }

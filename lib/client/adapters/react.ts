@@ -1,11 +1,15 @@
-import { useCallback, useEffect, useMemo, useSyncExternalStore } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import type { Find, LiveQuery, RequestOptions } from '../types.js'
 import { infiniteOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
-import { mutationOf, type MutationState, type MutationType } from './mutation.js'
+import { mutationOf, type Change, type Definition, type MutationState, type Resettable } from './mutation.js'
 import {
   connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type Maybe, type QueryResult,
   type Source
 } from './source.js'
+
+/** The function that runs a mutation, and how its last run is going. */
+export type Mutation<A extends unknown[], T> =
+  [run: (...args: A) => Promise<T>, state: MutationState<T> & Resettable]
 
 function useSource<S> (source: Source<S>): S {
   const subscribe = useCallback((listener: () => void) => source.subscribe(listener), [source])
@@ -57,10 +61,13 @@ export function useConnection (client: Pick<AnyClient, 'state'>): Connection {
  *   tx.bucket('orders').insert(order)
  * })
  */
-export function useMutation<A extends unknown[] = [members?: object], T = any> (
-  client: AnyClient, type: MutationType<A>, options?: RequestOptions
-): [(...args: A) => Promise<T>, MutationState<T> & { readonly reset: () => void }] {
-  const mutation = useMemo(() => mutationOf<A, T>(client, type, options), [client])
-  useEffect(() => { Object.assign(mutation, { type, options }) })
+export function useMutation<A extends unknown[], T> (run: (...args: A) => Promise<T>): Mutation<A, T>
+export function useMutation<C extends AnyClient, A extends unknown[] = [members?: object], T = any> (
+  client: C, what: Change<C, A> | string, options?: RequestOptions
+): Mutation<A, T>
+export function useMutation<A extends unknown[], T> (...definition: Definition<A, T>): Mutation<A, T> {
+  const present = useRef(definition)
+  useEffect(() => { present.current = definition })
+  const mutation = useMemo(() => mutationOf(() => present.current), [])
   return [mutation.run, { ...useSource(mutation), reset: mutation.reset }]
 }

@@ -1,10 +1,14 @@
 import type { Find, LiveQuery, RequestOptions } from '../types.js'
 import { infiniteOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
-import { mutationOf, type MutationState, type MutationType } from './mutation.js'
+import { mutationOf, type Change, type Definition, type MutationState, type Resettable } from './mutation.js'
 import {
   connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type Maybe, type QueryResult,
   type Source
 } from './source.js'
+
+/** The function that runs a mutation, and how its last run is going. */
+export type Mutation<A extends unknown[], T> =
+  [run: (...args: A) => Promise<T>, state: Store<MutationState<T>> & Resettable]
 
 /** A store of Svelte, which `$` reads: of any version of it. `fromStore` makes it a state of Svelte 5. */
 export interface Store<S> {
@@ -66,9 +70,11 @@ export function useConnection (client: Pick<AnyClient, 'state'>): Store<Connecti
  * Returns a function that sends a request, or makes a change that all live queries show at once, and a store
  * of how its last run is going.
  */
-export function useMutation<A extends unknown[] = [members?: object], T = any> (
-  client: AnyClient, type: MutationType<A>, options?: RequestOptions
-): [(...args: A) => Promise<T>, Store<MutationState<T>> & { readonly reset: () => void }] {
-  const mutation = mutationOf<A, T>(client, type, options)
+export function useMutation<A extends unknown[], T> (run: (...args: A) => Promise<T>): Mutation<A, T>
+export function useMutation<C extends AnyClient, A extends unknown[] = [members?: object], T = any> (
+  client: C, what: Change<C, A> | string, options?: RequestOptions
+): Mutation<A, T>
+export function useMutation<A extends unknown[], T> (...definition: Definition<A, T>): Mutation<A, T> {
+  const mutation = mutationOf(() => definition)
   return [mutation.run, { ...storeOf(mutation), reset: mutation.reset }]
 }

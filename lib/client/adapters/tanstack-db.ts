@@ -1,12 +1,12 @@
-import type { CollectionConfig, PendingMutation } from '@tanstack/db'
-import type { LiveQuery, OptimisticTransaction, RequestOptions } from '../types.js'
+import type { LiveQuery, OptimisticTransaction } from '../types.js'
 import type { AnyClient } from './source.js'
+import type { ChangedCollection, CollectionSync } from './tanstack-types.js'
 
 /** The options of a collection. */
 export interface LiveCollectionOptions<T extends object, K extends string | number> {
   readonly client: AnyClient
   /** The live query whose rows are those of the collection. */
-  readonly query: LiveQuery<T[]>
+  readonly query: LiveQuery<readonly T[]>
   /** The bucket that inserts, updates and deletes go to; without one the collection is read only. */
   readonly bucket?: string
   /** Returns the key of a row: that of its bucket. */
@@ -27,10 +27,8 @@ export interface LiveCollectionOptions<T extends object, K extends string | numb
  */
 export function collectionOptions<T extends object, K extends string | number = string | number> (
   { client, query, bucket, getKey, toRecord = row => row, id = query.key }: LiveCollectionOptions<T, K>
-): CollectionConfig<T, K> {
-  const change = async (
-    { transaction: { mutations } }: { transaction: { mutations: ReadonlyArray<PendingMutation<T>> } }
-  ): Promise<void> => {
+) {
+  const change = async ({ transaction: { mutations } }: ChangedCollection<T>): Promise<void> => {
     await client.optimistic((tx: OptimisticTransaction) => {
       const records = tx.bucket(bucket as string)
       for (const { type, key, modified, changes } of mutations) {
@@ -38,40 +36,31 @@ export function collectionOptions<T extends object, K extends string | number = 
         else if (type === 'update') records.update(key, changes)
         else records.delete(key)
       }
-    }, { retry: true } satisfies RequestOptions)
+    }, { retry: true })
   }
-  return {
-    id,
-    getKey,
-    ...(bucket !== undefined && { onInsert: change, onUpdate: change, onDelete: change }),
-    sync: {
-      rowUpdateMode: 'full',
-      sync ({ begin, write, commit, markReady, markError }) {
-        let present = new Map<K, T>()
-        let shown: T[] | undefined
-        const bring = (): void => {
-          const { data, status, error } = query.state
-          if (data === undefined) {
-            if (status === 'error') markError(error)
-            return
-          }
-          if (data === shown) return
-          shown = data
-          const rows = new Map(data.map(row => [getKey(row), row]))
-          begin()
-          for (const [key, value] of present) if (!rows.has(key)) write({ type: 'delete', key, value })
-          for (const [key, value] of rows) {
-            const old = present.get(key)
-            if (old !== value) write({ type: old === undefined ? 'insert' : 'update', value })
-          }
-          present = rows
-          commit()
-          markReady()
-        }
-        const end = query.subscribe(bring)
-        bring()
-        return end
+  const sync = ({ begin, write, commit, markReady, markError }: CollectionSync<T>): () => void => {
+    let shown: readonly T[] | undefined
+    let present = new Map<K, T>()
+    const bring = (): void => {
+      const { data, error } = query.state
+      if (shown === undefined && data === undefined && error !== undefined) markError(error)
+      if (data === shown) return
+      const rows = new Map(data?.map(row => [getKey(row), row]))
+      begin()
+      for (const [key, value] of present) if (!rows.has(key)) write({ type: 'delete', value })
+      for (const [key, value] of rows) {
+        const old = present.get(key)
+        if (old !== value) write({ type: old === undefined ? 'insert' : 'update', value })
       }
+      commit()
+      shown = data
+      present = rows
+      markReady()
     }
+    const end = query.subscribe(bring)
+    bring()
+    return end
   }
+  const handlers = bucket === undefined ? {} : { onInsert: change, onUpdate: change, onDelete: change }
+  return { id, getKey, ...handlers, sync: { sync, rowUpdateMode: 'full' as const } }
 }

@@ -1,11 +1,8 @@
-import type { DataTag, Query, QueryClient, QueryFunctionContext } from '@tanstack/query-core'
-import type { NoexClientError } from '../errors.js'
 import type { LiveQuery } from '../types.js'
-
-type Entry = Query<any, any, any, any>
+import type { CacheEntry, QueryContext, QueryCacheOwner } from './tanstack-types.js'
 
 /** The entries of caches that have the changes of a live query. */
-const followed = new WeakSet<Entry>()
+const followed = new WeakSet<object>()
 
 /**
  * Returns options with which TanStack Query has the result of a live query, and each of its changes as long
@@ -16,13 +13,13 @@ const followed = new WeakSet<Entry>()
  */
 export function queryOptions<T> (query: LiveQuery<T>) {
   return {
-    queryKey: ['noex', query.key] as unknown as DataTag<readonly ['noex', string], T, NoexClientError>,
-    async queryFn ({ client, queryKey, signal }: QueryFunctionContext<any>): Promise<T> {
+    queryKey: ['noex', query.key] as const,
+    async queryFn ({ client, queryKey, signal }: QueryContext): Promise<T> {
       const entry = client.getQueryCache().find({ queryKey, exact: true })
       if (entry !== undefined && !followed.has(entry)) follow(client, entry, query)
       return await resultOf(query, signal)
     },
-    staleTime: (entry: Entry): number => followed.has(entry) ? Infinity : 0,
+    staleTime: (entry: object): number => followed.has(entry) ? Infinity : 0,
     // The client itself knows when there is a network, and tries again.
     networkMode: 'always' as const,
     retry: false as const,
@@ -37,17 +34,20 @@ async function resultOf<T> (query: LiveQuery<T>, signal: AbortSignal): Promise<T
   return await new Promise<T>((resolve, reject) => {
     const look = (): void => {
       const { data, status, error } = query.state
-      if (status === 'error') reject(error as Error)
+      if (status === 'error') reject(error)
       else if (data !== undefined) resolve(data)
     }
     end = query.subscribe(look)
-    signal.addEventListener('abort', () => { reject(signal.reason as Error) })
+    signal.addEventListener('abort', ({ target }) => {
+      const { reason } = target as AbortSignal
+      reject(reason)
+    })
     look()
   }).finally(() => { end() })
 }
 
 /** Writes the changes of a query into its entry of the cache, as long as that has observers. */
-function follow<T> (client: QueryClient, entry: Entry, query: LiveQuery<T>): void {
+function follow (client: QueryCacheOwner, entry: CacheEntry, query: LiveQuery<unknown>): void {
   let end: (() => void) | undefined
   const write = (): void => {
     const { data, status, error } = query.state

@@ -3,11 +3,15 @@ import {
 } from 'vue'
 import type { Find, LiveQuery, RequestOptions } from '../types.js'
 import { infiniteOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
-import { mutationOf, type MutationState, type MutationType } from './mutation.js'
+import { mutationOf, type Change, type Definition, type MutationState, type Resettable } from './mutation.js'
 import {
   connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type Maybe, type QueryResult,
   type Source
 } from './source.js'
+
+/** The function that runs a mutation, and how its last run is going. */
+export type Mutation<A extends unknown[], T> =
+  [run: (...args: A) => Promise<T>, state: StateRefs<MutationState<T>> & Resettable]
 
 /** Refs to the members of a state. */
 export type StateRefs<S> = { readonly [K in keyof S]: ComputedRef<S[K]> }
@@ -61,9 +65,11 @@ export function useConnection (client: Pick<AnyClient, 'state'>): StateRefs<Conn
  * Returns a function that sends a request, or makes a change that all live queries show at once, and refs to
  * how its last run is going.
  */
-export function useMutation<A extends unknown[] = [members?: object], T = any> (
-  client: AnyClient, type: MutationType<A>, options?: RequestOptions
-): [(...args: A) => Promise<T>, StateRefs<MutationState<T>> & { readonly reset: () => void }] {
-  const mutation = mutationOf<A, T>(client, type, options)
+export function useMutation<A extends unknown[], T> (run: (...args: A) => Promise<T>): Mutation<A, T>
+export function useMutation<C extends AnyClient, A extends unknown[] = [members?: object], T = any> (
+  client: C, what: Change<C, A> | string, options?: RequestOptions
+): Mutation<A, T>
+export function useMutation<A extends unknown[], T> (...definition: Definition<A, T>): Mutation<A, T> {
+  const mutation = mutationOf(() => definition)
   return [mutation.run, { ...refsTo(() => mutation, ['isPending', 'data', 'error']), reset: mutation.reset }]
 }

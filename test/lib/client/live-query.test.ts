@@ -186,6 +186,9 @@ t.test('the results of a page of the server are shown at once, and go on from th
   t.match(query.state, { data: [{ id: 1 }, { id: 2 }], status: 'stale' })
   t.match(gone.state, { status: 'error', error: { code: 'QUERY_NOT_DEFINED' } })
   t.equal(queries.query('odd').status, 'loading')
+  const rendered = query.state
+  t.equal(query.serverState, rendered)
+  t.equal(queries.query('not-preloaded').serverState, undefined)
   const [one] = query.getSnapshot()
   watch(query)
   watch(gone)
@@ -201,4 +204,5 @@ t.test('the results of a page of the server are shown at once, and go on from th
   t.match(gone.state, { status: 'live', error: undefined })
   queries.hydrate({ queries: [[query.key, { epoch: 'e', revision: 4, key: 'id', data: [] }]] })
   t.same(query.getSnapshot(), [{ id: 1 }], 'older data do not replace newer ones')
+  t.equal(query.serverState, rendered, 'the page of the server is taken over as it was rendered')
 })

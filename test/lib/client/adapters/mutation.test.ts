@@ -8,7 +8,7 @@ import { watchUncaughtErrors } from '../../../support/uncaught-errors.js'
 t.test('an error that the caller ignores is in the state only; one that awaits the run gets it', async t => {
   const uncaught = watchUncaughtErrors(t)
   const client = new HandClient()
-  const mutation = mutationOf(client, 'store.insert')
+  const mutation = mutationOf(() => [client, 'store.insert'])
   const error = new NoexClientError('FORBIDDEN', 'no')
   mutation.run()
   client.requests[0]?.refuse(error)
@@ -22,7 +22,7 @@ t.test('an error that the caller ignores is in the state only; one that awaits t
 
 t.test('of several runs the last one is shown, also where an earlier one is answered later', async t => {
   const client = new HandClient()
-  const mutation = mutationOf(client, 'store.insert')
+  const mutation = mutationOf(() => [client, 'store.insert'])
   const runs = [mutation.run({ n: 1 }), mutation.run({ n: 2 })]
   client.requests[1]?.answer('second')
   await runs[1]
@@ -33,7 +33,7 @@ t.test('of several runs the last one is shown, also where an earlier one is answ
 
 t.test('a new run keeps the answer of the one before until it has one', async t => {
   const client = new HandClient()
-  const mutation = mutationOf(client, 'store.insert')
+  const mutation = mutationOf(() => [client, 'store.insert'])
   const first = mutation.run()
   client.requests[0]?.answer('first')
   await first
@@ -43,7 +43,7 @@ t.test('a new run keeps the answer of the one before until it has one', async t 
 
 t.test('a reset forgets a run that is pending', async t => {
   const client = new HandClient()
-  const mutation = mutationOf(client, 'store.insert')
+  const mutation = mutationOf(() => [client, 'store.insert'])
   const run = mutation.run()
   mutation.reset()
   t.equal(mutation.state.isPending, false)
@@ -53,7 +53,13 @@ t.test('a reset forgets a run that is pending', async t => {
 })
 
 t.test('a change that throws is a rejection', async t => {
-  const mutation = mutationOf(new HandClient(), () => { throw new Error('of the application') })
+  const mutation = mutationOf(() => [new HandClient(), () => { throw new Error('of the application') }])
   await t.rejects(mutation.run(), { message: 'of the application' })
   t.match(mutation.state.error, { message: 'of the application' })
+})
+
+t.test('it runs a function of the application', async t => {
+  const mutation = mutationOf(() => [async (n: number) => n + 1])
+  t.equal(await mutation.run(1), 2)
+  t.equal(mutation.state.data, 2)
 })
