@@ -127,10 +127,30 @@ module.exports = {
     },
     {
       name: 'one-file-makes-websockets',
-      comment: 'Types may be imported anywhere.',
+      comment: 'Types may be imported anywhere; the command line gives the class to its client.',
       severity: 'error',
-      from: { path: '^(lib|routes)/', pathNot: '^lib/connection/socket\\.ts$' },
+      from: { path: '^(lib|routes)/', pathNot: '^lib/(connection/socket|cli/types)\\.ts$' },
       to: { path: installed('ws'), dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'client-stands-alone',
+      comment: 'It runs where nothing else of the package does: types of messages only.',
+      severity: 'error',
+      from: { path: '^lib/client/' },
+      to: { path: '^(lib|routes)/', pathNot: '^lib/client/|^lib/protocol/messages\\.ts$' }
+    },
+    {
+      name: 'client-without-dependencies',
+      comment: 'Adapters have the package that they adapt to.',
+      severity: 'error',
+      from: { path: '^lib/client/(?!adapters/)' },
+      to: { path: '(^|/)(node_modules|packages)/|^@hamicek/', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'client-without-node',
+      severity: 'error',
+      from: { path: '^lib/client/' },
+      to: { dependencyTypes: ['core'] }
     },
     {
       name: 'store-behind-one-folder',

@@ -5,6 +5,8 @@ export type {
   ClientOf, OptimisticBucket, SchemaClient, SchemaFind, SchemaTransaction
 } from './schema-client.js'
 export type { CallsOf, ClientSchema } from './schema-types.js'
+export { NoexClient } from './noex-client.js'
+export type * from './noex-types.js'
 export type * from './server-values.js'
 export type * from './types.js'
 export type * from './wire-types.js'

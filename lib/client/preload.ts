@@ -1,16 +1,16 @@
 import { DisconnectedError, messageOf, NoexClientError, TimeoutError } from './errors.js'
 import { keyOf } from './live-query.js'
-import type { Find, Preloaded, QueryOptions } from './types.js'
+import type { Find, LiveQuery, Preloaded, QueryOptions } from './types.js'
 
 /** A service in this process: `app.noex`. */
 export interface PreloadService {
   call: (caller: any, operation: string, fields: object) => Promise<unknown>
 }
 
-/** The parameters of `client.query`. */
-export type PreloadQuery = readonly [
-  query: string | Find, params?: object | undefined, options?: QueryOptions
-]
+/** A live query, or the parameters of `client.query`. */
+export type PreloadQuery =
+  | Pick<LiveQuery<any>, 'key'>
+  | readonly [query: string | Find, params?: object | undefined, options?: QueryOptions]
 
 /** The options of `preload`. */
 export interface PreloadOptions {
@@ -43,7 +43,7 @@ export async function preload (
   source: string | { readonly href: string } | PreloadService, queries: readonly PreloadQuery[],
   options: PreloadOptions = {}
 ): Promise<Preloaded> {
-  const keys = queries.map(query => keyOf(...query))
+  const keys = queries.map(query => 'key' in query ? query.key : keyOf(...query))
   const requests = keys.map(key => ({ ...JSON.parse(key), delta: true }))
   const replies: readonly Reply[] = requests.length === 0
     ? []

@@ -4,7 +4,7 @@ import type {
 } from './bucket-types.js'
 import type { Keyed, ServerOperations } from './operation-types.js'
 import type {
-  BucketsOf, CallsOf, ClientSchema, ProcedureInput, ProcedureReply, ProceduresOf, QueriesOf,
+  BucketsOf, CallsOf, ClientSchema, NoMembers, NoOperations, ProcedureInput, ProcedureReply, ProceduresOf, QueriesOf,
   QueryParams, QueryResult
 } from './schema-types.js'
 import type { Client, Find, LiveQuery, QueryOptions, RequestOptions, WriteOptions } from './types.js'
@@ -22,8 +22,6 @@ type WithoutMembers<C> = {
 }[keyof ServerOperations] | {
   [O in keyof C]: C[O] extends { readonly input: infer I } ? NoMembers extends I ? O : never : never
 }[keyof C]
-
-type NoMembers = Readonly<Record<never, never>>
 
 /** The names that a request of the operation `O` may have as `query` or `name`. */
 type NamedBy<T extends ClientSchema, O> =
@@ -123,7 +121,7 @@ export interface SchemaTransaction<S extends StoreSchema> {
  * `Client` is wanted.
  */
 export interface SchemaClient<
-  T extends ClientSchema, A extends object = NoMembers,
+  T extends ClientSchema, A extends object = NoOperations,
   S extends StoreSchema = BucketsOf<T>, C = CallsOf<A>
 > extends Omit<Client, 'request' | 'query' | 'optimistic'> {
   /** Sends a request; resolves with the data of the reply. @throws `NoexClientError` */

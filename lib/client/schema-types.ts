@@ -46,7 +46,7 @@ export type ProceduresOf<T extends ClientSchema> =
 
 /** Names of which nothing is known. */
 type AnyNames = Readonly<Record<string, any>>
-type NoMembers = Readonly<Record<never, never>>
+export type NoMembers = Readonly<Record<never, never>>
 
 /** The operations of an application that has none. */
 export type NoOperations = NoMembers

@@ -1,4 +1,4 @@
-import type { RawData, WebSocket } from 'ws'
+import type { RawData } from 'ws'
 import { ConnectionAudit } from '../audit/connection-audit.js'
 import type { AuditTrail } from '../audit/trail.js'
 import { addressKey } from '../handshake/client-address.js'
@@ -14,15 +14,13 @@ import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js
 import type { DeadlineQueue } from '../util/deadline-queue.js'
 import type { Log } from '../util/log.js'
 import { ClientPrincipal, type PrincipalHost, type SessionOwner } from './client-principal.js'
+import type { ClientSocket } from './client-socket.js'
 import { logFailure, type RequestClient } from './dispatch.js'
 import type { Pingable } from './heartbeat.js'
 import type { UnauthenticatedInboxes } from './inbox.js'
 import { MessageFlow, type FlowOwner } from './message-flow.js'
 import type { OutboxLimits } from './outbox.js'
-import { forgetUpgrade, listen, setLimits, streamOf, type SocketListener } from './socket.js'
-
-/** The code of the error with which ws refuses a frame that is too long, before it reads the payload. */
-const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+import { FRAME_TOO_LONG, forgetUpgrade, listen, setLimits, streamOf, type SocketListener } from './socket.js'
 
 /** The parts of the service that connections work with: one object for all connections. */
 export interface ConnectionHost extends PrincipalHost {
@@ -58,7 +56,7 @@ export interface ConnectionHost extends PrincipalHost {
 
 /**
  * The connection of one client, from open to close. It must be constructed in the tick in which the
- * WebSocket opens, so that no frame is missed. Its size is the cost of an idle client: listeners are shared,
+ * socket opens, so that no frame is missed. Its size is the cost of an idle client: listeners are shared,
  * and nothing refers to the upgrade request.
  */
 export class Connection implements RequestClient, FlowOwner, SessionOwner, Pingable, SocketListener {
@@ -73,7 +71,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   answering: Operation | undefined
   writing: Promise<unknown> | undefined
   readonly #host: ConnectionHost
-  readonly #ws: WebSocket
+  readonly #ws: ClientSocket
   #log: Log | undefined
   #connectionAudit: ConnectionAudit | undefined
   #ending: AbortController | undefined
@@ -84,7 +82,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   /** Whether the audit has recorded the close: a sink may close the connection again meanwhile. */
   #isCloseRecorded = false
 
-  constructor (ws: WebSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
+  constructor (ws: ClientSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
     const stream = streamOf(ws)
     if (stream === undefined) throw new Error('the WebSocket has no open stream')
     this.id = id

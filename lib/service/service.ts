@@ -1,6 +1,6 @@
-import type { WebSocket } from 'ws'
 import { checkAllowed } from '../auth/auth-options.js'
 import type { HttpRefusal } from '../auth/http-authorizer.js'
+import type { ClientSocket } from '../connection/client-socket.js'
 import { adviseOnNames } from '../deployment/name-advice.js'
 import type { IncomingRequest } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
@@ -21,6 +21,7 @@ import type { Log } from '../util/log.js'
 import { withTimeout } from '../util/with-timeout.js'
 import type { MetricsCollector, MetricsText } from './metrics-collector.js'
 import { startParts, type NoexEnvironment, type ServiceParts } from './start-parts.js'
+import { StreamService } from './stream-service.js'
 import type { NoexState, NotReadyReason } from './status.js'
 
 /** Time for which names are compared before the service is ready without that, in milliseconds. */
@@ -31,6 +32,8 @@ export class NoexService {
   readonly #options: ResolvedOptions
   readonly #log: Log
   readonly #parts: ServiceParts
+  /** The clients over plain HTTP. */
+  readonly streams: StreamService
   #drain: Drain | undefined
   #closed: Promise<void> | undefined
 
@@ -38,6 +41,9 @@ export class NoexService {
     this.#options = options
     this.#log = log
     this.#parts = parts
+    this.streams = new StreamService({
+      ...parts, accept: (socket, upgrade) => { this.accept(socket, upgrade) }
+    })
   }
 
   /** Starts a service on a store that is running; `close` ends it. */
@@ -109,8 +115,8 @@ export class NoexService {
     return retainedHeaders(headers, auth?.mode, allowedOrigins)
   }
 
-  /** Takes over a WebSocket in the tick in which it opens, and the slot of its admission. */
-  accept (ws: WebSocket, upgrade: Upgrade): void {
+  /** Takes over a socket in the tick in which it opens, and the slot of its admission. */
+  accept (ws: ClientSocket, upgrade: Upgrade): void {
     const { connections, upgradeAdmission, revocations } = this.#parts
     const connection = connections.accept(ws, upgrade)
     // The upgrade was accepted before the drain or a revocation, and has only now come through.

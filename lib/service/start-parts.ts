@@ -8,6 +8,7 @@ import { Callers } from '../connection/callers.js'
 import { Calls } from '../connection/calls.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
+import { EventStreams } from '../connection/event-streams.js'
 import { KeyedRequests } from '../idempotency/keyed-requests.js'
 import { PresenceService } from '../connection/presence-service.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
@@ -206,6 +207,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     if (rights) fieldWarnings.checkRules()
     await Promise.all([connections.onPermissionsChanged(userId), calls.onPermissionsChanged(userId)])
   })
+  const streams = new EventStreams()
   liveQueries.start()
   fieldWarnings.start()
   durability.start()
@@ -228,6 +230,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     sharedStore,
     statistics,
     status,
+    streams,
     trail,
     upgradeAdmission
   }

@@ -103,7 +103,9 @@ export class PushRound {
     const update = liveQuery.updates.since(position)
     if (update === undefined) return true
     const { revision, delta } = update
-    if (delta !== undefined) return this.#addText(subscription, revision, { delta })
+    if (delta !== undefined && !subscription.isComplete) {
+      return this.#addText(subscription, revision, { delta })
+    }
     const whole = liveQuery.encoded.whole()
     if (!(whole instanceof Promise)) {
       return this.#addText(subscription, whole.revision, { data: whole.json.text })

@@ -13,6 +13,8 @@ import type { PushTarget } from './subscriber.js'
 export interface SubscriptionOptions {
   /** Whether it takes deltas. */
   readonly isDelta: boolean
+  /** With `isDelta`: whether it is sent complete results in their place. */
+  readonly isComplete?: boolean
   /** Least time between two pushes, in milliseconds. */
   readonly minIntervalMs: number
 }
@@ -30,6 +32,7 @@ export class QuerySubscription implements LiveQueryListener {
   id = ''
   readonly request: LiveRequest
   readonly isDelta: boolean
+  readonly isComplete: boolean
   /** The least time between two pushes, where there is one. */
   readonly interval: PushInterval | undefined
   /** The result that the client has; `undefined` where only a complete one can follow. */
@@ -50,12 +53,13 @@ export class QuerySubscription implements LiveQueryListener {
   #shown: string | undefined
 
   constructor (
-    host: SubscriptionHost, request: LiveRequest, { isDelta, minIntervalMs }: SubscriptionOptions,
-    clock: Clock
+    host: SubscriptionHost, request: LiveRequest, options: SubscriptionOptions, clock: Clock
   ) {
+    const { isDelta, isComplete = false, minIntervalMs } = options
     this.#host = host
     this.request = request
     this.isDelta = isDelta
+    this.isComplete = isComplete
     this.interval = minIntervalMs > 0 ? new PushInterval(minIntervalMs, clock) : undefined
   }
 
@@ -80,7 +84,7 @@ export class QuerySubscription implements LiveQueryListener {
 
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
-    if (!this.isDelta) return false
+    if (!this.isDelta || this.isComplete) return this.isComplete
     return this.id !== this.#liveQuery.id || !this.#liveQuery.updates.isShared(this.position, revision)
   }
 

@@ -4,6 +4,7 @@ import noexPlugin, {
   NoexServer, operation, Type, type ApplicationOperation, type NoexOptions, type NoexState, type ServerStats
 } from 'fastify-noex'
 import { jsonlSink } from 'fastify-noex/audit'
+import { createClient, type Client } from 'fastify-noex/client'
 import { RuleEngine } from 'fastify-noex/rules'
 import { FileAdapter, Store, defineSchema, type RecordOf, type StoreRecord } from 'fastify-noex/store'
 
@@ -44,3 +45,12 @@ type Item = RecordOf<typeof schema, 'items'>
 export const item: Item = await typed.bucket('items').insert({ id: 'a', count: 1 })
 // @ts-expect-error: and of a store of a schema its fields
 await typed.bucket('items').where({ cuont: 1 })
+const operations = [operation({
+  name: 'shop.ship', input: Type.Object({ id: Type.String() }), handler: ({ input }) => ({ shipped: input.id })
+})]
+const client = createClient<typeof schema, typeof operations>('ws://localhost', { connect: false })
+export const loose: Client = client
+export const shipped: Promise<{ shipped: string }> = client.request('shop.ship', { id: 'a' })
+export const rows: readonly Item[] | undefined = client.query({ bucket: 'items' }).getSnapshot()
+// @ts-expect-error: and a client those of its server
+client.query({ bucket: 'items', filter: { cuont: 1 } })
