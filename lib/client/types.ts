@@ -55,7 +55,8 @@ export interface ClientOptions {
    */
   readonly lingerMs?: number
   /**
-   * One connection for all tabs of this origin: `true`, or where there is a login a text that names its user.
+   * One connection for all tabs of this origin: `true`, or where there is a login a text that names its user,
+   * and is another one for each.
    * @default false
    */
   readonly tabs?: boolean | string
