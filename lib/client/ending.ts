@@ -7,7 +7,7 @@ export interface Ending {
   /** Whether the next one would end in the same way. */
   readonly isFinal?: boolean
   /** Time that the server asks for before the next one, in milliseconds. */
-  readonly afterMs?: number
+  readonly afterMs?: number | undefined
 }
 
 /** The close code of a transport that has ended without one. */
