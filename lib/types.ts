@@ -2,11 +2,19 @@ import type { DrainOptions } from './lifecycle/shutdown-options.js'
 import type { HttpRequest } from './handshake/http-request.js'
 import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
 import type { AuthSession } from './protocol/session.js'
-import type { CallOptions } from './service/application-calls.js'
 import type { NoexState } from './service/status.js'
 import type { ApplicationStore } from './store/application-store.js'
 
-export type { CallOptions, NoexState }
+export type { NoexState }
+
+/** The options of `Noex.call`. */
+export interface CallOptions {
+  /**
+   * Has the operation done once, however often it is called with the key: a text of 1 to 64 characters.
+   * PROTOCOL.md, "Idempotency keys".
+   */
+  readonly idempotencyKey?: string | undefined
+}
 
 /**
  * The party for which an operation is called: a request of Fastify, with the user that its token or the

@@ -19,7 +19,7 @@ export function composeClient (
   const settings = resolveOptions(options)
   const { minDelayMs, maxDelayMs, connectTimeoutMs } = settings
   const fullUrl = resolveUrl(url)
-  const choice = chooseTransport(waysTo(fullUrl, settings), connectTimeoutMs, environment)
+  const choice = chooseTransport(waysTo(fullUrl, settings, environment), connectTimeoutMs, environment)
   const connection = createConnection({
     ...settings,
     open: choice.open,
@@ -28,10 +28,10 @@ export function composeClient (
     onNetwork: choice.reset,
     environment
   })
+  // Before the live queries: then what is answered again comes before the results that have it.
+  const request = createRequests(connection, settings.timeoutMs, environment)
   const live = new LiveQueries(connection, settings)
   connection.listeners.push(live)
-  // Behind the live queries, which ask first on each connection.
-  const request = createRequests(connection, settings.timeoutMs, environment)
   let isClosed = false
   if (settings.connect !== false) connection.wake()
   return {
@@ -52,12 +52,10 @@ export function composeClient (
 
 /** Returns the ways to a server, the best first. */
 function waysTo (
-  url: string, { WebSocket, fallback, connectTimeoutMs }: ResolvedOptions
+  url: string, { WebSocket, fallback, connectTimeoutMs }: ResolvedOptions, environment: Environment
 ): readonly OpenTransport[] {
-  const ways = [socketTransport(url, WebSocket)]
-  if (fallback !== false) {
-    const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
-    ways.push(httpTransport(urls, connectTimeoutMs))
-  }
-  return ways
+  const socket = socketTransport(url, WebSocket)
+  if (fallback === false) return [socket]
+  const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
+  return [socket, httpTransport(urls, connectTimeoutMs, environment)]
 }

@@ -8,13 +8,12 @@ import { projectFile } from './project-file.js'
 import { temporaryDirectory } from './temporary-directory.js'
 
 /**
- * Compiles TypeScript modules, by name, under `strict`, in surroundings without Node and without a browser.
- * Resolves with the errors of the compiler.
+ * Compiles TypeScript modules, by name, under `strict`, as in a project for browsers: without the types of
+ * Node. Resolves with the errors of the compiler.
  */
 export async function compile (t: Test, modules: Readonly<Record<string, string>>): Promise<string[]> {
   const folder = temporaryDirectory(t)
   for (const [name, text] of Object.entries(modules)) writeFileSync(join(folder, `${name}.ts`), text)
-  const entry = projectFile('dist/lib/client/index.d.ts')
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
     compilerOptions: {
@@ -25,7 +24,11 @@ export async function compile (t: Test, modules: Readonly<Record<string, string>
       target: 'es2022',
       module: 'nodenext',
       types: [],
-      paths: { 'fastify-noex/client': [entry] }
+      paths: {
+        'fastify-noex': [projectFile('dist/lib/index.d.ts')],
+        'fastify-noex/client': [projectFile('dist/lib/client/index.d.ts')],
+        'fastify-noex/store': [projectFile('dist/lib/exports/store.d.ts')]
+      }
     }
   }))
   const tsc = projectFile('node_modules/typescript-7/bin/tsc')

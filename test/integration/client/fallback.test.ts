@@ -1,94 +1,65 @@
-import { once } from 'node:events'
-import { createServer, request, type Server } from 'node:http'
-import { connect, type AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
-import t, { type Test } from 'tap'
-import { clientFor } from '../../support/client-parts.js'
+import t from 'tap'
+import type { FastifyInstance } from 'fastify'
+import { clientFor, withoutSocket } from '../../support/client-parts.js'
+import { streamRoutes } from '../../support/events.js'
+import { serveTokens } from '../../support/external-auth.js'
+import { writeOverFailingLinks } from '../../support/failing-links.js'
 import { serve } from '../../support/service.js'
 import { until } from '../../support/until.js'
 
-/** Ends an upgrade, or leaves it as it is. */
-type OnUpgrade = (socket: Duplex) => void
-
-interface Front {
-  readonly url: string
-  /** Absent where upgrades pass. */
-  onUpgrade: OnUpgrade | undefined
-  upgrades: number
-}
-
-/** Starts a proxy that passes requests on, and does with upgrades what the test says. */
-async function frontOf (t: Test, target: number, onUpgrade: OnUpgrade): Promise<Front> {
-  const server: Server = createServer((incoming, outgoing) => {
-    const { method, url, headers } = incoming
-    const passed = request({ host: '127.0.0.1', port: target, method, path: url, headers }, answer => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(outgoing)
-    })
-    passed.on('error', () => { outgoing.destroy() })
-    outgoing.on('close', () => { passed.destroy() })
-    incoming.pipe(passed)
-  })
-  server.on('upgrade', ({ url, rawHeaders }, socket: Duplex) => {
-    front.upgrades++
-    socket.on('error', () => {})
-    if (front.onUpgrade !== undefined) return front.onUpgrade(socket)
-    const upstream = connect(target, '127.0.0.1')
-    upstream.on('error', () => { socket.destroy() })
-    const pairs = Array.from({ length: rawHeaders.length / 2 }, (_, i) =>
-      `${rawHeaders[2 * i]}: ${rawHeaders[2 * i + 1]}`)
-    upstream.write(`GET ${url} HTTP/1.1\r\n${pairs.join('\r\n')}\r\n\r\n`)
-    upstream.pipe(socket).pipe(upstream)
-  })
-  server.listen(0, '127.0.0.1')
-  t.teardown(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  await once(server, 'listening')
-  const front: Front = {
-    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, onUpgrade, upgrades: 0
-  }
-  return front
-}
-
-/** The ways in which networks keep WebSockets out. */
-const obstacles: Array<[name: string, onUpgrade: OnUpgrade]> = [
-  ['refuses upgrades', socket => { socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n') }],
-  ['answers upgrades with a page', socket => {
-    socket.end('HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\n\r\n<!doctype html>')
-  }],
-  ['resets upgrades', socket => { socket.destroy() }],
-  ['never answers upgrades', () => {}]
-]
-
-for (const [name, onUpgrade] of obstacles) {
-  t.test(`behind a network that ${name}, everything goes over HTTP`, async t => {
-    const { port, store } = await serve(t, { routes: { rpc: '/rpc', events: '/events' } })
-    store.defineDeclarativeQuery('all', { bucket: 'items' })
-    const front = await frontOf(t, port, onUpgrade)
-    const client = clientFor(t, front.url, { fallback: undefined, connectTimeoutMs: 1_000 } as object)
-    const all = client.query('all')
-    t.teardown(all.subscribe(() => {}))
-    await client.reached('open')
-    t.equal(client.state.transport, 'http')
-    await client.request('store.insert', { bucket: 'items', data: { n: 1 } })
-    await until(() => all.getSnapshot()?.length === 1)
-    t.same(client.states, ['connecting', 'open'])
-
-    t.equal(front.upgrades, 1)
-    front.onUpgrade = undefined
-    client.reconnect()
-    await until(() => client.state.value === 'open' && client.state.transport === 'websocket')
-    t.match(all.getSnapshot(), [{ n: 1 }])
+/** Answers all upgrades with 403, as a proxy of a company does. */
+function refuseUpgrades (app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.headers.upgrade !== undefined) await reply.code(403).send('no WebSockets here')
   })
 }
 
-t.test('where neither way leads to the server, the client says why of both', async t => {
-  const { port } = await serve(t)
-  const front = await frontOf(t, port, socket => { socket.destroy() })
-  const events = `${front.url.replace('ws', 'http')}/sse`
-  const client = clientFor(t, front.url, { fallback: { rpc: '/rpc', events } })
-  await client.reached('waiting')
-  t.match(client.state.error?.message, /socket hang up; http:.*\/sse is not there: the server needs routes/)
+t.test('where upgrades are refused, a client goes on over plain HTTP by itself', async t => {
+  const { url, store } = await serve(t, { path: '/live', routes: streamRoutes }, { before: refuseUpgrades })
+  store.defineDeclarativeQuery('all', { bucket: 'items', sort: { n: 'asc' } })
+  const client = clientFor(t, `${url}/live`, { fallback: undefined as never })
+  const all = client.query('all')
+  t.teardown(all.subscribe(() => {}))
+  await client.reached('open')
+  t.equal(client.state.transport, 'http')
+  t.match(await client.request('store.insert', { bucket: 'items', data: { n: 1 } }), { n: 1 })
+  await until(() => (all.getSnapshot() as unknown[] | undefined)?.length === 1)
+  await client.optimistic(tx => { tx.bucket('items').insert({ id: 'o', n: 0 }) })
+  await until(() => (all.getSnapshot() as any[]).map(({ n }) => n).join() === '0,1')
+  await t.rejects(client.request('store.get', { bucket: 'none', key: 1 }), { code: 'BUCKET_NOT_DEFINED' })
+})
+
+t.test('a server without the routes is said to need them', async t => {
+  const { url } = await serve(t, {}, { before: refuseUpgrades })
+  const client = clientFor(t, url, { fallback: undefined as never })
+  await until(() => client.state.error !== undefined)
+  t.match(client.state.error?.message, /events is not there: the server needs routes: \{ rpc: '\/rpc'/)
+  t.match(client.state.error?.message, /403/, 'and why there is no WebSocket')
+})
+
+t.test('it logs in, and is told of a revocation and of a shutdown', async t => {
+  const { port, url, app } = await serveTokens(t, {}, { routes: streamRoutes })
+  const options = { getToken: () => 'admin', ...withoutSocket(port) }
+  const client = clientFor(t, url, options)
+  await client.reached('open')
+  t.match(await client.request('auth.whoami'), { authenticated: true })
+  const [{ userId } = { userId: '' }] = app.noex.getConnections()
+  app.noex.revokeSession(userId as string)
+  await client.reached('refused')
+  t.match(client.state.error, { code: 'SESSION_REVOKED' })
+
+  const other = await serve(t, { routes: streamRoutes })
+  const leaving = clientFor(t, other.url, withoutSocket(other.port))
+  await leaving.reached('open')
+  await other.app.noex.drain({ gracePeriodMs: 1_000 })
+  t.ok(leaving.states.includes('leaving'))
+})
+
+t.test('writes that are retried over failing links of HTTP are done once', async t => {
+  const seed = Date.now() % 2 ** 31
+  t.comment(`SEED=${seed}`)
+  const { connections } = await writeOverFailingLinks(t, {
+    seed, clients: 2, writes: 300, faults: 30, isOverHttp: true
+  })
+  t.ok(connections > 30)
 })
