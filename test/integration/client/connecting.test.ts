@@ -111,9 +111,8 @@ for (const [name, start, problem] of strangers) {
     const client = clientFor(t, url, { connectTimeoutMs: 300 })
     await client.reached('waiting')
     t.match(client.state.error, { code: 'DISCONNECTED', message: problem })
-    t.ok(client.state.error?.message.includes(url.replace(/(?<=:\d+|invalid)$/, '/')), 'it names the URL')
-    t.match(client.state.error?.message, /check URL, server, certificate, proxies/)
-    t.type(client.state.retryAt, 'number')
+    t.ok(client.problems[0]?.includes(url.replace(/(?<=:\d+|invalid)$/, '/')), 'it names the URL')
+    t.match(client.problems[0], /check URL, server, certificate, proxies/)
     await until(() => client.states.filter(state => state === 'connecting').length > 1)
     await t.rejects(client.request('store.buckets', {}, { timeoutMs: 20 }), {
       code: 'TIMEOUT', outcome: 'not-done', message: problem
