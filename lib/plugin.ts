@@ -9,6 +9,7 @@ import { NoexService } from './service/service.js'
 import { resolveOptions, type NoexOptions } from './options/options.js'
 import { clientFiles } from '../routes/client-files.js'
 import { operatorRoutes } from '../routes/operator-routes.js'
+import { rpcRoutes } from '../routes/rpc.js'
 import { socketRoute, urlOf } from '../routes/socket.js'
 
 declare module 'fastify' {
@@ -46,6 +47,7 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   }
   await fastify.register(socketRoute, { ...scope, service, options: resolved, logGuard, guard, log })
   await fastify.register(operatorRoutes, { ...scope, service, options: resolved, logGuard })
+  await fastify.register(rpcRoutes, { ...scope, service, options: resolved, logGuard })
   await fastify.register(clientFiles, { ...scope, service, options: resolved, logGuard })
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
 }

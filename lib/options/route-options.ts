@@ -57,6 +57,11 @@ interface RoutePaths {
    */
   metrics?: string | false | undefined
   /**
+   * Path of [requests over HTTP](http.md): `POST` with a request, or an array of them, as JSON.
+   * @default false
+   */
+  rpc?: string | false | undefined
+  /**
    * Folder under which pages import the [client](client.md) without a bundler: `<client>/index.js`.
    * @default false
    */
@@ -85,6 +90,7 @@ const routePaths = options<RoutePaths>()({
   livez: option(orFalse(path), '/livez'),
   stats: option(orFalse(path), '/stats'),
   metrics: option(orFalse(path), false),
+  rpc: option(orFalse(path), false),
   client: option(orFalse(path), false)
 })
 

@@ -18,6 +18,7 @@ import { closeReasons, REVOKED_REASON } from '../protocol/close-codes.js'
 import type { RequestHeaders, Session } from '../protocol/session.js'
 import type { Log } from '../util/log.js'
 import { withTimeout } from '../util/with-timeout.js'
+import type { HttpCalls } from './http-calls.js'
 import type { MetricsCollector, MetricsText } from './metrics-collector.js'
 import { startParts, type NoexEnvironment, type ServiceParts } from './start-parts.js'
 import type { NoexState, NotReadyReason } from './status.js'
@@ -113,6 +114,11 @@ export class NoexService {
     else if (upgrade.session !== undefined && revocations.has(upgrade.session.userId)) {
       connection.revoke(REVOKED_REASON)
     }
+  }
+
+  /** Handles requests over HTTP. */
+  get httpCalls (): HttpCalls {
+    return this.#parts.httpCalls
   }
 
   async call<Data> (
