@@ -9,19 +9,18 @@ import type {
 } from './types.js'
 
 /** What to do about a subscription that the server has ended, by its reason. */
-const remedies = new Map<unknown, string>([
-  ['query_undefined', 'define the query again'],
-  ['bucket_dropped', 'define the bucket again'],
-  ['forbidden', 'log in as a user who may read it'],
-  ['memory_limit', 'ask for less, or for pages'],
-  ['failed', 'see the log of the server']
-])
+const remedies: Readonly<Record<string, string>> = {
+  query_undefined: 'define the query again',
+  bucket_dropped: 'define the bucket again',
+  forbidden: 'log in as a user who may read it',
+  memory_limit: 'ask for less, or for pages'
+}
 
 type OnEvent = (event: any, topic: string) => void
 
 /** The events of the rules whose topics one pattern matches. */
 interface EventChannel extends Subscription {
-  readonly listeners: Set<{ readonly onEvent: OnEvent }>
+  readonly listeners: Set<(data: any) => void>
 }
 
 /** The options of `LiveQueries`. */
@@ -38,11 +37,10 @@ export class LiveQueries implements LinkListener {
   readonly #channels = new Map<string, EventChannel>()
   readonly #subscriptions
   readonly #changes
-  /** Pushes of one moment, until the last of them has come. */
+  /** Pushes of one moment, until the last of them has come; another list on each connection. */
   #group: ServerMessage[] = []
-  /** Number of connections that have begun or ended. */
-  #turns = 0
-  #isClosed = false
+  /** The error of all queries, once the client is closed. */
+  #end: DisconnectedError | undefined
 
   constructor (link: Link, { lingerMs }: LiveQueriesOptions) {
     this.#link = link
@@ -51,7 +49,7 @@ export class LiveQueries implements LinkListener {
     this.#subscriptions = subscribeOver<QueryEntry | EventChannel>(link, (subscription, reply) => {
       if (!(subscription instanceof QueryEntry)) return
       const taken = this.#take(subscription, reply, true)
-      this.#show([subscription])
+      this.#show()
       return taken
     }, (subscription, error) => { this.#fail(subscription, error) })
   }
@@ -69,19 +67,16 @@ export class LiveQueries implements LinkListener {
    * connection are missed, and those that the server could not send to a slow client. Returns what ends that.
    */
   events (pattern: string, onEvent: OnEvent): () => void {
-    const channel: EventChannel = this.#channels.get(pattern) ??
-      { type: 'rules', members: () => ({ pattern }), listeners: new Set() }
-    const listener = { onEvent }
-    channel.listeners.add(listener)
-    if (channel.listeners.size === 1 && !this.#isClosed) {
+    let channel = this.#channels.get(pattern)
+    if (!channel) {
+      channel = { type: 'rules', members: () => ({ pattern }), listeners: new Set() }
       this.#channels.set(pattern, channel)
       this.#subscriptions.start(channel)
     }
-    return () => {
-      if (!channel.listeners.delete(listener) || channel.listeners.size > 0) return
+    return listen(channel.listeners, data => { onEvent(data?.event, data?.topic) }, () => {
       this.#channels.delete(pattern)
       this.#subscriptions.end(channel)
-    }
+    })
   }
 
   /** Shows the results of `preload` until newer ones have come. */
@@ -113,41 +108,36 @@ export class LiveQueries implements LinkListener {
   }
 
   async onReady (): Promise<void> {
-    const turn = this.#turn()
+    const group = this.#turn()
     const onAllShown = this.#changes.onReady()
     const watched = [...this.#entries.values()].filter(({ isWatched }) => isWatched)
     await Promise.all([...watched, ...this.#channels.values()].map(this.#subscriptions.start))
-    if (turn === this.#turns) onAllShown()
+    if (group === this.#group) onAllShown()
   }
 
   onPush (message: ServerMessage): void {
-    const { channel, subscriptionId, data, more } = message
-    if (channel === 'event') {
-      const found = this.#subscriptions.get(subscriptionId)
-      if (found === undefined || found instanceof QueryEntry) return
-      return callEach(found.listeners, listener => {
-        if (found.listeners.has(listener)) listener.onEvent(data?.event, data?.topic)
-      })
+    const group = this.#group
+    if (message['channel'] !== 'event') group.push(message)
+    else {
+      const { subscriptionId, data } = message
+      const channel = this.#subscriptions.get(subscriptionId)
+      if (channel && !(channel instanceof QueryEntry)) callEach(channel.listeners, call => { call(data) })
+      return
     }
-    this.#group.push(message)
-    if (more === true) return
-    const changed = new Set<QueryEntry>()
-    for (const push of this.#group.splice(0)) {
+    if (message['more'] === true) return
+    for (const push of group.splice(0)) {
       const entry = this.#subscriptions.get(push['subscriptionId'])
-      if (!(entry instanceof QueryEntry)) continue
-      changed.add(entry)
-      this.#take(entry, push, false)
+      if (entry instanceof QueryEntry) this.#take(entry, push, false)
     }
-    this.#show(changed)
+    this.#show()
   }
 
   onSystem ({ event, revision, reason, subscriptionId }: ServerMessage): void {
     if (event === 'revision') this.#changes.onRevision(revision)
     const ended = event === 'subscription_closed' && this.#subscriptions.ended(subscriptionId)
     if (!ended) return
-    const remedy = remedies.get(reason) ?? remedies.get('failed')
-    const message = `The server has ended the subscription (${reason}): ${remedy}`
-    this.#fail(ended, new NoexClientError(String(reason), message))
+    const remedy = remedies[reason] ?? 'see the log of the server'
+    this.#fail(ended, new NoexClientError(reason, `The server has ended it (${reason}): ${remedy}`))
   }
 
   onLost (): void {
@@ -158,31 +148,31 @@ export class LiveQueries implements LinkListener {
 
   /** Ends all queries and events for good. */
   close (): void {
-    this.#isClosed = true
+    this.#end = new DisconnectedError('The client is closed', 'not-done')
     this.#turn()
     this.#channels.clear()
-    for (const entry of this.#entries.values()) this.#end(entry)
+    for (const entry of this.#entries.values()) {
+      clearTimeout(entry.timer)
+      entry.fail(this.#end)
+    }
     this.#show()
   }
 
   /** Forgets the former connection. */
-  #turn (): number {
-    this.#group = []
+  #turn (): ServerMessage[] {
     this.#subscriptions.lost()
-    return ++this.#turns
+    return this.#group = []
   }
 
   /** Returns what is kept of a live query: for `lingerMs`, unless it is subscribed. */
   #entry (key: string, query?: LiveQuery<any>): QueryEntry {
     let entry = this.#entries.get(key)
-    if (entry === undefined) {
-      entry = new QueryEntry(key)
-      if (query) entry.query = query
+    if (!entry) {
+      entry = new QueryEntry(key, query)
       this.#entries.set(key, entry)
-      if (this.#isClosed) {
-        this.#end(entry)
-        entry.show(undefined)
-      } else this.#linger(entry)
+      this.#linger(entry)
+      if (this.#end) entry.fail(this.#end)
+      entry.show(undefined)
     }
     return entry
   }
@@ -203,38 +193,30 @@ export class LiveQueries implements LinkListener {
   }
 
   #subscribe (entry: QueryEntry, listener: () => void): () => void {
-    if (this.#isClosed) return () => {}
-    const { listeners, own: { status } } = entry
-    const onChange = (): void => { listener() }
     clearTimeout(entry.timer)
-    listeners.add(onChange)
-    if (!entry.isWatched || (listeners.size === 1 && status === 'error')) {
+    const { listeners, isWatched, own } = entry
+    const stop = listen(listeners, listener, () => { this.#linger(entry) })
+    if (!isWatched || (listeners.size === 1 && own.status === 'error')) {
       entry.isWatched = true
       if (this.#link.isReady) entry.outdate()
       this.#subscriptions.start(entry)
-      this.#show([entry])
+      this.#show()
     }
-    return () => {
-      if (listeners.delete(onChange) && listeners.size === 0 && !this.#isClosed) this.#linger(entry)
-    }
+    return stop
   }
 
   #linger (entry: QueryEntry): void {
+    if (this.#end) return
     entry.timer = setTimeout(() => {
       this.#entries.delete(entry.key)
       this.#subscriptions.end(entry)
     }, this.#lingerMs)
   }
 
-  #end (entry: QueryEntry): void {
-    clearTimeout(entry.timer)
-    entry.fail(new DisconnectedError('The client is closed', 'not-done'))
-  }
-
   #fail (subscription: QueryEntry | EventChannel, error: NoexClientError): void {
     if (!(subscription instanceof QueryEntry)) return report(error)
     subscription.fail(error)
-    this.#show([subscription])
+    this.#show()
   }
 
   /** Takes a result. Where it does not fit, the complete one is asked for, and waited for. */
@@ -242,23 +224,27 @@ export class LiveQueries implements LinkListener {
     try {
       entry.take(message)
       this.#changes.saw(entry, isReply)
-    } catch {
+    } catch (error) {
       if (entry.isMisfit) {
         this.#subscriptions.end(entry)
-        entry.fail(new NoexClientError('PROTOCOL_ERROR', 'The server sends changes that do not fit'))
-      } else {
-        entry.isMisfit = true
-        entry.outdate()
-        await this.#subscriptions.start(entry)
+        return entry.fail(error as NoexClientError)
       }
+      entry.isMisfit = true
+      entry.outdate()
+      await this.#subscriptions.start(entry)
     }
   }
 
   /** Shows what has changed: all of it before the first listener is called. */
-  #show (changed: Iterable<QueryEntry> = this.#entries.values()): void {
-    const shown = [...this.#changes.isEmpty() ? changed : this.#entries.values()]
-      .filter(entry => entry.show(this.#changes.over(entry)))
-    const due = shown.flatMap(({ listeners }) => [...listeners].map(onChange => ({ listeners, onChange })))
-    callEach(due, ({ listeners, onChange }) => { if (listeners.has(onChange)) onChange() })
+  #show (): void {
+    const changed = [...this.#entries.values()].filter(entry => entry.show(this.#changes.over(entry)))
+    callEach(changed.flatMap(({ listeners }) => [...listeners]), onChange => { onChange() })
   }
+}
+
+/** Adds a listener. Returns the function that ends that, once; `onLast` is called when none is left. */
+function listen<T extends (...args: any[]) => void> (listeners: Set<T>, listener: T, onLast: () => void): () => void {
+  const own = ((...args) => { if (listeners.has(own)) listener(...args) }) as T
+  listeners.add(own)
+  return () => { if (listeners.delete(own) && listeners.size === 0) onLast() }
 }

@@ -1,4 +1,5 @@
-import { NoexClientError } from './errors.js'
+import { assertFits } from './delta.js'
+import type { NoexClientError } from './errors.js'
 import type { Link } from './link.js'
 import { none } from './report.js'
 
@@ -47,10 +48,6 @@ export function subscribeOver<T extends Subscription> (
   /** Those of the present connection. */
   let asks = new Map<T, Ask>()
 
-  const unsubscribe = ({ type }: T, subscriptionId: string): void => {
-    if (link.isReady) link.ask(type + '.unsubscribe', { subscriptionId }, none, none)
-  }
-
   const forget = (subscription: T): string | undefined => {
     const { id, timer } = asks.get(subscription) ?? {}
     clearTimeout(timer)
@@ -59,48 +56,48 @@ export function subscribeOver<T extends Subscription> (
     return id
   }
 
-  const end = (subscription: T): void => {
-    const id = forget(subscription)
-    if (id !== undefined) unsubscribe(subscription, id)
+  const unsubscribe = ({ type }: T, subscriptionId: string | undefined): void => {
+    if (subscriptionId && link.isReady) link.ask(type + '.unsubscribe', { subscriptionId }, none, none)
   }
 
-  const start = async (subscription: T): Promise<void> => {
+  const end = (subscription: T): void => { unsubscribe(subscription, forget(subscription)) }
+
+  const start = async (subscription: T): Promise<void> => await new Promise(resolve => {
     end(subscription)
     link.wake?.()
-    if (!link.isReady) return
+    if (!link.isReady) return resolve()
     const ask: Ask = {}
     const present = asks.set(subscription, ask)
-    const isCurrent = (): boolean => asks.get(subscription) === ask
-    await new Promise<void>(resolve => {
-      const refuse = (error: NoexClientError): void => {
-        resolve()
-        if (!isCurrent() || error.code === 'DISCONNECTED') return
-        const { retryAfterMs } = Object(error.details)
-        if (retryAfterMs > 0) {
-          const delayMs = Math.min(Math.max(retryAfterMs, MIN_RETRY_MS), MAX_DELAY_MS)
-          ask.timer = setTimeout(() => { start(subscription) }, delayMs)
-        }
-        onError(subscription, error)
+    const refuse = (error: any): void => {
+      resolve()
+      if (asks.get(subscription) !== ask || error.code === 'DISCONNECTED') return
+      const delayMs = error.details?.retryAfterMs
+      if (delayMs > 0) {
+        const pauseMs = Math.min(Math.max(delayMs, MIN_RETRY_MS), MAX_DELAY_MS)
+        ask.timer = setTimeout(() => { start(subscription) }, pauseMs)
       }
-      try {
-        link.ask(subscription.type + '.subscribe', subscription.members(link), reply => {
-          const id = reply?.subscriptionId
-          if (typeof id !== 'string') {
-            refuse(new NoexClientError('PROTOCOL_ERROR', 'The server has answered without an id'))
-          } else if (isCurrent()) {
-            ask.id = id
-            byId.set(id, subscription)
+      onError(subscription, error)
+    }
+    try {
+      link.ask(subscription.type + '.subscribe', subscription.members(link), reply => {
+        const id = reply?.subscriptionId
+        if (asks.get(subscription) === ask) {
+          try {
+            assertFits(typeof id === 'string')
+            byId.set(ask.id = id, subscription)
             resolve(onReply(subscription, reply))
-          } else {
-            resolve()
-            if (present === asks) unsubscribe(subscription, id)
+          } catch (error) {
+            refuse(error)
           }
-        }, refuse)
-      } catch (error) {
-        refuse(error as NoexClientError)
-      }
-    })
-  }
+        } else {
+          resolve()
+          if (present === asks) unsubscribe(subscription, id)
+        }
+      }, refuse)
+    } catch (error) {
+      refuse(error)
+    }
+  })
 
   return {
     get: id => byId.get(id),
@@ -108,7 +105,7 @@ export function subscribeOver<T extends Subscription> (
     end,
     ended: id => {
       const subscription = byId.get(id)
-      if (subscription !== undefined) forget(subscription)
+      if (subscription) forget(subscription)
       return subscription
     },
     lost: () => {
