@@ -31,12 +31,8 @@ export interface Layer {
   readonly changes: readonly Change[]
   /** The queries whose results have the changes. */
   readonly shownBy: Set<QueryEntry>
-  /** Whether the server has answered. */
-  isAnswered?: boolean
-  /** A revision of the store that has the changes, where the server has told it. */
-  revision?: number | undefined
-  /** Whether the server has said that all live queries of the connection show that. */
-  isShown?: boolean
+  /** A revision of the store that has the changes, once the server has answered; NaN where it does not tell. */
+  revision?: number
 }
 
 let inserts = 0

@@ -216,6 +216,7 @@ export class LiveQueries implements LinkListener {
   #fail (subscription: QueryEntry | EventChannel, error: NoexClientError): void {
     if (!(subscription instanceof QueryEntry)) return report(error)
     subscription.fail(error)
+    this.#changes.saw(subscription, true)
     this.#show()
   }
 
