@@ -48,7 +48,6 @@ export function httpTransport (
     let stream: string | undefined
     let isSending = false
     let cancel = none
-    let problem = 'does not answer (React Native: make the fetch of expo/fetch the global one)'
 
     const stop = (): void => {
       cancel()
@@ -59,6 +58,11 @@ export function httpTransport (
       if (signal.aborted) return
       stop()
       onClose(code, reason, problem && `${events} ${problem}`)
+    }
+
+    /** Ends the transport after a time, because of a POST. */
+    const lose = (answer: unknown, delayMs: number): void => {
+      cancel = after(delayMs, () => { end(LOST, '', `is lost: a POST has got ${answer}`) })
     }
 
     const fail = (error: unknown): void => { end(LOST, '', messageOf(error)) }
@@ -82,7 +86,6 @@ export function httpTransport (
       const type = headers.get('content-type')
       if (status === 200 && type?.startsWith(eventType)) {
         if (!body?.getReader) return end(IMPOSSIBLE, '', 'cannot be read: this fetch does not stream')
-        problem = 'is held back by a proxy: switch its buffering off'
         await readEvents(body.getReader(), handle)
         end(LOST, '')
       } else if (status === 404 || status === 405) {
@@ -105,17 +108,16 @@ export function httpTransport (
         do chars += (waiting[count++] as string).length
         while (count < waiting.length && chars + (waiting[count] as string).length < BATCH_CHARS)
         const batch = waiting.splice(0, count)
+        lose('no answer', connectTimeoutMs)
         const { status } = await fetch(rpc, {
           method: 'POST',
           headers: { 'content-type': 'application/json', 'noex-stream': stream },
           body: count > 1 ? `[${batch}]` : batch[0],
           signal
         })
-        if (status !== 202) {
-          // Unless the stream ends meanwhile, and says why.
-          cancel = after(CLOSE_MS, () => { end(LOST, '', `is lost: a POST is answered ${status}`) })
-          return
-        }
+        cancel()
+        // Unless the stream ends meanwhile, and says why.
+        if (status !== 202) return lose(status, CLOSE_MS)
       }
       isSending = false
     }
@@ -123,7 +125,8 @@ export function httpTransport (
     const send = (): void => { sendAll().catch(fail) }
 
     cancel = after(connectTimeoutMs, () => {
-      end(LOST, '', `${problem}: nothing within ${connectTimeoutMs} ms`)
+      end(LOST, '', `sends nothing within ${connectTimeoutMs} ms: a proxy that buffers holds it back, or ` +
+        'a fetch that does not stream (in React Native take that of expo/fetch)')
     })
     receive().catch(fail)
     return {

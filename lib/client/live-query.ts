@@ -46,7 +46,7 @@ export class QueryEntry implements Subscription {
   own = loading
   /** What is shown. */
   state = loading
-  /** What `hydrate` has shown, which stays. */
+  /** The state that `hydrate` has made, which stays. */
   serverState?: QueryState<any>
   /** The field whose value tells the rows apart; `null` where there is none. */
   rowKey: string | null = null
