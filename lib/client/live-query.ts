@@ -1,6 +1,7 @@
 import { applyDelta, assertFits, isKeyed, reuse } from './delta.js'
 import { NoexClientError } from './errors.js'
 import type { Link, ServerMessage } from './link.js'
+import { none } from './report.js'
 import type { Subscription } from './subscriptions.js'
 import type { Find, LiveQuery, QueryOptions, QueryState } from './types.js'
 
@@ -35,9 +36,10 @@ export class QueryEntry implements Subscription {
   readonly key: string
   readonly request: QueryRequest
   /** The object of the application. */
-  query: LiveQuery<any> | undefined
+  query!: LiveQuery<any>
   readonly listeners = new Set<() => void>()
-  timer?: ReturnType<typeof setTimeout>
+  /** Keeps it from being forgotten, where nothing subscribes it. */
+  keep = none
   /** Whether it is subscribed on each connection. */
   isWatched = false
   /** Whether a delta has not fitted, and none has since: then complete results are asked for. */
@@ -54,9 +56,8 @@ export class QueryEntry implements Subscription {
   bucket: unknown
   since: { readonly epoch: unknown, readonly revision: number } | undefined
 
-  constructor (key: string, query?: LiveQuery<any>) {
+  constructor (key: string) {
     this.key = key
-    this.query = query
     this.request = JSON.parse(key)
     this.bucket = this.request.find?.bucket
   }

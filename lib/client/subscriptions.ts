@@ -1,10 +1,10 @@
 import { assertFits } from './delta.js'
+import { environment } from './environment.js'
 import type { NoexClientError } from './errors.js'
 import type { Link } from './link.js'
 import { none } from './report.js'
 
-/** The longest and the shortest delay of a timer, in milliseconds: a longer one would be none. */
-export const MAX_DELAY_MS = 2 ** 31 - 1
+/** The shortest pause after which a refused subscription is tried again, in milliseconds. */
 const MIN_RETRY_MS = 1_000
 
 /** Something that is subscribed on each connection. */
@@ -19,8 +19,8 @@ export interface Subscription {
 interface Ask {
   /** The id of the subscription, once it is answered. */
   id?: string
-  /** The timer of the next try, once it is refused for a time. */
-  timer?: ReturnType<typeof setTimeout>
+  /** Prevents the next try, once it is refused for a time. */
+  cancel?: () => void
 }
 
 /** The subscriptions of the present connection. */
@@ -33,8 +33,8 @@ export interface Subscriptions<T extends Subscription> {
   readonly start: (subscription: T) => Promise<void>
   /** Unsubscribes; what is not answered yet, when it is. */
   readonly end: (subscription: T) => void
-  /** Takes note that the server has ended that of an id. Returns it. */
-  readonly ended: (id: unknown) => T | undefined
+  /** Takes note that the server has ended that of an id. */
+  readonly ended: (id: unknown, error: NoexClientError) => void
   /** Forgets all of a connection that has ended. */
   readonly lost: () => void
 }
@@ -49,8 +49,8 @@ export function subscribeOver<T extends Subscription> (
   let asks = new Map<T, Ask>()
 
   const forget = (subscription: T): string | undefined => {
-    const { id, timer } = asks.get(subscription) ?? {}
-    clearTimeout(timer)
+    const { id, cancel = none } = asks.get(subscription) ?? {}
+    cancel()
     asks.delete(subscription)
     byId.delete(id)
     return id
@@ -73,8 +73,7 @@ export function subscribeOver<T extends Subscription> (
       if (asks.get(subscription) !== ask || error.code === 'DISCONNECTED') return
       const delayMs = error.details?.retryAfterMs
       if (delayMs > 0) {
-        const pauseMs = Math.min(Math.max(delayMs, MIN_RETRY_MS), MAX_DELAY_MS)
-        ask.timer = setTimeout(() => { start(subscription) }, pauseMs)
+        ask.cancel = environment.after(Math.max(delayMs, MIN_RETRY_MS), () => { start(subscription) })
       }
       onError(subscription, error)
     }
@@ -103,10 +102,11 @@ export function subscribeOver<T extends Subscription> (
     get: id => byId.get(id),
     start,
     end,
-    ended: id => {
+    ended: (id, error) => {
       const subscription = byId.get(id)
-      if (subscription) forget(subscription)
-      return subscription
+      if (!subscription) return
+      forget(subscription)
+      onError(subscription, error)
     },
     lost: () => {
       for (const subscription of asks.keys()) forget(subscription)
