@@ -1,6 +1,6 @@
 import { checkAllowed } from '../auth/auth-options.js'
 import type { HttpRefusal } from '../auth/http-authorizer.js'
-import type { ClientSocket } from '../connection/client-socket.js'
+import type { ClientSocket } from '../connection/socket.js'
 import { adviseOnNames } from '../deployment/name-advice.js'
 import type { IncomingRequest } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
