@@ -80,7 +80,7 @@ test('operations can be given as the types of their calls, and as any', async ()
   const one = {} as unknown as SchemaClient<typeof shop, Calls>
   expect(await one.request('a.b', { n: 1 })).type.toBe<string[]>()
   const loose = {} as unknown as SchemaClient<typeof shop, any>
-  expect(await loose.request('a.b', { whatever: 1 })).type.toBe<any>()
+  expect(await loose.request('a.b', { anything: 1 })).type.toBe<any>()
   expect(await loose.request('store.get', { bucket: 'orders', key: 1 })).type.toBe<Order | null>()
 })
 
