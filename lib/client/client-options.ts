@@ -11,10 +11,6 @@ const defaults = {
   lingerMs: 5_000
 }
 
-const names = [
-  ...Object.keys(defaults), 'heartbeatMs', 'getToken', 'WebSocket', 'tabs', 'fallback', 'connect'
-]
-
 /**
  * Checks options and adds the defaults. An option that is `undefined` counts as absent.
  * @throws `TypeError` that names the option and says what it must be.
@@ -23,12 +19,12 @@ export function resolveOptions (options: ClientOptions): ResolvedOptions {
   const resolved: Record<string, unknown> = { ...defaults }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    const problem = !names.includes(name)
-      ? `is none of ${names.join(', ')}`
-      : /^(g|W)/.test(name) && typeof value !== 'function'
-        ? 'must be a function'
-        : /Ms$/.test(name) && !(value > 0 || (value === 0 && name === 'lingerMs')) && 'must be milliseconds above 0'
-    if (problem) throw new TypeError(`createClient: option ${name} ${problem}`)
+    if (!/^(\w+Ms|getToken|WebSocket|tabs|fallback|connect)$/.test(name)) {
+      throw new TypeError(`createClient: no option ${name}`)
+    }
+    if (/Ms$/.test(name) && !(value > 0 || (value === 0 && name === 'lingerMs'))) {
+      throw new TypeError(`createClient: ${name} must be milliseconds above 0`)
+    }
     resolved[name] = value
   }
   return resolved as unknown as ResolvedOptions
@@ -56,5 +52,5 @@ export function besideUrl (url: string, name: string): string {
 
 /** Returns a URL as messages may show it: without a name, a password and what was asked. */
 export function shownUrl (url: string): string {
-  return url.replace(/\?.*/, '').replace(/\/\/[^/]*@/, '//')
+  return url.replace(/^(\w+:\/\/)([^/]*@)?([^?]*).*/, '$1$3')
 }

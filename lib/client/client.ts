@@ -1,7 +1,8 @@
 import { backoff } from './backoff.js'
-import { resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
+import { besideUrl, resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
 import { createConnection } from './connection.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
+import { httpTransport } from './http-transport.js'
 import { LiveQueries } from './live-queries.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
@@ -18,7 +19,7 @@ export function composeClient (
   const settings = resolveOptions(options)
   const { minDelayMs, maxDelayMs, connectTimeoutMs } = settings
   const fullUrl = resolveUrl(url)
-  const choice = chooseTransport(waysTo(fullUrl, settings), connectTimeoutMs, environment)
+  const choice = chooseTransport(waysTo(fullUrl, settings, environment), connectTimeoutMs, environment)
   const connection = createConnection({
     ...settings,
     open: choice.open,
@@ -27,10 +28,10 @@ export function composeClient (
     onNetwork: choice.reset,
     environment
   })
+  // Before the live queries: then what is answered again comes before the results that have it.
+  const request = createRequests(connection, settings.timeoutMs, environment)
   const live = new LiveQueries(connection, settings)
   connection.listeners.push(live)
-  // Behind the live queries, which ask first on each connection.
-  const request = createRequests(connection, settings.timeoutMs, environment)
   let isClosed = false
   if (settings.connect !== false) connection.wake()
   return {
@@ -50,6 +51,11 @@ export function composeClient (
 }
 
 /** Returns the ways to a server, the best first. */
-function waysTo (url: string, { WebSocket }: ResolvedOptions): readonly OpenTransport[] {
-  return [socketTransport(url, WebSocket)]
+function waysTo (
+  url: string, { WebSocket, fallback, connectTimeoutMs }: ResolvedOptions, environment: Environment
+): readonly OpenTransport[] {
+  const socket = socketTransport(url, WebSocket)
+  if (fallback === false) return [socket]
+  const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
+  return [socket, httpTransport(urls, connectTimeoutMs, environment)]
 }

@@ -3,7 +3,7 @@ import type { Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
 import { ObservableState } from './observable.js'
-import { callEach, none, report } from './report.js'
+import { callEach, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
 import type { ConnectionState } from './types.js'
 
@@ -11,7 +11,7 @@ import type { ConnectionState } from './types.js'
 export interface Connection extends Link {
   readonly state: ConnectionState
   /** The users of the link; each is told in this order. */
-  readonly listeners: LinkListener[]
+  readonly listeners: Array<Partial<LinkListener>>
   /** The welcome of the present connection. */
   readonly welcome: ServerMessage | undefined
   /** Connects, where that has not begun. */
@@ -21,7 +21,7 @@ export interface Connection extends Link {
   /** Ends the connection until `reconnect`. */
   readonly close: () => void
   /** Does what `ask` does, for a body as `bodyOf` makes it. Returns what gives the request up. */
-  readonly send: (body: string, ...callbacks: Callbacks) => () => void
+  readonly send: (body: string, ...callbacks: Callbacks) => (() => void) | undefined
   /** Returns the time of the server, epoch milliseconds; 0 where there is none. */
   readonly serverNow: () => number
 }
@@ -30,7 +30,7 @@ export interface Connection extends Link {
 export function createConnection (settings: ConnectionSettings): Connection {
   const { environment: { now, after, watch }, nextDelay, onNetwork = none } = settings
   const state = new ObservableState()
-  const listeners: LinkListener[] = []
+  const listeners: Connection['listeners'] = []
   let present: Conversation | undefined
   let hasBegun = false
   let openedAt: number | undefined
@@ -54,13 +54,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
   const connect = (): void => {
     const own = converse(settings, {
       onReady: () => {
-        Promise.all(listeners.map(async listener => {
-          try {
-            await listener.onReady()
-          } catch (error) {
-            report(error)
-          }
-        })).then(() => {
+        Promise.allSettled(listeners.map(async listener => await listener.onReady?.())).then(() => {
           if (own !== present || !own.isReady) return
           openedAt = now()
           show('open')
@@ -68,13 +62,13 @@ export function createConnection (settings: ConnectionSettings): Connection {
       },
       onMessage: message => {
         callEach(listeners, listener => {
-          listener[message['type'] === 'push' ? 'onPush' : 'onSystem'](message)
+          listener[message['type'] === 'push' ? 'onPush' : 'onSystem']?.(message)
         })
       },
       onLeaving: () => { show('leaving') },
       onProblem: error => { show(state.value, error) },
       onEnd: ending => {
-        if (own.welcome) callEach(listeners, listener => { listener.onLost() })
+        if (own.welcome) callEach(listeners, listener => { listener.onLost?.() })
         if (own === present) lost(ending)
       }
     })
@@ -82,12 +76,11 @@ export function createConnection (settings: ConnectionSettings): Connection {
   }
 
   const lost = ({ error, isFinal, afterMs = 0 }: Ending): void => {
-    const delayMs = isFinal
-      ? undefined
-      : nextDelay(openedAt === undefined ? undefined : now() - openedAt)
-    if (delayMs === undefined) return replace(undefined, 'refused', error)
-    replace(undefined, 'waiting', error, Date.now() + afterMs + delayMs)
-    if (!present && state.value === 'waiting') cancelRetry = after(afterMs + delayMs, connect)
+    const delayMs = isFinal ? undefined : nextDelay(openedAt && now() - openedAt)
+    present = openedAt = undefined
+    if (delayMs === undefined) return show('refused', error)
+    cancelRetry = after(afterMs + delayMs, connect)
+    show('waiting', error, Date.now() + afterMs + delayMs)
   }
 
   const reconnect = (): void => {
@@ -104,10 +97,10 @@ export function createConnection (settings: ConnectionSettings): Connection {
     connect()
   }
 
-  const send = (body: string, ...callbacks: Callbacks): (() => void) => {
+  const send = (body: string, ...callbacks: Callbacks): (() => void) | undefined => {
     if (present?.isReady) return present.ask(body, ...callbacks)
     callbacks[1](new DisconnectedError('There is no connection', 'not-done'))
-    return none
+    return undefined
   }
 
   return {

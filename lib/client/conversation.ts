@@ -99,12 +99,6 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     if (awayMs !== undefined && pending.size === 0) end({ afterMs: awayMs })
   }
 
-  const setTime = (serverTime: unknown): void => {
-    if (typeof serverTime !== 'number') return
-    serverZero = serverTime - now()
-    login?.arm()
-  }
-
   const setSilence = (ms: unknown): void => {
     if (!heartbeatMs && typeof ms === 'number') silenceMs = Math.max(MIN_SILENCE_MS, ms)
   }
@@ -118,7 +112,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     welcome = message
     extensions = message['extensions']
     cancelWelcome()
-    setTime(message['serverTime'])
+    serverZero = Number(message['serverTime']) - now()
     setSilence(message['heartbeatMs'])
     const isRequired = message['requiresAuth'] === true
     if (!getToken && (!isRequired || settings.isLoginManual)) return ready()
@@ -141,9 +135,8 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
         return welcomed(message)
       case 'ping':
         transport.send(JSON.stringify({ type: 'pong', timestamp }))
-        setTime(timestamp)
         // A server that does not say how often it pings.
-        if (welcome?.['heartbeatMs'] === undefined && pingedAt !== undefined) setSilence(now() - pingedAt)
+        if (pingedAt) setSilence(welcome?.['heartbeatMs'] ?? now() - pingedAt)
         pingedAt = now()
         break
       case 'result':

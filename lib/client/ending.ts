@@ -24,7 +24,7 @@ const MAX_DELAY_MS = 600_000
 
 /** Whether a client that was closed in this way should not come back. */
 export function isFinalClose (code: number, reason: string): boolean {
-  return finalCodes.includes(code) || (code === 1008 && reason !== 'login_timeout')
+  return finalCodes.includes(code) || (code === 1008 && !/^(login_timeout|session_ended)$/.test(reason))
 }
 
 /** Returns the ending of a transport to `place` that has closed by itself. */

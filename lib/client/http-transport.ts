@@ -1,3 +1,7 @@
+import { IMPOSSIBLE, LOST } from './ending.js'
+import { environment as realEnvironment, type Environment } from './environment.js'
+import { messageOf } from './errors.js'
+import { none } from './report.js'
 import type { OpenTransport } from './transport.js'
 
 /** The part of `fetch` that the client uses. */
@@ -12,13 +16,14 @@ interface FetchResponse {
   readonly json: () => Promise<any>
 }
 
+/** The surroundings of the transport: time, and where there is no global one, a `fetch`. */
+export interface HttpEnvironment extends Pick<Environment, 'after'> {
+  readonly fetch?: Fetch | undefined
+}
+
 interface Reader {
   readonly read: () => Promise<{ readonly done: boolean, readonly value?: any }>
 }
-
-/** The close code of a transport that has ended without one, and that of one that cannot be tried here. */
-const LOST = 1006
-const IMPOSSIBLE = 0
 
 const eventType = 'text/event-stream'
 
@@ -28,16 +33,13 @@ const BATCH_CHARS = 8_192
 /** Time that a stream has to tell why its messages are not taken any more, in milliseconds. */
 const CLOSE_MS = 1_000
 
-/** Longest delay of a timer, in milliseconds. */
-const MAX_DELAY_MS = 2 ** 31 - 1
-
 /**
  * Returns the transport over plain HTTP: messages come as events of one response, and go by POST, those that
  * wait together. PROTOCOL.md, "Streams".
  */
 export function httpTransport (
   { rpc, events }: { readonly rpc: string, readonly events: string }, connectTimeoutMs: number,
-  { fetch = globalThis.fetch as Fetch }: { readonly fetch?: Fetch | undefined } = {}
+  { after, fetch = globalThis.fetch as Fetch }: HttpEnvironment = realEnvironment
 ): OpenTransport {
   return ({ onMessage, onClose }) => {
     const waiting: string[] = []
@@ -45,10 +47,10 @@ export function httpTransport (
     const { signal } = controller
     let stream: string | undefined
     let isSending = false
-    let problem = 'does not answer (React Native: make the fetch of expo/fetch the global one)'
+    let cancel = none
 
     const stop = (): void => {
-      clearTimeout(timer)
+      cancel()
       controller.abort()
     }
 
@@ -58,7 +60,12 @@ export function httpTransport (
       onClose(code, reason, problem && `${events} ${problem}`)
     }
 
-    const fail = (error: any): void => { end(LOST, '', String(error?.message ?? error)) }
+    /** Ends the transport after a time, because of a POST. */
+    const lose = (answer: unknown, delayMs: number): void => {
+      cancel = after(delayMs, () => { end(LOST, '', `is lost: a POST has got ${answer}`) })
+    }
+
+    const fail = (error: unknown): void => { end(LOST, '', messageOf(error)) }
 
     const handle = (name: string, data: string): void => {
       if (signal.aborted) return
@@ -68,7 +75,7 @@ export function httpTransport (
         end(event.code || LOST, String(event.reason))
       } else if (name === 'stream') {
         stream = String(event.stream)
-        clearTimeout(timer)
+        cancel()
         send()
       }
     }
@@ -79,7 +86,6 @@ export function httpTransport (
       const type = headers.get('content-type')
       if (status === 200 && type?.startsWith(eventType)) {
         if (!body?.getReader) return end(IMPOSSIBLE, '', 'cannot be read: this fetch does not stream')
-        problem = 'is held back by a proxy: switch its buffering off'
         await readEvents(body.getReader(), handle)
         end(LOST, '')
       } else if (status === 404 || status === 405) {
@@ -102,27 +108,26 @@ export function httpTransport (
         do chars += (waiting[count++] as string).length
         while (count < waiting.length && chars + (waiting[count] as string).length < BATCH_CHARS)
         const batch = waiting.splice(0, count)
+        lose('no answer', connectTimeoutMs)
         const { status } = await fetch(rpc, {
           method: 'POST',
           headers: { 'content-type': 'application/json', 'noex-stream': stream },
           body: count > 1 ? `[${batch}]` : batch[0],
           signal
         })
-        if (status !== 202) {
-          // Unless the stream ends meanwhile, and says why.
-          setTimeout(() => { end(LOST, '', `is lost: a POST is answered ${status}`) }, CLOSE_MS)
-          return
-        }
+        cancel()
+        // Unless the stream ends meanwhile, and says why.
+        if (status !== 202) return lose(status, CLOSE_MS)
       }
       isSending = false
     }
 
     const send = (): void => { sendAll().catch(fail) }
 
-    const timer = setTimeout(
-      () => { end(LOST, '', `${problem}: nothing within ${connectTimeoutMs} ms`) },
-      Math.min(connectTimeoutMs, MAX_DELAY_MS)
-    )
+    cancel = after(connectTimeoutMs, () => {
+      end(LOST, '', `sends nothing within ${connectTimeoutMs} ms: a proxy that buffers holds it back, or ` +
+        'a fetch that does not stream (in React Native take that of expo/fetch)')
+    })
     receive().catch(fail)
     return {
       kind: 'http',

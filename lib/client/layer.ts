@@ -35,6 +35,8 @@ export interface Layer {
   isAnswered?: boolean
   /** A revision of the store that has the changes, where the server has told it. */
   revision?: number | undefined
+  /** Whether the server has said that all live queries of the connection show that. */
+  isShown?: boolean
 }
 
 let inserts = 0

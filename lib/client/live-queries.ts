@@ -96,10 +96,10 @@ export class LiveQueries implements LinkListener {
       }
     })
     this.#show()
-    for (const [key] of queries) {
+    callEach(queries, ([key]) => {
       const entry = this.#entry(key)
       entry.serverState ??= entry.state
-    }
+    })
   }
 
   /**

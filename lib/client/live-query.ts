@@ -51,7 +51,7 @@ export class QueryEntry implements Subscription {
   /** What is shown. */
   state = loading
   /** The state that `hydrate` has made, which stays. */
-  serverState: QueryState<any> | undefined
+  serverState?: QueryState<any>
   /** The field whose value tells the rows apart; `null` where there is none. */
   rowKey: string | null = null
   /** The bucket whose key that is. */

@@ -1,6 +1,5 @@
 import { backoff } from './backoff.js'
 import { delayOf, type Ending } from './ending.js'
-import { MAX_DELAY_MS } from './environment.js'
 import { messageOf, NoexClientError } from './errors.js'
 import { none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
@@ -22,8 +21,6 @@ export interface LoginHost {
 
 /** The session of one connection. */
 export interface Login {
-  /** To be called when the server has told its time: the timer of a device that slept is late. */
-  readonly arm: () => void
   /** To be called when the server has refused a request because there is no session. */
   readonly doubt: () => void
   readonly stop: () => void
@@ -37,51 +34,48 @@ const PAUSE_MS = 1_000
 const DOUBT_MS = 10_000
 
 /** Errors of a server that may take the same login later, and those that are not the server's. */
-const passing = /^(RATE_LIMITED|INTERNAL_ERROR|BACKPRESSURE|LOGIN_FAILED)$/
+const passing = /^(RATE|INTERNAL|BACK|LOGIN)/
 
 /** Logs in, and again before the session ends. */
 export function logIn (
-  { environment: { after }, getToken, connectTimeoutMs, minDelayMs, maxDelayMs }: ConnectionSettings,
+  { environment: { now, after }, getToken, connectTimeoutMs, minDelayMs, maxDelayMs }: ConnectionSettings,
   { isRequired, request, serverNow, onReady, onProblem, onFailed }: LoginHost
 ): Login {
   const nextDelay = backoff(minDelayMs, maxDelayMs)
-  let isFirst = true
+  let isReady = false
   let isOver = false
   let isTrying = false
   let cancel = none
-  // Times of the server, epoch milliseconds.
+  // Times of our clock.
   let since = 0
-  let renewAt = Infinity
-  let expiresAt = Infinity
-  let problem: NoexClientError | undefined
+  let endsAt = Infinity
 
   /** Resolves with the reply, with `undefined` where there is no login. */
   const send = async (isLate: () => boolean): Promise<any> => {
     const input: any = await getToken?.()
     // Neither a token nor a password is sent when it is not waited for any more.
     if (isLate()) return
-    const { username, password } = input ?? {}
-    if (!input) {
-      if (!isFirst) throw new Error('getToken has returned nothing')
-      if (isRequired) throw new NoexClientError('UNAUTHORIZED', 'getToken must return a token')
-    } else if (typeof input === 'string') {
-      return await request('auth.login', { token: input })
-    } else if (username && password) {
-      return await request('identity.login', { username, password })
-    } else {
-      throw new Error('getToken must return a token or { username, password }')
+    if (input) {
+      const { username, password } = input
+      if (typeof input === 'string') return await request('auth.login', { token: input })
+      if (username && password) return await request('identity.login', { username, password })
+    } else if (!isReady) {
+      if (isRequired) throw new NoexClientError('UNAUTHORIZED', 'the server wants one from getToken')
+      return
     }
+    throw new Error('getToken must return a token or { username, password }')
   }
 
   const attempt = async (): Promise<void> => {
-    cancel()
     isTrying = true
+    since = now()
     let isLate = false
     let data: any
     let error: any
+    cancel()
     try {
       data = await new Promise((resolve, reject) => {
-        cancel = after(Math.min(connectTimeoutMs, expiresAt - serverNow()), () => {
+        cancel = after(Math.min(connectTimeoutMs, endsAt - now()), () => {
           isLate = true
           reject(new Error('it takes too long'))
         })
@@ -94,37 +88,16 @@ export function logIn (
     cancel()
     isTrying = false
     if (isOver) return
-    if (error) failed(error)
-    else done(data)
-  }
-
-  const arm = (): void => {
-    if (isOver || isTrying) return
-    cancel()
-    const next = Math.min(renewAt, expiresAt)
-    if (next < Infinity) {
-      cancel = after(Math.min(Math.max(next - serverNow() + 1, 0), MAX_DELAY_MS), () => {
-        const now = serverNow()
-        if (now > expiresAt) onFailed({ error: problem })
-        else if (now > renewAt) attempt()
-        else arm()
-      })
-    }
-  }
-
-  const done = (data: any): void => {
-    since = serverNow()
-    const leftMs = data?.expiresAt - since
+    if (error) return failed(error)
+    const leftMs = data?.expiresAt - serverNow()
+    endsAt = Infinity
     // One that has ended already has not: its issuer's clock differs from the server's.
-    expiresAt = renewAt = Infinity
     if (leftMs > 0) {
-      expiresAt = since + leftMs
-      renewAt = since + Math.max(leftMs - Math.min(leftMs / 4, AHEAD_MS * (1 + Math.random())), PAUSE_MS)
+      endsAt = now() + leftMs
+      cancel = after(Math.max(leftMs - Math.min(leftMs / 4, AHEAD_MS * (1 + Math.random())), PAUSE_MS), attempt)
     }
-    problem = undefined
-    arm()
-    if (!isFirst) return onProblem()
-    isFirst = false
+    if (isReady) return onProblem()
+    isReady = true
     onReady()
   }
 
@@ -134,20 +107,17 @@ export function logIn (
     const advice = isFinal ? 'log in anew, then call reconnect()' : 'it is tried again'
     const error = new NoexClientError(code, `The login has failed: ${messageOf(thrown)}: ${advice}`)
     const afterMs = delayOf(thrown.details?.retryAfterMs)
-    if (isFirst || isFinal) return onFailed({ error, isFinal, afterMs })
-    problem = error
-    renewAt = serverNow() + afterMs + nextDelay()
-    arm()
+    if (!isReady || isFinal) return onFailed({ error, isFinal, afterMs })
+    cancel = after(Math.min(afterMs + nextDelay(), endsAt - now()), () => {
+      if (now() < endsAt) attempt()
+      else onFailed({ error })
+    })
     onProblem(error)
   }
 
   attempt()
   return {
-    arm,
-    doubt: () => {
-      renewAt = Math.min(renewAt, Math.max(since + DOUBT_MS, serverNow()))
-      arm()
-    },
+    doubt: () => { if (!isTrying && now() - since > DOUBT_MS) attempt() },
     stop: () => {
       isOver = true
       cancel()

@@ -83,11 +83,21 @@ export function createOptimisticChanges (link: Link, entries: Entries, show: () 
 
     saw,
 
-    onRevision: revision => { drop(layer => (layer.revision as number) <= revision) },
+    onRevision: revision => {
+      const all = [...entries.values()]
+      // Those that wait for their result on this connection do not show it yet.
+      const isPending = ({ own: { status } }: QueryEntry): boolean => status === 'stale'
+      for (const layer of layers) {
+        if (!((layer.revision as number) <= revision)) continue
+        layer.isShown = true
+        for (const entry of all) if (!isPending(entry)) layer.shownBy.add(entry)
+      }
+      if (!all.some(isPending)) drop(({ isShown }) => isShown)
+    },
 
     onReady: () => {
       const answered = layers.filter(({ isAnswered }) => isAnswered)
-      return () => { drop(layer => answered.includes(layer)) }
+      return () => { drop(layer => layer.isShown || answered.includes(layer)) }
     },
 
     run: async (change, options, send) => {

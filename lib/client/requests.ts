@@ -14,9 +14,9 @@ const MAX_WAITING = 10_000
  */
 const REPEAT_MS = 540_000
 
-/** Operations of the server that change nothing, and take no key. */
-const reads = new RegExp('^(store|rules|procedures|identity|auth|audit|server)\\.(get|list|query|find|all|' +
-  'where|count|first|last|paginate|sum|avg|min|max|group|buckets|stats|connections|validate|my|who)')
+/** Operations of every server that change nothing, and take no key. */
+const reads = new RegExp('^store\\.(get|all|where|find|count|first|last|paginate|sum|avg|min|max|group|buckets|' +
+  'stats|query|list)')
 
 /** A request that has no answer yet. */
 interface Waiting {
@@ -37,10 +37,7 @@ export function createRequests (
   const all = new Set<Waiting>()
 
   connection.listeners.push({
-    onReady: async () => { for (const waiting of [...all]) waiting.send() },
-    onPush: none,
-    onSystem: none,
-    onLost: none
+    onReady: async () => { for (const waiting of [...all]) waiting.send() }
   })
   state.subscribe(() => {
     if (state.value === 'refused') for (const waiting of [...all]) waiting.disconnect()
@@ -58,16 +55,16 @@ export function createRequests (
     const key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
     let keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
     let isKeyed = false
-    let isSent = false
     /** Time of the server at the first sending. */
     let sentAt: number | undefined
-    let giveUp = none
+    /** Present while it is on its way. */
+    let giveUp: (() => void) | undefined
 
     const outcome = (): Outcome => sentAt === undefined ? 'not-done' : 'unknown'
 
     const settle = (): void => {
       all.delete(waiting)
-      giveUp()
+      giveUp?.()
       cancelTimeout()
       signal?.removeEventListener('abort', onAbort)
     }
@@ -83,13 +80,12 @@ export function createRequests (
     }
 
     const send = (): void => {
-      if (isSent) return
+      if (giveUp) return
       const hasKeys = connection.has('idempotency')
       const now = connection.serverNow()
       if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < REPEAT_MS)) {
         return disconnect('it cannot be repeated safely')
       }
-      isSent = true
       isKeyed = hasKeys && !!keyText
       sentAt ??= now
       giveUp = connection.send(keyText + body, (data, reply) => {
@@ -98,12 +94,12 @@ export function createRequests (
         resolve(data)
       }, error => {
         if (error instanceof DisconnectedError) {
-          isSent = false
+          giveUp = undefined
           if (!retry || !(isRead || isKeyed)) disconnect(error.message)
         } else if (keyText && error.message.startsWith('idempotencyKey: is not taken')) {
           // An operation of the application that only reads.
           isRead = true
-          isSent = false
+          giveUp = undefined
           keyText = ''
           send()
         } else {
@@ -129,12 +125,7 @@ export function createRequests (
   })
 }
 
-/** Returns 128 random bits as text. */
+/** Returns 128 random bits as text. In React Native this needs a polyfill of `crypto.getRandomValues`. */
 function randomKey (): string {
-  const { crypto } = globalThis as { crypto?: { getRandomValues: (array: Uint8Array) => Uint8Array } }
-  if (!crypto?.getRandomValues) {
-    throw new NoexClientError('VALIDATION_ERROR', '`retry` needs crypto.getRandomValues: load a polyfill')
-  }
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }

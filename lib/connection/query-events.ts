@@ -11,8 +11,7 @@ export const SUBSCRIBE_ID = 2
 const START_BYTES = 32_768
 
 /** Ends after which the client comes back by itself, to the same query: it is not told of them. */
-const passing: readonly CloseReason[] = Object.values(closeReasons)
-  .filter(reason => reason.comeBack && reason !== closeReasons.sessionEnded)
+const passing: readonly CloseReason[] = Object.values(closeReasons).filter(({ comeBack }) => comeBack)
 
 /** A reply that says why there is no live query. */
 export interface RefusedQuery {

@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build, type BuildOptions } from 'esbuild'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { chromium } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { noexPlugin } from 'fastify-noex'
 import { Store } from 'fastify-noex/store'
-import { TestClient, type Frame } from '../support/client.js'
+import { Barrier } from '../support/barrier.js'
 import { sample } from '../support/documents.js'
 import { projectFile } from '../support/project-file.js'
 
@@ -52,7 +52,7 @@ async function buildSamples (t: Test) {
   const entryPoints = [join(folder, 'page.tsx')]
   await build({ ...options, entryPoints, platform: 'node', outfile, banner: { js }, write: true })
   const { renderPage } = await import(pathToFileURL(outfile).href) as {
-    renderPage: (url: string, token?: string) => Promise<string>
+    renderPage: (app: FastifyInstance, request: FastifyRequest) => Promise<string>
   }
   return { script: browser.outputFiles[0]!.text, renderPage }
 }
@@ -71,21 +71,13 @@ t.test('a page that a server has rendered is taken over without a flash, and is 
   const app = Fastify({ forceCloseConnections: true })
   t.teardown(async () => { await app.close() })
   app.register(noexPlugin, { store, path: '/live' })
-  app.post('/rpc', async ({ body }) => {
-    const { port } = app.server.address() as AddressInfo
-    const client = await TestClient.open(t, `ws://127.0.0.1:${port}/live`)
-    return await Promise.all((body as Frame[]).map(async ({ id, type, ...members }) => {
-      return { id, type: 'result', data: await client.ask(type, members) }
-    }))
-  })
-  let onScript = async (): Promise<void> => {}
-  app.get('/', async (_request, reply) => {
-    const { port } = app.server.address() as AddressInfo
-    const page = await renderPage(`ws://127.0.0.1:${port}/live`)
+  const barrier = new Barrier()
+  app.get('/', async (request, reply) => {
+    const page = await renderPage(app, request)
     return await reply.type('text/html').send(page.replace('<script type="module"', `${watchPage}$&`))
   })
   app.get('/browser.js', async (_request, reply) => {
-    await onScript()
+    await barrier.pass()
     return await reply.type('text/javascript').send(script)
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -96,13 +88,11 @@ t.test('a page that a server has rendered is taken over without a flash, and is 
   page.on('pageerror', error => { t.fail(error.message) })
 
   t.comment('an order comes between the page and its script')
-  let shown: string[] = []
-  onScript = async () => {
-    shown = await page.locator('li').allInnerTexts()
-    await orders.insert({ id: '3', item: 'window' })
-  }
-  await page.goto(`http://127.0.0.1:${port}/`)
-  t.same(shown, ['</script><b>lamp', 'table'], 'the page shows the orders without its script')
+  await page.goto(`http://127.0.0.1:${port}/`, { waitUntil: 'commit' })
+  await page.locator('li').nth(1).waitFor()
+  t.same(await page.locator('li').allInnerTexts(), ['</script><b>lamp', 'table'])
+  await orders.insert({ id: '3', item: 'window' })
+  await barrier.release()
   await page.locator('li', { hasText: 'window' }).waitFor()
   t.same(await page.evaluate('window.changes'), ['</script><b>lamptablewindow', 0], 'one row was added, once')
   const isSame = await page.evaluate('window.rows.every((row, i) => row === list.children[i])')

@@ -30,3 +30,16 @@ export function clientFor (t: Test, url: string, options: ClientOptions = {}): T
     reached: async (status: ConnectionStatus) => { await until(() => client.state.value === status) }
   })
 }
+
+/** A class of WebSockets that a browser or a network does not allow. */
+class BlockedSocket {
+  constructor () {
+    throw new Error('blocked')
+  }
+}
+
+/** Returns the options of a client that can have no WebSocket, for a server with `streamRoutes` on a port. */
+export function withoutSocket (port: number): ClientOptions {
+  const url = `http://127.0.0.1:${port}`
+  return { WebSocket: BlockedSocket as never, fallback: { rpc: `${url}/rpc`, events: `${url}/events` } }
+}

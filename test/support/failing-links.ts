@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
 import type { LiveQuery } from '../../lib/client/types.js'
 import { Random } from '../simulation/random.js'
-import { clientFor, type TestedClient } from './client-parts.js'
+import { clientFor, withoutSocket, type TestedClient } from './client-parts.js'
+import { streamRoutes } from './events.js'
 import { Relay, type RelayFault } from './relay.js'
 import { serve } from './service.js'
 import { until } from './until.js'
@@ -15,6 +16,8 @@ export interface RunSize {
   readonly writes: number
   /** Faults of links, spread over the writes. */
   readonly faults: number
+  /** Whether the clients can have no WebSocket. */
+  readonly isOverHttp?: boolean
 }
 
 /** The figures of a run. */
@@ -38,10 +41,10 @@ const HEARTBEAT_MS = 100
  * each write was done once, and that at the end every live query shows what the store has.
  */
 export async function writeOverFailingLinks (
-  t: Test, { seed, clients, writes, faults }: RunSize
+  t: Test, { seed, clients, writes, faults, isOverHttp = false }: RunSize
 ): Promise<RunCounts> {
   const random = new Random(seed)
-  const { store, port } = await serve(t)
+  const { store, port } = await serve(t, { routes: streamRoutes })
   await store.defineBucket('counters', {
     key: 'id', schema: { id: { type: 'number' }, n: { type: 'number' } }
   })
@@ -82,7 +85,9 @@ export async function writeOverFailingLinks (
 
   const fleet = Array.from({ length: clients }, () =>
     clientFor(t, `ws://127.0.0.1:${relay.port}`, {
-      heartbeatMs: HEARTBEAT_MS, connectTimeoutMs: 3 * HEARTBEAT_MS
+      heartbeatMs: HEARTBEAT_MS,
+      connectTimeoutMs: 3 * HEARTBEAT_MS,
+      ...(isOverHttp && withoutSocket(relay.port))
     }))
   const watched = fleet.flatMap(watchAll)
   for (const [query] of watched) t.teardown(query.subscribe(() => {}))
@@ -106,6 +111,7 @@ export async function writeOverFailingLinks (
     }
   }
   t.ok(isEqual(), `${watched.length} live queries show what the store has`)
+  if (isOverHttp) t.ok(fleet.every(({ state }) => state.transport === 'http'), 'all over HTTP')
   return { faults: done, connections: relay.accepted, compared: watched.length }
 }
 

@@ -13,7 +13,8 @@ export class FakeEnvironment implements Environment {
   goOffline: () => void = () => {}
   watchers = 0
 
-  readonly now = (): number => this.clock.ticks()
+  /** Never 0, as in life. */
+  readonly now = (): number => this.clock.ticks() + 1
 
   readonly after = (delayMs: number, run: () => void): (() => void) => this.clock.after(delayMs, run)
 

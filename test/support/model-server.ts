@@ -42,6 +42,8 @@ export class ModelServer<Name extends string> implements Link {
   revision = 0
   /** What the client was told last of each query; without those that are not watched. */
   readonly told = new Map<Name, Told>()
+  /** Called before the client is told that all live queries show a revision. */
+  onNotice: ((revision: number) => void) | undefined
   /** The records of each revision. */
   #states: Array<readonly Row[]> = [[]]
   #epoch = 1
@@ -157,6 +159,7 @@ export class ModelServer<Name extends string> implements Link {
     })
     for (const notice of this.has('revision') ? this.#notices.splice(0) : []) {
       this.#messages.push(() => {
+        this.onNotice?.(notice)
         this.listener?.onSystem({ type: 'system', event: 'revision', revision: notice })
       })
     }
@@ -235,7 +238,10 @@ export class ModelServer<Name extends string> implements Link {
     const results: object[] = []
     this.commit(records => operations.reduce((list, { op, key, data }) => {
       const former = list.find(row => row['id'] === key)
-      if (op === 'delete') return list.filter(row => row !== former)
+      if (op === 'delete') {
+        results.push({ data: { deleted: true } })
+        return list.filter(row => row !== former)
+      }
       const row = op === 'insert' ? { id: `k${++this.#lastKey}`, ...data } : { ...former, ...data }
       results.push({ data: row })
       return former === undefined ? [...list, row] : list.map(other => other === former ? row : other)

@@ -39,7 +39,8 @@ export async function startOptimist (t: Test): Promise<Optimist> {
     link,
     queries,
     sent,
-    change: async (change, options) => await queries.optimistic(change, options, async (type, members, options, onReply) => {
+    change: async (change, given) => await queries.optimistic(change, given, async (type, ...sending) => {
+      const [members, options, onReply] = sending
       t.equal(type, 'store.transaction')
       return await new Promise((resolve, reject) => {
         sent.push({

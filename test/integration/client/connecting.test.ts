@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -23,6 +23,11 @@ async function listening (t: Test, server: Server | ReturnType<typeof createTcpS
   })
   await once(server, 'listening')
   return (server.address() as AddressInfo).port
+}
+
+/** A server of plain TCP. */
+function tcpServer (talk: (socket: Socket) => void): ReturnType<typeof createTcpServer> {
+  return createTcpServer(socket => { talk(socket.on('error', () => {})) })
 }
 
 /** Returns the number of sockets of a service. */
@@ -95,9 +100,9 @@ const strangers: Array<[name: string, start: (t: Test) => Promise<string>, probl
     await speaking(t, ws => { ws.send(Buffer.from([1, 2, 3])) }), /no server of this protocol/],
   ['a server that says nothing', async t => await speaking(t, () => {}), /no welcome within 300 ms/],
   ['a server that does not answer', async t =>
-    `ws://127.0.0.1:${await listening(t, createTcpServer(() => {}))}`, /no welcome within 300 ms/],
+    `ws://127.0.0.1:${await listening(t, tcpServer(() => {}))}`, /no welcome within 300 ms/],
   ['plain text', async t =>
-    `ws://127.0.0.1:${await listening(t, createTcpServer(socket => { socket.end('220 smtp\r\n') }))}`, /HTTP|Parse/]
+    `ws://127.0.0.1:${await listening(t, tcpServer(socket => { socket.end('220 smtp\r\n') }))}`, /HTTP|Parse/]
 ]
 
 for (const [name, start, problem] of strangers) {

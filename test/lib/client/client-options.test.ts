@@ -17,17 +17,15 @@ t.test('an option that is undefined is absent', async t => {
 
 t.test('an option that is wrong is named, with what is right', async t => {
   const wrong: Array<[object, RegExp]> = [
-    [{ getToken: 'secret' }, /getToken must be a function/],
-    [{ WebSocket: {} }, /WebSocket must be a function/],
     [{ heartbeatMs: '30s' }, /heartbeatMs must be milliseconds above 0/],
     [{ timeoutMs: -1 }, /timeoutMs must be/],
     [{ minDelayMs: NaN }, /minDelayMs must be/],
     [{ maxDelayMs: 0 }, /maxDelayMs must be/],
     [{ lingerMs: -1 }, /lingerMs must be/],
     [{ connectTimeoutMs: null }, /connectTimeoutMs must be/],
-    [{ token: 'x' }, /option token is none of .*getToken/],
-    [{ constructor: 1 }, /option constructor is none of/],
-    [{ toString: () => '' }, /option toString is none of/]
+    [{ token: 'x' }, /no option token/],
+    [{ constructor: 1 }, /no option constructor/],
+    [{ toString: () => '' }, /no option toString/]
   ]
   for (const [options, message] of wrong) {
     t.throws(() => resolveOptions(options), { message }, String(message))

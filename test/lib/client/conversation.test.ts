@@ -271,16 +271,12 @@ t.test('pushes and news are passed on', async t => {
   t.match(messages, [{ type: 'push' }, { type: 'system', event: 'gap' }])
 })
 
-t.test('knows the time of the server, though its own clock is wrong by a day', async t => {
+t.test('knows the time of the server, though its own clock is another one', async t => {
   const { line, environment, conversation } = conversing()
+  environment.clock.turn(77)
   line.welcome({ serverTime: 5_000_000 })
   environment.clock.turn(250)
   t.equal(conversation.serverNow(), 5_000_250)
-  line.say({ type: 'ping', timestamp: 6_000_000 })
-  environment.clock.turn(1)
-  t.equal(conversation.serverNow(), 6_000_001)
-  line.say({ type: 'ping', timestamp: 'noon' })
-  t.equal(conversation.serverNow(), 6_000_001)
 })
 
 t.test('nothing that comes after the end is heard', async t => {
