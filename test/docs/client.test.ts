@@ -2,7 +2,9 @@ import Fastify from 'fastify'
 import t from 'tap'
 import WebSocket from 'ws'
 import { resolveOptions } from '../../lib/client/client-options.js'
-import { createClient, NoexClient, preload, type Client, type WebSocketClass } from '../../lib/client/index.js'
+import {
+  createClient, NoexClient, preload, type Client, type WebSocketClass
+} from '../../lib/client/index.js'
 import { noexPlugin } from '../../lib/index.js'
 import { readDocument, runBody, sample, tableBelow } from '../support/documents.js'
 import { startStore } from '../support/service.js'
@@ -47,7 +49,8 @@ t.test('its samples run, one after the other', async t => {
   await until(() => shown.at(-1)?.length === 1)
   t.match(shown.at(-1), [{ item: 'lamp', status: 'open' }])
 
-  const unsubscribe = await runBody(`${body('query')}\nreturn unsubscribe`, { ...given, client }) as () => void
+  const watching = `${body('query')}\nreturn unsubscribe`
+  const unsubscribe = await runBody(watching, { ...given, client }) as () => void
   await until(() => shown.at(-1)?.[0]?.id === order.id)
   unsubscribe()
 
@@ -65,7 +68,8 @@ t.test('its table of options has every option with its default', async t => {
   const rows = tableBelow(document, '| option | default').split('\n').slice(2)
   const documented = new Map(rows.map(row => row.split('|').slice(1, 3).map(cell => cell.trim())) as
     Array<[string, string]>)
-  const [, members = ''] = /interface ClientOptions {([^]*?)\n}/.exec(readDocument('lib/client/types.ts')) ?? []
+  const types = readDocument('lib/client/types.ts')
+  const [, members = ''] = /interface ClientOptions {([^]*?)\n}/.exec(types) ?? []
   const names = [...members.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name]) => name)
   t.ok(names.length > 9)
   t.same([...documented.keys()].sort(), names.map(name => `\`${name}\``).sort())
