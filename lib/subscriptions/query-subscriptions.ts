@@ -109,13 +109,13 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
       whole = encoded.version < present ? liveQuery.encoded.whole() : encoded
     }
     const { epoch } = liveQuery
-    const { keyField = null, page } = liveQuery.source
+    const { keyField = null, bucket = null, page } = liveQuery.source
     const { revision } = update ?? whole as WholeResult
     const version = whole?.version ?? liveQuery.encoded.version
     const subscriptionId = subscription.id = this.freeId(liveQuery.id)
     this.byId.set(subscriptionId, subscription)
     if (isDelta) this.#deltas++
-    const head = isDelta ? { epoch, revision, key: keyField, page } : undefined
+    const head = isDelta ? { epoch, revision, key: keyField, bucket, page } : undefined
     const body = update === undefined ? (whole as WholeResult).json : update.delta as string
     return new EncodedJson(
       encodeLiveReply(subscriptionId, head, body),
@@ -154,6 +154,21 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
 
   changed (subscription: QuerySubscription): void {
     this.#waiting.add(subscription)
+  }
+
+  evaluated (): void {
+    this.#waiting.look()
+  }
+
+  /** Notifies the client when all its live queries have been shown a state of at least `revision`. */
+  announce (revision: number): void {
+    this.#waiting.announce(revision)
+  }
+
+  shownTo (revision: number, waiting: ReadonlySet<QuerySubscription>): number {
+    let least = Infinity
+    for (const one of this.byId.values()) least = Math.min(least, one.shownTo(revision, waiting.has(one)))
+    return least
   }
 
   get hasDeltas (): boolean {
