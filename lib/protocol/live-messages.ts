@@ -79,7 +79,7 @@ const MEMBER = /"(\w+)":(?:("(?:[^"\\]|\\.)*"|-?\d+|null|true|false),)?/y
 /** The beginning of the reply to a subscription, or of a push to it. */
 const LIVE_START = /^\{(?:"id":\d+,"type":"result","data":\{|"type":"push","channel":"subscription",)/
 
-/** What a message to a subscription that takes deltas has before its result or change. */
+/** The beginning of a message to a subscription that takes deltas: all before its result or change. */
 export interface LiveStart {
   /** Whether a change follows, and not a complete result. */
   readonly isDelta: boolean
