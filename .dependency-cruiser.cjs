@@ -25,9 +25,14 @@ const floors = [
   ['limits'],
   ['rules'],
   ['application'],
+  ['^lib/client/adapters/'],
+  ['^lib/client/(?!adapters/)'],
   ['protocol'],
   ['util']
 ].map(toRooms)
+
+/** Beside the floors: what runs elsewhere. Only the command line imports it. */
+const beside = toRooms(['client'])
 
 /** Returns the rooms of a floor, each with its name and the pattern of its files. */
 function toRooms (row) {
@@ -85,8 +90,34 @@ module.exports = {
     {
       name: 'every-folder-has-a-floor',
       severity: 'error',
-      from: { path: '^lib/', pathNot: pathOf(floors.flat()) },
+      from: { path: '^lib/', pathNot: pathOf([...floors.flat(), ...beside]) },
       to: {}
+    },
+    {
+      name: 'client-imports-message-types',
+      comment: 'And those of records. Nothing of either at run time: it runs in browsers.',
+      severity: 'error',
+      from: { path: '^lib/client/', pathNot: '^lib/client/adapters/' },
+      to: { pathNot: `^lib/client/(?!adapters/)|^lib/protocol/messages\\.ts$|${store}` }
+    },
+    {
+      name: 'client-imports-types-only',
+      severity: 'error',
+      from: { path: '^lib/client/' },
+      to: { path: '^(lib(?!/client/)|routes|packages)/', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'adapters-import-the-client',
+      comment: 'And their framework.',
+      severity: 'error',
+      from: { path: '^lib/client/adapters/' },
+      to: { pathNot: '^lib/client/|(^|/)node_modules/' }
+    },
+    {
+      name: 'client-beside-the-floors',
+      severity: 'error',
+      from: { path: '^(lib|routes|packages)/', pathNot: '^lib/(client|cli)/' },
+      to: { path: '^lib/client/' }
     },
     {
       name: 'fastify-at-the-edge',
@@ -96,10 +127,30 @@ module.exports = {
     },
     {
       name: 'one-file-makes-websockets',
-      comment: 'Types may be imported anywhere.',
+      comment: 'Types may be imported anywhere; the command line gives the class to its client.',
       severity: 'error',
-      from: { path: '^(lib|routes)/', pathNot: '^lib/connection/socket\\.ts$' },
+      from: { path: '^(lib|routes)/', pathNot: '^lib/(connection/socket|cli/types)\\.ts$' },
       to: { path: installed('ws'), dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'client-stands-alone',
+      comment: 'It runs where nothing else of the package does: types of messages only.',
+      severity: 'error',
+      from: { path: '^lib/client/' },
+      to: { path: '^(lib|routes)/', pathNot: '^lib/client/|^lib/protocol/messages\\.ts$' }
+    },
+    {
+      name: 'client-without-dependencies',
+      comment: 'Adapters have the package that they adapt to.',
+      severity: 'error',
+      from: { path: '^lib/client/(?!adapters/)' },
+      to: { path: '(^|/)(node_modules|packages)/|^@hamicek/', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'client-without-node',
+      severity: 'error',
+      from: { path: '^lib/client/' },
+      to: { dependencyTypes: ['core'] }
     },
     {
       name: 'store-behind-one-folder',

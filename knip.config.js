@@ -14,7 +14,7 @@ export default {
   workspaces: {
     '.': {
       entry: [
-        'lib/{index,exports/*,cli/main}.ts',
+        'lib/{index,exports/*,cli/main,client/index,client/adapters/*}.ts',
         'lib/**/*-worker.ts',
         'bench/run.ts',
         'bench/{servers,store}/*.ts',
@@ -28,9 +28,12 @@ export default {
         'test/**/*.{test,campaign,browser}.ts',
         'test/**/*-{driver,server,readers,trips}.ts',
         'test/**/fixtures/*.{ts,js}',
+        'test/types/*.ts',
         'test/preload.cjs'
       ],
       project: ['{lib,routes,bench,example-app,scripts,test}/**/*.{ts,js,mjs,cjs,mts,cts}', '*.js'],
+      // Is written by describe.mjs, where the package is checked.
+      ignoreUnresolved: ['./described.mjs'],
       // Of the packages that are bundled, and of benchmarks that say where they are to be installed.
       ignoreDependencies: [
         'croner', 're2js', 'better-sqlite3', 'mercurius', 'socket.io', '@feathersjs/.*', '@trpc/.*'

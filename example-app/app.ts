@@ -31,11 +31,10 @@ export interface OrderDeskOptions {
   readonly drainDelayMs?: number
 }
 
-/** The page's files. There is no build step: what is in public/ is what browsers get. */
+/** The page's files. There is no build step: browsers get these, and the client from the package. */
 const files = [
   { url: '/', file: 'index.html', type: 'text/html; charset=utf-8' },
   { url: '/app.js', file: 'app.js', type: 'text/javascript; charset=utf-8' },
-  { url: '/live-client.js', file: 'live-client.js', type: 'text/javascript; charset=utf-8' },
   { url: '/style.css', file: 'style.css', type: 'text/css; charset=utf-8' },
   { url: '/icon.svg', file: 'icon.svg', type: 'image/svg+xml' }
 ] as const
@@ -65,6 +64,7 @@ async function register (app: FastifyInstance, options: OrderDeskOptions): Promi
     store,
     rules,
     path: '/live',
+    routes: { client: '/client' },
     name: 'order-desk',
     allowedOrigins,
     audit,

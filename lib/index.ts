@@ -26,7 +26,15 @@ export type { NoexOptions } from './options/options.js'
 export type { ConnectionInfo, ServerStats } from './operations/server-info.js'
 export { ErrorCode, NoexServerError, type NoexErrorCode } from './protocol/errors.js'
 export { closeReasons, type CloseReason } from './protocol/close-codes.js'
-export { PROTOCOL_VERSION } from './protocol/messages.js'
+export { PROTOCOL_VERSION, type ApplicationOperation } from './protocol/messages.js'
+export {
+  operation, type HandlerContext, type OperationDefinition, type OperationResource
+} from './operations/application-operation.js'
+export { Type, type Static } from 'typebox'
+export type {
+  ApplicationBucket, ApplicationStore, ApplicationTransaction, ApplicationTransactionBucket, NoexTypes
+} from './store/application-store.js'
+export type { Log as NoexLog } from './util/log.js'
 export type { NoexStore } from './store/noex-store.js'
 export type { InputField, ProcedureDefinition, ProcedureStep } from './procedures/procedure.js'
 export type { ProcedureOptions } from './procedures/procedure-options.js'

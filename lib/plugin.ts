@@ -1,5 +1,7 @@
 import fp from 'fastify-plugin'
-import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
+import type {
+  FastifyInstance, FastifyPluginAsync, FastifyServerOptions, RegisterOptions
+} from 'fastify'
 import { LogGuard } from './application/log-guard.js'
 import { adviseOnListen } from './deployment/boot-advice.js'
 import { BootLog } from './deployment/boot-log.js'
@@ -7,7 +9,11 @@ import { UpgradeGuard } from './lifecycle/upgrade-guard.js'
 import type { Noex } from './types.js'
 import { NoexService } from './service/service.js'
 import { resolveOptions, type NoexOptions } from './options/options.js'
+import { systemClock } from './util/clock.js'
+import { MAX_TIMER_MS } from './util/option-types.js'
+import { withTimeout } from './util/with-timeout.js'
 import { clientFiles } from '../routes/client-files.js'
+import { eventRoutes } from '../routes/events.js'
 import { operatorRoutes } from '../routes/operator-routes.js'
 import { rpcRoutes } from '../routes/rpc.js'
 import { socketRoute, urlOf } from '../routes/socket.js'
@@ -31,7 +37,10 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   fastify.decorate('noex', service satisfies Noex)
   const guard = UpgradeGuard.of(fastify.server)
   closeWith(fastify, service, guard)
+  let injectWS: FastifyInstance['injectWS'] | undefined
   fastify.addHook('onReady', async () => {
+    // Earlier, the application could not register `@fastify/websocket` itself any more.
+    if (!('injectWS' in fastify)) Object.defineProperty(fastify, 'injectWS', { value: injectWS })
     await service.adviseOnNames().catch((error: unknown) => {
       log.debug({ err: error }, 'names could not be compared')
     })
@@ -45,8 +54,11 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
     ...(logLevel && { logLevel }),
     ...(logSerializers && { logSerializers })
   }
-  await fastify.register(socketRoute, { ...scope, service, options: resolved, logGuard, guard, log })
+  await fastify.register(socketRoute, {
+    ...scope, service, options: resolved, logGuard, guard, log, onInjectable (given) { injectWS = given }
+  })
   await fastify.register(operatorRoutes, { ...scope, service, options: resolved, logGuard })
+  await fastify.register(eventRoutes, { ...scope, service, options: resolved, logGuard })
   await fastify.register(rpcRoutes, { ...scope, service, options: resolved, logGuard })
   await fastify.register(clientFiles, { ...scope, service, options: resolved, logGuard })
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
@@ -89,9 +101,23 @@ function closeWith (fastify: FastifyInstance, service: NoexService, guard: Upgra
     guard.drain()
     // onClose reports a failure.
     close().catch(() => {})
-    done()
+    streamsEnded(fastify, service).finally(done)
   })
   fastify.addHook('onClose', close)
+}
+
+/** Time that is left of the plugin timeout when streams are given up, in milliseconds. */
+const MARGIN_MS = 1_000
+
+/**
+ * Resolves when Fastify may go on: with `forceCloseConnections: true` its next step cuts all responses off,
+ * also streams that are being closed. A drain that takes longer than the plugin timeout is not waited for.
+ */
+async function streamsEnded (fastify: FastifyInstance, service: NoexService): Promise<void> {
+  const { forceCloseConnections, pluginTimeout = 0 } = fastify.initialConfig as FastifyServerOptions
+  if (forceCloseConnections !== true) return
+  const limitMs = pluginTimeout === 0 ? MAX_TIMER_MS : Math.max(0, pluginTimeout - MARGIN_MS)
+  await withTimeout(limitMs, service.streams.empty(), systemClock)
 }
 
 /**

@@ -2,10 +2,19 @@ import type { DrainOptions } from './lifecycle/shutdown-options.js'
 import type { HttpRequest } from './handshake/http-request.js'
 import type { ConnectionInfo, ServerStats } from './operations/server-info.js'
 import type { AuthSession } from './protocol/session.js'
-import type { CallOptions } from './service/application-calls.js'
 import type { NoexState } from './service/status.js'
+import type { ApplicationStore } from './store/application-store.js'
 
-export type { CallOptions, NoexState }
+export type { NoexState }
+
+/** The options of `Noex.call`. */
+export interface CallOptions {
+  /**
+   * Has the operation done once, however often it is called with the key: a text of 1 to 64 characters.
+   * PROTOCOL.md, "Idempotency keys".
+   */
+  readonly idempotencyKey?: string | undefined
+}
 
 /**
  * The party for which an operation is called: a request of Fastify, with the user that its token or the
@@ -17,6 +26,13 @@ export type NoexCaller = HttpRequest | AuthSession | null
 /** The decorator `app.noex`. */
 export interface Noex {
   readonly state: NoexState
+  /**
+   * The store, for the reads and writes of the application itself: without rights, limits and audit. It has
+   * the types of the schema in `NoexTypes`.
+   * @example
+   * await app.noex.store.bucket('orders').insert({ total: 20 })
+   */
+  readonly store: ApplicationStore
   /** The number of WebSocket connections, closing ones included. */
   readonly connectionCount: number
   /**

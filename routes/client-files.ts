@@ -5,9 +5,6 @@ import { NoexOptionsError } from '../lib/util/option-schema.js'
 import { requestTimeoutMs } from './http.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
 
-/** The folder of the client's modules, as they are built. */
-const folder = new URL('../lib/client/', import.meta.url)
-
 /**
  * Adds `GET <routes.client>/index.js` and the modules that it imports: `fastify-noex/client` for pages
  * without a bundler. They hold no secrets, so pages of every origin may import them.
@@ -15,10 +12,9 @@ const folder = new URL('../lib/client/', import.meta.url)
 export const clientFiles: FastifyPluginAsync<RouteOptions> = async (scope, { options }) => {
   const { client } = options.routes
   if (client === false) return
-  for (const name of moduleNames()) {
+  for (const [name, body] of modules()) {
     const path = `${client === '/' ? '' : client}/${name}`
     refuseTakenPath(scope, path, 'routes.client')
-    const body = readFileSync(new URL(name, folder))
     const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
     scope.get(path, { handlerTimeout: requestTimeoutMs(scope) }, async (request, reply) => {
       return await send(request, reply, body, etag)
@@ -26,15 +22,19 @@ export const clientFiles: FastifyPluginAsync<RouteOptions> = async (scope, { opt
   }
 }
 
-/** Returns the names of the modules. @throws `NoexOptionsError` where the package is bundled */
-function moduleNames (): string[] {
-  let names: string[] = []
+/** Returns the built modules by name. @throws `NoexOptionsError` where the package is bundled */
+function modules (): Map<string, Buffer> {
+  const files = new Map<string, Buffer>()
   try {
-    names = readdirSync(folder).filter(name => name.endsWith('.js'))
+    // A bundle in the format of CommonJS has no URL.
+    const folder = new URL('../lib/client/', import.meta.url)
+    for (const name of readdirSync(folder).filter(file => file.endsWith('.js'))) {
+      files.set(name, readFileSync(new URL(name, folder)))
+    }
   } catch {
     // The folder is not there.
   }
-  if (names.includes('index.js')) return names
+  if (files.has('index.js')) return files
   throw new NoexOptionsError('routes.client',
     'serves files of the package, which a bundle does not have: leave fastify-noex out of the bundle ' +
     '(esbuild --external:fastify-noex), or serve a bundle of fastify-noex/client yourself')

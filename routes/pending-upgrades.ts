@@ -3,12 +3,12 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { incomingRequest } from '../lib/handshake/http-request.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
-import type { AcceptedUpgrade, UpgradeRefusal } from '../lib/handshake/upgrade-admission.js'
+import type { AcceptedUpgrade } from '../lib/handshake/upgrade-admission.js'
 import { settleUpgrade } from '../lib/lifecycle/upgrade-guard.js'
 import { runInNextTick } from '../lib/util/clock.js'
 import type { Log } from '../lib/util/log.js'
 import type { NoexService } from '../lib/service/service.js'
-import { refusal, setConnectionHeaders } from './http.js'
+import { refuseConnection } from './connection-refusal.js'
 
 /** An accepted upgrade that is no WebSocket yet. Its count is taken back when its socket closes. */
 interface PendingUpgrade {
@@ -41,10 +41,10 @@ export class PendingUpgrades {
    */
   admit (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
     if (request.ws) {
-      const incoming = incomingRequest(request)
-      const admission = this.#service.admit(incoming)
+      const admission = this.#service.admit(incomingRequest(request))
       if ('refused' in admission) {
-        this.#refuse(request, reply, this.#service.addressOf(incoming), admission)
+        const refusing = { service: this.#service, logGuard: this.#logGuard }
+        refuseConnection(request, reply, refusing, admission, 'upgrade')
         return
       }
       this.#add(request, reply, admission)
@@ -94,30 +94,7 @@ export class PendingUpgrades {
     socket?.once('close', accepted.release)
     this.#pending.set(request.raw, { accepted, request, socket })
   }
-
-  #refuse (
-    request: FastifyRequest, reply: FastifyReply, remoteAddress: string, { refused, reason }: UpgradeRefusal
-  ): void {
-    const origin = request.headers.origin?.slice(0, MAX_LOGGED_CHARS)
-    const log = this.#logGuard.wrap(request.log)
-    log.warn({ remoteAddress, origin, reason }, 'upgrade refused')
-    this.#service.recordRefusal(remoteAddress, reason, log)
-    if (refused === 503) setConnectionHeaders(reply, { connection: 'close' })
-    reply.code(refused).send(refusal(refused, messages[refused]))
-  }
 }
-
-/** Length limit of a logged header, in characters. */
-const MAX_LOGGED_CHARS = 256
-
-/** The messages of refusals by status. They do not reveal the reason. */
-const messages = {
-  400: 'The connection is not accepted',
-  401: 'The connection is not accepted',
-  403: 'The connection is not accepted',
-  429: 'There are too many connections of this user',
-  503: 'No connections are accepted at the moment'
-} as const satisfies Record<UpgradeRefusal['refused'], string>
 
 function uncork (socket: Duplex): void {
   socket.uncork()

@@ -1,24 +1,29 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { allowPages } from './cross-origin.js'
 import { helmetHeaders } from './helmet-headers.js'
-import { refusal } from './http.js'
+import { refusal, requestTimeoutMs } from './http.js'
 import { RpcRequests, type BodyRead } from './rpc-requests.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
+import { StreamPosts } from './stream-posts.js'
 
-/** The header that says which stream of events a POST belongs to. */
-const STREAM_HEADER = 'noex-stream'
-
-/** Adds `POST <routes.rpc>`: requests without a connection. PROTOCOL.md, "Requests over HTTP". */
+/**
+ * Adds `POST <routes.rpc>`: requests without a connection, and the messages of clients that have a stream of
+ * events. PROTOCOL.md, "Requests over HTTP" and "Streams".
+ */
 export const rpcRoutes: FastifyPluginAsync<RouteOptions> = async (scope, settings) => {
-  const { rpc } = settings.options.routes
+  const { routes: { rpc }, allowedOrigins, helmet } = settings.options
   if (rpc === false) return
   for (const method of ['GET', 'POST'] as const) refuseTakenPath(scope, rpc, 'routes.rpc', method)
-  const { headers, route } = await helmetHeaders(scope, settings.options.helmet)
+  const { headers, route } = await helmetHeaders(scope, helmet)
   const requests = new RpcRequests(scope, settings, headers)
+  const posts = new StreamPosts(settings, requestTimeoutMs(scope), headers)
+  allowPages(scope, rpc, allowedOrigins)
   // None of the application: a body of another type is refused.
   scope.removeAllContentTypeParsers()
   const read = (request: FastifyRequest, payload: IncomingMessage, done: BodyRead): void => {
-    requests.read(request, payload, done)
+    if (posts.has(request)) posts.read(request, payload).then(body => { done(null, body) }, done)
+    else requests.read(request, payload, done)
   }
   scope.addContentTypeParser('application/json', read)
   scope.addHook('onClose', async () => { requests.stop() })
@@ -27,10 +32,14 @@ export const rpcRoutes: FastifyPluginAsync<RouteOptions> = async (scope, setting
     url: rpc,
     ...route,
     onRequest (request, reply, done) {
-      if (request.headers[STREAM_HEADER] === undefined) requests.admit(request, reply, done)
-      else refuse(reply.headers(headers), 404, 'There is no such stream: open a new one')
+      if (StreamPosts.isOne(request)) posts.admit(request, reply, done)
+      else requests.admit(request, reply, done)
     },
-    handler (request, reply) { requests.answer(request, reply) }
+    handler (request, reply) {
+      if (posts.has(request)) return posts.take(request, reply)
+      requests.answer(request, reply)
+      return undefined
+    }
   })
   scope.route({
     method: ['GET', 'PUT', 'PATCH', 'DELETE'],

@@ -26,6 +26,8 @@ interface SocketRouteOptions extends RouteOptions {
   readonly guard: UpgradeGuard
   /** The log of warnings at boot. */
   readonly log: Log
+  /** Called with the function of `@fastify/websocket` that opens a WebSocket without a network. */
+  readonly onInjectable: (injectWS: FastifyInstance['injectWS']) => void
 }
 
 /** Adds `GET <path>`: the WebSocket. PROTOCOL.md, "Connection". */
@@ -37,6 +39,7 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
   const timeoutMs = requestTimeoutMs(scope)
   guard.watch(url, timeoutMs, request => { upgrades.onTimeout(request, timeoutMs, log) })
   await provideWebsocket(scope, options, url, log)
+  settings.onInjectable(scope.injectWS)
   answerSubprotocols(scope.websocketServer, request => upgrades.has(request))
   guardVerifyClient(scope.websocketServer, request => upgrades.has(request), (problem, error) => {
     const message = `upgrade refused: verifyClient of your @fastify/websocket ${problem}`

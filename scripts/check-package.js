@@ -104,7 +104,10 @@ try {
   const useTool = (name, args, options) => run(tools[name][0], [...tools[name].slice(1), ...args], options)
 
   for (const manager of managers) {
-    const files = ['use.mjs', 'commonjs.cjs', 'other-copy.mjs', 'typed.mts', 'typed.cts']
+    const files = [
+      'use.mjs', 'commonjs.cjs', 'other-copy.mjs', 'typed.mts', 'typed.cts', 'describe.mjs',
+      'browser.mts'
+    ]
     const project = makeProject(manager.name, files)
     const env = manager.env?.(project) ?? {}
     const node = args => manager.node === undefined
@@ -136,6 +139,17 @@ try {
     const env = { DENO_DIR: join(folder, 'deno'), NO_COLOR: '1' }
     const flags = ['-A', '--no-lock', '--node-modules-dir=manual']
     expect(useTool('deno', ['run', ...flags, 'use.mjs'], { cwd: project, env }))
+  })
+
+  step('esbuild, for browsers', () => {
+    for (const name of ['client', 'react', 'vue', 'svelte', 'solid', 'tanstack-db', 'tanstack-query']) {
+      const entry = join(project, `entry-${name}.js`)
+      writeFileSync(entry, `export * from 'fastify-noex/${name}'`)
+      const peers = ['react', 'vue', 'solid-js'].map(peer => `--external:${peer}`)
+      const flags = ['--bundle', '--platform=browser', '--format=esm', '--log-level=warning', ...peers]
+      const output = useTool('esbuild', [entry, ...flags], { cwd: project })
+      if (/\bnode:|\brequire\(|\bBuffer\b|\bprocess\./.test(output)) throw new Error(`${name} needs Node`)
+    }
   })
 
   for (const format of ['esm', 'cjs']) {
@@ -177,6 +191,13 @@ try {
       useTool(compiler, `${files} ${strict} ${flags}`.split(' '), { cwd: project })
     })
   }
+  step('the types of a server, and a client of it, for a browser', () => {
+    expect(run(process.execPath, ['describe.mjs'], { cwd: project }))
+    for (const module of ['--module esnext --moduleResolution bundler', '--module nodenext']) {
+      const browser = '--noEmit --strict --skipLibCheck false --target es2022 --lib es2022,dom --types'
+      useTool('typescript7', [...`browser.mts ${module} ${browser}`.split(' '), ''], { cwd: project })
+    }
+  })
   console.log(`the package works (${Math.round((Date.now() - began) / 1_000)} s)`)
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { jsonlSink } from '../lib/audit/file/jsonl-sink.js'
 import type { AuditSink } from '../lib/audit/sink.js'
-import type { NoexOptions } from '../lib/index.js'
+import { operation, type NoexOptions } from '../lib/index.js'
 import type { TestClient, Frame } from './support/client.js'
 import { FakeRuleEngine } from './support/fake-rule-engine.js'
 import { serve, startStore, type Served } from './support/service.js'
@@ -117,6 +117,23 @@ const subjects: Readonly<Record<string, Subject>> = {
     drive: async (t, give) => await drivenBucket(t, {}, { type: 'string', default: give }),
     right: 'x',
     wrong: 1n
+  },
+  'handler of an operation': {
+    async drive (t, handler) {
+      const operations = [operation({ name: 'shop.act', handler })]
+      const ask = async (client: TestClient): Promise<Frame> => await client.request('shop.act')
+      return await driven(t, { operations, operationTimeoutMs: 50 }, ask)
+    },
+    right: 1,
+    wrong: 1n
+  },
+  'resources of an operation': {
+    async drive (t, resources) {
+      const operations = [operation({ name: 'shop.act', resources: resources as () => [], handler: () => 1 })]
+      return await driven(t, { operations }, async client => await client.request('shop.act'))
+    },
+    right: [{ type: 'bucket', name: 'items' }],
+    wrong: []
   },
   'method of rules': {
     async drive (t, getAllFacts) {

@@ -1,5 +1,5 @@
-/* global document, location, Intl, addEventListener */
-import { LiveClient } from './live-client.js'
+/* global document, location, Intl */
+import { createClient } from './client/index.js'
 
 /** Products with this many pieces or fewer are listed as low. */
 const LOW_STOCK = 5
@@ -18,6 +18,7 @@ const states = {
   open: 'Live',
   leaving: 'The server is restarting…',
   waiting: 'Disconnected, trying again. This may be out of date.',
+  offline: 'There is no network. This may be out of date.',
   ended: 'Part of this page is not live any more. Reload it.',
   refused: 'Refused by the server. Reload the page to try again.'
 }
@@ -25,22 +26,32 @@ const states = {
 const view = Object.fromEntries([...document.querySelectorAll('[id]')].map(element => [element.id, element]))
 let messageTimer
 
-const url = new URL('live', location.href)
-url.protocol = url.protocol.replace('http', 'ws')
-const client = new LiveClient(url.href, { onState: showState, onEnd: () => { showState('ended') } })
-const customers = client.watch({ query: 'all-customers' }, showNames)
-const products = client.watch({ query: 'all-products' }, showNames)
-let orders = client.watch({ query: 'open-orders' }, showOrders)
-client.watch({ query: 'orders-by-status' }, showCounts)
-client.watch({ query: 'low-stock', params: { atMost: LOW_STOCK } }, showLowStock)
-client.hear('desk.*', showNotice)
+// A server that does not answer for a second is asked, and given up a second later.
+const client = createClient(new URL('live', location.href), { heartbeatMs: 1_000 })
+const customers = client.query('all-customers')
+const products = client.query('all-products')
+const counts = client.query('orders-by-status')
+const lowStock = client.query('low-stock', { atMost: LOW_STOCK })
+let orders = client.query('open-orders')
+let unwatchOrders = watch(orders, showOrders)
+for (const query of [customers, products]) watch(query, showNames)
+watch(counts, showCounts)
+watch(lowStock, showLowStock)
+client.events('desk.*', showNotice)
+client.state.subscribe(showState)
+showState()
 
 view.form.addEventListener('submit', onSubmit)
 view.form.addEventListener('input', showTotal)
 view.choice.addEventListener('change', chooseOrders)
-// The network has changed: whether the connection still works shows at once.
-for (const event of ['offline', 'online']) addEventListener(event, () => { client.connect() })
-client.connect()
+
+/** Calls `show` when a query has new data. Returns the function that ends that. */
+function watch (query, show) {
+  return query.subscribe(() => {
+    if (query.error !== undefined) showState()
+    if (query.getSnapshot() !== undefined) show()
+  })
+}
 
 // ── Changes ──────────────────────────────────────────────────────────────────
 
@@ -50,33 +61,32 @@ async function placeOrder (customerId, sku, quantity) {
     const product = await client.request('store.get', { bucket: 'products', key: sku })
     if (product === null) throw new Error('This product is no longer sold.')
     if (product.stock < quantity) throw new Error(`Only ${product.stock} of “${product.name}” left.`)
-    const { results } = await client.request('store.transaction', {
-      operations: [
-        {
-          op: 'insert',
-          bucket: 'orders',
-          data: { customerId, sku, quantity, unitPrice: product.price, total: quantity * product.price }
-        },
-        takeFromStock(product, quantity)
-      ]
-    })
+    const { price } = product
+    const { results } = await write([
+      {
+        op: 'insert',
+        bucket: 'orders',
+        data: { customerId, sku, quantity, unitPrice: price, total: quantity * price }
+      },
+      takeFromStock(product, quantity)
+    ])
     return results[0].data
   })
 }
 
-/** Puts an order into its next stage, provided that it still is as the row shows it. */
-async function advance ({ number, _version: version }, status) {
-  await client.request('store.transaction', {
-    operations: [{ op: 'update', bucket: 'orders', key: number, data: { status }, expectedVersion: version }]
-  })
+/**
+ * Writes all of it or nothing, once: where the reply is lost with the connection, the client asks again on
+ * the next one.
+ */
+async function write (operations) {
+  return await client.request('store.transaction', { operations }, { retry: true })
 }
 
-async function pay ({ number, _version: version }) {
-  await client.request('store.transaction', {
-    operations: [
-      { op: 'update', bucket: 'orders', key: number, data: { paid: true }, expectedVersion: version }
-    ]
-  })
+/** Changes an order, provided that it still is as the row shows it. The row shows the change at once. */
+async function change ({ number, _version: expectedVersion }, changes) {
+  await client.optimistic(tx => {
+    tx.bucket('orders').update(number, changes, { expectedVersion })
+  }, { retry: true })
 }
 
 /** Cancels an order and puts the pieces back. */
@@ -85,25 +95,23 @@ async function cancel ({ number, sku, quantity, _version: version }) {
     const product = await client.request('store.get', { bucket: 'products', key: sku })
     const order = await client.request('store.get', { bucket: 'orders', key: number })
     if (order?._version !== version) throw new Error(`Order ${number} has just been changed by another user.`)
-    await client.request('store.transaction', {
-      operations: [
-        {
-          op: 'update',
-          bucket: 'orders',
-          key: number,
-          data: { status: 'cancelled' },
-          expectedVersion: version
-        },
-        takeFromStock(product, -quantity)
-      ]
-    })
+    await write([
+      {
+        op: 'update',
+        bucket: 'orders',
+        key: number,
+        data: { status: 'cancelled' },
+        expectedVersion: version
+      },
+      takeFromStock(product, -quantity)
+    ])
   })
 }
 
 async function restock ({ sku }) {
   await attempt(async () => {
     const product = await client.request('store.get', { bucket: 'products', key: sku })
-    await client.request('store.transaction', { operations: [takeFromStock(product, -10)] })
+    await write([takeFromStock(product, -10)])
   })
 }
 
@@ -155,8 +163,9 @@ function explain ({ code, message, details }) {
   switch (code) {
     case 'CONFLICT':
       return 'Another user was faster. Please look again, then repeat.'
+    case 'TIMEOUT':
     case 'DISCONNECTED':
-      return 'The connection was lost. Please check whether it was done before you repeat it.'
+      return 'There was no answer. Please check whether it was done before you repeat it.'
     case 'VALIDATION_ERROR':
       return Array.isArray(details)
         ? `${message}: ${details.map(issue => `${issue.field} ${issue.message}`).join(', ')}`
@@ -168,13 +177,14 @@ function explain ({ code, message, details }) {
 
 // ── Output ───────────────────────────────────────────────────────────────────
 
-function showState (state) {
+function showState () {
+  const hasEnded = [customers, products, counts, lowStock, orders].some(({ status }) => status === 'error')
+  const { value } = client.state
+  const state = value === 'open' && hasEnded ? 'ended' : value
   view.state.textContent = states[state]
   view.state.dataset.state = state
-  if (state === 'ended') return
-  view.desk.disabled = state !== 'open'
-  view.orders.inert = view.low.inert = view.choice.inert = state !== 'open'
-  view.choice.hidden = !client.has('find')
+  view.desk.disabled = value !== 'open'
+  view.orders.inert = view.low.inert = view.choice.inert = value !== 'open'
 }
 
 /** Lists the orders that the user has chosen: other than the open ones by a query that is made for it. */
@@ -188,16 +198,18 @@ function chooseOrders () {
     sort: { [field]: direction },
     limit: MAX_ORDERS
   }
-  client.stop(orders)
-  orders = client.watch(isStandard ? { query: 'open-orders' } : { find }, showOrders)
+  unwatchOrders()
+  orders = client.query(isStandard ? 'open-orders' : find)
+  unwatchOrders = watch(orders, showOrders)
+  showOrders()
 }
 
 /** Customers or products have changed: the choices of the form, and the names in the list. */
 function showNames () {
-  showOptions(view.customer, customers.data?.map(({ id, name }) => [id, name]))
+  showOptions(view.customer, customers.getSnapshot()?.map(({ id, name }) => [id, name]))
   showOptions(
     view.product,
-    products.data?.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`])
+    products.getSnapshot()?.map(({ sku, name, price }) => [sku, `${name}, ${money.format(price / 100)}`])
   )
   showTotal()
   showOrders()
@@ -213,16 +225,18 @@ function showOptions (select, options = []) {
 }
 
 function showTotal () {
-  const product = products.data?.find(({ sku }) => sku === view.product.value)
+  const product = products.getSnapshot()?.find(({ sku }) => sku === view.product.value)
   const quantity = view.quantity.valueAsNumber
   const isComplete = product !== undefined && quantity > 0
   view.total.textContent = isComplete ? money.format(product.price * quantity / 100) : '–'
 }
 
 function showOrders () {
-  if ([orders, customers, products].some(({ data }) => data === undefined)) return
-  const names = new Map([...customers.data, ...products.data].map(({ id, sku, name }) => [id ?? sku, name]))
-  const rows = orders.data.map(order => (
+  const lists = [orders, customers, products].map(query => query.getSnapshot())
+  if (lists.includes(undefined)) return
+  const [listed, ...named] = lists
+  const names = new Map(named.flat().map(({ id, sku, name }) => [id ?? sku, name]))
+  const rows = listed.map(order => (
     { ...order, customer: names.get(order.customerId), product: names.get(order.sku) }
   ))
   showRows(view.orders, rows, ({ number }) => number, orderRow)
@@ -235,9 +249,10 @@ function orderRow (order) {
   const actions = make('td', { className: 'actions' })
   if (next !== undefined) {
     const [verb, stage] = next
-    if (!paid) actions.append(button('Paid', `Mark order ${number} as paid`, async () => await pay(order)))
+    const pay = async () => await change(order, { paid: true })
+    if (!paid) actions.append(button('Paid', `Mark order ${number} as paid`, pay))
     actions.append(
-      button(verb, `${verb} order ${number}`, async () => await advance(order, stage)),
+      button(verb, `${verb} order ${number}`, async () => await change(order, { status: stage })),
       button('Cancel', `Cancel order ${number}`, async () => await cancel(order))
     )
   }
@@ -255,14 +270,15 @@ function orderRow (order) {
   ]
 }
 
-function showCounts (groups) {
-  const counts = new Map(groups.map(({ key, value }) => [key.status, value]))
+function showCounts () {
+  const groups = new Map(counts.getSnapshot().map(({ key, value }) => [key.status, value]))
   for (const output of view.counts.querySelectorAll('[data-count]')) {
-    output.textContent = counts.get(output.dataset.count) ?? 0
+    output.textContent = groups.get(output.dataset.count) ?? 0
   }
 }
 
-function showLowStock (list) {
+function showLowStock () {
+  const list = lowStock.getSnapshot()
   showRows(view.low, list, ({ sku }) => sku, product => {
     const action = make('td', { className: 'actions' })
     action.append(button('+10', `Put 10 of ${product.name} into stock`, async () => await restock(product)))

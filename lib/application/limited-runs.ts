@@ -4,12 +4,12 @@ import type { Log } from '../util/log.js'
 import { withTimeoutResult } from '../util/with-timeout.js'
 
 /**
- * Runs of one query in code that go on after its time, of all clients.
+ * Runs of one query in code, or operation of the application, that go on after its time, of all clients.
  * @limit `RATE_LIMITED` with `details.retryAfterMs`
  */
 const MAX_LATE = 100
 /**
- * Runs of one query in code that go on after its time, of one client.
+ * Runs of one query in code, or operation of the application, that go on after its time, of one client.
  * @limit `RATE_LIMITED` with `details.retryAfterMs`
  */
 const MAX_LATE_PER_OWNER = 4

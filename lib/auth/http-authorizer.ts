@@ -122,6 +122,6 @@ export class HttpAuthorizer {
 }
 
 /** Returns the bearer token of a request (RFC 6750). */
-function bearerToken ({ authorization }: RequestHeaders): string | undefined {
+export function bearerToken ({ authorization }: RequestHeaders): string | undefined {
   return typeof authorization === 'string' ? /^Bearer +([!-~]+)$/i.exec(authorization)?.[1] : undefined
 }

@@ -32,6 +32,8 @@ type Options = NonNullable<ParseArgsConfig['options']>
 interface Command<Given extends Options> {
   /** The text of `--help`. */
   readonly help: string
+  /** Name of what stands behind the options. @default 'file or directory' */
+  readonly argument?: string
   /** Options besides `--help`, `--json` and `--pretty`, which all commands have. */
   readonly options: Given
   /** Resolves with the exit code. */
@@ -41,7 +43,7 @@ interface Command<Given extends Options> {
 /** The arguments and outputs of one run of a command. */
 interface CommandRun<Given extends Options> {
   readonly values: ReturnType<typeof parseArgs<{ options: Given }>>['values']
-  /** Paths of files and directories: at least one. */
+  /** The arguments behind the options, such as paths of files and directories: at least one. */
   readonly files: readonly [string, ...string[]]
   readonly output: Output
   readonly printer: EntryPrinter
@@ -74,7 +76,7 @@ export async function runCommand<Given extends Options> (
     if (json === true && pretty === true) throw new UsageError('--json and --pretty exclude each other')
     const [first, ...others] = positionals
     if (first === undefined || positionals.includes('')) {
-      throw new UsageError('a file or directory is missing')
+      throw new UsageError(`a ${command.argument ?? 'file or directory'} is missing`)
     }
     const style = {
       pretty: pretty ?? (json !== true && io.isTTY),

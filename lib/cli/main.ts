@@ -9,6 +9,7 @@ import { storeBackup } from './store-backup.js'
 import { storeCompact } from './store-compact.js'
 import { storeRestore } from './store-restore.js'
 import { storeVerify } from './store-verify.js'
+import { types } from './types.js'
 
 /** The commands: name of one or two words, one line of help, function. */
 const commands: ReadonlyArray<readonly [name: string, help: string, run: CommandFunction]> = [
@@ -19,7 +20,8 @@ const commands: ReadonlyArray<readonly [name: string, help: string, run: Command
   ['restore', "make a store's directory out of a backup", storeRestore],
   ['verify', "check the files of a store's log, also beside its server", storeVerify],
   ['compact', "remove what was deleted from the files of a store's log", storeCompact],
-  ['import', 'turn the files of an earlier version into the log of a durable store', importCommand]
+  ['import', 'turn the files of an earlier version into the log of a durable store', importCommand],
+  ['types', 'write the types of a server for the clients of programs without its source', types]
 ]
 
 const help = `Usage: fastify-noex COMMAND [options] ARGUMENT...

@@ -1,16 +1,19 @@
-/** Whether a request that failed has been carried out: `UNKNOWN` where no reply has come. */
+/** Whether a request that failed has been carried out: `unknown` where no reply has come. */
 export type Outcome = 'not-done' | 'unknown'
 
 /** An error of the client: one that the server has answered with, or that prevents an answer. */
 export class NoexClientError extends Error {
-  /** An error code of PROTOCOL.md, or one of the client: `TIMEOUT`, `DISCONNECTED`, `ABORTED`, `REFUSED`. */
+  override name = 'NoexClientError'
+  /**
+   * An error code of PROTOCOL.md, or one of the client: `TIMEOUT`, `DISCONNECTED`, `ABORTED`, `REFUSED`,
+   * `LOGIN_FAILED`.
+   */
   readonly code: string
   /** The `details` of the server's error, where it has some. */
   readonly details: unknown
 
   constructor (code: string, message: string, details?: unknown) {
     super(message)
-    this.name = new.target.name
     this.code = code
     this.details = details
   }
@@ -18,6 +21,7 @@ export class NoexClientError extends Error {
 
 /** The reply has not come in time. */
 export class TimeoutError extends NoexClientError {
+  override name = 'TimeoutError'
   readonly outcome: Outcome
 
   constructor (message: string, outcome: Outcome) {
@@ -28,6 +32,7 @@ export class TimeoutError extends NoexClientError {
 
 /** There is no connection, or it has ended before the reply came. */
 export class DisconnectedError extends NoexClientError {
+  override name = 'DisconnectedError'
   /** `not-done`: the request was never sent. */
   readonly outcome: Outcome
 
@@ -35,4 +40,9 @@ export class DisconnectedError extends NoexClientError {
     super('DISCONNECTED', message)
     this.outcome = outcome
   }
+}
+
+/** Returns the text of anything that was thrown. */
+export function messageOf (error: unknown): string {
+  return String((error as Error | undefined)?.message ?? error)
 }

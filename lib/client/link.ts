@@ -7,6 +7,8 @@ export type ServerMessage = Readonly<Record<string, any>>
 export interface Link {
   /** Whether requests can be sent: the server has sent its welcome, and the client is logged in. */
   readonly isReady: boolean
+  /** Connects where that has not begun. To be called when something is needed of the link. */
+  wake?: () => void
   /** Whether the server has an extension of the protocol. */
   has: (extension: string) => boolean
   /**

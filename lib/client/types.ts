@@ -144,16 +144,24 @@ export interface LiveQuery<T> {
   /** Returns the data; `undefined` before the first. */
   readonly getSnapshot: () => T | undefined
   readonly state: QueryState<T>
+  /** The state that `hydrate` has made: what a server has rendered. `undefined` where there was none. */
+  readonly serverState?: QueryState<T> | undefined
   readonly status: QueryStatus
   readonly error: NoexClientError | undefined
 }
 
+/** The options of one write of an optimistic transaction. */
+export interface WriteOptions {
+  /** The `_version` that the record must still have, or the transaction is refused with `CONFLICT`. */
+  readonly expectedVersion?: number
+}
+
 /** The changes of one `optimistic`, which are one transaction. */
 export interface OptimisticTransaction {
-  bucket: (name: string) => {
-    insert: (record: object) => void
-    update: (key: unknown, changes: object) => void
-    delete: (key: unknown) => void
+  bucket (name: string): {
+    insert (record: object): void
+    update (key: unknown, changes: object, options?: WriteOptions): void
+    delete (key: unknown, options?: WriteOptions): void
   }
   /** Changes what a live query shows until the answer is in, where the writes above cannot say it. */
   query: <T>(query: LiveQuery<T>, change: (data: T) => T) => void
@@ -168,16 +176,16 @@ export interface Preloaded {
 export interface Client {
   readonly state: ConnectionState
   /** Sends a request; resolves with the data of the reply. @throws `NoexClientError` */
-  request: <T = any>(type: string, members?: object, options?: RequestOptions) => Promise<T>
+  request<T = any> (type: string, members?: object, options?: RequestOptions): Promise<T>
   /** Returns the live query of a name and its parameters, or of a description. */
-  query: <T = any>(query: string | Find, params?: object, options?: QueryOptions) => LiveQuery<T>
+  query<T = any> (query: string | Find, params?: object, options?: QueryOptions): LiveQuery<T>
   /** Calls `onEvent` with each event of the rules whose topic the pattern matches. Returns what ends that. */
   events: (pattern: string, onEvent: (event: any, topic: string) => void) => () => void
   /**
    * Writes the changes in one transaction, and shows them at once in all live queries, until the server's
    * answer is in. Resolves with the results of the transaction, rejects with its refusal.
    */
-  optimistic: (change: (tx: OptimisticTransaction) => void, options?: RequestOptions) => Promise<any>
+  optimistic (change: (tx: OptimisticTransaction) => void, options?: RequestOptions): Promise<any>
   /** Shows the results of `preload` until newer ones have come. */
   hydrate: (preloaded: Preloaded) => void
   /** Connects at once, anew where there is a connection. */

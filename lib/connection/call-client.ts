@@ -33,6 +33,7 @@ export class CallClient extends RingItem implements RequestClient {
   readonly #host: CallHost
   readonly #onReply: (reply: CallReply) => void
   #isAnswered = false
+  #ending: AbortController | undefined
 
   /** `onReply` is called once, with the answer to `message`. */
   constructor (message: Decoded, caller: Caller, host: CallHost, onReply: (reply: CallReply) => void) {
@@ -51,6 +52,13 @@ export class CallClient extends RingItem implements RequestClient {
   /** Whether there is a client that waits for the answer. */
   get isAwaited (): boolean {
     return !this.#isAnswered && !this.caller.hasLeft()
+  }
+
+  /** Made on first use: few operations need it. */
+  get ended (): AbortSignal {
+    this.#ending ??= new AbortController()
+    if (!this.isAwaited) this.#ending.abort()
+    return this.#ending.signal
   }
 
   /** That of the caller: what is bounded for each client is bounded for all of its calls together. */
@@ -120,6 +128,7 @@ export class CallClient extends RingItem implements RequestClient {
   #answer (reply: CallReply): void {
     if (this.#isAnswered) return
     this.#isAnswered = true
+    this.#ending?.abort()
     this.#onReply(reply)
   }
 

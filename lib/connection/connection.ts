@@ -1,4 +1,4 @@
-import type { RawData, WebSocket } from 'ws'
+import type { RawData } from 'ws'
 import { ConnectionAudit } from '../audit/connection-audit.js'
 import type { AuditTrail } from '../audit/trail.js'
 import { addressKey } from '../handshake/client-address.js'
@@ -19,10 +19,9 @@ import type { Pingable } from './heartbeat.js'
 import type { UnauthenticatedInboxes } from './inbox.js'
 import { MessageFlow, type FlowOwner } from './message-flow.js'
 import type { OutboxLimits } from './outbox.js'
-import { forgetUpgrade, listen, setLimits, streamOf, type SocketListener } from './socket.js'
-
-/** The code of the error with which ws refuses a frame that is too long, before it reads the payload. */
-const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+import {
+  FRAME_TOO_LONG, forgetUpgrade, listen, setLimits, streamOf, type ClientSocket, type SocketListener
+} from './socket.js'
 
 /** The parts of the service that connections work with: one object for all connections. */
 export interface ConnectionHost extends PrincipalHost {
@@ -58,7 +57,7 @@ export interface ConnectionHost extends PrincipalHost {
 
 /**
  * The connection of one client, from open to close. It must be constructed in the tick in which the
- * WebSocket opens, so that no frame is missed. Its size is the cost of an idle client: listeners are shared,
+ * socket opens, so that no frame is missed. Its size is the cost of an idle client: listeners are shared,
  * and nothing refers to the upgrade request.
  */
 export class Connection implements RequestClient, FlowOwner, SessionOwner, Pingable, SocketListener {
@@ -73,9 +72,10 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   answering: Operation | undefined
   writing: Promise<unknown> | undefined
   readonly #host: ConnectionHost
-  readonly #ws: WebSocket
+  readonly #ws: ClientSocket
   #log: Log | undefined
   #connectionAudit: ConnectionAudit | undefined
+  #ending: AbortController | undefined
   /** Whether the client's own request has revoked the session: the close waits for the reply. */
   #isRevoked = false
   /** Whether the client must log in and has not yet. */
@@ -83,7 +83,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   /** Whether the audit has recorded the close: a sink may close the connection again meanwhile. */
   #isCloseRecorded = false
 
-  constructor (ws: WebSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
+  constructor (ws: ClientSocket, id: string, upgrade: Upgrade, host: ConnectionHost) {
     const stream = streamOf(ws)
     if (stream === undefined) throw new Error('the WebSocket has no open stream')
     this.id = id
@@ -113,6 +113,13 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   get origin (): Origin {
     const { remoteAddress, headers } = this.upgrade
     return { remoteAddress, connectionId: this.id, headers }
+  }
+
+  /** Made on first use: few operations need it. */
+  get ended (): AbortSignal {
+    this.#ending ??= new AbortController()
+    if (!this.isOpen) this.#ending.abort()
+    return this.#ending.signal
   }
 
   get log (): Log {
@@ -272,6 +279,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     this.#connectionAudit?.end()
     this.flow.clear()
     this.principal.close()
+    this.#ending?.abort()
     this.#host.onStopped(this, cause, isLoggedIn)
   }
 

@@ -1,9 +1,8 @@
-import type { WebSocket } from 'ws'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Session } from '../protocol/session.js'
 import type { Authenticator } from '../auth/authenticator.js'
-import type { Clock } from '../util/clock.js'
+import { runInNextTick, type Clock } from '../util/clock.js'
 import {
   CLOSE_TIMEOUT_MS,
   closeCauseOf,
@@ -14,6 +13,7 @@ import {
 import { AddressQuota, type ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'
+import type { ClientSocket } from './socket.js'
 import type { ConnectionsOptions } from './connection-options.js'
 import type { Log } from '../util/log.js'
 import { Waiters } from '../util/waiters.js'
@@ -149,10 +149,10 @@ export class Connections implements ConnectionHost {
   }
 
   /**
-   * Takes over a WebSocket in the tick in which it opens, with the slot that `ConnectionQuota.acquire` has
+   * Takes over a socket in the tick in which it opens, with the slot that `ConnectionQuota.acquire` has
    * reserved for it. Returns its connection, which is closing where the address has too many.
    */
-  accept (ws: WebSocket, upgrade: Upgrade): Connection {
+  accept (ws: ClientSocket, upgrade: Upgrade): Connection {
     // From now on the quota follows the session of the connection.
     this.#connectionQuota.change(upgrade.session?.userId, undefined)
     const connection = new Connection(ws, `conn-${++lastId}`, upgrade, this)
@@ -178,7 +178,12 @@ export class Connections implements ConnectionHost {
   }
 
   onLoggedOut (connection: Connection): void {
-    if (this.requiresAuth) this.#unauthenticated.add(connection)
+    if (connection.upgrade.endsWithSession === true) {
+      // Not while the session is being changed.
+      runInNextTick(() => { connection.close(closeReasons.sessionEnded) })
+    } else if (this.requiresAuth) {
+      this.#unauthenticated.add(connection)
+    }
   }
 
   /**

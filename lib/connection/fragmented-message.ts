@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { fragment } from '../protocol/frame.js'
 import { charsOf } from '../protocol/parts.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
@@ -32,7 +32,7 @@ export class FragmentedMessage {
   }
 
   /** Writes all parts. Resolves when the last has been handed to the socket, or no more may be. */
-  async write (stream: Duplex, owner: FragmentedMessageOwner): Promise<void> {
+  async write (stream: Writable, owner: FragmentedMessageOwner): Promise<void> {
     while (this.#next < this.#parts.length) {
       if (!owner.isWritable || stream.destroyed) return
       const part = this.#parts[this.#next++] as string
@@ -50,7 +50,7 @@ export class FragmentedMessage {
 }
 
 /** Resolves when the socket has taken the frame, or has ended. */
-async function writeAndWait (stream: Duplex, frame: Buffer): Promise<void> {
+async function writeAndWait (stream: Writable, frame: Buffer): Promise<void> {
   await new Promise<void>(resolve => {
     stream.once('close', resolve)
     stream.write(frame, () => {

@@ -1,7 +1,7 @@
-import type { Duplex } from 'node:stream'
-import type { WebSocket } from 'ws'
+import type { Writable } from 'node:stream'
 import type { MessageText } from '../protocol/parts.js'
 import type { PushTarget } from '../subscriptions/subscriber.js'
+import type { ClientSocket } from './socket.js'
 import { HeldReplies, type Hold, type Reply } from './held-replies.js'
 import { Inbox, type FrameHandler, type InboxOwner, type UnauthenticatedInboxes } from './inbox.js'
 import { Outbox, type OutboxLimits, type OutboxOwner } from './outbox.js'
@@ -29,7 +29,7 @@ export interface FlowOwner extends FrameHandler {
  */
 export class MessageFlow implements InboxOwner, OutboxOwner {
   readonly #owner: FlowOwner
-  readonly #ws: WebSocket
+  readonly #ws: ClientSocket
   readonly #inbox: Inbox
   readonly #outbox: Outbox
   readonly #maxHeldChars: number
@@ -41,7 +41,7 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
 
   /** `unauthenticated`: the inboxes that this one counts among until the client has logged in. */
   constructor (
-    owner: FlowOwner, ws: WebSocket, stream: Duplex, limits: OutboxLimits,
+    owner: FlowOwner, ws: ClientSocket, stream: Writable, limits: OutboxLimits,
     unauthenticated: UnauthenticatedInboxes | undefined
   ) {
     this.#owner = owner

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 import type { PushTarget } from '../subscriptions/subscriber.js'
 import { asciiFrames, sharingFrame, textFrames } from '../protocol/frame.js'
 import { charsOf, cut, type MessageText } from '../protocol/parts.js'
@@ -45,7 +45,7 @@ export interface OutboxOwner {
  */
 export class Outbox implements PushTarget, FragmentedMessageOwner {
   readonly #owner: OutboxOwner
-  readonly #stream: Duplex
+  readonly #stream: Writable
   readonly #limits: OutboxLimits
   #pending: Item[] = []
   #pendingBytes = 0
@@ -57,7 +57,7 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
   #idle: Waiters | undefined
   #written: (() => void) | undefined
 
-  constructor (owner: OutboxOwner, stream: Duplex, limits: OutboxLimits) {
+  constructor (owner: OutboxOwner, stream: Writable, limits: OutboxLimits) {
     this.#owner = owner
     this.#stream = stream
     this.#limits = limits

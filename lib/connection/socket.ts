@@ -1,8 +1,26 @@
-import { PassThrough, type Duplex } from 'node:stream'
+import type { EventEmitter } from 'node:events'
+import { PassThrough, type Duplex, type Writable } from 'node:stream'
 import type { ServerResponse } from 'node:http'
 import type { RawData, WebSocket, WebSocketServer } from 'ws'
 import { runInNextTurn } from '../util/clock.js'
 import { CLOSE_TIMEOUT_MS } from '../protocol/close-codes.js'
+
+/** The part of a socket that is not a WebSocket of `ws`, where that has private members instead. */
+export interface OwnSocket {
+  /** Takes the frames of the outbox. */
+  readonly stream: Writable
+  /** The largest message that the client may send. */
+  maxMessageBytes: number
+}
+
+/** The socket of a connection, as it is used: a WebSocket of `ws`, or an event stream. */
+export type ClientSocket = EventEmitter &
+  Pick<WebSocket, 'OPEN' | 'readyState' | 'isPaused' | 'pause' | 'resume' | 'close' | 'terminate'> & {
+    readonly own?: OwnSocket
+  }
+
+/** The code of the error with which ws refuses a frame that is too long, before it reads the payload. */
+export const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
 
 /**
  * The private members of a WebSocket of `ws` that this module uses. Each is checked for before it is used,
@@ -24,17 +42,17 @@ interface ReceiverInside {
   readonly _extensions?: Readonly<Record<string, { _maxPayload?: number } | undefined>>
 }
 
-interface UpgradedSocket extends Duplex {
+interface UpgradedSocket extends Writable {
   readonly _httpMessage?: ServerResponse | null
 }
 
-/** Returns the stream below a WebSocket; `undefined` when it has ended. */
-export function streamOf (ws: WebSocket): Duplex | undefined {
-  return (ws as unknown as WebSocketInside)._socket ?? undefined
+/** Returns the stream below a socket; `undefined` when it has ended. */
+export function streamOf (ws: ClientSocket): Writable | undefined {
+  return ws.own?.stream ?? (ws as unknown as WebSocketInside)._socket ?? undefined
 }
 
 /** Returns the HTTP response that an upgraded socket still belongs to, if any. */
-export function responseOf (stream: Duplex): ServerResponse | undefined {
+export function responseOf (stream: Writable): ServerResponse | undefined {
   return (stream as UpgradedSocket)._httpMessage ?? undefined
 }
 
@@ -73,9 +91,13 @@ export function frameLimits (maxPayload: number): {
 
 /**
  * Overrides the server's options for one WebSocket: the largest message, compressed or not, its parts, the
- * check of UTF-8, and the time for the answer to a close frame.
+ * check of UTF-8, and the time for the answer to a close frame. An event stream has the first alone.
  */
-export function setLimits (ws: WebSocket, maxPayloadBytes: number): void {
+export function setLimits (ws: ClientSocket, maxPayloadBytes: number): void {
+  if (ws.own !== undefined) {
+    ws.own.maxMessageBytes = maxPayloadBytes
+    return
+  }
   // Who says that it closes and does not must not be waited for any longer than others.
   ;(ws as unknown as WebSocketInside)._closeTimeout = CLOSE_TIMEOUT_MS
   const receiver = (ws as unknown as WebSocketInside)._receiver
@@ -113,18 +135,18 @@ export function canSetLimits (server: WebSocketServer): boolean {
  * Releases the HTTP request and response of the upgrade, which would otherwise stay in memory as long as the
  * connection: the socket and an error listener of `@fastify/websocket` refer to them.
  */
-export function forgetUpgrade (ws: WebSocket): void {
+export function forgetUpgrade (ws: ClientSocket): void {
   ws.removeAllListeners('error')
   const stream = streamOf(ws)
   if (stream !== undefined) runInNextTurn(detachResponse, stream)
 }
 
-function detachResponse (stream: Duplex): void {
+function detachResponse (stream: Writable): void {
   const response = responseOf(stream)
   if (response !== undefined && !stream.destroyed) response.detachSocket(stream as never)
 }
 
-/** Receives the events of a WebSocket. */
+/** Receives the events of a socket. */
 export interface SocketListener {
   onMessage: (data: RawData, isBinary: boolean) => void
   /** Called when the client broke RFC 6455 or the network has failed; `onClose` follows. */
@@ -134,26 +156,26 @@ export interface SocketListener {
 
 const kListener = Symbol('noex.listener')
 
-interface ListenedWebSocket extends WebSocket {
+interface ListenedSocket extends ClientSocket {
   [kListener]: SocketListener
 }
 
-/** Adds the listener of a WebSocket. The functions are shared: an idle connection has none of its own. */
-export function listen (ws: WebSocket, listener: SocketListener): void {
-  (ws as ListenedWebSocket)[kListener] = listener
+/** Adds the listener of a socket. The functions are shared: an idle connection has none of its own. */
+export function listen (ws: ClientSocket, listener: SocketListener): void {
+  (ws as ListenedSocket)[kListener] = listener
   ws.on('message', onMessage)
   ws.on('error', onError)
   ws.on('close', onClose)
 }
 
-function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
-  (this as ListenedWebSocket)[kListener].onMessage(data, isBinary)
+function onMessage (this: ClientSocket, data: RawData, isBinary: boolean): void {
+  (this as ListenedSocket)[kListener].onMessage(data, isBinary)
 }
 
-function onError (this: WebSocket, error: Error): void {
-  (this as ListenedWebSocket)[kListener].onError(error)
+function onError (this: ClientSocket, error: Error): void {
+  (this as ListenedSocket)[kListener].onError(error)
 }
 
-function onClose (this: WebSocket, code: number): void {
-  (this as ListenedWebSocket)[kListener].onClose(code)
+function onClose (this: ClientSocket, code: number): void {
+  (this as ListenedSocket)[kListener].onClose(code)
 }

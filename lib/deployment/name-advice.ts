@@ -3,6 +3,7 @@ import { adviceOnBucket, adviceOnPermission } from '../permissions/name-advice.j
 import type { KnownNames, NameAdvice } from '../permissions/name-advice.js'
 import { OperationNames } from '../permissions/operation-names.js'
 import { ANONYMOUS } from '../permissions/permission-options.js'
+import type { OperationResource } from '../operations/application-operation.js'
 import type { Identity } from '../identity/identity.js'
 import type { Log } from '../util/log.js'
 import { didYouMean, nearestNames, quoted } from '../util/nearest.js'
@@ -28,10 +29,13 @@ interface NameSources {
  * each, with `advice: 'unknown-name'` and the path as `option`.
  */
 export function adviseOnNames (sources: NameSources, log: Log): void {
-  const { options: { auth, procedures, store }, identity } = sources
+  const { options: { auth, operations, procedures, store }, identity } = sources
   const known: KnownNames = {
     operations: new OperationNames(sources.operations),
     recordOperations: new OperationNames(sources.recordOperations),
+    namingOperations: new OperationNames(
+      operations.filter(({ resources }) => resources !== undefined).map(({ name }) => name)
+    ),
     buckets: new Set(sources.bucketNames),
     queries: new Set(store.getQueries().map(({ name }) => name)),
     topics: new Set(sources.topics)
@@ -42,7 +46,23 @@ export function adviseOnNames (sources: NameSources, log: Log): void {
   })
   const ofProcedures = procedures.definitions.map(({ buckets }, i) => buckets.flatMap(({ path, bucket }) =>
     adviceOnBucket(`procedures.definitions[${i}].${path}`, bucket, known, 'bucket')))
-  logAdvice([...ofRules.flat(), ...identity?.adviceOnRoles(known) ?? [], ...ofProcedures.flat()], log)
+  const ofOperations = operations.map(({ resources }, i) =>
+    typeof resources === 'function' ? [] : adviceOnResources(`operations[${i}].resources`, resources, known))
+  logAdvice([
+    ...ofRules.flat(), ...identity?.adviceOnRoles(known) ?? [], ...ofProcedures.flat(), ...ofOperations.flat()
+  ], log)
+}
+
+/** Returns advice on the buckets and queries that an operation of the application names. */
+function adviceOnResources (
+  at: string, resources: readonly OperationResource[] = [], known: KnownNames
+): NameAdvice[] {
+  return resources.flatMap(({ type, name }, i) => {
+    if (type === 'bucket') return adviceOnBucket(`${at}[${i}]`, name, known, 'bucket')
+    if (type !== 'query' || known.queries.has(name)) return []
+    const [near] = nearestNames(name, known.queries)
+    return [{ at: `${at}[${i}]`, message: `there is no query ${quoted(name)} so far${didYouMean(near)}` }]
+  })
 }
 
 /**

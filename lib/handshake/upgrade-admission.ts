@@ -50,22 +50,37 @@ export class UpgradeAdmission {
 
   /** Accepts an upgrade, or returns its refusal. */
   admit (request: IncomingRequest): AcceptedUpgrade | UpgradeRefusal {
-    const { originResolver, connectionQuota, rejections } = this.#options
+    const { originResolver, connectionQuota } = this.#options
     if (this.#isClosed) return { refused: 503, reason: 'the server is shutting down' }
-    if (!this.#isAllowedOrigin(request)) {
-      rejections.count('origin')
-      return { refused: 403, reason: 'the origin is not allowed' }
-    }
+    const refusal = this.refusalOfOrigin(request)
+    if (refusal !== undefined) return refusal
     const origin = originResolver.resolve(request)
     if ('refused' in origin) return origin
     const release = connectionQuota.acquire(origin.session?.userId)
     return typeof release === 'function' ? { ...origin, release } : release
   }
 
-  #isAllowedOrigin ({ rawHeaders }: IncomingRequest): boolean {
+  /** Returns the refusal of a request from a page of an origin that is not allowed, and counts it. */
+  refusalOfOrigin (request: IncomingRequest): UpgradeRefusal | undefined {
+    if (this.#isAllowedOrigin(request)) return undefined
+    this.#options.rejections.count('origin')
+    return { refused: 403, reason: 'the origin is not allowed' }
+  }
+
+  #isAllowedOrigin ({ rawHeaders, headers }: IncomingRequest): boolean {
     const { allowedOrigins, requiresOrigin } = this.#options
     if (allowedOrigins === undefined) return true
     const origin = pageOrigin(rawHeaders, allowedOrigins)
-    return origin === 'allowed' || (origin === 'absent' && !requiresOrigin)
+    if (origin !== 'absent') return origin === 'allowed'
+    // With a GET a browser says less: of its own site, or where an image or a typed address asks for it.
+    const site = headers['sec-fetch-site'] ?? 'none'
+    if (site === 'none') return !requiresOrigin
+    const host = headers['host'] ?? headers[':authority']
+    return site === 'same-origin' && allowedOrigins.some(origin => isOfHost(origin, host))
   }
+}
+
+/** Returns whether pages of an origin are those of this server, as `Host` or `:authority` names it. */
+function isOfHost (origin: string, host: string | string[] | undefined): boolean {
+  return origin === `https://${String(host)}` || origin === `http://${String(host)}`
 }

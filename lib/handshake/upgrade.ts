@@ -1,6 +1,6 @@
 import type { RequestHeaders, Session } from '../protocol/session.js'
 
-/** The upgrade request of a connection. */
+/** The request of a connection: an upgrade, or one for a stream of events. */
 export interface Upgrade {
   readonly remoteAddress: string
   /** The `reqId` under which Fastify logs the upgrade. */
@@ -9,4 +9,6 @@ export interface Upgrade {
   readonly headers: RequestHeaders
   /** The session that a gateway has given the client; `undefined` otherwise. */
   readonly session: Session | undefined
+  /** Whether the connection ends with its session, because the client cannot log in anew. */
+  readonly endsWithSession?: boolean
 }

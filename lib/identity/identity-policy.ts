@@ -3,6 +3,7 @@ import {
   scopeOfBucket, type Policy, type QueryFacts, type Scope, type ResourceAccess
 } from '../permissions/policy.js'
 import { Permission, ruleProblem } from '../permissions/permission.js'
+import { includesTier, tierOf } from '../permissions/rule-policy.js'
 import type { Session } from '../protocol/session.js'
 import type { Directory } from './directory.js'
 import type { AccessClass, AclEntry, Resource, ResourceType, Role } from './records.js'
@@ -36,14 +37,19 @@ export class IdentityPolicy implements Policy {
   readonly isVolatile = false
   readonly #directory: Directory
   readonly #factsOf: (query: string) => QueryFacts
+  readonly #ownOperations: ReadonlySet<string>
   readonly #rights = new Map<string, Rights>()
   readonly #compiled = new WeakMap<Role, readonly Permission[]>()
 
   /** Stops listening to changes of the directory. */
   readonly close: () => void
 
-  /** `factsOf` returns the bucket that a query reads. */
-  constructor (directory: Directory, factsOf: (query: string) => QueryFacts) {
+  /** `factsOf` returns the bucket that a query reads; `ownOperations` are the names of the application's. */
+  constructor (
+    directory: Directory, factsOf: (query: string) => QueryFacts,
+    ownOperations: ReadonlySet<string> = new Set()
+  ) {
+    this.#ownOperations = ownOperations
     this.#directory = directory
     this.#factsOf = factsOf
     this.close = directory.onChange(({ rights }) => { if (rights) this.#rights.clear() })
@@ -97,7 +103,7 @@ export class IdentityPolicy implements Policy {
   }
 
   #decide (rights: Rights, resource: ResourceAccess): RowAccess {
-    if (rights.isSuperadmin) return true
+    if (rights.isSuperadmin || this.#isInTier(rights, resource)) return true
     const source =
       resource.type === 'query' ? (resource.source ?? this.#factsOf(resource.name).bucket) : undefined
     if (isListed(rights, resource.type, resource.name, resource.tier)) return true
@@ -112,6 +118,13 @@ export class IdentityPolicy implements Policy {
     }
     const fitting = rights.permissions.filter(permission => permission.allows(resource, source))
     return resource.type === 'query' ? fitting.length > 0 : union(fitting, rights)
+  }
+
+  /** Whether it is an operation of the application that a system role of the user reaches by its name. */
+  #isInTier ({ session }: Rights, { operation, tier }: ResourceAccess): boolean {
+    if (tier === undefined || !this.#ownOperations.has(operation)) return false
+    const own = tierOf(session.roles)
+    return own !== undefined && includesTier(own, tier)
   }
 
   /**

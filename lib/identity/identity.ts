@@ -31,6 +31,8 @@ export interface IdentityEnvironment {
   readonly rejections: Rejections
   /** All operations, from which the system roles are made. */
   readonly operations: readonly NamedOperation[]
+  /** Those of the application: system roles may call them as far as their tier reaches. */
+  readonly ownOperations?: readonly NamedOperation[]
   /** See `PasswordsOptions`. */
   readonly argon2?: boolean
 }
@@ -55,7 +57,7 @@ export class Identity {
     options: ResolvedBuiltIn,
     environment: IdentityEnvironment
   ) {
-    const { clock, isRevoked, rejections, argon2 } = environment
+    const { clock, isRevoked, rejections, argon2, operations, ownOperations = [] } = environment
     const passwords = new Passwords(argon2 === undefined ? {} : { argon2 })
     directory.hashSettings.start(hash => passwords.settingOf(hash), directory.users())
     const sessions = new SessionService(directory, clock, options)
@@ -70,7 +72,8 @@ export class Identity {
     })
     this.directory = directory
     directory.isRevoked = isRevoked
-    const policy = new IdentityPolicy(directory, name => sharedStore.queryFacts(name))
+    const own = new Set(ownOperations.map(({ name }) => name))
+    const policy = new IdentityPolicy(directory, name => sharedStore.queryFacts(name), own)
     this.policy = policy
     this.sessions = sessions
     this.logins = logins
@@ -82,7 +85,7 @@ export class Identity {
       logins,
       passwordMinLength: options.passwordMinLength
     })
-    const operationNames = new OperationNames(environment.operations.map(({ name }) => name))
+    const operationNames = new OperationNames([...operations.map(({ name }) => name), ...own])
     this.roles = new RoleService(directory, policy, operationNames)
     this.accessLists = new AccessLists(directory, policy)
     this.#passwords = passwords

@@ -1,12 +1,17 @@
+import type { TObject, TSchema } from 'typebox'
+import type { AuditedOperation } from '../audit/request-audit.js'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Revocations } from '../auth/revocations.js'
 import type { ResolvedIdempotency } from '../idempotency/idempotency-options.js'
 import type { KeyedRequests } from '../idempotency/keyed-requests.js'
 import type { Identity } from '../identity/identity.js'
+import type { Charge } from '../limits/request-limiter.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
+import type { OperationAccess } from '../permissions/policy.js'
 import type { Principal } from '../permissions/principal.js'
+import type { RequestMessage } from '../protocol/messages.js'
 import type { Origin, Session } from '../protocol/session.js'
 import type { SharedStore } from '../store/shared-store.js'
 import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js'
@@ -27,6 +32,7 @@ export interface ServerContext {
   /** Decides about the steps of procedures, as it does about requests. */
   readonly authorizer: Authorizer
   readonly procedures: ProcedureService
+  readonly operations: OperationTable
   readonly liveQueries: LiveQueries
   /** Runs queries, no longer than `queryTimeoutMs`. */
   readonly queries: QueryRunner
@@ -53,10 +59,12 @@ export interface Client {
   readonly origin: Origin
   /** The logger of its connection, or of its HTTP request. */
   readonly log: Log
+  /** Aborted when the client has gone. */
+  readonly ended: AbortSignal
   /** Whether it has a connection, on which a login lasts and pushes arrive; not so a call. */
   readonly isConnected: boolean
   /** Its subscriptions to live queries; one of a call ends with the first result. */
-  readonly subscriptions: Pick<QuerySubscriptions, 'checkQuota' | 'add' | 'remove'>
+  readonly subscriptions: Pick<QuerySubscriptions, 'checkQuota' | 'add' | 'remove' | 'announce'>
   /** Its subscriptions to rule events. */
   readonly eventSubscriptions: Pick<EventSubscriptions, 'checkQuota' | 'add' | 'remove'>
   /** The write that is under way for the client: a change of its rights waits for it. */
@@ -78,6 +86,62 @@ export interface OperationContext {
 export interface StepRights {
   readonly authorizer: Authorizer
   readonly principal: Principal
+}
+
+/** One operation of the protocol: everything that the server knows about it. */
+export interface Operation extends OperationAccess, AuditedOperation {
+  /** The request's fields; unknown members are ignored. */
+  readonly request: TObject
+  /** Whether it works on the store alone; then a change of rights waits for its writes. */
+  readonly usesStore: boolean
+  /** Returns the charges of a request, where they are not one of its own; works on unchecked input. */
+  readonly chargesOf: ((request: RequestMessage) => readonly Charge[]) | undefined
+  /** Refuses a request before its fields are checked. PROTOCOL.md, "Request pipeline". */
+  readonly guard: ((client: Client) => void) | undefined
+  /** Checks the fields. @throws `VALIDATION_ERROR` naming the first wrong one */
+  readonly validate: (request: RequestMessage) => void
+  /** Whether a request may have an `idempotencyKey`, and `revision`. PROTOCOL.md, "Idempotency keys". */
+  readonly takesKey: boolean
+  /** Names of members that are no part of the digest of a request: one could guess a password by it. */
+  readonly secrets: readonly string[]
+  /** Executes a request; resolves with the reply's `data`, in which `undefined` is sent as `null`. */
+  readonly run: (context: OperationContext, request: RequestMessage) => Promise<unknown>
+  /** Returns the reply's `data` for the value that the one commit of `run` resolves with. */
+  readonly reply: (result: unknown) => unknown
+  /** Returns the rights that the steps of a request have. */
+  readonly rightsOfSteps: (request: RequestMessage, context: OperationContext) => StepRights
+}
+
+/** An operation of the application. */
+export interface OwnOperation extends Operation {
+  /** The shape of its results; `undefined` where it says none. */
+  readonly output: TSchema | undefined
+  /** Whether the resources depend on the request: then they may be records. */
+  readonly hasComputedResources: boolean
+  /** Does `run`; `outer` is the call of another operation of the application that it is a part of. */
+  readonly runWithin: (
+    context: OperationContext, request: RequestMessage, outer?: OuterCall
+  ) => Promise<unknown>
+}
+
+/** A call of an operation of the application, as the operations that it calls see it. */
+export interface OuterCall {
+  /** The number of such calls around each other, itself included. */
+  readonly depth: number
+  /** Aborted when it is over. */
+  readonly signal: AbortSignal
+  /** The grants of operations that have read something for it. */
+  readonly read: Grant[]
+  /** The request as its commit remembers it, with the rights of what it calls; `undefined` without a key. */
+  readonly idempotency: Grant['idempotency']
+}
+
+/** The operations of a service, as operations themselves use them. */
+export interface OperationTable {
+  find: (type: string) => Operation | undefined
+  values: () => Iterable<Operation>
+  /** Those of the application. */
+  readonly own: readonly OwnOperation[]
 }
 
 /** Stored procedures. PROTOCOL.md, "Procedures". */

@@ -1,40 +1,20 @@
 import type { Static, TObject, TProperties } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { AccessLevel, OperationAccess, ResourceAccess, Tier } from '../permissions/policy.js'
-import type { Client, OperationContext, ServerContext, StepRights } from './context.js'
-import type { AuditedOperation } from '../audit/request-audit.js'
+import type { AccessLevel, ResourceAccess, Tier } from '../permissions/policy.js'
+import type {
+  Client, Operation, OperationContext, OwnOperation, ServerContext, StepRights
+} from './context.js'
 import { checkKey } from '../idempotency/keyed-requests.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
+import { checkRevision } from '../protocol/fields.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { firstProblem } from '../protocol/shape.js'
 import { requireFields, type NamedField } from '../store/named-fields.js'
 
-/** One operation of the protocol: everything that the server knows about it. */
-export interface Operation extends OperationAccess, AuditedOperation {
-  /** The request's fields; unknown members are ignored. */
-  readonly request: TObject
-  /** Whether it works on the store alone; then a change of rights waits for its writes. */
-  readonly usesStore: boolean
-  /** Returns the charges of a request, where they are not one of its own; works on unchecked input. */
-  readonly chargesOf: ((request: RequestMessage) => readonly Charge[]) | undefined
-  /** Refuses a request before its fields are checked. PROTOCOL.md, "Request pipeline". */
-  readonly guard: ((client: Client) => void) | undefined
-  /** Checks the fields. @throws `VALIDATION_ERROR` naming the first wrong one */
-  readonly validate: (request: RequestMessage) => void
-  /** Whether a request may have an `idempotencyKey`. PROTOCOL.md, "Idempotency keys". */
-  readonly takesKey: boolean
-  /** Names of members that are no part of the digest of a request: one could guess a password by it. */
-  readonly secrets: readonly string[]
-  /** Executes a request; resolves with the reply's `data`, in which `undefined` is sent as `null`. */
-  readonly run: (context: OperationContext, request: RequestMessage) => Promise<unknown>
-  /** Returns the reply's `data` for the value that the one commit of `run` resolves with. */
-  readonly reply: (result: unknown) => unknown
-  /** Returns the rights that the steps of a request have. */
-  readonly rightsOfSteps: (request: RequestMessage, context: OperationContext) => StepRights
-}
+export type { Operation }
 
 /**
  * Ends a subscription of the client and returns the reply.
@@ -87,9 +67,9 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   /** Returns the record fields that the request names; one that no record of its `bucket` has is refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
   /**
-   * Whether a request may have an `idempotencyKey`. A `run` that makes one commit hands it
-   * `grant.idempotency`, and its `reply` needs no more than the result of that commit; any other is
-   * remembered afterwards.
+   * Whether it changes something, so that a request may have an `idempotencyKey`, and `revision`. A `run`
+   * that makes one commit hands it `grant.idempotency`, and its `reply` needs no more than the result of that
+   * commit; any other is remembered afterwards.
    * @default false
    */
   readonly takesKey?: boolean
@@ -137,6 +117,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     secrets,
     validate (request) {
       if (request['idempotencyKey'] !== undefined) checkKey(request, name, takesKey)
+      if (request['revision'] !== undefined) checkRevision(request, name, takesKey)
       if (!schema.Check(request)) throw firstProblem(schema, request)
       check?.(request as Static<TObject<Fields>>)
     },
@@ -163,7 +144,8 @@ function guardOf (
   }
 }
 
-function rightsOfRequest (_request: unknown, { server, grant }: OperationContext): StepRights {
+/** Returns the rights of the request itself. */
+export function rightsOfRequest (_request: unknown, { server, grant }: OperationContext): StepRights {
   return { authorizer: server.authorizer, principal: grant.principal }
 }
 
@@ -246,7 +228,9 @@ const sample = {
 }
 
 /** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
-export function accessesRecords ({ name, resources }: Operation): boolean {
+export function accessesRecords (operation: Operation | OwnOperation): boolean {
+  if ('hasComputedResources' in operation && operation.hasComputedResources) return true
+  const { name, resources } = operation
   const used = resources({ id: 0, type: name, ...sample })
   return used.some(({ operation, records }) => operation === name && records)
 }

@@ -7,6 +7,7 @@ import { identityAcl } from './identity-acl.js'
 import { identityRoles } from './identity-roles.js'
 import { identitySession } from './identity-session.js'
 import { identityUsers } from './identity-users.js'
+import type { OperationTable, OwnOperation } from './context.js'
 import type { Operation } from './operation.js'
 import { procedures } from './procedures.js'
 import { rules } from './rules.js'
@@ -67,19 +68,24 @@ export interface Features {
   readonly mode: ResolvedAuth['mode'] | undefined
   readonly hasAudit: boolean
   readonly hasRules: boolean
+  /** The operations of the application. */
+  readonly own: readonly OwnOperation[]
 }
 
 /** The operations of a service, and its refusals of all others. */
-export class OperationRegistry {
+export class OperationRegistry implements OperationTable {
+  readonly own: readonly OwnOperation[]
   readonly #table: ReadonlyMap<string, Operation>
   readonly #namespaces: ReadonlySet<string>
 
-  constructor ({ mode, hasAudit, hasRules }: Features) {
+  constructor ({ mode, hasAudit, hasRules, own }: Features) {
+    this.own = own
     const offered = [
       ...always,
       ...(mode === undefined ? [] : ofMode[mode]),
       ...(hasAudit ? audit : []),
-      ...(hasRules ? rules : [])
+      ...(hasRules ? rules : []),
+      ...own
     ]
     this.#table = tableOf(offered)
     this.#namespaces = new Set(offered.map(({ name }) => namespaceOf(name)))

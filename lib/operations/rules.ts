@@ -78,7 +78,6 @@ export const rules: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ pattern: RuleName }),
     resources: patternOf,
-    needsConnection: 'events are pushed',
     run: reading(async (calls, { pattern }) => await queryFacts(calls, pattern))
   }),
   defineOperation({

@@ -58,7 +58,8 @@ function isPresence (
   operation: Operation, request: RequestMessage, { server: { sharedStore: { store } } }: OperationContext
 ): boolean {
   const resources = operation.resources(request)
-  return operation.tier === 'write' && resources.length > 0 && resources.every(({ type, name }) =>
+  const { tier, usesStore } = operation
+  return tier === 'write' && usesStore && resources.length > 0 && resources.every(({ type, name }) =>
     type === 'bucket' && store.getBucketSchema(name)?.ephemeral === true)
 }
 

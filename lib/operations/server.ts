@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { defineOperation, type Operation } from './operation.js'
+import { describe } from './server-describe.js'
 
 /** The operations of the `server` namespace. PROTOCOL.md, "Server operations". */
 export const server: readonly Operation[] = [
@@ -18,5 +19,12 @@ export const server: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({}),
     run: async ({ server: { getConnections } }) => getConnections()
+  }),
+  defineOperation({
+    name: 'server.describe',
+    tier: 'read',
+    accessLevel: 'session',
+    request: Type.Object({}),
+    run: describe
   })
 ]

@@ -29,6 +29,7 @@ const Subscribe = Type.Object({
     limit: PositiveInteger, after: Type.Optional(Type.Union([Type.Null(), Text]))
   }, { additionalProperties: false })),
   delta: Type.Optional(Type.Boolean()),
+  complete: Type.Optional(Type.Boolean()),
   since: Type.Optional(Type.Object({ epoch: Text, revision: Count }, { additionalProperties: false })),
   minIntervalMs: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_INTERVAL_MS }))
 })
@@ -44,7 +45,7 @@ const watched: ResourcesOf = (request, self) => {
 }
 
 /** Checks what the schema cannot express. */
-function check ({ query, find, params, page, since, delta }: SubscribeRequest): void {
+function check ({ query, find, params, page, since, delta, complete }: SubscribeRequest): void {
   if ((query === undefined) === (find === undefined)) {
     throw invalid(query === undefined ? 'query' : 'find', query === undefined
       ? 'is required'
@@ -53,6 +54,7 @@ function check ({ query, find, params, page, since, delta }: SubscribeRequest): 
   if (find !== undefined && params != null) throw invalid('params', 'belongs to "query", not to "find"')
   if (since !== undefined && delta !== true) throw invalid('since', 'needs "delta": true')
   if (page !== undefined && delta !== true) throw invalid('page', 'needs "delta": true')
+  if (complete === true && delta !== true) throw invalid('complete', 'needs "delta": true')
   if (find === undefined) return
   const config = checkQueryConfig(find, 'find')
   if (page !== undefined) checkPaged(config, 'find.')
@@ -94,7 +96,9 @@ export const storeSubscribe: readonly Operation[] = [
     resources: watched,
     guard: client => { client.subscriptions.checkQuota() },
     check,
-    async run (context, { query, find, params = undefined, page, since, delta = false, minIntervalMs = 0 }) {
+    async run (context, request) {
+      const { query, find, params = undefined, page, since } = request
+      const { delta = false, complete = false, minIntervalMs = 0 } = request
       const { server: { sharedStore }, client, grant } = context
       const config = find as DeclarativeQueryConfig | undefined
       if (config !== undefined) {
@@ -113,6 +117,7 @@ export const storeSubscribe: readonly Operation[] = [
         page: page && { limit: page.limit, ...(typeof page.after === 'string' && { after: page.after }) },
         since,
         isDelta: delta,
+        isComplete: complete,
         minIntervalMs
       }, scope, grant)
     }

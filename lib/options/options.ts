@@ -6,6 +6,7 @@ import { reducedName } from '../handshake/raw-headers.js'
 import { idempotencyOptions, type IdempotencyOptions } from '../idempotency/idempotency-options.js'
 import { shutdownOptions, type ShutdownOptions } from '../lifecycle/shutdown-options.js'
 import { limitOptions, type LimitOptions } from '../limits/limit-options.js'
+import { operationOptions, type OperationOptions } from '../operations/operation-options.js'
 import { procedureOptions, type ProcedureOptions } from '../procedures/procedure-options.js'
 import { ruleOptions, type RuleOptions } from '../rules/rule-options.js'
 import { storeProblem, type NoexStore } from '../store/noex-store.js'
@@ -23,7 +24,7 @@ import { routeOptions, type RouteOptions } from './route-options.js'
  */
 export interface NoexOptions extends
   RouteOptions, OriginOptions, ConnectionOptions, LimitOptions, QueryOptions, LiveOptions, RuleOptions,
-  LoginOptions {
+  LoginOptions, OperationOptions {
   /** The store to serve, from `Store.start()`. It stays the application's: the plugin never stops it. */
   store: NoexStore
   /**
@@ -58,6 +59,7 @@ export const noexOptions = options<NoexOptions>()({
   ...liveOptions.members,
   ...ruleOptions.members,
   ...loginOptions.members,
+  ...operationOptions.members,
   audit: optional(auditOptions),
   idempotency: idempotencyOptions,
   procedures: procedureOptions,

@@ -62,6 +62,12 @@ interface RoutePaths {
    */
   rpc?: string | false | undefined
   /**
+   * Path of [streams of events](http.md#a-stream-of-events): the way of a client that cannot have a
+   * WebSocket, which needs `routes.rpc` too, and single live queries for EventSource and curl.
+   * @default false
+   */
+  events?: string | false | undefined
+  /**
    * Folder under which pages import the [client](client.md) without a bundler: `<client>/index.js`.
    * @default false
    */
@@ -91,6 +97,7 @@ const routePaths = options<RoutePaths>()({
   stats: option(orFalse(path), '/stats'),
   metrics: option(orFalse(path), false),
   rpc: option(orFalse(path), false),
+  events: option(orFalse(path), false),
   client: option(orFalse(path), false)
 })
 

@@ -7,6 +7,8 @@ export interface KnownNames {
   readonly operations: OperationNames
   /** The operations that a permission with `where` can allow: they read or change records. */
   readonly recordOperations: OperationNames
+  /** The operations of the application that name what they use. */
+  readonly namingOperations: OperationNames
   readonly buckets: ReadonlySet<string>
   readonly queries: ReadonlySet<string>
   /**
@@ -33,6 +35,7 @@ export function adviceOnPermission (
   const patterns = typeof allow === 'string' ? [allow] : allow
   const allowsAny = (prefix: string): boolean =>
     patterns.some(pattern => known.operations.fits(pattern, prefix))
+  const namesResources = patterns.some(pattern => known.namingOperations.fits(pattern))
   const advice: NameAdvice[] = []
   if (where !== undefined) {
     for (const pattern of patterns) {
@@ -48,7 +51,7 @@ export function adviceOnPermission (
     if (buckets.length === 0 && allowsAny('store.')) {
       advice.push(adviceOnEmpty(`${at}.buckets`, 'store operation', 'bucket'))
     }
-    if (!allowsAny('store.')) {
+    if (!allowsAny('store.') && !namesResources) {
       advice.push({ at: `${at}.buckets`, message: 'restricts nothing: no store operation is allowed here' })
     }
     for (const name of buckets) {
@@ -60,7 +63,7 @@ export function adviceOnPermission (
     if (topics.length === 0 && allowsAny('rules.')) {
       advice.push(adviceOnEmpty(`${at}.topics`, 'rules operation', 'topic'))
     }
-    if (!allowsAny('rules.')) {
+    if (!allowsAny('rules.') && !namesResources) {
       advice.push({ at: `${at}.topics`, message: 'restricts nothing: no rules operation is allowed here' })
     }
     for (const name of topics) {

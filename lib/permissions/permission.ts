@@ -7,11 +7,14 @@ import type { RowAccess } from '../store/row-scope.js'
 export interface PermissionEntry {
   /** Operations: `*` for all, `store.*` for those that start with `store.`, or a name. */
   allow: string | readonly string[]
-  /** Restricts `store.*` operations to these buckets, and to the queries that read them or are named here. */
+  /**
+   * Restricts `store.*` operations, and those of the application that name buckets, to these buckets, and to
+   * the queries that read them or are named here.
+   */
   buckets?: readonly string[] | undefined
   /**
-   * Restricts `rules.*` operations to these topics, facts and patterns; `*` and a trailing `.*` or `:*` as in
-   * `allow`.
+   * Restricts `rules.*` operations, and those of the application that name topics, to these topics, facts and
+   * patterns; `*` and a trailing `.*` or `:*` as in `allow`.
    */
   topics?: readonly string[] | undefined
   /**
@@ -80,12 +83,12 @@ export class Permission {
   allows (resource: ResourceAccess, source: string | undefined): boolean {
     if (!this.#operations.matches(resource.operation)) return false
     if (this.where !== undefined && !resource.records) return false
-    if (resource.operation.startsWith('store.')) return this.#coversBucket(resource, source)
-    return (
-      this.#topics === undefined ||
-      !resource.operation.startsWith('rules.') ||
-      this.#topics.matches(resource.name)
-    )
+    const { operation, type } = resource
+    if (operation.startsWith('store.') || type === 'bucket' || type === 'query') {
+      return this.#coversBucket(resource, source)
+    }
+    const isOfRules = operation.startsWith('rules.') || type === 'topic'
+    return this.#topics === undefined || !isOfRules || this.#topics.matches(resource.name)
   }
 
   #coversBucket (resource: ResourceAccess, source: string | undefined): boolean {

@@ -12,7 +12,7 @@ import {
   type Tier,
   type ResourceAccess
 } from './policy.js'
-import type { AuthSession, Session } from '../protocol/session.js'
+import { shownSession, type Session } from '../protocol/session.js'
 import type { RowAccess } from '../store/row-scope.js'
 
 const anonymousRoles: readonly string[] = [ANONYMOUS]
@@ -92,7 +92,8 @@ export class PermissionPolicy implements Policy {
   /** Returns a key that sessions share which `check` cannot distinguish; one that is no JSON has its own. */
   #keyOf (session: Session | undefined): string {
     try {
-      return JSON.stringify(session === undefined ? null : plainAnswer('auth.validate', shown(session)))
+      if (session === undefined) return 'null'
+      return JSON.stringify(plainAnswer('auth.validate', shownSession(session)))
     } catch {
       const known = this.#sessionKeys.get(session as Session) ?? ++this.#lastSessionKey
       this.#sessionKeys.set(session as Session, known)
@@ -102,7 +103,7 @@ export class PermissionPolicy implements Policy {
 
   #check (session: Session | undefined, operation: string, resource: string): boolean | undefined {
     if (this.#callback === undefined) return undefined
-    const asked = session === undefined ? null : shown(session)
+    const asked = session === undefined ? null : shownSession(session)
     return this.#callback.decide(decisionIn, asked, operation, resource)
   }
 
@@ -121,11 +122,6 @@ function decisionIn (value: unknown): boolean | undefined {
   throw new TypeError(
     `true, false or undefined is expected, not ${value instanceof Promise ? 'a promise' : typeof value}`
   )
-}
-
-/** Returns a copy for the application, so that a change to it does not change the rights of the user. */
-function shown ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
-  return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
 }
 
 const levels: Readonly<Record<Tier, number>> = { read: 1, write: 2, admin: 3 }

@@ -7,6 +7,7 @@ import type { ListedProcedure, OperationContext, ProcedureService } from '../ope
 import type { Operation } from '../operations/operation.js'
 import type { SharedStore } from '../store/shared-store.js'
 import { isSystemBucket } from '../store/system-buckets.js'
+import type { Call } from './call.js'
 import { Deadline } from './deadline.js'
 import { invalidDefinition, requireDefinition } from './definition.js'
 import { execute, type Outcome } from './execution.js'
@@ -14,7 +15,6 @@ import { checkInput } from './input.js'
 import type { Procedure } from './procedure.js'
 import type { ResolvedProcedures } from './procedure-options.js'
 import { ProcedureRegistry, type Registered } from './registry.js'
-import type { Call } from './step-requests.js'
 import { authorOfUpdate, forgetLostProcedures, rightsFor, runsAsOwner, takeOwnership } from './rights.js'
 
 /** The parts of the service that procedures work with. */

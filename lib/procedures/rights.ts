@@ -9,7 +9,7 @@ import type { NoteOf } from '../store/row-scope.js'
 import type { ServerContext } from '../operations/context.js'
 import { ImpersonatedPrincipal } from './impersonated-principal.js'
 import type { Registered } from './registry.js'
-import type { Call } from './step-requests.js'
+import type { Call } from './call.js'
 
 /** Whether the steps of a procedure have the rights of its owner. */
 export function runsAsOwner ({ definition }: Registered['procedure']): boolean {

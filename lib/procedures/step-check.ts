@@ -1,4 +1,4 @@
-import { didYouMean, nearestNames } from '../util/nearest.js'
+import { didYouMean, nearestNames, quoted } from '../util/nearest.js'
 import { aggregates } from './aggregate.js'
 import { computations } from './compute.js'
 import { operators } from './condition.js'
@@ -111,7 +111,9 @@ export class StepCheck {
     const { action } = step
     const members = typeof action === 'string' ? actions.get(action) : undefined
     if (members === undefined) {
-      this.#issues.add(`${path}.action`, `must be one of ${[...actions.keys()].join(', ')}`)
+      // Operations of the application are none: their handlers may call procedures.
+      const given = typeof action === 'string' && action !== '' ? `, not ${quoted(action)}` : ''
+      this.#issues.add(`${path}.action`, `must be one of ${[...actions.keys()].join(', ')}${given}`)
       return
     }
     checkMembers(step, { ...members, action: isAnything }, path, this.#issues)

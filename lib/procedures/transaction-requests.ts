@@ -10,14 +10,8 @@ import type { TransactionEntry } from '../store/transaction-entry.js'
 import { refusalOfKey } from '../store/transaction.js'
 import { TransactionRun } from '../store/transaction-run.js'
 import { runOperation, writeFor } from '../operations/run-operation.js'
-import {
-  authorizeFor,
-  authorizeStep,
-  contextOf,
-  type Call,
-  type StepRequest,
-  type StepRequests
-} from './step-requests.js'
+import { authorizeFor, authorizeStep, contextOf, type StepRequest } from '../operations/step-requests.js'
+import type { Call, StepRequests } from './call.js'
 import { Turns } from './turns.js'
 
 /** A step of the rule engine that runs once the transaction is committed. */

@@ -18,6 +18,8 @@ export const closeReasons = {
   binaryNotSupported: { code: 1003, reason: 'binary_not_supported', comeBack: false },
   /** The client has not logged in within `loginTimeoutMs`. */
   loginTimeout: { code: 1008, reason: 'login_timeout', comeBack: true },
+  /** The session of a client that watches one query over HTTP has ended: it cannot log in anew. */
+  sessionEnded: { code: 1008, reason: 'session_ended', comeBack: false },
   /** Too many requests wait of clients that have not logged in, and this client sent more before a reply. */
   overloaded: { code: 1013, reason: 'overloaded', comeBack: true },
   /** The client did not read its messages for too long. */

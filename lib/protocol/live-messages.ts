@@ -14,6 +14,8 @@ export interface LiveHead {
   readonly epoch?: string
   /** The key field; `null` where the result is no list of records with keys. */
   readonly key?: string | null
+  /** The bucket whose key that is; `null` where it is none, or one of several. Present in a reply. */
+  readonly bucket?: string | null
   readonly page?: PageMembers | undefined
 }
 
@@ -53,11 +55,12 @@ function pushStart (subscriptionId: string): string {
   return `{"type":"push","channel":"subscription","subscriptionId":${JSON.stringify(subscriptionId)}`
 }
 
-function headText ({ epoch, key, revision, page }: LiveHead): string {
+function headText ({ epoch, key, bucket, revision, page }: LiveHead): string {
   const history = epoch === undefined ? '' : `,"epoch":${JSON.stringify(epoch)}`
   const keyed = key === undefined ? '' : `,"key":${JSON.stringify(key)}`
+  const origin = bucket === undefined ? '' : `,"bucket":${JSON.stringify(bucket)}`
   const ends = page && `,"hasMore":${page.hasMore},"nextCursor":${JSON.stringify(page.nextCursor)}`
-  return `${history},"revision":${revision}${keyed}${ends ?? ''}`
+  return `${history},"revision":${revision}${keyed}${origin}${ends ?? ''}`
 }
 
 function bodyText (body: LiveBody): string {
@@ -71,4 +74,39 @@ function bodyText (body: LiveBody): string {
  */
 export function epochOf (history: string, identity: string): string {
   return `${history}.${createHash('sha256').update(identity).digest('base64url').slice(0, 16)}`
+}
+
+/** A member before the result or the change: its JSON is a text, a number or a literal. */
+const MEMBER = /"(\w+)":(?:("(?:[^"\\]|\\.)*"|-?\d+|null|true|false),)?/y
+
+/** The beginning of the reply to a subscription, or of a push to it. */
+const LIVE_START = /^\{(?:"id":\d+,"type":"result","data":\{|"type":"push","channel":"subscription",)/
+
+/** The beginning of a message to a subscription that takes deltas: all before its result or change. */
+export interface LiveStart {
+  /** Whether a change follows, and not a complete result. */
+  readonly isDelta: boolean
+  /** JSON of the members, by name. */
+  readonly members: ReadonlyMap<string, string>
+  /** Where the result or change begins. It goes on up to the braces that close the message. */
+  readonly bodyAt: number
+}
+
+/**
+ * Reads the beginning of a message that `encodeDeltaPush` or `encodeLiveReply` has made, so that what follows
+ * need not be parsed. Returns `undefined` for any other message.
+ */
+export function readLiveStart (text: string): LiveStart | undefined {
+  const start = LIVE_START.exec(text)
+  if (start === null) return undefined
+  const members = new Map<string, string>()
+  for (let at = start[0].length; ; at = MEMBER.lastIndex) {
+    MEMBER.lastIndex = at
+    const [, name, value] = MEMBER.exec(text) ?? []
+    if (name === 'data' || name === 'delta') {
+      return { isDelta: name === 'delta', members, bodyAt: at + name.length + '"":'.length }
+    }
+    if (name === undefined || value === undefined) return undefined
+    members.set(name, value)
+  }
 }

@@ -7,7 +7,7 @@ export const PROTOCOL_VERSION = '1.0.0'
  * The extensions that the welcome names, in its order: what a client may use beyond the protocol of its
  * version. A client that uses none sees nothing of them but their names. PROTOCOL.md, "Welcome".
  */
-export const extensions = ['delta', 'find', 'page', 'idempotency'] as const
+export const extensions = ['delta', 'find', 'page', 'idempotency', 'ping', 'revision'] as const
 
 /** The name of an extension. */
 type Extension = typeof extensions[number]
@@ -17,6 +17,18 @@ export interface RequestMessage {
   readonly id: number
   readonly type: string
   readonly [field: string]: unknown
+}
+
+/**
+ * An operation of the application with the types of its requests and replies, which its clients know. The
+ * members `~input` and `~output` are there for types alone: no value has them.
+ */
+export interface ApplicationOperation<Name extends string = string, Input = any, Output = any> {
+  readonly name: Name
+  /** The members of a request beside `id` and `type`. */
+  readonly '~input'?: Input
+  /** The value that the handler resolves with; a client gets it as JSON. */
+  readonly '~output'?: Output
 }
 
 /** Client → server. Answers a ping; gets no reply. */
@@ -31,6 +43,8 @@ export interface SuccessResponse {
   readonly id: number
   readonly type: 'result'
   readonly data: unknown
+  /** Where the request has asked for it: a revision of the store that has its changes. */
+  readonly revision?: number
 }
 
 /** Server → client. The reply to a request that has failed, wholly or in part. PROTOCOL.md, "Error codes". */
@@ -135,6 +149,12 @@ export type SystemMessage =
     readonly event: 'gap'
     readonly subscriptionId: string
     readonly count: number
+  }
+  | {
+    readonly type: 'system'
+    readonly event: 'revision'
+    /** All live queries of the connection have been shown a state of at least this revision. */
+    readonly revision: number
   }
 
 /** The reason why the server has ended a subscription. */

@@ -69,6 +69,11 @@ export interface Session {
   readonly state: 'live' | 'ended' | 'barred'
 }
 
+/** Returns a copy for the application, so that a change to it does not change the rights of the user. */
+export function shownSession ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
+  return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
+}
+
 /** The origin of a client, as far as an authenticator may know it. */
 export interface Origin {
   /** The address of the client, by which limits, log and audit identify it. */

@@ -13,15 +13,6 @@ import type { RequestMessage } from '../protocol/messages.js'
 import { wholeText } from '../protocol/parts.js'
 import type { Log } from '../util/log.js'
 
-/** The options of `Noex.call`. */
-export interface CallOptions {
-  /**
-   * Has the operation done once, however often it is called with the key: a text of 1 to 64 characters.
-   * PROTOCOL.md, "Idempotency keys".
-   */
-  readonly idempotencyKey?: string | undefined
-}
-
 /** The parts of the service that calls of the application work with. */
 export interface ApplicationCallsParts {
   readonly calls: Calls
@@ -121,7 +112,7 @@ function keyIn (options: unknown): unknown {
   if (typeof options !== 'object' || options === null) throw new TypeError('call: options must be an object')
   const unknown = Object.keys(options).find(name => name !== 'idempotencyKey')
   if (unknown !== undefined) throw new TypeError(`call: there is no option ${unknown}`)
-  return (options as CallOptions).idempotencyKey
+  return (options as { idempotencyKey?: unknown }).idempotencyKey
 }
 
 function wrongCaller (problem?: string): TypeError {

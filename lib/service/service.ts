@@ -1,6 +1,6 @@
-import type { WebSocket } from 'ws'
 import { checkAllowed } from '../auth/auth-options.js'
 import type { HttpRefusal } from '../auth/http-authorizer.js'
+import type { ClientSocket } from '../connection/socket.js'
 import { adviseOnNames } from '../deployment/name-advice.js'
 import type { IncomingRequest } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
@@ -16,11 +16,13 @@ import type { ResolvedOptions } from '../options/options.js'
 import { OperationNames } from '../permissions/operation-names.js'
 import { closeReasons, REVOKED_REASON } from '../protocol/close-codes.js'
 import type { RequestHeaders, Session } from '../protocol/session.js'
+import type { ApplicationStore } from '../store/application-store.js'
 import type { Log } from '../util/log.js'
 import { withTimeout } from '../util/with-timeout.js'
 import type { HttpCalls } from './http-calls.js'
 import type { MetricsCollector, MetricsText } from './metrics-collector.js'
 import { startParts, type NoexEnvironment, type ServiceParts } from './start-parts.js'
+import { StreamService } from './stream-service.js'
 import type { NoexState, NotReadyReason } from './status.js'
 
 /** Time for which names are compared before the service is ready without that, in milliseconds. */
@@ -31,6 +33,8 @@ export class NoexService {
   readonly #options: ResolvedOptions
   readonly #log: Log
   readonly #parts: ServiceParts
+  /** The clients over plain HTTP. */
+  readonly streams: StreamService
   #drain: Drain | undefined
   #closed: Promise<void> | undefined
 
@@ -38,11 +42,14 @@ export class NoexService {
     this.#options = options
     this.#log = log
     this.#parts = parts
+    this.streams = new StreamService({
+      ...parts, accept: (socket, upgrade) => { this.accept(socket, upgrade) }
+    })
   }
 
   /** Starts a service on a store that is running; `close` ends it. */
   static async start (options: ResolvedOptions, environment: NoexEnvironment): Promise<NoexService> {
-    const known = new OperationNames(operations.keys())
+    const known = new OperationNames(namesOf(options))
     checkCosts(options.rateLimit, known)
     checkAllowed(options.auth, known)
     return new NoexService(options, environment.log, await startParts(options, environment))
@@ -57,15 +64,19 @@ export class NoexService {
   }
 
   async #adviseOnNames (): Promise<void> {
-    const { sharedStore, rules, identity } = this.#parts
+    const { sharedStore, rules, identity, own } = this.#parts
     adviseOnNames({
       options: this.#options,
-      operations: operations.keys(),
-      recordOperations: [...operations.values()].filter(accessesRecords).map(({ name }) => name),
+      operations: namesOf(this.#options),
+      recordOperations: [...operations.values(), ...own].filter(accessesRecords).map(({ name }) => name),
       bucketNames: sharedStore.bucketNames(),
       topics: await rules?.triggers() ?? [],
       identity
     }, this.#log)
+  }
+
+  get store (): ApplicationStore {
+    return this.#options.store as unknown as ApplicationStore
   }
 
   get state (): NoexState {
@@ -105,8 +116,8 @@ export class NoexService {
     return retainedHeaders(headers, auth?.mode, allowedOrigins)
   }
 
-  /** Takes over a WebSocket in the tick in which it opens, and the slot of its admission. */
-  accept (ws: WebSocket, upgrade: Upgrade): void {
+  /** Takes over a socket in the tick in which it opens, and the slot of its admission. */
+  accept (ws: ClientSocket, upgrade: Upgrade): void {
     const { connections, upgradeAdmission, revocations } = this.#parts
     const connection = connections.accept(ws, upgrade)
     // The upgrade was accepted before the drain or a revocation, and has only now come through.
@@ -237,4 +248,9 @@ export class NoexService {
     ])
     for (const part of ended) if (part.status === 'rejected') throw part.reason
   }
+}
+
+/** Returns the names of all operations, also of those that are not configured. */
+function namesOf (options: ResolvedOptions): string[] {
+  return [...operations.keys(), ...options.operations.map(({ name }) => name)]
 }

@@ -5,6 +5,7 @@ import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
+import { EventStreams } from '../connection/event-streams.js'
 import { KeyedRequests } from '../idempotency/keyed-requests.js'
 import { PresenceService } from '../connection/presence-service.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
@@ -17,6 +18,7 @@ import { RequestLimiter } from '../limits/request-limiter.js'
 import { Metrics } from '../metrics/metrics.js'
 import type { ServerContext } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
+import { ownOperations } from '../operations/own-operations.js'
 import { OperationRegistry, operations } from '../operations/registry.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { Authorizer } from '../permissions/authorizer.js'
@@ -76,6 +78,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const revocations = revocationsOf(options, clock)
   const isRevoked = (userId: string): boolean => revocations.has(userId)
   const sharedStore = SharedStore.of(options.store)
+  const own = ownOperations(options.operations, { timeoutMs: options.operationTimeoutMs, clock, log })
 
   const metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
   if (metrics !== undefined) started.push(metrics)
@@ -83,7 +86,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   if (trail !== undefined) started.push(trail)
   await trail?.join(options.store)
   const authentication = await startAuthentication(auth, sharedStore, {
-    log, clock, isRevoked, rejections, operations: [...operations.values()]
+    log, clock, isRevoked, rejections, operations: [...operations.values()], ownOperations: own
   })
   const { required, requiresAuth, policy, authenticator, identity } = authentication
   if (identity !== undefined) started.push(identity)
@@ -154,12 +157,16 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     log,
     address: environment.address
   })
+  const registry = new OperationRegistry({
+    mode: auth?.mode, hasAudit: trail !== undefined, hasRules: rules !== undefined, own
+  })
   const server: ServerContext = {
     sharedStore,
     keyedRequests: KeyedRequests.of(options.store),
     idempotency: options.idempotency,
     authorizer,
     procedures,
+    operations: registry,
     liveQueries,
     queries,
     rules,
@@ -171,9 +178,6 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     getStats: async session => await statistics.for(session),
     getConnections: () => connections.infos
   }
-  const registry = new OperationRegistry({
-    mode: auth?.mode, hasAudit: trail !== undefined, hasRules: rules !== undefined
-  })
   const limiter = rateLimit && new RequestLimiter(rateLimit, clock, rejections)
   const dispatchContext = {
     registry, authorizer, limiter, requestMetrics: metrics?.requests, server, exposeErrorDetails
@@ -199,6 +203,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     if (rights) fieldWarnings.checkRules()
     await Promise.all([connections.onPermissionsChanged(userId), calls.onPermissionsChanged(userId)])
   })
+  const streams = new EventStreams()
   liveQueries.start()
   fieldWarnings.start()
   durability.start()
@@ -214,6 +219,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     liveQueries,
     metricsCollector,
     originResolver,
+    own,
     presences,
     procedures,
     revocations,
@@ -221,6 +227,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     sharedStore,
     statistics,
     status,
+    streams,
     trail,
     upgradeAdmission
   }

@@ -25,6 +25,11 @@ const MAX_CONDITIONS = 250
 /** The placeholder of a query parameter. PROTOCOL.md, "Declarative queries". */
 const PLACEHOLDER = /^\{\{\s*params\.(\w+)\s*\}\}$/
 
+/** Returns the name of the parameter that a value of a filter stands for; `undefined` for any other value. */
+export function parameterOf (value: unknown): string | undefined {
+  return typeof value === 'string' ? PLACEHOLDER.exec(value)?.[1] : undefined
+}
+
 type OperandCheck = (operand: unknown) => string | undefined
 
 const isComparable: OperandCheck = operand =>

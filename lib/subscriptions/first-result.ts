@@ -1,6 +1,7 @@
 import type { Grant } from '../permissions/grant.js'
 import type { LiveHead } from '../protocol/live-messages.js'
 import type { SharedJson } from '../protocol/shared-json.js'
+import { EMPTY_DELTA } from './delta.js'
 import type { WholeResult } from './encoded-result.js'
 import type { LiveQuery } from './live-query.js'
 import type { Position } from './publication.js'
@@ -30,9 +31,10 @@ export async function joinFor (
  * has changed since `since`, where that can be told.
  */
 export async function firstResult (
-  { isDelta, liveQuery }: QuerySubscription, since: Position | undefined, grant: Grant
+  { isDelta, isComplete, liveQuery }: QuerySubscription, since: Position | undefined, grant: Grant
 ): Promise<FirstResult> {
-  const update = isDelta && since !== undefined ? liveQuery.updates.resumed(since) : undefined
+  const resumed = isDelta && since !== undefined ? liveQuery.updates.resumed(since) : undefined
+  const update = isComplete && resumed?.delta !== EMPTY_DELTA ? undefined : resumed
   const { version: present } = liveQuery.encoded
   let whole = update === undefined ? liveQuery.encoded.whole() : undefined
   while (whole instanceof Promise) {
@@ -42,10 +44,10 @@ export async function firstResult (
     whole = encoded.version < present ? liveQuery.encoded.whole() : encoded
   }
   const { epoch } = liveQuery
-  const { keyField = null, page } = liveQuery.source
+  const { keyField = null, bucket = null, page } = liveQuery.source
   const { revision } = update ?? whole as WholeResult
   return {
-    head: isDelta ? { epoch, revision, key: keyField, page } : undefined,
+    head: isDelta ? { epoch, revision, key: keyField, bucket, page } : undefined,
     body: update === undefined ? (whole as WholeResult).json : update.delta as string,
     version: whole?.version ?? liveQuery.encoded.version,
     position: { epoch, revision }

@@ -79,7 +79,9 @@ export class PushRound {
         else this.#target.sendFrame(liveQuery.encoded.frame(id, whole))
         subscription.sentVersion = whole.version
         subscription.whole = undefined
-        if (whole.version !== liveQuery.encoded.version) subscription.onChange()
+        if (whole.version === liveQuery.encoded.version) return
+        subscription.position = { epoch: liveQuery.epoch, revision: whole.revision }
+        subscription.onChange()
       }
     })
     return true
@@ -103,7 +105,9 @@ export class PushRound {
     const update = liveQuery.updates.since(position)
     if (update === undefined) return true
     const { revision, delta } = update
-    if (delta !== undefined) return this.#addText(subscription, revision, { delta })
+    if (delta !== undefined && !subscription.isComplete) {
+      return this.#addText(subscription, revision, { delta })
+    }
     const whole = liveQuery.encoded.whole()
     if (!(whole instanceof Promise)) {
       return this.#addText(subscription, whole.revision, { data: whole.json.text })
@@ -145,12 +149,17 @@ export class PushRound {
   /** Shows a subscription its result when that has been encoded. */
   #waitFor (encoding: Promise<WholeResult>, subscription: QuerySubscription): boolean {
     const { liveQuery } = subscription
+    subscription.encoding = encoding
     encoding.then(whole => {
       // One that has other rights now, or other parameters, gets the result of these.
       if (!subscription.isWatching || subscription.liveQuery !== liveQuery) return
+      subscription.encoding = undefined
       subscription.whole = whole
       subscription.onChange()
-    }, (error: unknown) => { liveQuery.onFailure(error) })
+    }, (error: unknown) => {
+      if (subscription.encoding === encoding) subscription.encoding = undefined
+      liveQuery.onFailure(error)
+    })
     return true
   }
 }

@@ -13,6 +13,8 @@ import type { PushTarget } from './subscriber.js'
 export interface SubscriptionOptions {
   /** Whether it takes deltas. */
   readonly isDelta: boolean
+  /** With `isDelta`: whether it is sent complete results in their place. */
+  readonly isComplete?: boolean
   /** Least time between two pushes, in milliseconds. */
   readonly minIntervalMs: number
 }
@@ -21,6 +23,8 @@ export interface SubscriptionOptions {
 export interface SubscriptionHost {
   /** Shows the subscription's changes together with those of the others of its connection. */
   changed: (subscription: QuerySubscription) => void
+  /** Called when a live query has been evaluated or has failed, while a revision is to be announced. */
+  evaluated: () => void
   /** Ends a subscription and notifies the client. */
   end: (subscription: QuerySubscription, reason: SubscriptionEnd) => void
 }
@@ -30,6 +34,7 @@ export class QuerySubscription implements LiveQueryListener {
   id = ''
   readonly request: LiveRequest
   readonly isDelta: boolean
+  readonly isComplete: boolean
   /** The least time between two pushes, where there is one. */
   readonly interval: PushInterval | undefined
   /** The result that the client has; `undefined` where only a complete one can follow. */
@@ -38,6 +43,8 @@ export class QuerySubscription implements LiveQueryListener {
   sentVersion = -1
   /** A complete result that has been encoded for the client. */
   whole: WholeResult | undefined
+  /** The complete result that is being encoded for the client. */
+  encoding: Promise<WholeResult> | undefined
   readonly #host: SubscriptionHost
   /** While suspended, the live query that it has left. */
   #liveQuery!: LiveQuery
@@ -50,12 +57,13 @@ export class QuerySubscription implements LiveQueryListener {
   #shown: string | undefined
 
   constructor (
-    host: SubscriptionHost, request: LiveRequest, { isDelta, minIntervalMs }: SubscriptionOptions,
-    clock: Clock
+    host: SubscriptionHost, request: LiveRequest, options: SubscriptionOptions, clock: Clock
   ) {
+    const { isDelta, isComplete = false, minIntervalMs } = options
     this.#host = host
     this.request = request
     this.isDelta = isDelta
+    this.isComplete = isComplete
     this.interval = minIntervalMs > 0 ? new PushInterval(minIntervalMs, clock) : undefined
   }
 
@@ -78,9 +86,22 @@ export class QuerySubscription implements LiveQueryListener {
     return this.#isStale || this.#liveQuery.source.isBehind
   }
 
+  /**
+   * Returns the revision of which it shows at least the state, where the present results are of `revision`;
+   * `isWaiting`: it is yet to be shown something. Infinity while it shows nothing, for a query that has
+   * failed, and where the client has asked to be shown changes later.
+   */
+  shownTo (revision: number, isWaiting: boolean): number {
+    if (!this.#isActive || !this.#isWatching || this.interval !== undefined) return Infinity
+    const { isFailing, source, publishedTo } = this.#liveQuery
+    if (this.#isStale && isFailing && !source.isPending) return Infinity
+    const isBehind = isWaiting || this.#isStale || this.encoding !== undefined
+    return isBehind ? this.position?.revision ?? 0 : Math.min(revision, publishedTo)
+  }
+
   /** Whether it must be shown the state of a revision by a frame of its own. */
   isCatchingUp (revision: number): boolean {
-    if (!this.isDelta) return false
+    if (!this.isDelta || this.isComplete) return this.isComplete
     return this.id !== this.#liveQuery.id || !this.#liveQuery.updates.isShared(this.position, revision)
   }
 
@@ -148,7 +169,7 @@ export class QuerySubscription implements LiveQueryListener {
   suspend (): void {
     if (!this.#isWatching) return
     this.#isWatching = false
-    this.whole = undefined
+    this.whole = this.encoding = undefined
     this.#liveQuery.leave(this)
   }
 
@@ -178,6 +199,10 @@ export class QuerySubscription implements LiveQueryListener {
 
   onSettled (): void {
     if (this.isDelta && this.isReady) this.#host.changed(this)
+  }
+
+  onEvaluated (): void {
+    this.#host.evaluated()
   }
 
   onEnd (reason: SubscriptionEnd): void {

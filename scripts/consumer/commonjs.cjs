@@ -2,6 +2,7 @@
 const Fastify = require('fastify')
 const { NoexServer, noexPlugin, default: byDefault } = require('fastify-noex')
 const { jsonlSink } = require('fastify-noex/audit')
+const { createClient } = require('fastify-noex/client')
 const { RuleEngine } = require('fastify-noex/rules')
 const { Store } = require('fastify-noex/store')
 
@@ -17,7 +18,8 @@ async function main () {
   const isWhole =
     noexPlugin === require('fastify-noex') &&
     byDefault === noexPlugin &&
-    typeof NoexServer.start === 'function'
+    typeof NoexServer.start === 'function' &&
+    typeof createClient === 'function'
   if (statusCode !== 200 || !isWhole || typeof jsonlSink !== 'function') {
     throw new Error('require() does not work')
   }

@@ -3,6 +3,7 @@ import Fastify = require('fastify')
 import noexPlugin = require('fastify-noex')
 import byDefault, { NoexServer, type NoexOptions } from 'fastify-noex'
 import { jsonlSink } from 'fastify-noex/audit'
+import { createClient, type Client } from 'fastify-noex/client'
 import { RuleEngine } from 'fastify-noex/rules'
 import { Store, type StoreRecord } from 'fastify-noex/store'
 
@@ -21,5 +22,6 @@ export async function main (): Promise<void> {
   const server: noexPlugin.NoexServer = await NoexServer.start({ store })
   const sink: noexPlugin.AuditSink = jsonlSink({ path: 'audit.jsonl' })
   const record: StoreRecord | undefined = await store.bucket('items').get('a')
-  console.log(state, server.port, sink, record)
+  const client: Client = createClient('ws://localhost', { connect: false })
+  console.log(state, server.port, sink, record, client.state.value)
 }

@@ -1,7 +1,10 @@
 // Compiled, not run.
 import Fastify from 'fastify'
-import noexPlugin, { NoexServer, type NoexOptions, type NoexState, type ServerStats } from 'fastify-noex'
+import noexPlugin, {
+  NoexServer, operation, Type, type ApplicationOperation, type NoexOptions, type NoexState, type ServerStats
+} from 'fastify-noex'
 import { jsonlSink } from 'fastify-noex/audit'
+import { createClient, type Client } from 'fastify-noex/client'
 import { RuleEngine } from 'fastify-noex/rules'
 import { FileAdapter, Store, defineSchema, type RecordOf, type StoreRecord } from 'fastify-noex/store'
 
@@ -25,7 +28,29 @@ const schema = defineSchema({
 })
 const typed = await Store.start({ schema })
 await app.register(noexPlugin, { store: typed, prefix: '/c' })
+declare module 'fastify-noex' {
+  interface NoexTypes { schema: typeof schema }
+}
+const counted = operation({
+  name: 'shop.count',
+  input: Type.Object({ id: Type.String() }),
+  handler: async ({ input, store }) => (await store.bucket('items').get(input.id))?.count ?? 0
+})
+export const named: ApplicationOperation<'shop.count', { id: string }, number> = counted
+await app.register(noexPlugin, { store: typed, prefix: '/d', operations: [counted] })
+export const found: number | null | undefined = (await app.noex.store.bucket('items').get('a'))?.count
+// @ts-expect-error: the store of the application has the types of the schema
+await app.noex.store.bucket('itmes').get('a')
 type Item = RecordOf<typeof schema, 'items'>
 export const item: Item = await typed.bucket('items').insert({ id: 'a', count: 1 })
 // @ts-expect-error: and of a store of a schema its fields
 await typed.bucket('items').where({ cuont: 1 })
+const operations = [operation({
+  name: 'shop.ship', input: Type.Object({ id: Type.String() }), handler: ({ input }) => ({ shipped: input.id })
+})]
+const client = createClient<typeof schema, typeof operations>('ws://localhost', { connect: false })
+export const loose: Client = client
+export const shipped: Promise<{ shipped: string }> = client.request('shop.ship', { id: 'a' })
+export const rows: readonly Item[] | undefined = client.query({ bucket: 'items' }).getSnapshot()
+// @ts-expect-error: and a client those of its server
+client.query({ bucket: 'items', filter: { cuont: 1 } })

@@ -4,12 +4,13 @@ import { once } from 'node:events'
 import Fastify from 'fastify'
 import noexPlugin, { NoexServer } from 'fastify-noex'
 import { jsonlSink } from 'fastify-noex/audit'
+import { createClient, NoexClient } from 'fastify-noex/client'
 import { RuleEngine } from 'fastify-noex/rules'
 import { FileAdapter, Store } from 'fastify-noex/store'
 import WebSocket from 'ws'
 
 const secret = 'the secret of this check'
-const features = { plugin, server, rules, accounts, trail, durable }
+const features = { plugin, server, rules, accounts, trail, durable, client }
 
 async function main () {
   const results = {}
@@ -90,11 +91,34 @@ async function durable () {
   }
 }
 
+/** The client has no dependencies: where there is no global WebSocket, it takes the class of ws. */
+async function client () {
+  await withServer({}, async (_ask, url) => {
+    const client = createClient(url, { WebSocket })
+    await client.request('store.defineBucket', {
+      name: 'items', config: { key: 'id', schema: { id: { type: 'string' } } }
+    })
+    const items = client.query({ bucket: 'items' })
+    const shown = new Promise(resolve => {
+      items.subscribe(() => { if (items.getSnapshot()?.length === 1) resolve() })
+    })
+    await client.request('store.insert', { bucket: 'items', data: { id: 'a' } }, { retry: true })
+    await shown
+    client.close()
+    const former = new NoexClient(url, { WebSocket })
+    await former.connect()
+    const { id } = await former.store.bucket('items').get('a')
+    await former.disconnect()
+    if (id !== 'a') throw new Error('NoexClient does not work')
+  })
+}
+
 async function withServer (options, use) {
   const store = await Store.start()
   try {
     const server = await NoexServer.start({ store, port: 0, host: '127.0.0.1', ...options })
-    const socket = new WebSocket(`ws://127.0.0.1:${server.port}`)
+    const url = `ws://127.0.0.1:${server.port}`
+    const socket = new WebSocket(url)
     let id = 0
     const ask = async fields => await new Promise((resolve, reject) => {
       const own = ++id
@@ -105,7 +129,7 @@ async function withServer (options, use) {
       socket.send(JSON.stringify({ id: own, ...fields }))
     })
     await once(socket, 'open')
-    await use(ask)
+    await use(ask, url)
     socket.close()
     await server.stop()
   } finally {

@@ -9,6 +9,8 @@ import { orderDesk } from '../../example-app/app.js'
 import { openStore } from '../../example-app/store.js'
 import { anyPort, runSample, sample } from '../support/documents.js'
 import type { Frame } from '../support/client.js'
+import { startProcess } from '../support/order-desk.js'
+import { freePort } from '../support/free-port.js'
 import { projectFile } from '../support/project-file.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 import { until } from '../support/until.js'
@@ -104,6 +106,18 @@ const noteRemoved = `
     }
   }).observe(document.getElementById('orders'), { childList: true })`
 
+/** Waits in the page until it does not say that it is live; returns the time that took, in milliseconds. */
+const noteState = `new Promise(resolve => {
+  const since = performance.now()
+  const state = document.getElementById('state')
+  const observer = new MutationObserver(() => {
+    if (state.dataset.state === 'open') return
+    observer.disconnect()
+    resolve(performance.now() - since)
+  })
+  observer.observe(state, { attributes: true })
+})`
+
 /** The keys of rows that were taken out since the last call: of changed orders, and those that have left. */
 async function removed (page: Page): Promise<number[]> {
   return (await page.evaluate('window.removed.splice(0)') as number[]).sort((a, b) => a - b)
@@ -159,7 +173,7 @@ t.test('Two browsers show the same after one was offline, and after restarts, wi
   }
   await theirs.network.send('Network.enable')
   await setOffline(true)
-  await theirs.page.locator('#state[data-state="waiting"]').waitFor()
+  await theirs.page.locator('#state[data-state="offline"]').waitFor()
   await theirs.page.locator('#desk:disabled').waitFor()
   const end = Date.now() + offlineMs
   await mine.page.locator('[aria-label="Pack order 5"]').click()
@@ -245,13 +259,31 @@ t.test('The page works with a server that has no extensions', async t => {
   await page.goto(`http://127.0.0.1:${port}/`)
   await isLive(page)
   await page.locator('#orders tr').nth(1).waitFor()
-  t.equal(await page.locator('#choice').isVisible(), false, 'it offers no other lists')
   await page.locator('#form button[type=submit]').click()
   await page.locator('#orders tr:first-child[data-key="6"]').waitFor()
   await page.locator('[aria-label="Pack order 6"]').click()
   await page.locator('[aria-label="Ship order 6"]').waitFor()
   const modern = requests.filter(frame => ['delta', 'since', 'find'].some(name => name in frame))
   t.same(modern, [])
+})
+
+t.test('The page says within two seconds that the server is frozen, and goes on when it thaws', async t => {
+  // The server lets in the pages of its own port.
+  const server = await startProcess(t, temporaryDirectory(t), 0, await freePort())
+  const page = await (await startBrowser(t)).newPage()
+  page.on('pageerror', error => { t.fail(error.message) })
+  await page.goto(`http://127.0.0.1:${server.port}/`)
+  await isLive(page)
+  for (let round = 0; round < 3; round++) {
+    const noticed = page.evaluate(noteState) as Promise<number>
+    server.signal('SIGSTOP')
+    const tookMs = await noticed
+    t.comment(`noticed after ${Math.round(tookMs)} ms`)
+    t.ok(tookMs <= 2_500, 'two seconds, and the time of a busy browser')
+    await page.locator('#desk:disabled').waitFor()
+    server.signal('SIGCONT')
+    await isLive(page)
+  }
 })
 
 t.test('The page of the README shows the orders of its service, in two windows', async t => {
@@ -262,7 +294,7 @@ t.test('The page of the README shows the orders of its service, in two windows',
   t.teardown(async () => { await app.close() })
   const { port } = app.server.address() as AddressInfo
   const file = join(temporaryDirectory(t), 'orders.html')
-  writeFileSync(file, sample('README.md', 'page').replace('localhost:3000', `localhost:${port}`))
+  writeFileSync(file, sample('README.md', 'page').replaceAll('localhost:3000', `localhost:${port}`))
   const browser = await startBrowser(t)
   const open = async (): Promise<Page> => {
     const page = await browser.newPage()

@@ -1,13 +1,14 @@
 import { readdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import vm from 'node:vm'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import WebSocket from 'ws'
 import type { Store } from '@hamicek/noex-store'
 import { TestClient, type Frame } from '../support/client.js'
 import { projectFile } from '../support/project-file.js'
-import { anyPort, readDocument, runSample, sample } from '../support/documents.js'
+import { createClient, type Client, type WebSocketClass } from '../../lib/client/index.js'
+import { anyPort, readDocument, runBody, runSample, sample } from '../support/documents.js'
+import { until } from '../support/until.js'
 
 const readme = readDocument('README.md')
 
@@ -36,39 +37,38 @@ t.test('the service serves, and the session of docs/live-queries.md is the one s
 })
 
 t.test('the page shows the orders of the service and places one', async t => {
-  const { store, url } = await startService(t)
+  const { app, store, url } = await startService(t)
   const page = sample('README.md', 'page')
   t.match(page, '\'ws://localhost:3000/live\'')
   t.match(sample('README.md', 'usage'), /path: '\/live'[^]*port: 3000/)
   // Without a browser; test/browser/two-windows.browser.ts opens the page in one.
-  const script = /<script>([^]*)<\/script>/.exec(page)?.[1] ?? ''
-  const shown: Array<() => void> = []
-  let items: string[] = []
+  const [, path, script] = /import \{ createClient \} from 'http:\/\/localhost:3000(.*)'\n([^]*)<\/script>/
+    .exec(page) ?? []
+  t.equal((await app.inject(path as string)).statusCode, 200)
+  const shown: string[][] = []
   const list = {
     replaceChildren (...elements: Array<{ textContent: string }>) {
-      items = elements.map(({ textContent }) => textContent)
-      for (const wake of shown.splice(0)) wake()
+      shown.push(elements.map(({ textContent }) => textContent))
     }
   }
-  const showing = async (): Promise<void> => { await new Promise<void>(resolve => { shown.push(resolve) }) }
-  const form: { onsubmit?: (event: object) => void } = {}
+  const form: { onsubmit?: (event: object) => Promise<void> } = {}
   const elements: Record<string, object> = { ul: list, form, input: { value: 'lamp' } }
-  const document = { querySelector: (name: string) => elements[name], createElement: () => ({}) }
-  class PageSocket extends WebSocket {
-    constructor () {
-      super(url)
-      t.teardown(() => { this.terminate() })
-    }
+  const document = {
+    querySelector: (name: string) => elements[name],
+    createElement: () => ({})
   }
-  const first = showing()
-  vm.runInNewContext(script, { WebSocket: PageSocket, document })
-  await first
-  t.same(items, [])
-  const second = showing()
+  const connect = (): Client => {
+    const client = createClient(url, { WebSocket: WebSocket as unknown as WebSocketClass })
+    t.teardown(() => { client.close() })
+    return client
+  }
+  await runBody(script as string, { createClient: connect, document })
+  await until(() => shown.length > 0)
+  t.same(shown.at(-1), [])
   let resets = 0
-  form.onsubmit?.({ preventDefault () {}, target: { reset () { resets++ } } })
-  await second
-  t.same(items, ['lamp'])
+  await form.onsubmit?.({ preventDefault () {}, target: { reset () { resets++ } } })
+  await until(() => shown.at(-1)?.length === 1)
+  t.same(shown.at(-1), ['lamp'])
   t.equal(resets, 1)
   t.match(await store.bucket('orders').all(), [{ item: 'lamp' }])
 })

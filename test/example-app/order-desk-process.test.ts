@@ -1,41 +1,11 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { openStore } from '../../example-app/store.js'
 import { verifyTrail } from '../../lib/audit/file/verify.js'
 import { TestClient } from '../support/client.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
-import { liveUrl, placeOrder } from '../support/order-desk.js'
-
-interface ServerProcess {
-  readonly port: number
-  readonly signal: (name: NodeJS.Signals) => void
-  /** The exit code. */
-  readonly exited: Promise<number | null>
-}
-
-/** Runs the server as a process of its own, in the way in which this test runs. */
-async function startProcess (t: Test, directory: string, drainDelayMs: number): Promise<ServerProcess> {
-  const server = fileURLToPath(new URL('../../example-app/server.js', import.meta.url))
-  const child = spawn(process.execPath, [...process.execArgv, server], {
-    env: { ...process.env, PORT: '0', DATA_DIR: directory, DRAIN_DELAY_MS: String(drainDelayMs) },
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  t.teardown(() => { child.kill('SIGKILL') })
-  const exited = once(child, 'exit').then(([code]) => code as number | null)
-  const port = await new Promise<number>((resolve, reject) => {
-    createInterface(child.stdout).on('line', line => {
-      const found = /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]
-      if (found !== undefined) resolve(Number(found))
-    })
-    exited.then(code => { reject(new Error(`the server has ended with ${code}`)) })
-  })
-  return { port, signal: name => { child.kill(name) }, exited }
-}
+import { liveUrl, placeOrder, startProcess } from '../support/order-desk.js'
 
 async function statusOf (port: number, path: string): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`)

@@ -197,7 +197,6 @@ t.test('the page', async t => {
   const expected = {
     '/': ['text/html; charset=utf-8', 'index.html'],
     '/app.js': ['text/javascript; charset=utf-8', 'app.js'],
-    '/live-client.js': ['text/javascript; charset=utf-8', 'live-client.js'],
     '/style.css': ['text/css; charset=utf-8', 'style.css'],
     '/icon.svg': ['image/svg+xml', 'icon.svg']
   } as const

@@ -39,6 +39,7 @@ export class FakeClient implements Client, Principal {
   readonly id = 'conn-1'
   readonly origin = { remoteAddress: '192.0.2.1', connectionId: 'conn-1', headers: { 'user-agent': 'test' } }
   readonly log = silentLog
+  readonly ended: AbortSignal = new AbortController().signal
   readonly version = 0
   readonly isConnected = true
   readonly presence = new Presence('conn-1', { isEphemeral: () => false }, 0)
@@ -151,6 +152,9 @@ export async function startAccounts (t: Test, {
       return unused()
     },
     get procedures () {
+      return unused()
+    },
+    get operations () {
       return unused()
     },
     get liveQueries () {

@@ -8,6 +8,7 @@ import {
   type JsonlSinkOptions,
   type RecordedEntry
 } from '../../lib/exports/audit.js'
+import type { NoexOptions } from '../../lib/index.js'
 import { serve, type Served } from './service.js'
 import { logInto } from './log-into.js'
 import { temporaryDirectory } from './temporary-directory.js'
@@ -64,7 +65,8 @@ export interface Place {
 
 /** Serves a durable store with a trail in files, through a `heldSink`. */
 export async function serveAudited (
-  t: Test, { directory, path }: Place, options?: Partial<JsonlSinkOptions>, isHolding = false
+  t: Test, { directory, path }: Place, options?: Partial<JsonlSinkOptions>, isHolding = false,
+  others: Omit<NoexOptions, 'store'> = {}
 ): Promise<Audited> {
   const store = await Store.start({ durability: { directory, onNotice () {} } })
   t.teardown(async () => { await store.stop().catch(() => {}) })
@@ -72,7 +74,7 @@ export async function serveAudited (
   sink.isHolding = isHolding
   const lines: Array<Record<string, unknown>> = []
   const audit = { tiers: ['admin' as const, 'write' as const], sinks: [sink], writeTimeoutMs: 400 }
-  const served = await serve(t, { audit }, { store, fastify: { logger: logInto(lines, 'info') } })
+  const served = await serve(t, { ...others, audit }, { store, fastify: { logger: logInto(lines, 'info') } })
   const stop = async (): Promise<void> => {
     await served.app.close().catch(() => {})
     await store.stop()

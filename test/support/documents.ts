@@ -19,6 +19,7 @@ export function documentPaths (): string[] {
     : []
   const paths = [
     ...filesOf(''), ...filesOf('docs', true), ...filesOf('deploy'), ...filesOf('example-app'),
+    ...filesOf('examples'),
     ...filesOf('packages').flatMap(folder => [...filesOf(folder), ...filesOf(`${folder}/docs`, true)])
   ]
   return paths.filter(path => path.endsWith('.md'))

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import { RuleEngine } from '@hamicek/noex-rules'
-import type { NoexOptions } from '../../lib/index.js'
+import { NoexServerError, operation, Type, type NoexOptions } from '../../lib/index.js'
 import { TestClient } from './client.js'
 import { serve, startStore, type Served } from './service.js'
 
@@ -42,6 +42,19 @@ async function serveShop (t: Test, options: Options): Promise<Served> {
   return served
 }
 
+/** An operation of the application. */
+const quote = operation({
+  name: 'shop.quote',
+  tier: 'read',
+  input: Type.Object({ sku: Type.String(), quantity: Type.Integer({ minimum: 1 }) }),
+  output: Type.Object({ total: Type.Number() }),
+  async handler ({ input: { sku, quantity }, store }) {
+    const product = await store.bucket('products').get(sku)
+    if (product === undefined) throw new NoexServerError('NOT_FOUND', 'There is no such product', { sku })
+    return { total: Number(product['price']) * quantity }
+  }
+})
+
 const external = {
   validate: (token: string) => token === 'the token of alice'
     ? { userId: 'alice', roles: ['writer'], expiresAt: Date.now() + 3_600_000 }
@@ -80,7 +93,7 @@ export class ExampleClients {
     open: async () => {
       const rules = await RuleEngine.start()
       this.#t.teardown(async () => { await rules.stop() })
-      const { url } = await this.#service('open', { rules, audit: {} })
+      const { url } = await this.#service('open', { rules, audit: {}, operations: [quote] })
       return TestClient.raw(this.#t, `${url}/`)
     },
     heartbeat: async () => {
@@ -119,6 +132,8 @@ export class ExampleClients {
     live: async () => await (await this.#service('live', {})).connect(),
     /** Comes back to what another connection has watched. */
     again: async () => await (await this.#service('live', {})).connect(),
+    /** Changes what it watches. */
+    own: async () => await (await this.#service('live', {})).connect(),
     /** Watches more than it may keep. */
     small: async () => {
       const liveQueries = { maxBytesPerUser: 20_000 }

@@ -267,12 +267,23 @@ t.test('the address of a client', t => {
   t.end()
 })
 
-for (const trustProxy of [false, true]) {
-  t.test(`app.injectWS${trustProxy ? ', behind a trusted proxy' : ''}`, async t => {
+type Registered = 'no' | 'before' | 'after'
+
+const injected: ReadonlyArray<readonly [title: string, registered: Registered, trustProxy: boolean]> = [
+  ['', 'no', false],
+  [', behind a trusted proxy', 'no', true],
+  [' of an own @fastify/websocket', 'before', false],
+  [' of one that is registered later', 'after', false],
+  [' of an own one behind a trusted proxy', 'before', true]
+]
+
+for (const [title, register, trustProxy] of injected) {
+  t.test(`app.injectWS${title} opens a socket without a network`, async t => {
     const store = await startStore(t)
     const app = await buildApp(t, async app => {
-      await app.register(websocket)
+      if (register === 'before') await app.register(websocket)
       await app.register(noexPlugin, { store })
+      if (register === 'after') await app.register(websocket)
     }, { trustProxy })
     const frames: LogLine[] = []
     const socket: WebSocket = await app.injectWS('/', {}, {
@@ -282,5 +293,9 @@ for (const trustProxy of [false, true]) {
     socket.send('{"id":1,"type":"store.buckets"}')
     while (frames.length < 2) await once(socket, 'message')
     t.match(frames, [{ type: 'welcome', version: '1.0.0' }, { id: 1, type: 'result', data: { count: 0 } }])
+    t.match(app.noex.getConnections(), [{ remoteAddress: 'unknown' }])
+    const closed = once(socket, 'close')
+    await app.close()
+    t.match((await closed)[0], 1000)
   })
 }

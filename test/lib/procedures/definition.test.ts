@@ -161,7 +161,7 @@ t.test('conditions, and what a transformation takes, are checked', async t => {
         else: [stepOf('store.get', { bucket: '', key: 'k', as: 'x' })]
       }),
       [
-        `steps[0].then[0].action: must be one of ${Object.keys(steps).join(', ')}`,
+        `steps[0].then[0].action: must be one of ${Object.keys(steps).join(', ')}, not "nope"`,
         'steps[0].else[0].bucket: must be a non-empty text'
       ]
     ],

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { NetChanges } from '../../../lib/subscriptions/change-history.js'
 import { deltaOf } from '../../../lib/subscriptions/delta.js'
+import { deltaBetween } from '../../support/deltas.js'
 import { applyDelta, type Row } from '../../support/live-list.js'
 import { rowsOf } from '../../support/row-changes.js'
 
@@ -14,23 +14,7 @@ t.test('a delta makes any list any other one, in each way in which it may be app
       const known = rows.find(row => row['id'] === id)
       return known !== undefined && isChanged.next().value === false ? known : { id, n: 1 }
     })
-    // Those that have kept their order: any rows that stand in the same one in both.
-    let last = -1
-    const still = new Set<unknown>()
-    for (const id of after) {
-      const index = before.indexOf(id)
-      if (index > last) {
-        still.add(id)
-        last = index
-      }
-    }
-    const touches: NetChanges = new Map([...new Set([...before, ...after])].flatMap(id => {
-      const wasIn = before.includes(id)
-      const now = present.find(row => row['id'] === id)
-      if (wasIn && now !== undefined && still.has(id) && rows.includes(now)) return []
-      return [[id, { wasIn, hasMoved: wasIn && now !== undefined && !still.has(id) }] as const]
-    }))
-    const shown = applyDelta(rows, 'id', JSON.parse(deltaOf(rowsOf(present), touches)))
+    const shown = applyDelta(rows, 'id', deltaBetween(rows, present))
     return JSON.stringify(shown) === JSON.stringify(present)
   }), { numRuns: 1_000 })
 })

@@ -95,7 +95,11 @@ export class StoreViews implements Views {
       const source = await this.#acquire(sourceConfig, work)
       try {
         while (!this.#follower.isAt(Math.min(revision, this.#engine.revision))) await this.#whenIdle()
-        if (source.isDropped) continue
+        if (source.isDropped) {
+          // Others may have it still: this one must not find it again.
+          this.#unshare(source)
+          continue
+        }
         if (source.error !== undefined) throw source.error
         const view = this.#view(source, config, confined)
         source.users++
@@ -158,6 +162,11 @@ export class StoreViews implements Views {
     if (--source.users > 0) return
     this.#follower.remove(source)
     source.discount()
+    this.#unshare(source)
+  }
+
+  /** Removes a source from those that further views share. */
+  #unshare (source: ViewSource): void {
     const { key } = source
     if (key !== undefined && this.#shared.get(key)?.source === source) this.#shared.delete(key)
   }

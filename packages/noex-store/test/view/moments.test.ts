@@ -214,6 +214,16 @@ test('a bucket that is redefined while commits are not durable yet', async t => 
     t.ok(await opening instanceof BucketNotDefinedError)
     await Promise.all([writing, dropping])
   })
+
+  await t.test('or dropped, is none for a view of what others have open', async t => {
+    const scene = await begin(t)
+    await scene.open({ n: 1 })
+    const dropping = scene.store.dropBucket('records')
+    const openings = [rejection(scene.open({ n: 1 })), rejection(scene.open({ n: 1 }))]
+    await releaseAll(scene)
+    for (const opening of openings) t.ok(await opening instanceof BucketNotDefinedError)
+    await dropping
+  })
 })
 
 test('a store that joins a log shows what the log has', async t => {

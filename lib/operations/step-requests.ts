@@ -2,31 +2,31 @@ import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
 import type { Principal } from '../permissions/principal.js'
 import { invalid } from '../protocol/errors.js'
-import type { Client, OperationContext, ServerContext } from '../operations/context.js'
-import type { Operation } from '../operations/operation.js'
-import { runOperation } from '../operations/run-operation.js'
 import { checkJson } from '../protocol/decode.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Cause } from '../store/row-scope.js'
 import type { Work } from '../store/work.js'
-import type { Deadline } from './deadline.js'
+import type { Client, Operation, OperationContext, ServerContext } from './context.js'
+import { runOperation } from './run-operation.js'
 
-/** One call of a procedure, by `user`; the steps may have the rights of another user. */
-export interface Call extends Cause {
+/**
+ * One call of a procedure, or of an operation of the application, by `user`: its steps are other operations,
+ * and may have the rights of another user.
+ */
+export interface StepCall extends Cause {
   readonly server: ServerContext
   readonly client: Client
   readonly find: (operation: string) => Operation
   /** Decides about the steps, on behalf of `principal`. */
   readonly authorizer: Authorizer
   readonly principal: Principal
-  readonly deadline: Deadline
   /** Counts the work of all steps. */
   readonly work: Work
   /** Records that one step may change, or all steps of a transaction together. */
   readonly maxChanges: number
   /** The call as its one commit remembers it, and the rights of its steps; `undefined` without a key. */
   readonly idempotency: Grant['idempotency']
-  /** @throws when the time is over, or the client may not call the procedure any more */
+  /** @throws when the time is over, or the client may not make the call any more */
   readonly assertStillAllowed: () => void
 }
 
@@ -37,18 +37,12 @@ export interface StepRequest {
   readonly grant: Grant
 }
 
-/** Runs the requests of the steps of a procedure. */
-export interface StepRequests {
-  /** Returns the result of the operation, `undefined` as null, or a promise of it where that takes time. */
-  readonly perform: (operation: string, fields: Readonly<Record<string, unknown>>, path: string) => unknown
-}
-
 /** Runs each step like a request of the client: with the same checks, one after the other. */
-export class DirectRequests implements StepRequests {
-  readonly #call: Call
+export class DirectRequests {
+  readonly #call: StepCall
   readonly #read: Grant[] = []
 
-  constructor (call: Call) {
+  constructor (call: StepCall) {
     this.#call = call
   }
 
@@ -66,7 +60,7 @@ export class DirectRequests implements StepRequests {
 }
 
 /** Returns the context in which a granted step runs. */
-export function contextOf ({ server, client }: Call, grant: Grant): OperationContext {
+export function contextOf ({ server, client }: StepCall, grant: Grant): OperationContext {
   return { server, client, grant }
 }
 
@@ -75,7 +69,7 @@ export function contextOf ({ server, client }: Call, grant: Grant): OperationCon
  * caller has checked that the call may go on.
  */
 export function authorizeStep (
-  call: Call, name: string, fields: Readonly<Record<string, unknown>>, ask?: () => Grant
+  call: StepCall, name: string, fields: Readonly<Record<string, unknown>>, ask?: () => Grant
 ): StepRequest {
   const operation = call.find(name)
   const request: RequestMessage = { ...fields, id: 0, type: name }
@@ -87,7 +81,7 @@ export function authorizeStep (
 }
 
 /** Authorizes a request of a step. */
-export function authorizeFor (call: Call, operation: Operation, request: RequestMessage): Grant {
+export function authorizeFor (call: StepCall, operation: Operation, request: RequestMessage): Grant {
   const grant = call.authorizer.authorize(call.principal, operation, request)
   call.idempotency?.asked.add(operation, request, grant.rights)
   return withCallChecks(grant, call)
@@ -95,7 +89,7 @@ export function authorizeFor (call: Call, operation: Operation, request: Request
 
 /** Returns a grant that also asserts that the call may go on, and counts the work of the call. */
 function withCallChecks (
-  grant: Grant, { assertStillAllowed, work, user, note, presence }: Call
+  grant: Grant, { assertStillAllowed, work, user, note, presence }: StepCall
 ): Grant {
   return {
     principal: grant.principal,

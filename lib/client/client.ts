@@ -1,0 +1,61 @@
+import { backoff } from './backoff.js'
+import { besideUrl, resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
+import { createConnection } from './connection.js'
+import { environment as realEnvironment, type Environment } from './environment.js'
+import { httpTransport } from './http-transport.js'
+import { createLiveQueries } from './live-queries.js'
+import { createRequests } from './requests.js'
+import { socketTransport } from './socket-transport.js'
+import type { OpenTransport } from './transport.js'
+import { chooseTransport } from './transport-choice.js'
+import type { Client, ClientOptions } from './types.js'
+
+/** Does what `createClient` does, in the surroundings that a test brings. */
+export function composeClient (
+  url: string | { readonly href: string },
+  options: ClientOptions = {},
+  environment: Environment = realEnvironment
+): Client {
+  const settings = resolveOptions(options)
+  const { minDelayMs, maxDelayMs, connectTimeoutMs } = settings
+  const fullUrl = resolveUrl(url)
+  const choice = chooseTransport(waysTo(fullUrl, settings, environment), connectTimeoutMs, environment)
+  const connection = createConnection({
+    ...settings,
+    open: choice.open,
+    place: shownUrl(fullUrl),
+    nextDelay: backoff(minDelayMs, maxDelayMs),
+    onNetwork: choice.reset,
+    environment
+  })
+  // Before the live queries: then what is answered again comes before the results that have it.
+  const request = createRequests(connection, settings.timeoutMs, environment)
+  const live = createLiveQueries(connection, settings)
+  connection.listeners.push(live)
+  let isClosed = false
+  if (settings.connect !== false) connection.wake()
+  return {
+    state: connection.state,
+    request: async (...args) => await request(...args),
+    query: live.query,
+    events: live.events,
+    optimistic: async (change, changeOptions) => await live.optimistic(change, changeOptions, request),
+    hydrate: live.hydrate,
+    reconnect: () => { if (!isClosed) connection.reconnect() },
+    close: () => {
+      isClosed = true
+      live.close()
+      connection.close()
+    }
+  }
+}
+
+/** Returns the ways to a server, the best first. */
+function waysTo (
+  url: string, { WebSocket, fallback, connectTimeoutMs }: ResolvedOptions, environment: Environment
+): readonly OpenTransport[] {
+  const socket = socketTransport(url, WebSocket)
+  if (fallback === false) return [socket]
+  const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
+  return [socket, httpTransport(urls, connectTimeoutMs, environment)]
+}

@@ -1,0 +1,41 @@
+import { NoexClientError } from './errors.js'
+
+/** Why a connection has ended. */
+export interface Ending {
+  /** Absent where that is as it should be. */
+  readonly error?: NoexClientError | undefined
+  /** Whether the next one would end in the same way. */
+  readonly isFinal?: boolean
+  /** Time that the server asks for before the next one, in milliseconds. */
+  readonly afterMs?: number | undefined
+}
+
+/** The close code of a transport that has ended without one. */
+export const LOST = 1006
+
+/** The close code of a transport that cannot be tried here, neither now nor later. */
+export const IMPOSSIBLE = 0
+
+/** Close codes after which coming back is of no use. PROTOCOL.md, "Close codes". */
+const finalCodes = [IMPOSSIBLE, 1002, 1003, 1007, 1009, 4002, 4003]
+
+/** Longest delay that a server can ask for, in milliseconds. */
+const MAX_DELAY_MS = 600_000
+
+/** Whether a client that was closed in this way should not come back. */
+export function isFinalClose (code: number, reason: string): boolean {
+  return finalCodes.includes(code) || (code === 1008 && reason !== 'login_timeout')
+}
+
+/** Returns the ending of a transport to `place` that has closed by itself. */
+export function endingOfClose (place: string, code: number, reason: string, problem?: string): Ending {
+  const isFinal = isFinalClose(code, reason)
+  const advice = isFinal ? 'remedy that, then call reconnect()' : 'check URL, server, certificate, proxies'
+  const message = `${place}: ${problem ?? `closed with ${code} ${reason}`}: ${advice}`
+  return { isFinal, error: new NoexClientError(isFinal ? 'REFUSED' : 'DISCONNECTED', message) }
+}
+
+/** Returns a delay that a server asks for, in milliseconds; 0 where it is none. */
+export function delayOf (asked: unknown): number {
+  return Math.min(Math.max(Number(asked) || 0, 0), MAX_DELAY_MS)
+}

@@ -1,0 +1,116 @@
+import { applyDelta, assertFits, isKeyed, reuse } from './delta.js'
+import { NoexClientError } from './errors.js'
+import type { Link, ServerMessage } from './link.js'
+import { none } from './report.js'
+import type { Subscription } from './subscriptions.js'
+import type { Find, LiveQuery, QueryOptions, QueryState } from './types.js'
+
+/** The members of `store.subscribe` that say what is watched. */
+interface QueryRequest extends QueryOptions {
+  readonly query?: string
+  readonly params?: object | undefined
+  readonly find?: Find
+}
+
+/**
+ * Returns the text that is equal for equal requests, in any order of their members: JSON of the request. The
+ * order of `sort` stays, since it counts.
+ */
+export function keyOf (
+  query: string | Find, params?: object, { page, minIntervalMs }: QueryOptions = {}
+): string {
+  const request = typeof query === 'string' ? { query, params } : { find: query }
+  return JSON.stringify({ ...request, page, minIntervalMs }, (name, value) =>
+    name === 'sort' || Object(value) !== value || Array.isArray(value)
+      ? value
+      : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)))
+}
+
+const loading: QueryState<any> = {
+  data: undefined, status: 'loading', error: undefined, hasMore: undefined, nextCursor: undefined
+}
+
+/** What a client keeps of a live query. */
+export class QueryEntry implements Subscription {
+  readonly type = 'store'
+  readonly key: string
+  readonly request: QueryRequest
+  /** The object of the application. */
+  query!: LiveQuery<any>
+  readonly listeners = new Set<() => void>()
+  /** Keeps it from being forgotten, where nothing subscribes it. */
+  keep = none
+  /** Whether it is subscribed on each connection. */
+  isWatched = false
+  /** Whether a delta has not fitted, and none has since: then complete results are asked for. */
+  isMisfit = false
+  /** What the server says. */
+  own = loading
+  /** What is shown. */
+  state = loading
+  /** The state that `hydrate` has made, which stays. */
+  serverState?: QueryState<any>
+  /** The field whose value tells the rows apart; `null` where there is none. */
+  rowKey: string | null = null
+  /** The bucket whose key that is. */
+  bucket: unknown
+  since: { readonly epoch: unknown, readonly revision: number } | undefined
+
+  constructor (key: string) {
+    this.key = key
+    this.request = JSON.parse(key)
+    this.bucket = this.request.find?.bucket
+  }
+
+  /** Returns the members of its request. @throws NoexClientError where the server lacks an extension */
+  members (link: Link): object {
+    const { minIntervalMs, ...plain } = this.request
+    const isDelta = link.has('delta')
+    for (const name of ['find', 'page'] as const) {
+      if (plain[name] && !(isDelta && link.has(name))) {
+        throw new NoexClientError('UNSUPPORTED', `The server lacks the extension "${name}": define a query`)
+      }
+    }
+    const canResume = this.rowKey !== null && !this.isMisfit
+    return isDelta ? { ...this.request, delta: true, since: canResume ? this.since : undefined } : plain
+  }
+
+  /** Takes a reply or a push. @throws Error where it does not fit: nothing is changed then */
+  take ({ data, delta, epoch, revision, key, bucket, hasMore, nextCursor }: ServerMessage): void {
+    const { rowKey, since, own } = this
+    epoch ??= since?.epoch
+    if (delta) {
+      assertFits(rowKey !== null && epoch === since?.epoch && revision >= (since?.revision as number))
+      data = applyDelta(own.data, rowKey, delta)
+      this.isMisfit = false
+    } else {
+      assertFits(data !== undefined)
+      this.rowKey = isKeyed(data, key) ? key : null
+      this.bucket = bucket ?? this.bucket
+    }
+    this.since = Number.isSafeInteger(revision) ? { epoch, revision } : undefined
+    this.own = { ...loading, data: reuse(own.data, data), status: 'live', hasMore, nextCursor }
+  }
+
+  /** Takes an error. Data that the client may not read any more go. */
+  fail (error: NoexClientError): void {
+    const isForbidden = /^forbidden$/i.test(error.code)
+    if (isForbidden) this.rowKey = null
+    this.own = { ...isForbidden ? loading : this.own, status: 'error', error }
+  }
+
+  /** Makes the data those of before. */
+  outdate (): void {
+    this.own = { ...this.own, status: this.own.data === undefined ? 'loading' : 'stale', error: undefined }
+  }
+
+  /** Shows data over its own. Returns whether that is another state. */
+  show (data: unknown): boolean {
+    const { own, state } = this
+    const next = data === own.data ? own : { ...own, data }
+    const names = Object.keys(next) as Array<keyof typeof next>
+    const isChanged = next !== state && names.some(name => next[name] !== state[name])
+    if (isChanged) this.state = next
+    return isChanged
+  }
+}

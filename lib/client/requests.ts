@@ -1,0 +1,131 @@
+import type { Connection } from './connection.js'
+import { bodyOf } from './conversation.js'
+import type { Environment } from './environment.js'
+import { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
+import { none } from './report.js'
+import type { SendRequest } from './optimistic.js'
+
+/** Requests that can wait for a connection. */
+const MAX_WAITING = 10_000
+
+/**
+ * Time after its first sending for which a request with a key is repeated, in milliseconds of the server's
+ * clock: it remembers keys for ten minutes. PROTOCOL.md, "Idempotency keys".
+ */
+const REPEAT_MS = 540_000
+
+/** Operations of every server that change nothing, and take no key. */
+const reads = new RegExp('^store\\.(get|all|where|find|count|first|last|paginate|sum|avg|min|max|group|' +
+  'buckets|stats|query|list)')
+
+/** A request that has no answer yet. */
+interface Waiting {
+  /** Sends it over the present connection, unless that is done already. */
+  readonly send: () => void
+  readonly disconnect: () => void
+}
+
+/**
+ * Returns the function that sends the requests of a client, which outlast connections. `defaultMs`: time for
+ * a reply where a request has none of its own.
+ */
+export function createRequests (
+  connection: Connection, defaultMs: number, { after }: Environment
+): SendRequest {
+  const { state } = connection
+  /** In the order of their beginning, which is that of their sending. */
+  const all = new Set<Waiting>()
+
+  connection.listeners.push({
+    onReady: async () => { for (const waiting of [...all]) waiting.send() }
+  })
+  state.subscribe(() => {
+    if (state.value === 'refused') for (const waiting of [...all]) waiting.disconnect()
+  })
+
+  return async (
+    type,
+    { idempotencyKey, ...members }: { idempotencyKey?: unknown } = {},
+    { retry = false, signal, timeoutMs = defaultMs } = {},
+    onReply = none
+  ) => await new Promise((resolve, reject) => {
+    // Now and not when it is sent: the application may change what it has passed.
+    const body = bodyOf(type, members)
+    let isRead = reads.test(type)
+    const key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
+    let keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
+    let isKeyed = false
+    /** Time of the server at the first sending. */
+    let sentAt: number | undefined
+    /** Present while it is on its way. */
+    let giveUp: (() => void) | undefined
+
+    const outcome = (): Outcome => sentAt === undefined ? 'not-done' : 'unknown'
+
+    const settle = (): void => {
+      all.delete(waiting)
+      giveUp?.()
+      cancelTimeout()
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const fail = (error: NoexClientError): void => {
+      settle()
+      reject(error)
+    }
+    const disconnect = (why = state.error?.message): void => {
+      fail(new DisconnectedError(`${type} has no answer: ${why}`, outcome()))
+    }
+    const onAbort = (): void => {
+      fail(new NoexClientError('ABORTED', `${type} was aborted`, { outcome: outcome() }))
+    }
+
+    const send = (): void => {
+      if (giveUp) return
+      const hasKeys = connection.has('idempotency')
+      const now = connection.serverNow()
+      if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < REPEAT_MS)) {
+        return disconnect('it cannot be repeated safely')
+      }
+      isKeyed = hasKeys && !!keyText
+      sentAt ??= now
+      giveUp = connection.send(keyText + body, (data, reply) => {
+        settle()
+        onReply(reply)
+        resolve(data)
+      }, error => {
+        if (error instanceof DisconnectedError) {
+          giveUp = undefined
+          if (!retry || !(isRead || isKeyed)) disconnect(error.message)
+        } else if (keyText && error.message.startsWith('idempotencyKey: is not taken')) {
+          // An operation of the application that only reads.
+          isRead = true
+          giveUp = undefined
+          keyText = ''
+          send()
+        } else {
+          fail(error)
+        }
+      })
+    }
+
+    const waiting: Waiting = { send, disconnect }
+    const cancelTimeout = after(timeoutMs, () => {
+      const why = state.error?.message ?? 'none has come'
+      fail(new TimeoutError(`${type} has no answer after ${timeoutMs} ms: ${why}`, outcome()))
+    })
+    signal?.addEventListener('abort', onAbort)
+    connection.wake()
+    if (signal?.aborted) onAbort()
+    else if (state.value === 'refused') disconnect()
+    else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait already`)
+    else {
+      all.add(waiting)
+      if (connection.isReady) send()
+    }
+  })
+}
+
+/** Returns 128 random bits as text. In React Native this needs a polyfill of `crypto.getRandomValues`. */
+function randomKey (): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-')
+}

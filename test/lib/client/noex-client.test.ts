@@ -1,0 +1,190 @@
+import t from 'tap'
+import { NoexClient, NoexClientError } from '../../../lib/client/index.js'
+import { noexClient } from '../../support/noex-client.js'
+import { ADMIN_SECRET, PASSWORD, serveAccounts } from '../../support/identity.js'
+import { serveRules } from '../../support/rules.js'
+import { serve } from '../../support/service.js'
+import { until } from '../../support/until.js'
+
+t.test('opens nothing before connect, which tells of the server', async t => {
+  const { url } = await serve(t)
+  const { client, names } = noexClient(t, url)
+  t.match([client.state, client.isConnected, names()], ['disconnected', false, []])
+  const connecting = client.connect()
+  t.equal(client.state, 'connecting')
+  const info = await connecting
+  t.match(info, { version: '1.0.0', serverTime: Number, requiresAuth: false })
+  t.same(Object.keys(info), ['version', 'serverTime', 'requiresAuth'])
+  t.match([client.state, client.isConnected, names()], ['connected', true, ['welcome', 'connected']])
+  t.same(await client.connect(), info, 'it is connected already')
+  await client.disconnect()
+  t.match([client.state, names().at(-1)], ['disconnected', 'disconnected'])
+  await client.connect()
+  t.match([client.state, names().slice(-2)], ['connected', ['welcome', 'connected']])
+})
+
+t.test('a bucket has all reads and writes of records', async t => {
+  const { url } = await serve(t)
+  const { client } = noexClient(t, url)
+  await client.connect()
+  const items = client.store.bucket<{ id: string, name: string, n: number }>('items')
+  const first = await items.insert({ id: 'a', name: 'lamp', n: 1 })
+  t.match(first, { id: 'a', n: 1, _version: 1 })
+  t.equal((await items.insertMany([{ id: 'b', n: 2 }, { id: 'c', n: 3 }])).length, 2)
+  t.match(await items.get('a'), { name: 'lamp' })
+  t.equal(await items.get('z'), null)
+  t.match(await items.update('a', { n: 4 }, { expectedVersion: 1 }), { n: 4, name: 'lamp' })
+  await t.rejects(items.update('a', { n: 5 }, { expectedVersion: 1 }), { code: 'CONFLICT' })
+  t.match(await items.upsert({ id: 'a', n: 5 }), { n: 5 })
+  t.match(await items.increment('a', 'n', 2), { n: 7 })
+  t.equal(await items.updateMany({ n: { $gt: 2 } }, { name: 'much' }), 2)
+  t.equal((await items.all()).length, 3)
+  t.match(await items.where({ name: 'much' }, 1), [{ id: 'a' }])
+  t.match(await items.findOne({ id: 'c' }), { n: 3 })
+  t.equal(await items.count(), 3)
+  t.equal(await items.count({ n: 3 }), 1)
+  t.match(await items.first(1), [{ id: 'a' }])
+  t.match(await items.last(1, { n: { $lt: 5 } }), [{ id: 'c' }])
+  const page = await items.paginate({ limit: 2 })
+  t.match(page, { hasMore: true, nextCursor: 'b' })
+  t.match((await items.paginate({ limit: 2, after: 'b' })).records, [{ id: 'c' }])
+  t.equal(await items.sum('n'), 12)
+  t.equal(await items.avg('n', { id: 'b' }), 2)
+  t.equal(await items.min('n'), 2)
+  t.equal(await items.max('n', { id: 'none' }), null)
+  t.match(await items.groupBy('name', { function: 'count' }), [{ key: { name: 'much' }, value: 2 }, {}])
+  await items.delete('b')
+  t.equal(await items.deleteMany({ id: 'c' }), 1)
+  await items.clear()
+  t.same(await items.all(), [])
+})
+
+t.test('the store has transactions, definitions and figures', async t => {
+  const { url } = await serve(t)
+  const { client } = noexClient(t, url)
+  await client.connect()
+  const { store } = client
+  const notes = { key: 'id', schema: { id: { type: 'string' } } }
+  t.match(await store.defineBucket('notes', notes), { created: true })
+  t.match(await store.updateBucket('notes', { addFields: { text: { type: 'string' } } }), { updated: true })
+  t.match(await store.getBucketSchema('notes'), { config: { key: 'id' } })
+  t.match(await store.defineQuery('all-notes', { bucket: 'notes' }), { defined: true })
+  const results = await store.transaction([
+    { op: 'insert', bucket: 'notes', data: { id: 'a' } }, { op: 'get', bucket: 'notes', key: 'a' }
+  ])
+  t.match(results, [{ index: 0, data: { id: 'a' } }, { index: 1, data: { id: 'a' } }])
+  t.equal(results.results.length, 2)
+  t.match(await store.query('all-notes'), [{ id: 'a' }])
+  t.match(await store.listQueries(), [{ name: 'all-notes' }])
+  t.match(await store.undefineQuery('all-notes'), { undefined: true })
+  t.match(await store.buckets(), { count: 2, names: ['items', 'notes'] })
+  t.match(await store.stats(), { records: { total: 1 } })
+  t.match(await store.dropBucket('notes'), { dropped: true })
+  t.match(await client.server.stats(), { connectionCount: 1 })
+  t.match(await client.server.connections(), [{ authenticated: false }])
+})
+
+t.test('a query is shown at once and after each change, until that is ended', async t => {
+  const { url, store } = await serve(t)
+  store.defineDeclarativeQuery('of-n', { bucket: 'items', filter: { n: '{{ params.n }}' }, fields: ['id'] })
+  store.defineDeclarativeQuery('how-many', { bucket: 'items', aggregate: { function: 'count' } })
+  const { client } = noexClient(t, url)
+  await client.connect()
+  const [ones, counts]: unknown[][] = [[], []]
+  const end = await client.store.subscribe('of-n', { n: 1 }, data => { ones?.push(data) })
+  await client.store.subscribe<number>('how-many', count => { counts?.push(count) })
+  t.same([ones, counts], [[[]], [0]], 'before it resolves')
+  await store.bucket('items').insert({ id: 'a', n: 1 })
+  await until(() => counts?.length === 2)
+  t.same(ones, [[], [{ id: 'a' }]])
+  end()
+  end()
+  await store.bucket('items').insert({ id: 'b', n: 1 })
+  await until(() => counts?.length === 3)
+  t.equal(ones?.length, 2)
+  t.match(await client.store.stats(), { queries: { activeSubscriptions: 1 } })
+  await t.rejects(client.store.subscribe('none', () => {}), { code: 'QUERY_NOT_DEFINED' })
+  await t.resolves(client.store.unsubscribe('sub-of-another'))
+})
+
+t.test('events and facts of the rules', async t => {
+  const { url, engine } = await serveRules(t)
+  const { client } = noexClient(t, url)
+  await client.connect()
+  const { rules } = client
+  const heard: unknown[] = []
+  const end = await rules.subscribe('order.*', (event, topic) => { heard.push([topic, event.data]) })
+  t.match(await rules.emit('order.placed', { n: 1 }, 'c1'), { correlationId: 'c1', source: 'api' })
+  t.same(heard, [['order.placed', { n: 1 }]])
+  end()
+  t.match(await rules.setFact('stock:a', { left: 3 }), { key: 'stock:a', version: 1 })
+  t.same(await rules.getFact('stock:a'), { left: 3 })
+  t.equal(await rules.getFact('stock:b'), null)
+  t.match(await rules.queryFacts('stock:*'), [{ key: 'stock:a' }])
+  t.equal((await rules.getAllFacts()).length, 1)
+  t.equal(await rules.deleteFact('stock:a'), true)
+  t.equal(await rules.deleteFact('stock:a'), false)
+  const rule = { id: 'r', name: 'R', trigger: { type: 'event', topic: 'a' } }
+  t.match(await rules.registerRule(rule), { version: 1 })
+  t.match(await rules.updateRule('r', { priority: 3 }), { version: 2 })
+  t.match(await rules.disableRule('r'), { enabled: false })
+  t.match(await rules.enableRule('r'), { enabled: true })
+  t.match(await rules.getRule('r'), { priority: 3 })
+  t.match(await rules.getRules(), { rules: [{ id: 'r' }] })
+  t.match(await rules.validateRule({ id: 's' }), { valid: false })
+  t.match(await rules.unregisterRule('r'), { unregistered: true })
+  t.match(await rules.stats(), { eventsProcessed: engine.getStats().eventsProcessed })
+})
+
+t.test('accounts, roles, procedures and the audit trail, by arguments or as an object', async t => {
+  const { url } = await serveAccounts(t, {}, { audit: { tiers: ['admin'] } })
+  const { client } = noexClient(t, url)
+  await client.connect()
+  const { identity, procedures, audit } = client
+  t.equal(await client.auth.whoami(), null)
+  t.match(await identity.loginWithSecret(ADMIN_SECRET), { token: String })
+  t.match(await client.auth.whoami(), { authenticated: true, roles: ['superadmin'] })
+  const { id } = await identity.createUser({ username: 'alice', password: PASSWORD })
+  t.match(await identity.updateUser(id, { displayName: 'Alice' }), { displayName: 'Alice' })
+  t.match(await identity.getUser(id), { username: 'alice' })
+  t.match(await identity.listUsers({ pageSize: 1 }), { total: 1 })
+  const permissions = [{ allow: 'store.get' }]
+  t.match(await identity.createRole({ name: 'clerk', permissions }), { name: 'clerk' })
+  t.match(await identity.assignRole(id, 'clerk'), { assigned: true })
+  t.match(await identity.getUserRoles(id), [{ name: 'clerk' }])
+  t.equal((await identity.listRoles()).length, 5)
+  t.match(await (identity.removeRole as any)({ userId: id, roleName: 'clerk' }), { removed: true })
+  t.match(await identity.grant({
+    subjectType: 'user', subjectId: id, resourceType: 'bucket', resourceName: 'items', operations: ['read']
+  }), { granted: true })
+  t.match(await identity.getAcl('bucket', 'items'), [{ subjectName: 'alice' }])
+  t.equal(await identity.getOwner('bucket', 'items'), null)
+  const add = { action: 'compute', op: 'add', left: '{{ input.n }}', right: '{{ input.n }}', as: 'd' }
+  t.match(await procedures.register({ name: 'double', steps: [add] }), { registered: true })
+  t.match(await procedures.call('double', { n: 2 }), { success: true, results: { d: 4 } })
+  t.match(await procedures.list(), [{ name: 'double' }])
+  t.match(await procedures.get('double'), { name: 'double' })
+  t.match(await procedures.update('double', { description: 'x' }), { updated: true })
+  t.match(await procedures.unregister('double'), { unregistered: true })
+  t.match(await audit.query({ operation: 'identity.createUser' }), [{ resource: 'user:alice' }])
+  t.ok((await audit.query()).length > 3)
+  t.match(await identity.login('alice', PASSWORD), { user: { username: 'alice' } })
+  t.match(await identity.whoami(), { userId: id })
+  t.match(await identity.changePassword(id, PASSWORD, `${PASSWORD} more`), { changed: true })
+  t.match(await identity.logout(), { loggedOut: true })
+})
+
+t.test('any other operation is a request', async t => {
+  const { url } = await serve(t)
+  const { client } = noexClient(t, url)
+  await client.connect()
+  t.match(await client.request('store.count', { bucket: 'items' }, { timeoutMs: 5_000 }), 0)
+  const refused = client.request('store.count', { bucket: 'itms' })
+  await t.rejects(refused, { code: 'BUCKET_NOT_DEFINED', message: /did you mean "items"/ })
+  await t.rejects(refused, NoexClientError)
+})
+
+t.test('a URL that is none is refused', async t => {
+  t.throws(() => new NoexClient('localhost'), TypeError)
+  t.throws(() => new NoexClient(undefined as unknown as string), TypeError)
+})
