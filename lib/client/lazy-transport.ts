@@ -5,7 +5,10 @@ import type { OpenTransport, Transport } from './transport.js'
 /** Messages that wait for the code of a transport. */
 const MAX_WAITING = 1_000
 
-/** Returns the transport of a `kind` whose code is loaded when it is first opened, and again where that fails. */
+/**
+ * Returns the transport of a `kind` whose code is loaded when it is first opened, and again where that has
+ * failed.
+ */
 export function lazyTransport (kind: Transport['kind'], load: () => Promise<OpenTransport>): OpenTransport {
   let loading: Promise<OpenTransport> | undefined
   return listener => {

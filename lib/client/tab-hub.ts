@@ -45,10 +45,12 @@ const LOGGED_OUT = [4002, 'logged_out'] as const
 const OTHER_USER = [4002, 'other_user'] as const
 
 /**
- * Opens a transport for several. It gives requests ids of its own, answers pings, and sends an equal login only
- * once while the session lasts. `onEnd` is called when the transport has ended or is not used any more.
+ * Opens a transport for several. It gives requests ids of its own, answers pings, and sends an equal login
+ * only once while the session lasts. `onEnd` is called when the transport has ended or is not used any more.
  */
-export function openHub (openReal: OpenTransport, { now }: Pick<Environment, 'now'>, onEnd: () => void): Hub {
+export function openHub (
+  openReal: OpenTransport, { now }: Pick<Environment, 'now'>, onEnd: TransportListener['onClose']
+): Hub {
   const members = new Set<Member>()
   const pending = new Map<number, Pending>()
   /** Who has subscribed, and how, by the id of the subscription. */
@@ -100,7 +102,7 @@ export function openHub (openReal: OpenTransport, { now }: Pick<Environment, 'no
     const left = [...members]
     members.clear()
     callEach(left, ({ listener }) => { listener.onClose(...ending) })
-    onEnd()
+    onEnd(...ending)
   }
 
   /** Takes a message of a member: a pong, or a request whose text begins with its id. */
@@ -119,7 +121,10 @@ export function openHub (openReal: OpenTransport, { now }: Pick<Environment, 'no
         return tell(member, JSON.stringify({ id, type: 'result', data: session }))
       }
       const same = [...pending.values()].find(({ login }) => login === body)
-      if (same) return void same.askers.push([member, id])
+      if (same) {
+        same.askers.push([member, id])
+        return
+      }
     }
     if (/\.unsubscribe$/.test(type)) owners.delete(subscriptionId)
     send(type, body, isLogin && body, [member, id])

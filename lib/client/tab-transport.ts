@@ -20,7 +20,7 @@ export interface Locks {
   ) => Promise<unknown>
 }
 
-/** The surroundings of a tab: time, and where others than the global ones are meant, locks and channels. */
+/** The surroundings of a tab: time, and where the global ones are not meant, locks and channels. */
 export interface TabEnvironment extends Pick<Environment, 'now' | 'after'> {
   readonly locks?: Locks | undefined
   readonly BroadcastChannel?: (new (name: string) => Channel) | undefined
@@ -37,10 +37,13 @@ const globals = globalThis as {
 /** Version of the messages between tabs. Tabs of another one neither hear these nor share a lock with them. */
 const VERSION = 1
 
-/** Time that the tab with the connection has for the answer to another, in milliseconds, or up to twice that. */
+/** Time for an answer of the tab with the connection, in milliseconds; it may be up to twice that. */
 const ANSWER_MS = 1_000
 
-/** When a lead is lost within so many milliseconds, so many times in a row, the tabs do not hear each other. */
+/** Time for the last message of a tab, which may come after its lock, in milliseconds. */
+const WORD_MS = 50
+
+/** Tabs that take the lead from each other so soon, in milliseconds, and so often, do not hear each other. */
 const QUARREL_MS = 10_000
 const MAX_QUARRELS = 3
 
@@ -106,14 +109,17 @@ export function tabTransport (
 
     const lose = (): void => { hub ? hub.end(LOST, '') : onClose(LOST, '') }
 
+    const loseSoon = (): void => { after(WORD_MS, lose) }
+
     /** Asks for the lock, and leads while it is there. */
     const request = async (options: Parameters<Locks['request']>[1]): Promise<void> => {
-      let since = 0
+      /** The time when it was given. */
+      let since: number | undefined
       try {
         await locks.request(place, options, async () => {
           if (isOver) return
-          // Its tab has gone without a word.
-          if (leader !== undefined) return lose()
+          // Its tab has gone: without a word, or with one that is on its way.
+          if (leader !== undefined) return loseSoon()
           since = now()
           await new Promise<void>(resolve => {
             release = resolve
@@ -121,7 +127,7 @@ export function tabTransport (
           })
         })
       } catch (error: any) {
-        if (hub) {
+        if (since !== undefined) {
           // Another tab has taken the lock away: this one was silent.
           quarrels = now() - since < QUARREL_MS ? quarrels + 1 : 0
           lose()
@@ -135,9 +141,13 @@ export function tabTransport (
     const lead = (): void => {
       const lines = new Map<string, Channel>()
       cancelSteal()
-      hub = openHub(openReal, { now }, () => {
+      hub = openHub(openReal, { now }, (...ending) => {
+        // To those who have not joined yet; the others know.
+        for (const line of lines.values()) {
+          line.postMessage(ending)
+          line.close()
+        }
         cleanUp()
-        for (const line of lines.values()) line.close()
       })
       current = hub.join({ onMessage, onClose })
       const { join } = hub
@@ -199,7 +209,7 @@ export function tabTransport (
         if (leader === undefined) follow(leading)
       } else if (to === undefined) {
         if (leader === undefined) common.postMessage({ hello: id })
-        else if (leader !== leading) lose()
+        else if (leader !== leading) loseSoon()
       }
     }
     common!.postMessage({ hello: id })

@@ -15,6 +15,8 @@ interface LockRequest {
 
 /** The Web Locks of one origin, which Node 20 does not have. */
 export class Origin {
+  /** Locks that were taken away from their tabs. */
+  thefts = 0
   readonly #held = new Map<string, LockRequest>()
   readonly #queues = new Map<string, LockRequest[]>()
 
@@ -35,6 +37,7 @@ export class Origin {
         }
         const robbed = this.#held.get(name)
         this.#grant(name, request)
+        if (robbed !== undefined) this.thefts++
         robbed?.tab.run(() => { robbed.reject(new DOMException('stolen', 'AbortError')) })
       })
     }
@@ -84,7 +87,7 @@ export class Origin {
   }
 }
 
-/** A tab of a browser: its own client, with sockets, channels, timers and locks that stop when the tab does. */
+/** A tab of a browser, with sockets, channels, timers and locks that stop when the tab does. */
 export class Tab {
   readonly environment: Environment & TabEnvironment
   readonly WebSocket: WebSocketClass
@@ -112,19 +115,21 @@ export class Tab {
       BroadcastChannel: class {
         constructor (name: string) {
           const channel = new BroadcastChannel(name)
-          let listener: ((event: any) => void) | null = null
+          let listener: Channel['onmessage'] = null
           tab.#channels.add(channel)
           channel.onmessage = (event: any) => {
             const { data } = event
             tab.run(() => { if (tab.#channels.has(channel)) listener?.({ data }) })
           }
-          return Object.defineProperty({
+          return {
+            get onmessage () { return listener },
+            set onmessage (value) { listener = value },
             postMessage: (data: unknown) => { if (!tab.#isDead) channel.postMessage(data) },
             close: () => {
               tab.#channels.delete(channel)
               channel.close()
             }
-          } as Channel, 'onmessage', { set: value => { listener = value } })
+          } satisfies Channel
         }
       } as never,
       onPageHide: run => {

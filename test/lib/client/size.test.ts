@@ -5,7 +5,7 @@ import { build } from 'esbuild'
 import t from 'tap'
 import { projectFile } from '../../support/project-file.js'
 
-/** Bytes of the client, and of its part for tabs that is loaded when it is used, minified and packed by gzip. */
+/** Bytes of the client, and of its part for tabs, which is loaded when it is used; minified, with gzip. */
 const MAX_BYTES = 9_216
 const MAX_TAB_BYTES = 2_400
 
@@ -42,7 +42,8 @@ async function bundle (contents: string): Promise<Bundle> {
   if (warnings.length > 0) throw new Error(warnings[0]?.text)
   const textOf = (path: string): string =>
     outputFiles.find(file => file.path === join(process.cwd(), path))?.text ?? ''
-  const entryPath = Object.keys(metafile.outputs).find(path => metafile.outputs[path]?.entryPoint === '<stdin>')
+  const entryPath = Object.keys(metafile.outputs)
+    .find(path => metafile.outputs[path]?.entryPoint === '<stdin>')
   const atOnce = new Set([entryPath ?? ''])
   for (const path of atOnce) {
     for (const { path: next, kind } of metafile.outputs[path]?.imports ?? []) {
