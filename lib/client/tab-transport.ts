@@ -34,7 +34,7 @@ const globals = globalThis as {
   readonly addEventListener?: (type: string, listener: () => void, options: { signal: AbortSignal }) => void
 }
 
-/** Version of the messages between tabs. Tabs of another one neither hear these nor share a lock with them. */
+/** Version of the messages between tabs. Tabs of another have other channels, and another lock. */
 const VERSION = 1
 
 /** Time for an answer of the tab with the connection, in milliseconds; it may be up to twice that. */

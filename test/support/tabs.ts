@@ -96,7 +96,10 @@ export class Tab {
   readonly #channels = new Set<BroadcastChannel>()
   readonly #pageHide = new Set<() => void>()
   #waiting: Array<() => void> | undefined
-  #isDead = false
+  isDead = false
+  #onDeath: () => void = () => {}
+  /** Resolves when it is killed. */
+  readonly died = new Promise<void>(resolve => { this.#onDeath = resolve })
 
   constructor (origin: Origin) {
     this.origin = origin
@@ -124,7 +127,7 @@ export class Tab {
           return {
             get onmessage () { return listener },
             set onmessage (value) { listener = value },
-            postMessage: (data: unknown) => { if (!tab.#isDead) channel.postMessage(data) },
+            postMessage: (data: unknown) => { if (!tab.isDead) channel.postMessage(data) },
             close: () => {
               tab.#channels.delete(channel)
               channel.close()
@@ -151,7 +154,7 @@ export class Tab {
 
   /** Runs what happens in the tab: later where it is frozen. */
   run (task: () => void): void {
-    if (this.#isDead) return
+    if (this.isDead) return
     if (this.#waiting !== undefined) this.#waiting.push(task)
     else task()
   }
@@ -171,7 +174,8 @@ export class Tab {
 
   /** Ends it as a browser ends a process. */
   kill (): void {
-    this.#isDead = true
+    this.isDead = true
+    this.#onDeath()
     for (const socket of this.#sockets) socket.terminate()
     for (const channel of this.#channels) channel.close()
     this.origin.release(this)

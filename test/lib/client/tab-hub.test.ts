@@ -101,7 +101,7 @@ t.test('a group of pushes is one for each user, with an end of its own', async t
   t.same(b.received, [push('b1', true), push('b2')])
 })
 
-t.test('news go to whom they concern', async t => {
+t.test('news go to those that they concern', async t => {
   const { join, say, sent } = scripted()
   const [a, b] = [join(), join()]
   say(welcome)
