@@ -1,28 +1,57 @@
 import type { IncomingMessage } from 'node:http'
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { allowPages } from './cross-origin.js'
+import { helmetHeaders } from './helmet-headers.js'
 import { refusal, requestTimeoutMs } from './http.js'
+import { RpcRequests, type BodyRead } from './rpc-requests.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
 import { StreamPosts } from './stream-posts.js'
 
-/** Adds `POST <routes.rpc>`: the messages of clients that have a stream of events. */
+/**
+ * Adds `POST <routes.rpc>`: requests without a connection, and the messages of clients that have a stream of
+ * events. PROTOCOL.md, "Requests over HTTP" and "Streams".
+ */
 export const rpcRoutes: FastifyPluginAsync<RouteOptions> = async (scope, settings) => {
-  const { options: { routes, allowedOrigins } } = settings
-  if (routes.rpc === false) return
-  refuseTakenPath(scope, routes.rpc, 'routes.rpc')
-  allowPages(scope, routes.rpc, allowedOrigins)
-  const posts = new StreamPosts(settings)
+  const { routes: { rpc }, allowedOrigins, helmet } = settings.options
+  if (rpc === false) return
+  for (const method of ['GET', 'POST'] as const) refuseTakenPath(scope, rpc, 'routes.rpc', method)
+  const { headers, route } = await helmetHeaders(scope, helmet)
+  const requests = new RpcRequests(scope, settings, headers)
+  const posts = new StreamPosts(settings, requestTimeoutMs(scope), headers)
+  allowPages(scope, rpc, allowedOrigins)
+  // None of the application: a body of another type is refused.
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>
-    posts.has(request) ? await posts.read(request, payload) : undefined)
+  const read = (request: FastifyRequest, payload: IncomingMessage, done: BodyRead): void => {
+    if (posts.has(request)) posts.read(request, payload).then(body => { done(null, body) }, done)
+    else requests.read(request, payload, done)
+  }
+  scope.addContentTypeParser('application/json', read)
+  scope.addHook('onClose', async () => { requests.stop() })
   scope.route({
     method: 'POST',
-    url: routes.rpc,
-    handlerTimeout: requestTimeoutMs(scope),
-    onRequest: (request, reply, done) => { posts.admit(request, reply, done) },
-    async handler (request, reply) {
-      if (posts.has(request)) return await posts.take(request, reply)
-      return await reply.code(404).send(refusal(404, 'There are only streams'))
+    url: rpc,
+    ...route,
+    onRequest (request, reply, done) {
+      if (StreamPosts.isOne(request)) posts.admit(request, reply, done)
+      else requests.admit(request, reply, done)
+    },
+    handler (request, reply) {
+      if (posts.has(request)) return posts.take(request, reply)
+      requests.answer(request, reply)
+      return undefined
     }
   })
+  scope.route({
+    method: ['GET', 'PUT', 'PATCH', 'DELETE'],
+    url: rpc,
+    ...route,
+    onRequest (_request, reply) {
+      refuse(reply.headers(headers).header('allow', 'POST'), 405, 'Requests are sent by POST')
+    },
+    handler () {}
+  })
+}
+
+function refuse (reply: FastifyReply, statusCode: number, message: string): void {
+  reply.code(statusCode).header('cache-control', 'no-store').send(refusal(statusCode, message))
 }

@@ -80,10 +80,12 @@ export function urlOf (prefix: string, path: string): string {
 }
 
 /** Refuses to boot when another route has the path already. `option` is the option of the path. */
-export function refuseTakenPath (scope: FastifyInstance, path: string, option: string): void {
+export function refuseTakenPath (
+  scope: FastifyInstance, path: string, option: string, method: 'GET' | 'POST' = 'GET'
+): void {
   const url = urlOf(scope.prefix, path)
-  if (scope.hasRoute({ method: 'GET', url })) {
-    throw new NoexOptionsError(option, `is "${path}", but GET ${url} is taken by another route`)
+  if (scope.hasRoute({ method, url })) {
+    throw new NoexOptionsError(option, `is "${path}", but ${method} ${url} is taken by another route`)
   }
 }
 

@@ -22,27 +22,31 @@ interface StreamPost {
 /** The POSTs with messages of clients that have a stream of events. PROTOCOL.md, "Streams". */
 export class StreamPosts {
   readonly #settings: RouteOptions
+  readonly #timeoutMs: number
+  readonly #headers: Readonly<Record<string, string>>
   readonly #posts = new WeakMap<IncomingMessage, StreamPost>()
 
-  constructor (settings: RouteOptions) {
+  /** `timeoutMs`: time in which a body must come; `headers` are those of each answer. */
+  constructor (settings: RouteOptions, timeoutMs: number, headers: Readonly<Record<string, string>>) {
     this.#settings = settings
+    this.#timeoutMs = timeoutMs
+    this.#headers = { ...headers, 'cache-control': 'no-store' }
+  }
+
+  /** Whether a request is a POST to a stream, by its head. */
+  static isOne ({ headers }: FastifyRequest): boolean {
+    return headers[STREAM_HEADER] !== undefined
   }
 
   has ({ raw }: FastifyRequest): boolean {
     return this.#posts.has(raw)
   }
 
-  /**
-   * Finds the stream of a POST, as a hook, before its body is read: `done` goes on, also for a POST that has
-   * none; a reply refuses it.
-   */
+  /** Finds the stream of a POST, as a hook, before its body is read: `done` goes on, a reply refuses it. */
   admit (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-    const id = request.headers[STREAM_HEADER]
-    if (id === undefined) {
-      done()
-      return
-    }
-    const stream = this.#settings.service.streams.find(String(id), incomingRequest(request))
+    reply.headers(this.#headers)
+    const id = String(request.headers[STREAM_HEADER])
+    const stream = this.#settings.service.streams.find(id, incomingRequest(request))
     if (stream !== undefined && 'refused' in stream) {
       refuseConnection(request, reply, this.#settings, stream, 'POST to a stream')
       return
@@ -61,7 +65,7 @@ export class StreamPosts {
 
   /**
    * Reads the body of a POST to a stream; rejects with 413, which ends the stream as on a WebSocket, when it
-   * is too long for its client.
+   * is too long for its client, and with 408 when it does not come in time.
    */
   async read ({ raw, headers }: FastifyRequest, payload: Readable): Promise<Buffer> {
     const { stream } = this.#posts.get(raw) as StreamPost
@@ -74,11 +78,18 @@ export class StreamPosts {
     }
     check()
     bytes = 0
-    // The socket stays, for the answer.
-    for await (const chunk of payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      check()
-      chunks.push(chunk)
+    const late = setTimeout(() => {
+      payload.destroy(Object.assign(new Error('The body has not come in time'), { statusCode: 408 }))
+    }, this.#timeoutMs)
+    try {
+      // The socket stays, for the answer.
+      for await (const chunk of payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        bytes += chunk.length
+        check()
+        chunks.push(chunk)
+      }
+    } finally {
+      clearTimeout(late)
     }
     return Buffer.concat(chunks)
   }

@@ -12,6 +12,7 @@ import { login } from './login.js'
 import { metrics } from './metrics.js'
 import { peers } from './peers.js'
 import { permission } from './permission.js'
+import { rpc } from './rpc.js'
 import { rules } from './rules.js'
 import { request, type RequestTargets } from './request.js'
 import { stampede } from './stampede.js'
@@ -34,6 +35,7 @@ export const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['get', requests('get', { ws: 1, rawNet: 1.25, single: 1.05 })],
   ['insert', requests('insert', { ws: 1.5, rawNet: 1.4, single: 1.15 })],
   ['update', requests('update', { ws: 1.2, rawNet: 1.35, single: 1.05 })],
+  ['rpc', quick(rpc)],
   ['store', whole(store)],
   ['fan-out', quick(fanOut)],
   ['growth', quick(growth)],

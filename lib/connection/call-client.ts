@@ -4,6 +4,7 @@ import type { Client } from '../operations/context.js'
 import type { Decoded } from '../protocol/decode.js'
 import type { Origin, Session } from '../protocol/session.js'
 import { PresentResults } from '../subscriptions/present-results.js'
+import { RingItem } from '../util/ring.js'
 import type { Log } from '../util/log.js'
 import { CallPrincipal } from './call-principal.js'
 import type { Caller } from './caller.js'
@@ -23,7 +24,7 @@ export interface CallHost extends PrincipalHost {
 const nothing = (): void => {}
 
 /** The client of one call: it asks once, is answered once, and has no connection. */
-export class CallClient implements RequestClient {
+export class CallClient extends RingItem implements RequestClient {
   readonly message: Decoded
   readonly caller: Caller
   readonly principal: CallPrincipal
@@ -36,6 +37,7 @@ export class CallClient implements RequestClient {
 
   /** `onReply` is called once, with the answer to `message`. */
   constructor (message: Decoded, caller: Caller, host: CallHost, onReply: (reply: CallReply) => void) {
+    super()
     this.message = message
     this.caller = caller
     this.#host = host

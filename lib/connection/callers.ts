@@ -25,8 +25,6 @@ export interface CallerHost {
 /** The request of a caller. */
 export interface CallerRequest {
   readonly incoming: IncomingRequest
-  /** Whether the header `Origin` must be there, because browsers are authenticated without a token. */
-  readonly requiresOrigin: boolean
   readonly log: () => Log
   readonly hasLeft: () => boolean
 }
@@ -50,11 +48,15 @@ export class Callers {
 
   /**
    * Returns the caller of a request, or its refusal; a promise, which never rejects, where it has a token.
+   * `requiresOrigin`: whether the header `Origin` must be there, because browsers are authenticated without a
+   * token.
    */
-  ofRequest (request: CallerRequest): Caller | CallerRefusal | Promise<Caller | CallerRefusal> {
+  ofRequest (
+    request: CallerRequest, requiresOrigin: boolean
+  ): Caller | CallerRefusal | Promise<Caller | CallerRefusal> {
     const { httpAuthorizer, retainedHeaders } = this.#host
     const { incoming } = request
-    const origin = this.#pageOrigin(request)
+    const origin = this.#pageOrigin(incoming, requiresOrigin)
     if (origin === 'refused') {
       this.#host.rejections.count('origin')
       const failure = new NoexServerError('FORBIDDEN', 'The origin is not allowed')
@@ -95,10 +97,12 @@ export class Callers {
     return { ...read, get state () { return isBarred(read.userId) ? 'barred' : 'live' } }
   }
 
-  #pageOrigin ({ incoming, requiresOrigin }: CallerRequest): 'allowed' | 'absent' | 'refused' {
+  #pageOrigin (
+    { rawHeaders }: IncomingRequest, requiresOrigin: boolean
+  ): 'allowed' | 'absent' | 'refused' {
     const { allowedOrigins } = this.#host
     if (allowedOrigins === undefined) return 'absent'
-    const origin = pageOrigin(incoming.rawHeaders, allowedOrigins)
+    const origin = pageOrigin(rawHeaders, allowedOrigins)
     return origin === 'absent' && requiresOrigin ? 'refused' : origin
   }
 }

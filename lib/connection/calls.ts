@@ -3,6 +3,7 @@ import { encodeError } from '../protocol/encode.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { shuttingDown } from '../protocol/refusals.js'
 import type { Session } from '../protocol/session.js'
+import { Ring } from '../util/ring.js'
 import { Waiters } from '../util/waiters.js'
 import { CallClient, type CallHost, type CallReply } from './call-client.js'
 import type { Caller } from './caller.js'
@@ -12,33 +13,43 @@ import { dispatchDecoded, type DispatchContext } from './dispatch.js'
 export class Calls {
   readonly #host: CallHost
   readonly #context: DispatchContext
-  readonly #clients = new Set<CallClient>()
+  readonly #clients = new Ring<CallClient>()
   readonly #settled = new Waiters()
+  readonly #reconnectWindowMs: number
   #isClosed = false
 
-  constructor (host: CallHost, context: DispatchContext) {
+  /** `reconnectWindowMs`: the time over which clients are spread that come back after a shutdown. */
+  constructor (host: CallHost, context: DispatchContext, reconnectWindowMs: number) {
     this.#host = host
     this.#context = context
+    this.#reconnectWindowMs = reconnectWindowMs
   }
 
-  /** Whether calls are refused: the service shuts down. */
-  get isClosed (): boolean {
-    return this.#isClosed
+  /** The refusal of all calls while the service shuts down; `undefined` before. */
+  get refusal (): NoexServerError | undefined {
+    return this.#isClosed ? shuttingDown(this.#reconnectWindowMs) : undefined
   }
 
   /** Handles one message of a caller as one of a connection. Resolves with the reply; never rejects. */
   handle (message: Decoded, caller: Caller): Promise<CallReply> {
-    if (this.#isClosed) return Promise.resolve(this.#refusal(message, shuttingDown()))
-    return new Promise(resolve => {
-      const client = new CallClient(message, caller, this.#host, reply => {
-        this.#clients.delete(client)
-        client.principal.close()
-        if (this.#clients.size === 0) this.#settled.release()
-        resolve(reply)
-      })
-      this.#clients.add(client)
-      dispatchDecoded(message.kind === 'pong' ? strayPong : message, client, this.#context)
+    return new Promise(resolve => { this.run(message, caller, resolve) })
+  }
+
+  /** Does the same, and calls `onReply` with the reply, once. */
+  run (message: Decoded, caller: Caller, onReply: (reply: CallReply) => void): void {
+    const { refusal } = this
+    if (refusal !== undefined) {
+      onReply(this.#refused(message, refusal))
+      return
+    }
+    const client: CallClient = new CallClient(message, caller, this.#host, reply => {
+      this.#clients.delete(client)
+      client.principal.close()
+      if (this.#clients.isEmpty) this.#settled.release()
+      onReply(reply)
     })
+    this.#clients.add(client)
+    dispatchDecoded(message.kind === 'pong' ? strayPong : message, client, this.#context)
   }
 
   /**
@@ -74,16 +85,18 @@ export class Calls {
 
   /** Resolves when no call is under way. */
   async settled (): Promise<void> {
-    if (this.#clients.size > 0) await this.#settled.wait()
+    if (!this.#clients.isEmpty) await this.#settled.wait()
   }
 
   /** Answers the calls that are under way with a failure: nothing is written for them any more. */
   close (): void {
     this.#isClosed = true
-    for (const client of this.#clients) client.abandon(this.#refusal(client.message, shuttingDown()))
+    for (const client of this.#clients) {
+      client.abandon(this.#refused(client.message, shuttingDown(this.#reconnectWindowMs)))
+    }
   }
 
-  #refusal (message: Decoded, failure: NoexServerError): CallReply {
+  #refused (message: Decoded, failure: NoexServerError): CallReply {
     return { text: encodeError(idOf(message), failure, this.#context.exposeErrorDetails), failure }
   }
 }
@@ -97,6 +110,7 @@ const strayPong: Decoded = {
 function idOf (message: Decoded): number {
   switch (message.kind) {
     case 'pong': return 0
+    case 'ping':
     case 'malformed': return message.id
     case 'request': return message.request.id
   }

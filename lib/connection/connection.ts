@@ -14,13 +14,14 @@ import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js
 import type { DeadlineQueue } from '../util/deadline-queue.js'
 import type { Log } from '../util/log.js'
 import { ClientPrincipal, type PrincipalHost, type SessionOwner } from './client-principal.js'
-import type { ClientSocket } from './client-socket.js'
 import { logFailure, type RequestClient } from './dispatch.js'
 import type { Pingable } from './heartbeat.js'
 import type { UnauthenticatedInboxes } from './inbox.js'
 import { MessageFlow, type FlowOwner } from './message-flow.js'
 import type { OutboxLimits } from './outbox.js'
-import { FRAME_TOO_LONG, forgetUpgrade, listen, setLimits, streamOf, type SocketListener } from './socket.js'
+import {
+  FRAME_TOO_LONG, forgetUpgrade, listen, setLimits, streamOf, type ClientSocket, type SocketListener
+} from './socket.js'
 
 /** The parts of the service that connections work with: one object for all connections. */
 export interface ConnectionHost extends PrincipalHost {

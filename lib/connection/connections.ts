@@ -13,7 +13,7 @@ import {
 import { AddressQuota, type ConnectionQuota } from '../limits/connection-quota.js'
 import type { Rejections } from '../limits/rejections.js'
 import { SubscriptionQuota } from '../limits/subscription-quota.js'
-import type { ClientSocket } from './client-socket.js'
+import type { ClientSocket } from './socket.js'
 import type { ConnectionsOptions } from './connection-options.js'
 import type { Log } from '../util/log.js'
 import { Waiters } from '../util/waiters.js'

@@ -5,8 +5,7 @@ import type { EventFormat } from '../protocol/server-sent-events.js'
 import { runInNextTick } from '../util/clock.js'
 import { isBurstOver, nextTurn } from '../util/slice.js'
 import { Waiters } from '../util/waiters.js'
-import type { ClientSocket, OwnSocket } from './client-socket.js'
-import { FRAME_TOO_LONG } from './socket.js'
+import { FRAME_TOO_LONG, type ClientSocket, type OwnSocket } from './socket.js'
 
 /** The states of a WebSocket. */
 const OPEN = 1

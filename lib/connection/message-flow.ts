@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { MessageText } from '../protocol/parts.js'
 import type { PushTarget } from '../subscriptions/subscriber.js'
-import type { ClientSocket } from './client-socket.js'
+import type { ClientSocket } from './socket.js'
 import { HeldReplies, type Hold, type Reply } from './held-replies.js'
 import { Inbox, type FrameHandler, type InboxOwner, type UnauthenticatedInboxes } from './inbox.js'
 import { Outbox, type OutboxLimits, type OutboxOwner } from './outbox.js'

@@ -1,9 +1,23 @@
+import type { EventEmitter } from 'node:events'
 import { PassThrough, type Duplex, type Writable } from 'node:stream'
 import type { ServerResponse } from 'node:http'
-import type { RawData, WebSocketServer } from 'ws'
+import type { RawData, WebSocket, WebSocketServer } from 'ws'
 import { runInNextTurn } from '../util/clock.js'
 import { CLOSE_TIMEOUT_MS } from '../protocol/close-codes.js'
-import type { ClientSocket } from './client-socket.js'
+
+/** The part of a socket that is not a WebSocket of `ws`, where that has private members instead. */
+export interface OwnSocket {
+  /** Takes the frames of the outbox. */
+  readonly stream: Writable
+  /** The largest message that the client may send. */
+  maxMessageBytes: number
+}
+
+/** The socket of a connection, as it is used: a WebSocket of `ws`, or an event stream. */
+export type ClientSocket = EventEmitter &
+  Pick<WebSocket, 'OPEN' | 'readyState' | 'isPaused' | 'pause' | 'resume' | 'close' | 'terminate'> & {
+    readonly own?: OwnSocket
+  }
 
 /** The code of the error with which ws refuses a frame that is too long, before it reads the payload. */
 export const FRAME_TOO_LONG = 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'

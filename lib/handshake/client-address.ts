@@ -21,7 +21,29 @@ const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/
  * `undefined`, the peer of a Unix socket.
  */
 export function plainAddress (address: string | undefined): string {
-  if (address === undefined) return 'unknown'
+  return address === undefined ? 'unknown' : remembered(plainAddresses, address, toPlainAddress)
+}
+
+/** Addresses that are remembered: clients send one request after the other. */
+const MAX_REMEMBERED = 1_024
+
+const plainAddresses = new Map<string, string>()
+const addressKeys = new Map<string, string>()
+
+/** Returns the result of a pure function, from the last results where it is there. */
+function remembered (
+  results: Map<string, string>, address: string, compute: (address: string) => string
+): string {
+  let result = results.get(address)
+  if (result === undefined) {
+    if (results.size >= MAX_REMEMBERED) results.clear()
+    result = compute(address)
+    if (address.length <= MAX_CHARS) results.set(address, result)
+  }
+  return result
+}
+
+function toPlainAddress (address: string): string {
   // The zone is the name of a network interface, whose characters isIPv6 may not accept.
   const [withoutZone = ''] = address.split('%', 1)
   if (!isIPv6(withoutZone)) return address.slice(0, MAX_CHARS)
@@ -51,7 +73,10 @@ export function readAddress (text: string): string | undefined {
  * in it.
  */
 export function addressKey (address: string | undefined): string {
-  const plain = plainAddress(address)
+  return remembered(addressKeys, plainAddress(address), toAddressKey)
+}
+
+function toAddressKey (plain: string): string {
   return isIPv6(plain) ? `${compressed(`${ipv6Groups(plain).slice(0, 4).join(':')}::`)}/64` : plain
 }
 

@@ -18,8 +18,10 @@ export const rejectionReasons = [
   'subscriptions',
   /** A live query: what it would keep goes beyond a limit of bytes. */
   'live_query_bytes',
-  /** An upgrade: its page may not connect. */
-  'origin'
+  /** An upgrade, or a request over HTTP: its page may not connect. */
+  'origin',
+  /** A request over HTTP: too many are under way. */
+  'calls'
 ] as const
 
 export type RejectionReason = typeof rejectionReasons[number]

@@ -57,7 +57,7 @@ interface RoutePaths {
    */
   metrics?: string | false | undefined
   /**
-   * Path to which requests can be sent by POST, without a WebSocket: see [HTTP](http.md).
+   * Path of [requests over HTTP](http.md): `POST` with a request, or an array of them, as JSON.
    * @default false
    */
   rpc?: string | false | undefined

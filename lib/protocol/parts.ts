@@ -23,6 +23,11 @@ export function charsOf (text: MessageText): number {
   return text.reduce((sum, part) => sum + part.length, 0)
 }
 
+/** Returns a message as one text. */
+export function wholeText (text: MessageText): string {
+  return Array.isArray(text) ? text.join('') : String(text)
+}
+
 /** Cuts a text into parts, none of which ends within a character. */
 export function cut (text: string): string[] {
   const parts: string[] = []

@@ -10,10 +10,14 @@ export function connectionEnded (): NoexServerError {
   return new NoexServerError('UNAUTHORIZED', 'The connection has ended')
 }
 
-/** Builds the refusal of a call that comes when the server takes none any more, or was under way then. */
-export function shuttingDown (): NoexServerError {
+/**
+ * Builds the refusal of a call that comes when the server takes none any more, or was under way then.
+ * `windowMs` is the time over which clients are spread that come back.
+ */
+export function shuttingDown (windowMs: number): NoexServerError {
+  const retryAfterMs = Math.round(Math.random() * windowMs)
   return new NoexServerError(
-    'INTERNAL_ERROR', 'The server is shutting down', { reason: 'shutting_down' }
+    'INTERNAL_ERROR', 'The server is shutting down', { reason: 'shutting_down', retryAfterMs }
   )
 }
 

@@ -9,8 +9,8 @@ export const eventHeaders = {
   'x-content-type-options': 'nosniff'
 } as const
 
-/** The bytes before and behind the data of an event. Data is JSON, which has no line ends. */
-export const DATA = Buffer.from('data: ')
+/** The bytes before the data of an event, which is JSON and has no line ends, and behind it. */
+const DATA = Buffer.from('data: ')
 export const END = Buffer.from('\n\n')
 
 /** A comment, which shows that the connection is alive. */

@@ -10,8 +10,7 @@ import type { RequestOriginResolver } from '../handshake/request-origin.js'
 import { checkJson, type Decoded } from '../protocol/decode.js'
 import { NoexServerError } from '../protocol/errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import type { MessageText } from '../protocol/parts.js'
-import { shuttingDown } from '../protocol/refusals.js'
+import { wholeText } from '../protocol/parts.js'
 import type { Log } from '../util/log.js'
 
 /** The parts of the service that calls of the application work with. */
@@ -42,7 +41,7 @@ export class ApplicationCalls {
   ): Promise<unknown> {
     const message = messageFrom(operation, fields, options)
     const { calls } = this.#parts
-    if (calls.isClosed) throw shuttingDown()
+    if (calls.refusal !== undefined) throw calls.refusal
     const found = await this.#callerFrom(caller)
     if ('refused' in found) throw found.failure
     const { text, failure } = await calls.handle(message, found)
@@ -73,15 +72,10 @@ export class ApplicationCalls {
     const { callers, callAudit, originResolver, logGuard } = this.#parts
     const incoming = incomingRequest(request)
     const log = (): Log => logGuard.wrap(request.log)
-    const found = await callers.ofRequest({ incoming, requiresOrigin: false, log, hasLeft: () => false })
+    const found = await callers.ofRequest({ incoming, log, hasLeft: () => false }, false)
     if ('refused' in found) callAudit?.refused(originResolver.addressOf(incoming), found.refused, log())
     return found
   }
-}
-
-/** Returns a message as one text. */
-function wholeText (text: MessageText): string {
-  return Array.isArray(text) ? text.join('') : String(text)
 }
 
 /** Whether a caller is a request of Fastify. */

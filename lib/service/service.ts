@@ -1,6 +1,6 @@
 import { checkAllowed } from '../auth/auth-options.js'
 import type { HttpRefusal } from '../auth/http-authorizer.js'
-import type { ClientSocket } from '../connection/client-socket.js'
+import type { ClientSocket } from '../connection/socket.js'
 import { adviseOnNames } from '../deployment/name-advice.js'
 import type { IncomingRequest } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
@@ -19,6 +19,7 @@ import type { RequestHeaders, Session } from '../protocol/session.js'
 import type { ApplicationStore } from '../store/application-store.js'
 import type { Log } from '../util/log.js'
 import { withTimeout } from '../util/with-timeout.js'
+import type { HttpCalls } from './http-calls.js'
 import type { MetricsCollector, MetricsText } from './metrics-collector.js'
 import { startParts, type NoexEnvironment, type ServiceParts } from './start-parts.js'
 import { StreamService } from './stream-service.js'
@@ -124,6 +125,11 @@ export class NoexService {
     else if (upgrade.session !== undefined && revocations.has(upgrade.session.userId)) {
       connection.revoke(REVOKED_REASON)
     }
+  }
+
+  /** Handles requests over HTTP. */
+  get httpCalls (): HttpCalls {
+    return this.#parts.httpCalls
   }
 
   async call<Data> (

@@ -1,11 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import { LogGuard } from '../application/log-guard.js'
-import { CallAudit } from '../audit/call-audit.js'
 import { AuditTrail } from '../audit/trail.js'
 import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
-import { Callers } from '../connection/callers.js'
-import { Calls } from '../connection/calls.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
 import { EventStreams } from '../connection/event-streams.js'
@@ -36,8 +33,8 @@ import { QueryRunner } from '../subscriptions/query-runner.js'
 import { RuleService } from '../subscriptions/rule-service.js'
 import { systemClock, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
-import { ApplicationCalls } from './application-calls.js'
 import { MetricsCollector } from './metrics-collector.js'
+import { startCalls } from './start-calls.js'
 import { rowRulesOf, startAuthentication } from './start-auth.js'
 import { Statistics } from './stats.js'
 import { ServiceStatus } from './status.js'
@@ -186,20 +183,19 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     registry, authorizer, limiter, requestMetrics: metrics?.requests, server, exposeErrorDetails
   }
   connections.start(dispatchWith(dispatchContext))
-  const callAudit = trail && new CallAudit(trail, clock)
-  const { quota } = connections
-  const calls = new Calls({
-    clock, quota, liveQueries, authorizer, authenticator, isRevoked, presences, callAudit
-  }, dispatchContext)
-  const callers = new Callers({
-    httpAuthorizer,
-    retainedHeaders: headersToRetain,
-    allowedOrigins: options.allowedOrigins,
-    rejections,
+  const { calls, applicationCalls, httpCalls } = startCalls(options, {
     clock,
+    log,
+    logGuard,
+    trail,
+    rejections,
+    connections,
+    dispatchContext,
+    httpAuthorizer,
+    originResolver,
+    retainedHeaders: headersToRetain,
     isBarred: userId => identity?.directory.user(userId)?.enabled === false
   })
-  const applicationCalls = new ApplicationCalls({ calls, callers, callAudit, originResolver, logGuard, log })
   const metricsCollector = metrics && new MetricsCollector(metrics, {
     connections, liveQueries, rules, trail, rejections, httpAuthorizer, durability, status
   })
@@ -218,6 +214,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     connections,
     durability,
     fieldWarnings,
+    httpCalls,
     identity,
     liveQueries,
     metricsCollector,

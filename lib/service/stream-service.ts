@@ -5,7 +5,7 @@ import type { ResponseSink } from '../connection/response-sink.js'
 import type { IncomingRequest, RequestOriginResolver } from '../handshake/request-origin.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { UpgradeAdmission, UpgradeRefusal } from '../handshake/upgrade-admission.js'
-import type { ClientSocket } from '../connection/client-socket.js'
+import type { ClientSocket } from '../connection/socket.js'
 
 /** The parts of the service that streams work with. */
 interface StreamServiceParts {

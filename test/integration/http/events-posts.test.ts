@@ -26,7 +26,7 @@ function slowPost (port: number, id: string, headers: Record<string, string> = {
   return sent
 }
 
-t.test('a POST for a stream that there is not gets 404, whatever its id looks like', async t => {
+t.test('a POST for a stream that there is not gets 404, also where its id looks odd', async t => {
   const { port } = await serve(t, { routes: streamRoutes })
   const client = await EventClient.open(t, port)
   const ids = [

@@ -48,6 +48,8 @@ t.test('resolveOptions', t => {
         livez: '/livez',
         stats: '/stats',
         metrics: false,
+        rpc: false,
+        events: false,
         client: false
       },
       helmet: {},
@@ -93,7 +95,16 @@ t.test('resolveOptions', t => {
       path: '/live',
       prefix: '/rt',
       name: 'production',
-      routes: { healthz: '/up', readyz: false, livez: '/alive', stats: false, metrics: '/m', client: '/c' },
+      routes: {
+        healthz: '/up',
+        readyz: false,
+        livez: '/alive',
+        stats: false,
+        metrics: '/m',
+        rpc: '/r',
+        events: '/e',
+        client: '/c'
+      },
       helmet: false,
       rulesTimeoutMs: 1,
       maxPayloadBytes: 1,
