@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { CallReply } from '../lib/connection/call-client.js'
@@ -59,7 +59,7 @@ export class RpcRequests {
     const found = this.#settings.service.httpCalls.admit({
       incoming: incomingRequest(request),
       log: () => this.#settings.logGuard.wrap(request.log),
-      hasLeft: () => hasLeft(reply.raw)
+      hasLeft: () => hasLeft(request.raw)
     })
     if (found instanceof Promise) found.then(settled => { this.#onAdmitted(settled, request, reply, done) })
     else this.#onAdmitted(found, request, reply, done)
@@ -145,7 +145,9 @@ function problemOf ({ headers }: FastifyRequest): string | undefined {
   return encoding === 'identity' ? undefined : 'Content-Encoding is not supported'
 }
 
-/** Whether the client has gone before it was answered. */
-function hasLeft (response: ServerResponse & { readonly stream?: { readonly destroyed: boolean } }): boolean {
-  return response.destroyed || response.stream?.destroyed === true
+/** Whether the client has gone: the socket of the request, or over HTTP/2 its stream, has ended. */
+function hasLeft (
+  { socket, stream }: IncomingMessage & { readonly stream?: { readonly destroyed: boolean } }
+): boolean {
+  return stream === undefined ? socket.destroyed : stream.destroyed
 }

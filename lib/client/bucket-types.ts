@@ -33,7 +33,7 @@ interface Some<S extends StoreSchema, N extends BucketName<S>> extends Filtered<
 }
 
 /** A page of records. */
-export interface WirePage<S extends StoreSchema, N extends BucketName<S>> {
+interface WirePage<S extends StoreSchema, N extends BucketName<S>> {
   readonly records: Array<WireRecord<S, N>>
   readonly hasMore: boolean
   /** The `after` of the next page; absent where the page is empty. */
@@ -93,7 +93,7 @@ export type BucketRead =
   'store.paginate' | 'store.sum' | 'store.avg' | 'store.min' | 'store.max' | 'store.groupBy'
 
 /** The `op` of an entry of a transaction. */
-export type EntryName =
+type EntryName =
   'get' | 'where' | 'findOne' | 'count' | 'groupBy' | 'insert' | 'upsert' | 'insertMany' | 'update' |
   'increment' | 'updateMany' | 'delete' | 'deleteMany'
 

@@ -3,7 +3,7 @@ import { besideUrl, resolveOptions, resolveUrl, shownUrl, type ResolvedOptions }
 import { createConnection } from './connection.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
 import { httpTransport } from './http-transport.js'
-import { LiveQueries } from './live-queries.js'
+import { createLiveQueries } from './live-queries.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
 import type { OpenTransport } from './transport.js'
@@ -30,17 +30,17 @@ export function composeClient (
   })
   // Before the live queries: then what is answered again comes before the results that have it.
   const request = createRequests(connection, settings.timeoutMs, environment)
-  const live = new LiveQueries(connection, settings)
+  const live = createLiveQueries(connection, settings)
   connection.listeners.push(live)
   let isClosed = false
   if (settings.connect !== false) connection.wake()
   return {
     state: connection.state,
     request: async (...args) => await request(...args),
-    query: (...args) => live.query(...args),
-    events: (...args) => live.events(...args),
+    query: live.query,
+    events: live.events,
     optimistic: async (change, changeOptions) => await live.optimistic(change, changeOptions, request),
-    hydrate: preloaded => { live.hydrate(preloaded) },
+    hydrate: live.hydrate,
     reconnect: () => { if (!isClosed) connection.reconnect() },
     close: () => {
       isClosed = true

@@ -77,7 +77,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     callEach(pending.values(), ([, onError]) => {
       onError(new DisconnectedError('The connection has ended before the reply', 'unknown'))
     })
-    listener.onEnd(ending)
+    listener.onEnd({ afterMs: awayMs, ...ending })
   }
 
   const closed = (code: number, reason: string, problem?: string): void => {
@@ -96,7 +96,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
 
   /** Leaves a server that is about to stop, when every request is answered: it waits for its clients. */
   const leaveWhenDone = (): void => {
-    if (awayMs !== undefined && pending.size === 0) end({ afterMs: awayMs })
+    if (awayMs !== undefined && pending.size === 0) end({})
   }
 
   const setSilence = (ms: unknown): void => {

@@ -1,3 +1,5 @@
+import { NoexClientError } from './errors.js'
+
 /** A row of a list. */
 export type Row = Readonly<Record<string, any>>
 
@@ -7,7 +9,7 @@ export type Row = Readonly<Record<string, any>>
  */
 export function applyDelta (rows: readonly Row[], key: string, { remove, upsert, at = [] }: any): Row[] {
   const byKey = new Map(rows.map(row => [row[key], row]))
-  assertFits([remove, upsert, at].every(Array.isArray) && isKeyed(upsert, key))
+  assertFits([remove, at].every(Array.isArray) && isKeyed(upsert, key))
   for (const own of remove) byKey.delete(own)
   for (const row of upsert) byKey.set(row[key], row)
   const moved: Row[] = at.map(([own]: [unknown]) => {
@@ -21,8 +23,7 @@ export function applyDelta (rows: readonly Row[], key: string, { remove, upsert,
   // Indexes ascend, so each is that of the finished list.
   moved.forEach((row, i) => {
     const index = at[i][1]
-    assertFits(index - list.length <= others.length - next)
-    while (list.length < index) list.push(others[next++] as Row)
+    while (list.length < index && next < others.length) list.push(others[next++] as Row)
     assertFits(list.length === index)
     list.push(row)
   })
@@ -36,9 +37,9 @@ export function isKeyed (data: unknown, key: unknown): key is string {
     new Set(data.map(row => row[key])).size === data.length
 }
 
-/** Throws where a message does not fit what has come before. */
-export function assertFits (fits: boolean): void {
-  if (!fits) throw new Error('The server sends what does not fit')
+/** @throws NoexClientError where a message does not fit what has come before */
+export function assertFits (fits: unknown): asserts fits {
+  if (!fits) throw new NoexClientError('PROTOCOL_ERROR', 'The server has sent what does not fit')
 }
 
 /** Returns a result with those rows of a former one that are equal; the former one where all are. */
@@ -51,8 +52,8 @@ export function reuse (former: unknown, data: unknown): unknown {
   for (const row of data) gone.delete(row)
   // `_version` does not tell: rows may have more than the record.
   const byText = new Map([...gone].map(row => [JSON.stringify(row), row]))
-  const list = byText.size === 0
-    ? data
-    : data.map(row => known.has(row) ? row : byText.get(JSON.stringify(row)) ?? row)
+  const list = byText.size > 0
+    ? data.map(row => known.has(row) ? row : byText.get(JSON.stringify(row)) ?? row)
+    : data
   return list.length === former.length && list.every((row, i) => row === former[i]) ? former : list
 }

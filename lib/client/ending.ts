@@ -7,7 +7,7 @@ export interface Ending {
   /** Whether the next one would end in the same way. */
   readonly isFinal?: boolean
   /** Time that the server asks for before the next one, in milliseconds. */
-  readonly afterMs?: number
+  readonly afterMs?: number | undefined
 }
 
 /** The close code of a transport that has ended without one. */
@@ -24,7 +24,7 @@ const MAX_DELAY_MS = 600_000
 
 /** Whether a client that was closed in this way should not come back. */
 export function isFinalClose (code: number, reason: string): boolean {
-  return finalCodes.includes(code) || (code === 1008 && !/^(login_timeout|session_ended)$/.test(reason))
+  return finalCodes.includes(code) || (code === 1008 && reason !== 'login_timeout')
 }
 
 /** Returns the ending of a transport to `place` that has closed by itself. */

@@ -31,12 +31,8 @@ export interface Layer {
   readonly changes: readonly Change[]
   /** The queries whose results have the changes. */
   readonly shownBy: Set<QueryEntry>
-  /** Whether the server has answered. */
-  isAnswered?: boolean
-  /** A revision of the store that has the changes, where the server has told it. */
-  revision?: number | undefined
-  /** Whether the server has said that all live queries of the connection show that. */
-  isShown?: boolean
+  /** A revision of the store that has the changes, once the server has answered; NaN where it has none. */
+  revision?: number
 }
 
 let inserts = 0
@@ -81,43 +77,43 @@ export function overlaid (entry: QueryEntry, layers: readonly Layer[]): unknown 
 }
 
 /** Returns data with a write. */
-function written (entry: QueryEntry, data: unknown, change: Change): unknown {
-  const { op, bucket, key, temporary, record, isWhole } = change
+function written (entry: QueryEntry, rows: unknown, change: Change): unknown {
+  const { op, bucket, key, temporary, data } = change
+  let { record, isWhole } = change
   const { rowKey, request: { find } } = entry
-  if (bucket !== entry.bucket || rowKey === null || !Array.isArray(data)) return data
+  if (bucket !== entry.bucket || !rowKey || !Array.isArray(rows)) return rows
   const own = key ?? record?.[rowKey] ?? temporary
-  const index = data.findIndex(row => row[rowKey] === own)
-  const former: Row | undefined = data[index]
-  const others = data.filter(row => row !== former)
-  if (op === 'delete') return others
-  if (former === undefined) {
-    const fits = find !== undefined && !find.offset && record && matches(find.filter, record, isWhole)
-    return fits === true ? placed(entry, data, pick({ ...record, [rowKey]: own }, find?.fields)) : data
+  const former: Row | undefined = rows.find(row => row[rowKey] === own)
+  if (former && op === 'insert') return rows
+  let fields = find?.fields
+  if (former) {
+    // A row with metadata of a query that is not known is the whole record.
+    if (!find && !('_version' in former)) fields = Object.keys(former)
+    record = { ...former, ...data }
+    isWhole = !fields
   }
-  if (op === 'insert') return data
-  // A row with metadata of a query that is not known is the whole record.
-  const fields = find ? find.fields : '_version' in former ? undefined : Object.keys(former)
-  if (matches(find?.filter, { ...former, ...change.data }, fields === undefined) === false) return others
-  const row = { ...former, ...pick(change.data as Row, fields), [rowKey]: own }
-  return isSorted(entry) && compare(find?.sort ?? {}, former, row) !== 0
-    ? placed(entry, others, row, true)
-    : data.map(other => other === former ? row : other)
+  const isIn = op !== 'delete' && record && matches(find?.filter, record, isWhole)
+  const others = rows.filter(row => row !== former)
+  if (former ? isIn === false : !isIn || !find || find.offset) return others
+  const row = Object.fromEntries(Object.entries({ ...record, [rowKey]: own })
+    .filter(([name]) => fields?.includes(name) ?? true))
+  return placed(entry, rows, others, former, row)
 }
 
-/** Returns the rows with another one at its place; without where that is outside of the page or the limit. */
-function placed (entry: QueryEntry, rows: readonly Row[], row: Row, isMoved = false): readonly Row[] {
-  const { find, page } = entry.request
-  const index = isSorted(entry) ? rows.findIndex(other => compare(find?.sort ?? {}, row, other) < 0) : -1
-  if (index < 0 ? entry.own.hasMore : index === 0 && page?.after && !isMoved) return rows
-  const list = [...rows]
-  list.splice(index < 0 ? list.length : index, 0, row)
-  return list.slice(0, find?.limit)
-}
-
-/** Whether the rows of a query have what they are sorted by. */
-function isSorted ({ request: { find } }: QueryEntry): boolean {
-  const { sort, fields } = find ?? {}
-  return sort !== undefined && Object.keys(sort).every(field => fields?.includes(field) ?? true)
+/**
+ * Returns `rows`, which are `others` and maybe a former row, with one at its place; without it where that is
+ * outside of the page or the limit.
+ */
+function placed (entry: QueryEntry, rows: Row[], others: Row[], former: Row | undefined, row: Row): Row[] {
+  const { request: { find, page }, own: { hasMore } } = entry
+  const { sort = {}, fields, limit } = find ?? {}
+  const isSorted = Object.keys(sort).every(field => fields?.includes(field) ?? true)
+  const order = (a: Row, b: Row): number => isSorted ? compare(sort, a, b) : 0
+  if (former && order(former, row) === 0) return rows.map(other => other === former ? row : other)
+  const index = others.findIndex(other => order(row, other) < 0)
+  if (index < 0 ? hasMore : index === 0 && page?.after && !former) return others
+  others.splice(index < 0 ? others.length : index, 0, row)
+  return others.slice(0, limit)
 }
 
 /** Returns a record that a live query shows as a whole. */
@@ -128,10 +124,6 @@ function recordOf (bucket: string, key: unknown, entries: Entries): Row | undefi
     if (found !== undefined && ('_version' in found || (find && !find.fields))) return found
   }
   return undefined
-}
-
-function pick (record: Row, fields: readonly string[] | undefined): Row {
-  return Object.fromEntries(Object.entries(record).filter(([name]) => fields?.includes(name) ?? true))
 }
 
 /** Returns what the server will see of an object. */

@@ -1,198 +1,121 @@
+import { environment } from './environment.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
 import { keyOf, QueryEntry } from './live-query.js'
 import { createOptimisticChanges, type SendRequest } from './optimistic.js'
-import { callEach, report } from './report.js'
-import { MAX_DELAY_MS, subscribeOver, type Subscription } from './subscriptions.js'
-import type {
-  Find, LiveQuery, OptimisticTransaction, Preloaded, QueryOptions, RequestOptions
-} from './types.js'
+import { callEach, none, report } from './report.js'
+import { subscribeOver, type Subscription } from './subscriptions.js'
+import type { Client, LiveQuery, OptimisticTransaction, RequestOptions } from './types.js'
 
-/** What to do about a subscription that the server has ended, by its reason. */
-const remedies = new Map<unknown, string>([
-  ['query_undefined', 'define the query again'],
-  ['bucket_dropped', 'define the bucket again'],
-  ['forbidden', 'log in as a user who may read it'],
-  ['memory_limit', 'ask for less, or for pages'],
-  ['failed', 'see the log of the server']
-])
-
-type OnEvent = (event: any, topic: string) => void
+/** The remedy for a subscription that the server has ended, by its reason. */
+const remedies: Readonly<Record<string, string>> = {
+  query_undefined: 'define the query again',
+  bucket_dropped: 'define the bucket again',
+  forbidden: 'log in as a user who may read it',
+  memory_limit: 'ask for less, or for pages'
+}
 
 /** The events of the rules whose topics one pattern matches. */
 interface EventChannel extends Subscription {
-  readonly listeners: Set<{ readonly onEvent: OnEvent }>
-}
-
-/** The options of `LiveQueries`. */
-export interface LiveQueriesOptions {
-  /** Time for which a live query goes on after its last subscriber has left, in milliseconds. */
-  readonly lingerMs: number
+  readonly listeners: Set<(data: any) => void>
 }
 
 /** The live queries and events of a client, over all its connections. */
-export class LiveQueries implements LinkListener {
-  readonly #link: Link
-  readonly #lingerMs: number
-  readonly #entries = new Map<string, QueryEntry>()
-  readonly #channels = new Map<string, EventChannel>()
-  readonly #subscriptions
-  readonly #changes
-  /** Pushes of one moment, until the last of them has come. */
-  #group: ServerMessage[] = []
-  /** Number of connections that have begun or ended. */
-  #turns = 0
-  #isClosed = false
-
-  constructor (link: Link, { lingerMs }: LiveQueriesOptions) {
-    this.#link = link
-    this.#lingerMs = Math.min(lingerMs, MAX_DELAY_MS)
-    this.#changes = createOptimisticChanges(link, this.#entries, () => { this.#show() })
-    this.#subscriptions = subscribeOver<QueryEntry | EventChannel>(link, (subscription, reply) => {
-      if (!(subscription instanceof QueryEntry)) return
-      const taken = this.#take(subscription, reply, true)
-      this.#show([subscription])
-      return taken
-    }, (subscription, error) => { this.#fail(subscription, error) })
-  }
-
-  /** Returns the live query of a name and its parameters, or of a description: one object for equal ones. */
-  query<T = any> (query: string | Find, params?: object, options?: QueryOptions): LiveQuery<T> {
-    const key = keyOf(query, params, options)
-    const entry = this.#entry(key)
-    entry.query ??= this.#queryOf(key)
-    return entry.query
-  }
-
+export interface LiveQueries extends LinkListener, Pick<Client, 'query' | 'events' | 'hydrate'> {
   /**
-   * Calls `onEvent` with each event of the rules whose topic the pattern matches. Those of a time without a
-   * connection are missed, and those that the server could not send to a slow client. Returns what ends that.
+   * Sends changes as one transaction, and shows them until the answer is in. Resolves with the data of the
+   * reply. @throws what `change` throws, and what the request rejects with
    */
-  events (pattern: string, onEvent: OnEvent): () => void {
-    const channel: EventChannel = this.#channels.get(pattern) ??
-      { type: 'rules', members: () => ({ pattern }), listeners: new Set() }
-    const listener = { onEvent }
-    channel.listeners.add(listener)
-    if (channel.listeners.size === 1 && !this.#isClosed) {
-      this.#channels.set(pattern, channel)
-      this.#subscriptions.start(channel)
-    }
-    return () => {
-      if (!channel.listeners.delete(listener) || channel.listeners.size > 0) return
-      this.#channels.delete(pattern)
-      this.#subscriptions.end(channel)
-    }
-  }
-
-  /** Shows the results of `preload` until newer ones have come. */
-  hydrate ({ queries }: Preloaded): void {
-    callEach(queries, ([key, { error, ...result }]: readonly [string, any]) => {
-      const entry = this.#entry(key)
-      if (entry.own.status !== 'loading') return
-      if (error) entry.fail(new NoexClientError(error.code, error.message))
-      else {
-        entry.take(result)
-        entry.outdate()
-      }
-    })
-    this.#show()
-    callEach(queries, ([key]) => {
-      const entry = this.#entry(key)
-      entry.serverState ??= entry.state
-    })
-  }
-
-  /**
-   * Sends the changes as one transaction, and shows them until the answer is in. Resolves with the data of
-   * the reply. @throws what `change` throws, and what the request rejects with
-   */
-  async optimistic (
+  readonly optimistic: (
     change: (tx: OptimisticTransaction) => void, options: RequestOptions | undefined, send: SendRequest
-  ): Promise<any> {
-    return await this.#changes.run(change, options, send)
-  }
-
-  async onReady (): Promise<void> {
-    const turn = this.#turn()
-    const onAllShown = this.#changes.onReady()
-    const watched = [...this.#entries.values()].filter(({ isWatched }) => isWatched)
-    await Promise.all([...watched, ...this.#channels.values()].map(this.#subscriptions.start))
-    if (turn === this.#turns) onAllShown()
-  }
-
-  onPush (message: ServerMessage): void {
-    const { channel, subscriptionId, data, more } = message
-    if (channel === 'event') {
-      const found = this.#subscriptions.get(subscriptionId)
-      if (found === undefined || found instanceof QueryEntry) return
-      return callEach(found.listeners, listener => {
-        if (found.listeners.has(listener)) listener.onEvent(data?.event, data?.topic)
-      })
-    }
-    this.#group.push(message)
-    if (more === true) return
-    const changed = new Set<QueryEntry>()
-    for (const push of this.#group.splice(0)) {
-      const entry = this.#subscriptions.get(push['subscriptionId'])
-      if (!(entry instanceof QueryEntry)) continue
-      changed.add(entry)
-      this.#take(entry, push, false)
-    }
-    this.#show(changed)
-  }
-
-  onSystem ({ event, revision, reason, subscriptionId }: ServerMessage): void {
-    if (event === 'revision') this.#changes.onRevision(revision)
-    const ended = event === 'subscription_closed' && this.#subscriptions.ended(subscriptionId)
-    if (!ended) return
-    const remedy = remedies.get(reason) ?? remedies.get('failed')
-    const message = `The server has ended the subscription (${reason}): ${remedy}`
-    this.#fail(ended, new NoexClientError(String(reason), message))
-  }
-
-  onLost (): void {
-    this.#turn()
-    for (const entry of this.#entries.values()) if (entry.own.status === 'live') entry.outdate()
-    this.#show()
-  }
-
+  ) => Promise<any>
   /** Ends all queries and events for good. */
-  close (): void {
-    this.#isClosed = true
-    this.#turn()
-    this.#channels.clear()
-    for (const entry of this.#entries.values()) this.#end(entry)
-    this.#show()
+  readonly close: () => void
+}
+
+/**
+ * Makes the live queries of a client. `lingerMs`: time for which one goes on after its last subscriber has
+ * left, and for which the object of one that is not subscribed is the same, in milliseconds.
+ */
+export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs: number }): LiveQueries {
+  const entries = new Map<string, QueryEntry>()
+  const channels = new Map<string, EventChannel>()
+  /** Pushes of one moment, until the last of them has come; another list on each connection. */
+  let group: ServerMessage[] = []
+  /** The error of all queries, once the client is closed. */
+  let end: DisconnectedError | undefined
+
+  /** Shows what has changed: all of it before the first listener is called. */
+  const show = (): void => {
+    const changed = [...entries.values()].filter(entry => entry.show(changes.over(entry)))
+    callEach(changed.flatMap(({ listeners }) => [...listeners]), onChange => { onChange() })
+  }
+
+  const changes = createOptimisticChanges(link, entries, show)
+
+  const watched = subscribeOver<QueryEntry>(link, (entry, reply) => {
+    const taken = take(entry, reply, true)
+    show()
+    return taken
+  }, (entry, error) => {
+    entry.fail(error)
+    changes.saw(entry, true)
+    show()
+  })
+
+  const heard = subscribeOver<EventChannel>(link, none, (_channel, error) => { report(error) })
+
+  /** Takes a result. Where it does not fit, the complete one is asked for, and waited for. */
+  const take = async (entry: QueryEntry, message: ServerMessage, isReply: boolean): Promise<void> => {
+    try {
+      entry.take(message)
+      changes.saw(entry, isReply)
+    } catch (error) {
+      if (entry.isMisfit) {
+        watched.end(entry)
+        return entry.fail(error as NoexClientError)
+      }
+      entry.isMisfit = true
+      entry.outdate()
+      await watched.start(entry)
+    }
   }
 
   /** Forgets the former connection. */
-  #turn (): number {
-    this.#group = []
-    this.#subscriptions.lost()
-    return ++this.#turns
+  const turn = (): ServerMessage[] => {
+    watched.lost()
+    heard.lost()
+    group = []
+    return group
+  }
+
+  const linger = (entry: QueryEntry): void => {
+    if (end) return
+    entry.keep = environment.after(lingerMs, () => {
+      entries.delete(entry.key)
+      watched.end(entry)
+    })
   }
 
   /** Returns what is kept of a live query: for `lingerMs`, unless it is subscribed. */
-  #entry (key: string, query?: LiveQuery<any>): QueryEntry {
-    let entry = this.#entries.get(key)
-    if (entry === undefined) {
-      entry = new QueryEntry(key)
-      if (query) entry.query = query
-      this.#entries.set(key, entry)
-      if (this.#isClosed) {
-        this.#end(entry)
-        entry.show(undefined)
-      } else this.#linger(entry)
+  const entryOf = (key: string, query?: LiveQuery<any>): QueryEntry => {
+    let entry = entries.get(key)
+    if (!entry) {
+      entries.set(key, entry = new QueryEntry(key))
+      // It outlives what is kept of it: that is made anew when it is used.
+      entry.query = query ?? makeQuery(key)
+      linger(entry)
+      if (end) entry.fail(end)
+      entry.show(undefined)
     }
     return entry
   }
 
-  /** Makes the object of a live query. It outlives what is kept of it: that is made anew when it is used. */
-  #queryOf (key: string): LiveQuery<any> {
-    const entry = (): QueryEntry => this.#entry(key, query)
+  const makeQuery = (key: string): LiveQuery<any> => {
+    const entry = (): QueryEntry => entryOf(key, query)
     const query: LiveQuery<any> = {
       key,
-      subscribe: listener => this.#subscribe(entry(), listener),
+      subscribe: listener => subscribe(entry(), listener),
       getSnapshot: () => entry().state.data,
       get state () { return entry().state },
       get serverState () { return entry().serverState },
@@ -202,63 +125,107 @@ export class LiveQueries implements LinkListener {
     return query
   }
 
-  #subscribe (entry: QueryEntry, listener: () => void): () => void {
-    if (this.#isClosed) return () => {}
-    const { listeners, own: { status } } = entry
-    const onChange = (): void => { listener() }
-    clearTimeout(entry.timer)
-    listeners.add(onChange)
-    if (!entry.isWatched || (listeners.size === 1 && status === 'error')) {
+  const subscribe = (entry: QueryEntry, listener: () => void): (() => void) => {
+    const { listeners, isWatched, own, keep } = entry
+    keep()
+    const stop = listen(listeners, listener, () => { linger(entry) })
+    if (!isWatched || (listeners.size === 1 && own.status === 'error')) {
       entry.isWatched = true
-      if (this.#link.isReady) entry.outdate()
-      this.#subscriptions.start(entry)
-      this.#show([entry])
+      if (link.isReady) entry.outdate()
+      watched.start(entry)
+      show()
     }
-    return () => {
-      if (listeners.delete(onChange) && listeners.size === 0 && !this.#isClosed) this.#linger(entry)
-    }
+    return stop
   }
 
-  #linger (entry: QueryEntry): void {
-    entry.timer = setTimeout(() => {
-      this.#entries.delete(entry.key)
-      this.#subscriptions.end(entry)
-    }, this.#lingerMs)
-  }
+  return {
+    query: (...query) => entryOf(keyOf(...query)).query,
 
-  #end (entry: QueryEntry): void {
-    clearTimeout(entry.timer)
-    entry.fail(new DisconnectedError('The client is closed', 'not-done'))
-  }
-
-  #fail (subscription: QueryEntry | EventChannel, error: NoexClientError): void {
-    if (!(subscription instanceof QueryEntry)) return report(error)
-    subscription.fail(error)
-    this.#show([subscription])
-  }
-
-  /** Takes a result. Where it does not fit, the complete one is asked for, and waited for. */
-  async #take (entry: QueryEntry, message: ServerMessage, isReply: boolean): Promise<void> {
-    try {
-      entry.take(message)
-      this.#changes.saw(entry, isReply)
-    } catch {
-      if (entry.isMisfit) {
-        this.#subscriptions.end(entry)
-        entry.fail(new NoexClientError('PROTOCOL_ERROR', 'The server sends changes that do not fit'))
-      } else {
-        entry.isMisfit = true
-        entry.outdate()
-        await this.#subscriptions.start(entry)
+    events: (pattern, onEvent) => {
+      let channel = channels.get(pattern)
+      if (!channel) {
+        channel = { type: 'rules', members: () => ({ pattern }), listeners: new Set() }
+        channels.set(pattern, channel)
+        heard.start(channel)
       }
+      const own = channel
+      return listen(own.listeners, data => { onEvent(data?.event, data?.topic) }, () => {
+        channels.delete(pattern)
+        heard.end(own)
+      })
+    },
+
+    hydrate: ({ queries }) => {
+      callEach(queries, ([key, { error, ...result }]: readonly [string, any]) => {
+        const entry = entryOf(key)
+        if (entry.own.status !== 'loading') return
+        if (error) entry.fail(new NoexClientError(error.code, error.message))
+        else {
+          entry.take(result)
+          entry.outdate()
+        }
+        entry.serverState = entry.own
+      })
+      show()
+    },
+
+    optimistic: changes.run,
+
+    onReady: async () => {
+      const present = turn()
+      const onAllShown = changes.onReady()
+      const asked = [...entries.values()].filter(({ isWatched }) => isWatched)
+      await Promise.all([...asked.map(watched.start), ...[...channels.values()].map(heard.start)])
+      if (present === group) onAllShown()
+    },
+
+    onPush: message => {
+      const { channel, subscriptionId, data, more } = message
+      if (channel === 'event') {
+        return callEach(heard.get(subscriptionId)?.listeners ?? [], onEvent => { onEvent(data) })
+      }
+      group.push(message)
+      if (more === true) return
+      for (const push of group.splice(0)) {
+        const entry = watched.get(push['subscriptionId'])
+        if (entry) take(entry, push, false)
+      }
+      show()
+    },
+
+    onSystem: ({ event, revision, reason, subscriptionId }) => {
+      if (event === 'revision') changes.onRevision(revision)
+      if (event !== 'subscription_closed') return
+      const remedy = remedies[reason] ?? 'see the log of the server'
+      const error = new NoexClientError(reason, `The server has ended it (${reason}): ${remedy}`)
+      watched.ended(subscriptionId, error)
+      heard.ended(subscriptionId, error)
+    },
+
+    onLost: () => {
+      turn()
+      for (const entry of entries.values()) if (entry.own.status === 'live') entry.outdate()
+      show()
+    },
+
+    close: () => {
+      end = new DisconnectedError('The client is closed', 'not-done')
+      turn()
+      channels.clear()
+      for (const entry of entries.values()) {
+        entry.keep()
+        entry.fail(end)
+      }
+      show()
     }
   }
+}
 
-  /** Shows what has changed: all of it before the first listener is called. */
-  #show (changed: Iterable<QueryEntry> = this.#entries.values()): void {
-    const shown = [...this.#changes.isEmpty() ? changed : this.#entries.values()]
-      .filter(entry => entry.show(this.#changes.over(entry)))
-    const due = shown.flatMap(({ listeners }) => [...listeners].map(onChange => ({ listeners, onChange })))
-    callEach(due, ({ listeners, onChange }) => { if (listeners.has(onChange)) onChange() })
-  }
+/** Adds a listener. Returns the function that ends that; `onLast` is called when none is left. */
+function listen<T extends (...args: any[]) => void> (
+  listeners: Set<T>, listener: T, onLast: () => void
+): () => void {
+  const own = ((...args) => { if (listeners.has(own)) listener(...args) }) as T
+  listeners.add(own)
+  return () => { if (listeners.delete(own) && listeners.size === 0) onLast() }
 }

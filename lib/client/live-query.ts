@@ -1,6 +1,7 @@
 import { applyDelta, assertFits, isKeyed, reuse } from './delta.js'
 import { NoexClientError } from './errors.js'
 import type { Link, ServerMessage } from './link.js'
+import { none } from './report.js'
 import type { Subscription } from './subscriptions.js'
 import type { Find, LiveQuery, QueryOptions, QueryState } from './types.js'
 
@@ -18,12 +19,8 @@ interface QueryRequest extends QueryOptions {
 export function keyOf (
   query: string | Find, params?: object, { page, minIntervalMs }: QueryOptions = {}
 ): string {
-  const request = {
-    ...(typeof query === 'string' ? { query, params } : { find: query }),
-    page: page && { limit: page.limit, after: page.after ?? undefined },
-    minIntervalMs
-  }
-  return JSON.stringify(request, (name, value) =>
+  const request = typeof query === 'string' ? { query, params } : { find: query }
+  return JSON.stringify({ ...request, page, minIntervalMs }, (name, value) =>
     name === 'sort' || Object(value) !== value || Array.isArray(value)
       ? value
       : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)))
@@ -33,22 +30,23 @@ const loading: QueryState<any> = {
   data: undefined, status: 'loading', error: undefined, hasMore: undefined, nextCursor: undefined
 }
 
-/** What a client keeps of a live query. */
+/** The state of a live query in a client. */
 export class QueryEntry implements Subscription {
   readonly type = 'store'
   readonly key: string
   readonly request: QueryRequest
   /** The object of the application. */
-  query?: LiveQuery<any>
+  query!: LiveQuery<any>
   readonly listeners = new Set<() => void>()
-  timer?: ReturnType<typeof setTimeout>
+  /** Keeps it from being forgotten, where nothing subscribes it. */
+  keep = none
   /** Whether it is subscribed on each connection. */
   isWatched = false
   /** Whether a delta has not fitted, and none has since: then complete results are asked for. */
   isMisfit = false
-  /** What the server says. */
+  /** The state as the server says it. */
   own = loading
-  /** What is shown. */
+  /** The state that is shown: with optimistic changes. */
   state = loading
   /** The state that `hydrate` has made, which stays. */
   serverState?: QueryState<any>
@@ -80,28 +78,25 @@ export class QueryEntry implements Subscription {
   /** Takes a reply or a push. @throws Error where it does not fit: nothing is changed then */
   take ({ data, delta, epoch, revision, key, bucket, hasMore, nextCursor }: ServerMessage): void {
     const { rowKey, since, own } = this
-    let next = data
-    if (delta === undefined) {
+    epoch ??= since?.epoch
+    if (delta) {
+      assertFits(rowKey !== null && epoch === since?.epoch && revision >= (since?.revision as number))
+      data = applyDelta(own.data, rowKey, delta)
+      this.isMisfit = false
+    } else {
       assertFits(data !== undefined)
       this.rowKey = isKeyed(data, key) ? key : null
       this.bucket = bucket ?? this.bucket
-    } else {
-      const isSame = (epoch ?? since?.epoch) === since?.epoch
-      assertFits(rowKey !== null && isSame && revision >= (since?.revision as number))
-      next = applyDelta(own.data, rowKey as string, delta)
-      this.isMisfit = false
     }
-    this.since = Number.isSafeInteger(revision) ? { epoch: epoch ?? since?.epoch, revision } : undefined
-    this.own = { ...loading, data: reuse(own.data, next), status: 'live', hasMore, nextCursor }
+    this.since = Number.isSafeInteger(revision) ? { epoch, revision } : undefined
+    this.own = { ...loading, data: reuse(own.data, data), status: 'live', hasMore, nextCursor }
   }
 
   /** Takes an error. Data that the client may not read any more go. */
   fail (error: NoexClientError): void {
-    this.own = { ...this.own, status: 'error', error }
-    if (/^forbidden$/i.test(error.code)) {
-      this.own = { ...loading, status: 'error', error }
-      this.rowKey = null
-    }
+    const isForbidden = /^forbidden$/i.test(error.code)
+    if (isForbidden) this.rowKey = null
+    this.own = { ...isForbidden ? loading : this.own, status: 'error', error }
   }
 
   /** Makes the data those of before. */
@@ -111,9 +106,10 @@ export class QueryEntry implements Subscription {
 
   /** Shows data over its own. Returns whether that is another state. */
   show (data: unknown): boolean {
-    const next = { ...this.own, data }
+    const { own, state } = this
+    const next = data === own.data ? own : { ...own, data }
     const names = Object.keys(next) as Array<keyof typeof next>
-    const isChanged = names.some(name => next[name] !== this.state[name])
+    const isChanged = next !== state && names.some(name => next[name] !== state[name])
     if (isChanged) this.state = next
     return isChanged
   }

@@ -94,7 +94,8 @@ export function logIn (
     // One that has ended already has not: its issuer's clock differs from the server's.
     if (leftMs > 0) {
       endsAt = now() + leftMs
-      cancel = after(Math.max(leftMs - Math.min(leftMs / 4, AHEAD_MS * (1 + Math.random())), PAUSE_MS), attempt)
+      const aheadMs = Math.min(leftMs / 4, AHEAD_MS * (1 + Math.random()))
+      cancel = after(Math.max(leftMs - aheadMs, PAUSE_MS), attempt)
     }
     if (isReady) return onProblem()
     isReady = true

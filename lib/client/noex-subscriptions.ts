@@ -105,8 +105,8 @@ export class NoexSubscriptions {
 
   /** Takes note that the server has ended a subscription. */
   onClosed ({ subscriptionId, reason }: ServerMessage): void {
-    this.#present.ended(subscriptionId)
-      ?.onRefused(new NoexClientError(String(reason), `The server has ended a subscription: ${reason}`))
+    const message = `The server has ended a subscription: ${reason}`
+    this.#present.ended(subscriptionId, new NoexClientError(String(reason), message))
   }
 
   onLost (): void {

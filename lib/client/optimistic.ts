@@ -18,12 +18,11 @@ export type SendRequest = (
 
 /** The changes that are shown before the server has answered. */
 export interface OptimisticChanges {
-  readonly isEmpty: () => boolean
   /** Returns what a live query shows. */
   readonly over: (entry: QueryEntry) => unknown
   /** Takes note of a result: the answer to a request, or a push. */
   readonly saw: (entry: QueryEntry, isReply: boolean) => void
-  /** Takes note that all live queries show a revision. */
+  /** Takes note that all live queries of the connection show a revision. */
   readonly onRevision: (revision: number) => void
   /** Returns the function to be called when all queries have the results that they are asked for now. */
   readonly onReady: () => () => void
@@ -48,29 +47,29 @@ export interface OptimisticChanges {
 export function createOptimisticChanges (link: Link, entries: Entries, show: () => void): OptimisticChanges {
   let layers: readonly Layer[] = []
 
-  const drop = (isDropped: (layer: Layer) => boolean | undefined): void => {
-    const left = layers.filter(layer => !isDropped(layer))
-    if (left.length === layers.length) return
-    layers = left
+  const keep = (isKept: (layer: Layer) => boolean): void => {
+    layers = layers.filter(isKept)
     show()
   }
 
+  /** Takes note that all queries have the changes, but those that wait for their result. */
+  const shown = (those: readonly Layer[], isPending: (entry: QueryEntry) => boolean = () => false): void => {
+    const all = [...entries.values()]
+    for (const { shownBy } of those) for (const entry of all) if (!isPending(entry)) shownBy.add(entry)
+    keep(({ revision, shownBy }) => revision === undefined || !all.every(entry => shownBy.has(entry)))
+  }
+
   const saw = (entry: QueryEntry, isReply: boolean): void => {
-    for (const { isAnswered, revision, shownBy } of layers) {
-      const isBefore = revision !== undefined && !((entry.since?.revision as number) >= revision)
-      if (isAnswered && (isReply || !isBefore)) shownBy.add(entry)
+    for (const { revision, shownBy } of layers) {
+      const isBefore = !isReply && (entry.since?.revision as number) < (revision as number)
+      if (revision !== undefined && !isBefore) shownBy.add(entry)
     }
   }
 
-  /** Calls `onDone` unless the connection is lost before. */
-  const afterRoundTrips = (count: number, onDone: () => void): void => {
-    if (count === 0) return onDone()
-    const next = (): void => { afterRoundTrips(count - 1, onDone) }
-    if (link.isReady) link.ask('ping', {}, next, ({ code }) => { if (code !== 'DISCONNECTED') next() })
-  }
+  const ping = (onReply: () => void): void => { if (link.isReady) link.ask('ping', {}, onReply, onReply) }
 
   return {
-    isEmpty: () => layers.length === 0,
+    saw,
 
     over: entry => {
       try {
@@ -81,23 +80,13 @@ export function createOptimisticChanges (link: Link, entries: Entries, show: () 
       }
     },
 
-    saw,
-
     onRevision: revision => {
-      const all = [...entries.values()]
-      // Those that wait for their result on this connection do not show it yet.
-      const isPending = ({ own: { status } }: QueryEntry): boolean => status === 'stale'
-      for (const layer of layers) {
-        if (!((layer.revision as number) <= revision)) continue
-        layer.isShown = true
-        for (const entry of all) if (!isPending(entry)) layer.shownBy.add(entry)
-      }
-      if (!all.some(isPending)) drop(({ isShown }) => isShown)
+      shown(layers.filter(layer => layer.revision as number <= revision), ({ own }) => own.status === 'stale')
     },
 
     onReady: () => {
-      const answered = layers.filter(({ isAnswered }) => isAnswered)
-      return () => { drop(layer => layer.isShown || answered.includes(layer)) }
+      const answered = layers.filter(({ revision }) => revision !== undefined)
+      return () => { shown(answered) }
     },
 
     run: async (change, options, send) => {
@@ -105,34 +94,31 @@ export function createOptimisticChanges (link: Link, entries: Entries, show: () 
       const writes = changes.filter(({ op }) => op !== 'query')
       if (writes.length === 0) return { results: [] }
       const layer: Layer = { changes, shownBy: new Set() }
-      const next = [...layers, layer]
-      for (const entry of entries.values()) overlaid(entry, next)
-      layers = next
+      for (const entry of entries.values()) overlaid(entry, [...layers, layer])
+      layers = [...layers, layer]
       show()
       const onReply = ({ revision, data }: ServerMessage): void => {
-        if (layer.isAnswered) return
-        layer.isAnswered = true
+        if (layer.revision !== undefined) return
         writes.forEach((write, i) => {
           const record = data?.results?.[i]?.data
           const isNew = write.op === 'insert' && Object(record) === record
           if (isNew) Object.assign(write, { record, isWhole: true })
         })
-        if (Number.isSafeInteger(revision)) {
-          layer.revision = revision
+        layer.revision = revision ?? NaN
+        if (revision >= 0) {
           for (const entry of entries.values()) if (entry.own.status === 'live') saw(entry, false)
-        } else {
-          afterRoundTrips(2, () => { drop(dropped => dropped === layer) })
-        }
+        } else ping(() => { ping(() => { if (link.isReady) shown([layer]) }) })
         show()
       }
       try {
+        const operations = writes.map(({ op, bucket, key, data, options }) =>
+          ({ ...options, op, bucket, key, data }))
         // A server without the extension ignores the member; which server it is, shows when it is sent.
-        const operations = writes.map(({ op, bucket, key, data, options }) => ({ ...options, op, bucket, key, data }))
         const data = await send('store.transaction', { operations, revision: true }, options, onReply)
         onReply({ data })
         return data
       } catch (error) {
-        drop(dropped => dropped === layer)
+        keep(kept => kept !== layer)
         throw error
       }
     }

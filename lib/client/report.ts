@@ -2,8 +2,8 @@
 const globals = globalThis as { document?: unknown, reportError?: (error: unknown) => void }
 
 /**
- * Shows an error of a function of the application, which has no caller to throw it to. Elsewhere than in pages
- * `reportError` may end the program.
+ * Shows an error of a function of the application, which has no caller to throw it to. Elsewhere than in
+ * pages `reportError` may end the program.
  */
 export function report (error: unknown): void {
   if (globals.document && globals.reportError) globals.reportError(error)

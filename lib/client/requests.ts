@@ -15,8 +15,8 @@ const MAX_WAITING = 10_000
 const REPEAT_MS = 540_000
 
 /** Operations of every server that change nothing, and take no key. */
-const reads = new RegExp('^store\\.(get|all|where|find|count|first|last|paginate|sum|avg|min|max|group|buckets|' +
-  'stats|query|list)')
+const reads = new RegExp('^store\\.(get|all|where|find|count|first|last|paginate|sum|avg|min|max|group|' +
+  'buckets|stats|query|list)')
 
 /** A request that has no answer yet. */
 interface Waiting {

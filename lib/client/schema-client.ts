@@ -4,8 +4,8 @@ import type {
 } from './bucket-types.js'
 import type { Keyed, ServerOperations } from './operation-types.js'
 import type {
-  BucketsOf, CallsOf, ClientSchema, NoMembers, NoOperations, ProcedureInput, ProcedureReply, ProceduresOf, QueriesOf,
-  QueryParams, QueryResult
+  BucketsOf, CallsOf, ClientSchema, NoMembers, NoOperations, ProcedureInput, ProcedureReply, ProceduresOf,
+  QueriesOf, QueryParams, QueryResult
 } from './schema-types.js'
 import type { Client, Find, LiveQuery, QueryOptions, RequestOptions, WriteOptions } from './types.js'
 import type {

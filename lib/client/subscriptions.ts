@@ -1,9 +1,10 @@
-import { NoexClientError } from './errors.js'
+import { assertFits } from './delta.js'
+import { environment } from './environment.js'
+import type { NoexClientError } from './errors.js'
 import type { Link } from './link.js'
 import { none } from './report.js'
 
-/** The longest and the shortest delay of a timer, in milliseconds: a longer one would be none. */
-export const MAX_DELAY_MS = 2 ** 31 - 1
+/** The shortest pause after which a refused subscription is tried again, in milliseconds. */
 const MIN_RETRY_MS = 1_000
 
 /** Something that is subscribed on each connection. */
@@ -18,8 +19,8 @@ export interface Subscription {
 interface Ask {
   /** The id of the subscription, once it is answered. */
   id?: string
-  /** The timer of the next try, once it is refused for a time. */
-  timer?: ReturnType<typeof setTimeout>
+  /** Prevents the next try, once it is refused for a time. */
+  cancel?: () => void
 }
 
 /** The subscriptions of the present connection. */
@@ -32,8 +33,8 @@ export interface Subscriptions<T extends Subscription> {
   readonly start: (subscription: T) => Promise<void>
   /** Unsubscribes; what is not answered yet, when it is. */
   readonly end: (subscription: T) => void
-  /** Takes note that the server has ended that of an id. Returns it. */
-  readonly ended: (id: unknown) => T | undefined
+  /** Takes note that the server has ended that of an id. */
+  readonly ended: (id: unknown, error: NoexClientError) => void
   /** Forgets all of a connection that has ended. */
   readonly lost: () => void
 }
@@ -47,69 +48,65 @@ export function subscribeOver<T extends Subscription> (
   /** Those of the present connection. */
   let asks = new Map<T, Ask>()
 
-  const unsubscribe = ({ type }: T, subscriptionId: string): void => {
-    if (link.isReady) link.ask(type + '.unsubscribe', { subscriptionId }, none, none)
-  }
-
   const forget = (subscription: T): string | undefined => {
-    const { id, timer } = asks.get(subscription) ?? {}
-    clearTimeout(timer)
+    const { id, cancel = none } = asks.get(subscription) ?? {}
+    cancel()
     asks.delete(subscription)
     byId.delete(id)
     return id
   }
 
-  const end = (subscription: T): void => {
-    const id = forget(subscription)
-    if (id !== undefined) unsubscribe(subscription, id)
+  const unsubscribe = ({ type }: T, subscriptionId: string | undefined): void => {
+    if (subscriptionId && link.isReady) link.ask(type + '.unsubscribe', { subscriptionId }, none, none)
   }
 
-  const start = async (subscription: T): Promise<void> => {
+  const end = (subscription: T): void => { unsubscribe(subscription, forget(subscription)) }
+
+  const start = async (subscription: T): Promise<void> => await new Promise(resolve => {
     end(subscription)
     link.wake?.()
-    if (!link.isReady) return
+    if (!link.isReady) return resolve()
     const ask: Ask = {}
     const present = asks.set(subscription, ask)
-    const isCurrent = (): boolean => asks.get(subscription) === ask
-    await new Promise<void>(resolve => {
-      const refuse = (error: NoexClientError): void => {
-        resolve()
-        if (!isCurrent() || error.code === 'DISCONNECTED') return
-        const { retryAfterMs } = Object(error.details)
-        if (retryAfterMs > 0) {
-          const delayMs = Math.min(Math.max(retryAfterMs, MIN_RETRY_MS), MAX_DELAY_MS)
-          ask.timer = setTimeout(() => { start(subscription) }, delayMs)
-        }
-        onError(subscription, error)
+    const refuse = (error: any): void => {
+      resolve()
+      if (asks.get(subscription) !== ask || error.code === 'DISCONNECTED') return
+      const delayMs = error.details?.retryAfterMs
+      if (delayMs > 0) {
+        ask.cancel = environment.after(Math.max(delayMs, MIN_RETRY_MS), () => { start(subscription) })
       }
-      try {
-        link.ask(subscription.type + '.subscribe', subscription.members(link), reply => {
-          const id = reply?.subscriptionId
-          if (typeof id !== 'string') {
-            refuse(new NoexClientError('PROTOCOL_ERROR', 'The server has answered without an id'))
-          } else if (isCurrent()) {
-            ask.id = id
-            byId.set(id, subscription)
+      onError(subscription, error)
+    }
+    try {
+      link.ask(subscription.type + '.subscribe', subscription.members(link), reply => {
+        const id = reply?.subscriptionId
+        if (asks.get(subscription) === ask) {
+          try {
+            assertFits(typeof id === 'string')
+            byId.set(ask.id = id, subscription)
             resolve(onReply(subscription, reply))
-          } else {
-            resolve()
-            if (present === asks) unsubscribe(subscription, id)
+          } catch (error) {
+            refuse(error)
           }
-        }, refuse)
-      } catch (error) {
-        refuse(error as NoexClientError)
-      }
-    })
-  }
+        } else {
+          resolve()
+          if (present === asks) unsubscribe(subscription, id)
+        }
+      }, refuse)
+    } catch (error) {
+      refuse(error)
+    }
+  })
 
   return {
     get: id => byId.get(id),
     start,
     end,
-    ended: id => {
+    ended: (id, error) => {
       const subscription = byId.get(id)
-      if (subscription !== undefined) forget(subscription)
-      return subscription
+      if (!subscription) return
+      forget(subscription)
+      onError(subscription, error)
     },
     lost: () => {
       for (const subscription of asks.keys()) forget(subscription)

@@ -110,6 +110,7 @@ const strayPong: Decoded = {
 function idOf (message: Decoded): number {
   switch (message.kind) {
     case 'pong': return 0
+    case 'ping':
     case 'malformed': return message.id
     case 'request': return message.request.id
   }

@@ -86,6 +86,10 @@ export function dispatchDecoded (
 ): Promise<void> | undefined {
   switch (decoded.kind) {
     case 'pong': return undefined
+    case 'ping': {
+      client.flow.reply({ text: encodeResult(decoded.id, {}) })
+      return undefined
+    }
     case 'malformed': {
       client.onMalformed(decoded.error.message)
       const refusal = refusalOf(undefined, undefined, client, context) ?? decoded.error
@@ -158,11 +162,15 @@ async function perform (
         data = outcome.data
         if (outcome.isRepeated) audit?.noteRepetition()
       }
+      const revision = request['revision'] === true ? durableRevision(context) : undefined
       if (mayBeBig(data)) {
-        reply = await answerBig(operation, request, data, grant, client)
+        reply = await answerBig(operation, encodeBigResult(request.id, data, revision), grant, client)
       } else {
         const { sent, unsent } = data instanceof EncodedJson ? data : noFollowUp
-        reply = { text: encodeResult(request.id, data), sent, unsent }
+        reply = { text: encodeResult(request.id, data, revision), sent, unsent }
+      }
+      if (revision !== undefined) {
+        reply = { ...reply, sent: () => { client.subscriptions.announce(revision) } }
       }
     } catch (error) {
       failure = failureOf(error, operation, request, client)
@@ -197,11 +205,15 @@ async function perform (
   }
 }
 
-/** Encodes a result that may be big, in slices. */
+/** Returns the revision up to which all is durable: a change that has been carried out is in it. */
+function durableRevision ({ server }: DispatchContext): number {
+  return server.sharedStore.store.durability.durableRevision
+}
+
+/** Makes the reply of a result that may be big, and is encoded in slices. */
 async function answerBig (
-  operation: Operation, request: RequestMessage, data: unknown, grant: Grant, client: RequestClient
+  operation: Operation, encoding: Promise<MessageText>, grant: Grant, client: RequestClient
 ): Promise<Reply> {
-  const encoding = encodeBigResult(request.id, data)
   if (operation.tier !== 'read') return await answerBehind(client.flow.holdPushes(), encoding)
   const text = await encoding
   // Rights may have changed while it was encoded.

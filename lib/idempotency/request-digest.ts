@@ -3,7 +3,7 @@ import type { RequestMessage } from '../protocol/messages.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
 
 /** Members that are the same for all requests, or differ between a request and its repetition. */
-const LEFT_OUT: readonly string[] = ['id', 'idempotencyKey']
+const LEFT_OUT: readonly string[] = ['id', 'idempotencyKey', 'revision']
 
 /** Members of an object up to which their order is of no importance: to sort more holds up the others. */
 const MAX_SORTED = 1_000
@@ -13,7 +13,7 @@ const CHUNK_CHARS = 16_384
 
 /**
  * Returns a digest of a request that is the same for its repetitions: of the type and all members but `id`,
- * `idempotencyKey` and those in `secrets`, in any order. A long request is read in slices.
+ * `idempotencyKey`, `revision` and those in `secrets`, in any order. A long request is read in slices.
  */
 export async function digestOf (request: RequestMessage, secrets: readonly string[]): Promise<string> {
   const hash = createHash('sha256')

@@ -64,7 +64,7 @@ export interface Client {
   /** Whether it has a connection, on which a login lasts and pushes arrive; not so a call. */
   readonly isConnected: boolean
   /** Its subscriptions to live queries; one of a call ends with the first result. */
-  readonly subscriptions: Pick<QuerySubscriptions, 'checkQuota' | 'add' | 'remove'>
+  readonly subscriptions: Pick<QuerySubscriptions, 'checkQuota' | 'add' | 'remove' | 'announce'>
   /** Its subscriptions to rule events. */
   readonly eventSubscriptions: Pick<EventSubscriptions, 'checkQuota' | 'add' | 'remove'>
   /** The write that is under way for the client: a change of its rights waits for it. */
@@ -100,7 +100,7 @@ export interface Operation extends OperationAccess, AuditedOperation {
   readonly guard: ((client: Client) => void) | undefined
   /** Checks the fields. @throws `VALIDATION_ERROR` naming the first wrong one */
   readonly validate: (request: RequestMessage) => void
-  /** Whether a request may have an `idempotencyKey`. PROTOCOL.md, "Idempotency keys". */
+  /** Whether a request may have an `idempotencyKey`, and `revision`. PROTOCOL.md, "Idempotency keys". */
   readonly takesKey: boolean
   /** Names of members that are no part of the digest of a request: one could guess a password by it. */
   readonly secrets: readonly string[]

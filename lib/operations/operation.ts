@@ -9,6 +9,7 @@ import { NoexServerError } from '../protocol/errors.js'
 import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
+import { checkRevision } from '../protocol/fields.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { firstProblem } from '../protocol/shape.js'
 import { requireFields, type NamedField } from '../store/named-fields.js'
@@ -66,9 +67,9 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   /** Returns the record fields that the request names; one that no record of its `bucket` has is refused. */
   readonly fields?: (request: Static<TObject<Fields>>) => Iterable<NamedField>
   /**
-   * Whether a request may have an `idempotencyKey`. A `run` that makes one commit hands it
-   * `grant.idempotency`, and its `reply` needs no more than the result of that commit; any other is
-   * remembered afterwards.
+   * Whether it changes something, so that a request may have an `idempotencyKey`, and `revision`. A `run`
+   * that makes one commit hands it `grant.idempotency`, and its `reply` needs no more than the result of that
+   * commit; any other is remembered afterwards.
    * @default false
    */
   readonly takesKey?: boolean
@@ -116,6 +117,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     secrets,
     validate (request) {
       if (request['idempotencyKey'] !== undefined) checkKey(request, name, takesKey)
+      if (request['revision'] !== undefined) checkRevision(request, name, takesKey)
       if (!schema.Check(request)) throw firstProblem(schema, request)
       check?.(request as Static<TObject<Fields>>)
     },

@@ -5,6 +5,7 @@ import type { RequestMessage } from './messages.js'
 /** The content of a message. */
 export type Decoded =
   | { readonly kind: 'pong' }
+  | { readonly kind: 'ping', readonly id: number }
   | { readonly kind: 'request', readonly request: RequestMessage }
   | { readonly kind: 'malformed', readonly id: number, readonly error: NoexServerError }
 
@@ -41,8 +42,10 @@ export function decode (text: string, needsId = true): Decoded {
     return malformed('INVALID_REQUEST', 'id: must be a finite number')
   }
   const request = message as unknown as RequestMessage
-  if (checkJson(message, Number.MAX_SAFE_INTEGER) === undefined) return { kind: 'request', request }
-  return decodeSuspect(shallow, request)
+  const decoded = checkJson(message, Number.MAX_SAFE_INTEGER) === undefined
+    ? { kind: 'request', request } as const
+    : decodeSuspect(shallow, request)
+  return type === 'ping' && decoded.kind === 'request' ? { kind: 'ping', id: request.id } : decoded
 }
 
 /**

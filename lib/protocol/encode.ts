@@ -19,22 +19,26 @@ export class EncodedJson {
   }
 }
 
-/** Encodes the `result` reply to request `id`; `undefined` as `null`. */
-export function encodeResult (id: number, data: unknown): string | SharingText {
+/** Encodes the `result` reply to request `id`; `undefined` as `null`. `revision` is left out where absent. */
+export function encodeResult (id: number, data: unknown, revision?: number): string | SharingText {
   if (data instanceof EncodedJson && data.json instanceof SharingText) {
-    return data.json.between(resultStart(id), '}')
+    return data.json.between(resultStart(id), resultEnd(revision))
   }
-  return `${resultStart(id)}${encodeJson(data)}}`
+  return `${resultStart(id)}${encodeJson(data)}${resultEnd(revision)}`
 }
 
 /** Encodes like `encodeResult`, and yields to other work in between: for `data` that may be big. */
-export async function encodeBigResult (id: number, data: unknown): Promise<MessageText> {
-  return await encodeInSlices(resultStart(id), data, '}')
+export async function encodeBigResult (id: number, data: unknown, revision?: number): Promise<MessageText> {
+  return await encodeInSlices(resultStart(id), data, resultEnd(revision))
 }
 
 /** `id` is finite: its text is its JSON. */
 function resultStart (id: number): string {
   return `{"id":${id},"type":"result","data":`
+}
+
+function resultEnd (revision: number | undefined): string {
+  return revision === undefined ? '}' : `,"revision":${revision}}`
 }
 
 /** Encodes the `error` reply to request `id`. `details` is omitted when `undefined`. */

@@ -1,4 +1,6 @@
 import { Type } from 'typebox'
+import { invalid } from './errors.js'
+import type { RequestMessage } from './messages.js'
 
 /** A non-empty string. */
 export const Name = Type.String({ minLength: 1 })
@@ -71,4 +73,13 @@ export const incrementFields = {
   field: Name,
   by: Type.Number({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
   expectedVersion: ExpectedVersion
+}
+
+/**
+ * Checks the member `revision` of a request that has one; `isTaken`: whether its operation takes it.
+ * @throws `VALIDATION_ERROR`
+ */
+export function checkRevision ({ revision }: RequestMessage, operation: string, isTaken: boolean): void {
+  if (!isTaken) throw invalid('revision', `is not taken by ${operation}: leave it out`)
+  if (typeof revision !== 'boolean') throw invalid('revision', 'must be boolean')
 }

@@ -14,6 +14,8 @@ export interface LiveHead {
   readonly epoch?: string
   /** The key field; `null` where the result is no list of records with keys. */
   readonly key?: string | null
+  /** The bucket whose key that is; `null` where it is none, or one of several. Present in a reply. */
+  readonly bucket?: string | null
   readonly page?: PageMembers | undefined
 }
 
@@ -53,11 +55,12 @@ function pushStart (subscriptionId: string): string {
   return `{"type":"push","channel":"subscription","subscriptionId":${JSON.stringify(subscriptionId)}`
 }
 
-function headText ({ epoch, key, revision, page }: LiveHead): string {
+function headText ({ epoch, key, bucket, revision, page }: LiveHead): string {
   const history = epoch === undefined ? '' : `,"epoch":${JSON.stringify(epoch)}`
   const keyed = key === undefined ? '' : `,"key":${JSON.stringify(key)}`
+  const origin = bucket === undefined ? '' : `,"bucket":${JSON.stringify(bucket)}`
   const ends = page && `,"hasMore":${page.hasMore},"nextCursor":${JSON.stringify(page.nextCursor)}`
-  return `${history},"revision":${revision}${keyed}${ends ?? ''}`
+  return `${history},"revision":${revision}${keyed}${origin}${ends ?? ''}`
 }
 
 function bodyText (body: LiveBody): string {

@@ -7,7 +7,7 @@ export const PROTOCOL_VERSION = '1.0.0'
  * The extensions that the welcome names, in its order: what a client may use beyond the protocol of its
  * version. A client that uses none sees nothing of them but their names. PROTOCOL.md, "Welcome".
  */
-export const extensions = ['delta', 'find', 'page', 'idempotency'] as const
+export const extensions = ['delta', 'find', 'page', 'idempotency', 'ping', 'revision'] as const
 
 /** The name of an extension. */
 type Extension = typeof extensions[number]
@@ -43,6 +43,8 @@ export interface SuccessResponse {
   readonly id: number
   readonly type: 'result'
   readonly data: unknown
+  /** Where the request has asked for it: a revision of the store that has its changes. */
+  readonly revision?: number
 }
 
 /** Server → client. The reply to a request that has failed, wholly or in part. PROTOCOL.md, "Error codes". */
@@ -147,6 +149,12 @@ export type SystemMessage =
     readonly event: 'gap'
     readonly subscriptionId: string
     readonly count: number
+  }
+  | {
+    readonly type: 'system'
+    readonly event: 'revision'
+    /** All live queries of the connection have been shown a state of at least this revision. */
+    readonly revision: number
   }
 
 /** The reason why the server has ended a subscription. */

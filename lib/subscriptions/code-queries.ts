@@ -80,6 +80,11 @@ export class CodeQueries implements CodeSourceHost {
     return [...new Set(fields)].filter(field => field !== undefined)
   }
 
+  bucketsOf (reads: ReadSet, keyField: string): string[] {
+    const { store } = this.#sharedStore
+    return [...reads.buckets].filter(bucket => store.getBucketSchema(bucket)?.key === keyField)
+  }
+
   async run ({ query, params, scope, owner }: CodeQuery, reads: ReadSet): Promise<CodeRun> {
     this.#evaluations++
     const { queries, clock } = this.#environment

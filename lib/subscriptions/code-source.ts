@@ -20,6 +20,8 @@ export interface CodeSourceHost extends CodeRunsHost {
   track: (dependent: Dependent) => ReadSet
   /** Returns the key fields of the buckets that have been read, in the order of the first reads. */
   keyFieldsOf: (reads: ReadSet) => string[]
+  /** Returns the buckets that have been read and have this key field. */
+  bucketsOf: (reads: ReadSet, keyField: string) => string[]
   /** Encodes a result. Rejects with an error that names the query where JSON cannot hold it. */
   encode: (query: string, result: unknown) => Promise<string>
   /** Calls `source.evaluate()` after the changes of this tick. */
@@ -74,6 +76,13 @@ export class CodeSource implements LiveSource, Dependent {
     return this.#list?.keyField
   }
 
+  get bucket (): string | undefined {
+    if (this.keyField === undefined || this.#reads === undefined) return undefined
+    const buckets = this.#host.bucketsOf(this.#reads, this.keyField)
+    // Of several, a row may be of either.
+    return buckets.length === 1 ? buckets[0] : undefined
+  }
+
   get revision (): number {
     // As long as nothing that it has read has changed, the result is that of later states too.
     return this.isBehind ? this.#runRevision : Math.max(this.#runRevision, this.#host.toldRevision)
@@ -81,6 +90,10 @@ export class CodeSource implements LiveSource, Dependent {
 
   get isBehind (): boolean {
     return this.#runs.isOutdated || this.#isRunning
+  }
+
+  get isPending (): boolean {
+    return this.#isRunning || this.#isScheduled
   }
 
   /** The JSON of a result that is no list with keys. */

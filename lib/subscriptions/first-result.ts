@@ -44,10 +44,10 @@ export async function firstResult (
     whole = encoded.version < present ? liveQuery.encoded.whole() : encoded
   }
   const { epoch } = liveQuery
-  const { keyField = null, page } = liveQuery.source
+  const { keyField = null, bucket = null, page } = liveQuery.source
   const { revision } = update ?? whole as WholeResult
   return {
-    head: isDelta ? { epoch, revision, key: keyField, page } : undefined,
+    head: isDelta ? { epoch, revision, key: keyField, bucket, page } : undefined,
     body: update === undefined ? (whole as WholeResult).json : update.delta as string,
     version: whole?.version ?? liveQuery.encoded.version,
     position: { epoch, revision }

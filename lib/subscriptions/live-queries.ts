@@ -158,6 +158,14 @@ export class LiveQueries implements LiveQueryHost {
     return key ?? liveQuery.id
   }
 
+  get isAnnouncing (): boolean {
+    return this.publisher.announcing > 0
+  }
+
+  isChanged (liveQuery: LiveQuery): boolean {
+    return this.publisher.isChanged(liveQuery)
+  }
+
   onChanged (liveQuery: LiveQuery): void {
     this.publisher.add(liveQuery)
   }

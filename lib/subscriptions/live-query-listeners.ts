@@ -15,6 +15,8 @@ export interface LiveQueryListener {
   onFresh: () => void
   /** Called when the result is that of the last commit again, whether it has changed or not. */
   onSettled: () => void
+  /** Called when the query has been evaluated or has failed, while a revision is to be announced. */
+  onEvaluated: () => void
   /** Called when the query uses other parameters than it did, and this subscription has other values. */
   onRegroup: () => void
   /** Called when there will be no further result. */
@@ -70,6 +72,10 @@ export class LiveQueryListeners {
 
   settle (): void {
     for (const listener of this.#all) listener.onSettled()
+  }
+
+  tellEvaluated (): void {
+    for (const listener of this.#all) listener.onEvaluated()
   }
 
   /** Has those look for their live query anew whose parameters `isOther` picks. */

@@ -20,6 +20,8 @@ export interface LiveQueryHost {
   sourceOf: (liveQuery: LiveQuery) => LiveSource
   /** Returns the live query of the same request under other rights or parameters. */
   find: (request: LiveRequest) => LiveQuery
+  /** Whether a live query has changed and is yet to be published. */
+  isChanged: (liveQuery: LiveQuery) => boolean
   /** Publishes the change of a live query, together with those of the same tick. */
   onChanged: (liveQuery: LiveQuery) => void
   /** Counts the bytes of a new live query. @throws `RATE_LIMITED` where they are too many */
@@ -32,6 +34,8 @@ export interface LiveQueryHost {
   onUsed: (liveQuery: LiveQuery) => void
   /** Returns the live query of a request that this one was made for, or another one. */
   presentFor: (liveQuery: LiveQuery, request: LiveRequest) => LiveQuery
+  /** Whether a client is to be told of a revision, once its live queries show it. */
+  readonly isAnnouncing: boolean
   /** Called when the last subscriber has left. */
   onAbandoned: (liveQuery: LiveQuery) => void
   /** Called when there will be no further result. */
@@ -93,6 +97,12 @@ export class LiveQuery implements SourceListener {
   /** Whether there has been a result. */
   get hasResult (): boolean {
     return this.#hasResult
+  }
+
+  /** Revision up to which all changes have been published; Infinity where none is known or awaited. */
+  get publishedTo (): number {
+    if (this.#host.isChanged(this)) return this.updates.publishedTo
+    return this.source.isPending ? this.source.revision : Infinity
   }
 
   get isEnded (): boolean {
@@ -214,6 +224,7 @@ export class LiveQuery implements SourceListener {
   onResult (): void {
     this.#isFailing = false
     this.#listeners.serve()
+    if (this.#host.isAnnouncing) this.#listeners.tellEvaluated()
   }
 
   onSettled (): void {
@@ -227,6 +238,7 @@ export class LiveQuery implements SourceListener {
   onFailure (error: unknown): void {
     this.#host.onFailure(this, error)
     this.#isFailing = true
+    if (this.#host.isAnnouncing) this.#listeners.tellEvaluated()
   }
 
   onEnd (reason: SubscriptionEnd, error: NoexServerError): void {

@@ -23,10 +23,14 @@ export interface PageEnds {
 export interface LiveSource extends KeyedRows {
   /** The field that holds the keys; `undefined` where the result is no list of records with keys. */
   readonly keyField: string | undefined
+  /** The bucket whose key that is; `undefined` where it is none, or one of several. */
+  readonly bucket: string | undefined
   /** The revision of the store whose state the result shows. */
   readonly revision: number
   /** Whether a durable commit may have changed the result, and is not in it yet. */
   readonly isBehind: boolean
+  /** Whether another result is being made, or about to be: not after a failure. */
+  readonly isPending: boolean
   /** Estimated bytes that are kept for the result. */
   readonly bytes: number
   /** `undefined` where the result is no page. */

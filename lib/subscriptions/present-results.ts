@@ -9,7 +9,7 @@ import { QuerySubscription, type SubscriptionHost } from './query-subscription.j
 import type { QuerySubscriber, SubscriptionRequest } from './query-subscriptions.js'
 
 /** One that shows nothing: nothing is pushed to a call. */
-const noHost: SubscriptionHost = { changed () {}, end () {} }
+const noHost: SubscriptionHost = { changed () {}, evaluated () {}, end () {} }
 
 /** Answers the subscriptions of a call with the present result: each ends with its reply. */
 export class PresentResults {
@@ -51,6 +51,9 @@ export class PresentResults {
       this.#quota.release('store')
     }
   }
+
+  /** Does nothing: a call is shown no changes. */
+  announce (): void {}
 
   /** Returns `false`: there is no subscription to end. */
   remove (): boolean {

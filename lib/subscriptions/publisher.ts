@@ -27,6 +27,8 @@ export interface PublishedState {
  * all live queries of a client are shown at one revision. Yields to other work between connections.
  */
 export class Publisher {
+  /** Number of receivers that have a revision to announce. */
+  announcing = 0
   readonly #state: PublishedState
   readonly #log: Log
   #changed = new Set<LiveQuery>()
@@ -40,6 +42,21 @@ export class Publisher {
   constructor (state: PublishedState, log: Log) {
     this.#state = state
     this.#log = log
+  }
+
+  /** Revision of the present results; `undefined` while they are of no one moment. */
+  get revision (): number | undefined {
+    return this.#state.isBusy ? undefined : this.#state.revision
+  }
+
+  /** Whether any live query has changed and is published in the next round. */
+  get hasChanged (): boolean {
+    return this.#changed.size > 0
+  }
+
+  /** Whether this one is. */
+  isChanged (liveQuery: LiveQuery): boolean {
+    return this.#changed.has(liveQuery)
   }
 
   /** Publishes a live query after the replies of this tick: the client that made the change comes first. */

@@ -79,7 +79,9 @@ export class PushRound {
         else this.#target.sendFrame(liveQuery.encoded.frame(id, whole))
         subscription.sentVersion = whole.version
         subscription.whole = undefined
-        if (whole.version !== liveQuery.encoded.version) subscription.onChange()
+        if (whole.version === liveQuery.encoded.version) return
+        subscription.position = { epoch: liveQuery.epoch, revision: whole.revision }
+        subscription.onChange()
       }
     })
     return true
@@ -147,12 +149,17 @@ export class PushRound {
   /** Shows a subscription its result when that has been encoded. */
   #waitFor (encoding: Promise<WholeResult>, subscription: QuerySubscription): boolean {
     const { liveQuery } = subscription
+    subscription.encoding = encoding
     encoding.then(whole => {
       // One that has other rights now, or other parameters, gets the result of these.
       if (!subscription.isWatching || subscription.liveQuery !== liveQuery) return
+      subscription.encoding = undefined
       subscription.whole = whole
       subscription.onChange()
-    }, (error: unknown) => { liveQuery.onFailure(error) })
+    }, (error: unknown) => {
+      if (subscription.encoding === encoding) subscription.encoding = undefined
+      liveQuery.onFailure(error)
+    })
     return true
   }
 }

@@ -23,6 +23,8 @@ export interface SubscriptionOptions {
 export interface SubscriptionHost {
   /** Shows the subscription's changes together with those of the others of its connection. */
   changed: (subscription: QuerySubscription) => void
+  /** Called when a live query has been evaluated or has failed, while a revision is to be announced. */
+  evaluated: () => void
   /** Ends a subscription and notifies the client. */
   end: (subscription: QuerySubscription, reason: SubscriptionEnd) => void
 }
@@ -41,6 +43,8 @@ export class QuerySubscription implements LiveQueryListener {
   sentVersion = -1
   /** A complete result that has been encoded for the client. */
   whole: WholeResult | undefined
+  /** The complete result that is being encoded for the client. */
+  encoding: Promise<WholeResult> | undefined
   readonly #host: SubscriptionHost
   /** While suspended, the live query that it has left. */
   #liveQuery!: LiveQuery
@@ -80,6 +84,19 @@ export class QuerySubscription implements LiveQueryListener {
   get isAwaited (): boolean {
     if (!this.#isActive || !this.#isWatching || this.#liveQuery.isFailing) return false
     return this.#isStale || this.#liveQuery.source.isBehind
+  }
+
+  /**
+   * Returns the revision of which it shows at least the state, where the present results are of `revision`;
+   * `isWaiting`: it is yet to be shown something. Infinity while it shows nothing, for a query that has
+   * failed, and where the client has asked to be shown changes later.
+   */
+  shownTo (revision: number, isWaiting: boolean): number {
+    if (!this.#isActive || !this.#isWatching || this.interval !== undefined) return Infinity
+    const { isFailing, source, publishedTo } = this.#liveQuery
+    if (this.#isStale && isFailing && !source.isPending) return Infinity
+    const isBehind = isWaiting || this.#isStale || this.encoding !== undefined
+    return isBehind ? this.position?.revision ?? 0 : Math.min(revision, publishedTo)
   }
 
   /** Whether it must be shown the state of a revision by a frame of its own. */
@@ -152,7 +169,7 @@ export class QuerySubscription implements LiveQueryListener {
   suspend (): void {
     if (!this.#isWatching) return
     this.#isWatching = false
-    this.whole = undefined
+    this.whole = this.encoding = undefined
     this.#liveQuery.leave(this)
   }
 
@@ -182,6 +199,10 @@ export class QuerySubscription implements LiveQueryListener {
 
   onSettled (): void {
     if (this.isDelta && this.isReady) this.#host.changed(this)
+  }
+
+  onEvaluated (): void {
+    this.#host.evaluated()
   }
 
   onEnd (reason: SubscriptionEnd): void {

@@ -141,6 +141,21 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     this.#waiting.add(subscription)
   }
 
+  evaluated (): void {
+    this.#waiting.look()
+  }
+
+  /** Notifies the client when all its live queries have been shown a state of at least `revision`. */
+  announce (revision: number): void {
+    this.#waiting.announce(revision)
+  }
+
+  shownTo (revision: number, waiting: ReadonlySet<QuerySubscription>): number {
+    let least = Infinity
+    for (const one of this.byId.values()) least = Math.min(least, one.shownTo(revision, waiting.has(one)))
+    return least
+  }
+
   get hasDeltas (): boolean {
     return this.#deltas > 0
   }

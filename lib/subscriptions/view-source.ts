@@ -49,12 +49,20 @@ export class ViewSource implements LiveSource, ViewListener {
     return this.#view?.keyField
   }
 
+  get bucket (): string | undefined {
+    return this.keyField === undefined ? undefined : this.#config.bucket
+  }
+
   get revision (): number {
     return this.#environment.views.revision
   }
 
   get isBehind (): boolean {
     return false
+  }
+
+  get isPending (): boolean {
+    return this.#opening !== undefined
   }
 
   get bytes (): number {

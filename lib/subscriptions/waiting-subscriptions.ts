@@ -1,8 +1,10 @@
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
+import { encodeNotice } from '../protocol/encode.js'
 import type { LiveQueries } from './live-queries.js'
 import type { Receiver } from './publisher.js'
 import { PushRound } from './push-round.js'
 import type { QuerySubscription } from './query-subscription.js'
+import { RevisionNotice } from './revision-notice.js'
 import type { PushTarget } from './subscriber.js'
 
 /**
@@ -17,6 +19,11 @@ export interface WaitingHost {
   readonly hasDeltas: boolean
   /** Whether a result is being brought up to date. */
   readonly isAwaiting: boolean
+  /**
+   * Returns the revision of which all subscriptions show at least the state, where the present results are of
+   * `revision` and `waiting` are yet to be shown something; Infinity where there are none.
+   */
+  shownTo: (revision: number, waiting: ReadonlySet<QuerySubscription>) => number
   /** Whether pushes may be sent now; if not, `resume` is called once they may. */
   mayPush: () => boolean
   /**
@@ -33,7 +40,9 @@ export class WaitingSubscriptions implements Receiver {
   readonly #liveQueries: LiveQueries
   readonly #waiting = new Set<QuerySubscription>()
   /** While results wait for another one: ends that. */
-  #hold: { readonly until: number, readonly cancel: () => void } | undefined
+  #hold: { readonly isOver: boolean, readonly cancel: () => void } | undefined
+  /** While the client waits for the notice of a revision. */
+  #notice: RevisionNotice | undefined
   #isClosed = false
 
   constructor (
@@ -53,17 +62,37 @@ export class WaitingSubscriptions implements Receiver {
   delete (subscription: QuerySubscription): void {
     this.#waiting.delete(subscription)
     subscription.interval?.cancel()
+    this.look()
+  }
+
+  /**
+   * Notifies the client when all subscriptions have been shown a state of at least `revision`. PROTOCOL.md,
+   * "Own changes".
+   */
+  announce (revision: number): void {
+    if (this.#isClosed) return
+    const { publisher } = this.#liveQueries
+    if (this.#notice === undefined) publisher.announcing++
+    this.#notice ??= new RevisionNotice()
+    this.#notice.add(revision)
+    if (!this.#notify(this.#notice, publisher.revision ?? 0)) publisher.flush(this)
+  }
+
+  /** Looks in the next round whether the notice is due: a result has come, or is not waited for any more. */
+  look (): void {
+    if (this.#notice !== undefined) this.#liveQueries.publisher.flush(this)
   }
 
   /** Pushes the newest results of those that have waited. */
   resume (): void {
-    if (this.#waiting.size > 0) this.#liveQueries.publisher.flushNow(this)
+    if (this.#waiting.size > 0 || this.#notice !== undefined) this.#liveQueries.publisher.flushNow(this)
   }
 
   /** Pushes nothing any more. */
   close (): void {
     this.#isClosed = true
     this.#hold?.cancel()
+    this.#endNotice()
   }
 
   isCatchingUp (revision: number): boolean {
@@ -72,6 +101,11 @@ export class WaitingSubscriptions implements Receiver {
   }
 
   flush (revision: number): boolean {
+    const isDone = this.#push(revision)
+    return this.#notice === undefined ? isDone : this.#notify(this.#notice, revision) && isDone
+  }
+
+  #push (revision: number): boolean {
     if (this.#isClosed || this.#waiting.size === 0) return true
     // When the client has read, or its session is confirmed, `resume` is called.
     if (this.#target.isCongested || !this.#host.mayPush()) return true
@@ -109,6 +143,30 @@ export class WaitingSubscriptions implements Receiver {
     return true
   }
 
+  /**
+   * Sends the notice where all subscriptions have been shown its revision. Returns whether the next round has
+   * nothing to do for it: then it is sent, or `look` or `resume` will be called.
+   */
+  #notify (notice: RevisionNotice, revision: number): boolean {
+    if (this.#waiting.size > 0 && this.#target.isCongested) return true
+    const shown = notice.take(this.#host.shownTo(revision, this.#waiting))
+    if (shown !== undefined) {
+      this.#target.send(encodeNotice({ type: 'system', event: 'revision', revision: shown }))
+    }
+    if (notice.dueAt === Infinity) {
+      this.#endNotice()
+      return true
+    }
+    // The next round is of a later revision, or publishes what has changed.
+    return revision >= notice.dueAt && !this.#liveQueries.publisher.hasChanged
+  }
+
+  #endNotice (): void {
+    if (this.#notice === undefined) return
+    this.#notice = undefined
+    this.#liveQueries.publisher.announcing--
+  }
+
   #addTo (round: PushRound, subscription: QuerySubscription): boolean {
     try {
       return round.add(subscription)
@@ -128,11 +186,14 @@ export class WaitingSubscriptions implements Receiver {
       return false
     }
     if (this.#hold === undefined) {
-      const cancel = clock.after(MAX_HOLD_MS, () => { publisher.flush(this) })
-      this.#hold = { until: clock.ticks() + MAX_HOLD_MS, cancel }
-      return true
+      const hold = this.#hold = { isOver: false as boolean, cancel: () => {} }
+      hold.cancel = clock.after(MAX_HOLD_MS, () => {
+        // By the timer, and not by the time: it may be a fraction of a millisecond early.
+        hold.isOver = true
+        publisher.flush(this)
+      })
     }
-    return clock.ticks() < this.#hold.until
+    return !this.#hold.isOver
   }
 
   /** Whether the client has waited long enough since its last push; if not, it waits anew from then on. */

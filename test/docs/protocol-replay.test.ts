@@ -30,7 +30,7 @@ t.test('a server answers each example of PROTOCOL.md as it is shown', async t =>
       else t.equal(examples.difference(shown, real), undefined, `${heading}: ${text.slice(0, 80)}`)
     }
   }
-  for (const name of ['open', 'admin', 'alice', 'tokens']) {
+  for (const name of ['open', 'admin', 'alice', 'tokens', 'own']) {
     const { waiting } = await clients.get(name)
     const unasked = waiting.filter(({ type }) => type === 'push' || type === 'system')
     t.same(unasked, [], `nothing of ${name} is left out`)
@@ -52,7 +52,7 @@ t.test('every message is shown, and every error code that a client can cause', a
   const types = new Set(shown.map(({ type }) => type as string))
   t.same([...types].sort(), ['error', 'ping', 'push', 'result', 'system', 'welcome'])
   const events = new Set(shown.filter(({ type }) => type === 'system').map(({ event }) => event as string))
-  t.same([...events].sort(), ['gap', 'session_revoked', 'shutdown', 'subscription_closed'])
+  t.same([...events].sort(), ['gap', 'revision', 'session_revoked', 'shutdown', 'subscription_closed'])
   const codes = new Set(shown.filter(({ type }) => type === 'error').map(({ code }) => code as string))
   const unseen = Object.keys(ErrorCode).filter(code => !codes.has(code))
   t.same(unseen, ['BACKPRESSURE', 'INTERNAL_ERROR'], 'one is never sent, one is a fault of the server')

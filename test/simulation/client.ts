@@ -35,6 +35,8 @@ export interface ClientWorld {
   connect: (random: Random, end: LineEnd) => Line | undefined
   /** Makes a session with a token; resolves with whether there is one. */
   beginSession: (user: string, token: string) => Promise<boolean>
+  /** Called when a client is told that all of its views show a state of at least this revision. */
+  onRevision?: (client: WatchingClient, revision: number) => void
   /** Called with all that a client shows after a step. */
   onShown: (client: WatchingClient, views: readonly LiveView[], cause: LiveFrame) => void
 }
@@ -76,6 +78,11 @@ export class WatchingClient implements LiveListener {
   get isQuiet (): boolean {
     if (this.connection === undefined || this.#line === undefined) return false
     return this.isLoggedIn && this.connection.waiting === 0 && !this.#line.isBusy
+  }
+
+  /** Whether it is quiet, and nothing is yet to come. */
+  get isAtRest (): boolean {
+    return this.isQuiet && this.connection?.isAwaitingNotice !== true
   }
 
   start (): void {
@@ -203,6 +210,10 @@ export class WatchingClient implements LiveListener {
 
   onShown (views: readonly LiveView[], cause: LiveFrame): void {
     this.#world.onShown(this, views, cause)
+  }
+
+  onRevision (revision: number): void {
+    this.#world.onRevision?.(this, revision)
   }
 
   onEnded (view: LiveView, reason: string): void {

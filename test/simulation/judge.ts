@@ -6,7 +6,7 @@ import { loop } from './globals.js'
 import type { History, StateAt } from './history.js'
 import { isRightAtRest, Oracle } from './oracle.js'
 import type { Shown } from './pages.js'
-import { isCode } from './queries.js'
+import { isCode, isUnsteady } from './queries.js'
 import { rightsAt } from './rights.js'
 
 /** Commits for which what is on its way may be of earlier rights. */
@@ -129,6 +129,44 @@ export class Judge {
     return keys.size !== 1
   }
 
+  /**
+   * Checks that each view of a client shows a state of at least a revision, but for those that fail at times
+   * or may wait. Rejects with the difference.
+   */
+  async checkNotice (client: WatchingClient, revision: number): Promise<void> {
+    const { user, session } = client
+    const { present } = this.#history
+    const from = this.#history.at(revision)
+    if (from === undefined) throw client.failure(new Error(`a notice of ${revision}, at ${present.revision}`))
+    const views = [...client.views].filter(view => isAwaited(view, from))
+    const shown = views.map(view => ({ ...view }))
+    const failure = client.failure(new Error(`not all is shown that was at revision ${revision}`))
+    this.#onDone('notices')
+    for (const [i, one] of shown.entries()) {
+      this.#onDone('compared at notices')
+      if (await this.#isOfStateSince(one, user, revision, present.revision)) continue
+      if (await this.#haveRightsChanged(user, Math.min(revision, one.revision ?? revision))) continue
+      // It is shown nothing while no user is logged in, as after the restore of a backup.
+      if (client.session !== session || !client.isLoggedIn) continue
+      const { state: later, subscriptionId } = views[i] as LiveView
+      if (later !== 'live' || subscriptionId !== one.subscriptionId) continue
+      failure.message = `${JSON.stringify(one.request)} (${one.subscriptionId}) of ${one.revision} shows\n` +
+        `${JSON.stringify(one.data)}\n${this.#circumstances(one.request, user, from)}\n${failure.message}`
+      throw failure
+    }
+  }
+
+  /** Whether what is shown is a state of one of these revisions, or may not have been evaluated in one. */
+  async #isOfStateSince (shown: Shown, user: string, first: number, last: number): Promise<boolean> {
+    for (let revision = first; revision <= last; revision++) {
+      const state = this.#history.at(revision)
+      if (state === undefined) return true
+      const expected = await this.#oracle.expected(shown.request, user, state)
+      if (expected.results.length === 0 || this.#oracle.isOneOf(shown, expected)) return true
+    }
+    return false
+  }
+
   /** Checks a view when nothing is under way any more. Rejects with the difference. */
   async checkAtRest (client: WatchingClient, view: LiveView): Promise<void> {
     const { present } = this.#history
@@ -187,6 +225,12 @@ export class Judge {
 /** Whether a view has to show each revision: not a query in code, nor one that may wait. */
 function isSteady ({ isDelta, state, hasData, request }: LiveView): boolean {
   return isDelta && state === 'live' && hasData && !isCode(request) && request.minIntervalMs === undefined
+}
+
+/** Whether the notice of a revision waits for a view. */
+function isAwaited ({ state, hasData, request, epoch, isDelta }: LiveView, at: StateAt): boolean {
+  if (state !== 'live' || !hasData || request.minIntervalMs !== undefined || isUnsteady(request)) return false
+  return !isDelta || isOf(at, epoch)
 }
 
 /** Whether an epoch of the wire is of the history of a state: it tells more than that of the store. */

@@ -109,6 +109,10 @@ export class Simulation implements ClientWorld {
     this.#judge.checkTogether(client, views, cause).catch(error => { loop.fail(error) })
   }
 
+  onRevision (client: WatchingClient, revision: number): void {
+    this.#judge.checkNotice(client, revision).catch(error => { loop.fail(error) })
+  }
+
   #count (what: string): void {
     this.done[what] = (this.done[what] ?? 0) + 1
   }
@@ -150,7 +154,7 @@ export class Simulation implements ClientWorld {
           client.logIn(client.user).catch(error => { loop.fail(error) })
         }
       }
-      const busy = this.#clients.filter(({ isQuiet }) => !isQuiet)
+      const busy = this.#clients.filter(({ isAtRest }) => !isAtRest)
       if (busy.length > 0 && loop.now > from + MAX_SETTLE_MS) {
         const server = this.server === undefined ? 'there is no server' : 'there is a server'
         const names = busy.map(({ name }) => name).join(', ')
@@ -188,7 +192,7 @@ export class Simulation implements ClientWorld {
         // Most by one who may.
         const root = this.#clients.find(({ user, isQuiet }) => user === ROOT && isQuiet)
         const writer = random.chance(0.8) ? root : client
-        writer?.send(type, fields)
+        writer?.send(type, random.chance(0.7) ? { ...fields, revision: true } : fields)
         break
       }
       case 'application': this.#perform(async store => { await applicationWrite(random, store) }); break

@@ -28,7 +28,7 @@ function talk (greeting: object | null = welcome): Talk {
   return { connection, sent, shown, ended, say }
 }
 
-const reply = (members: object): object => ({ epoch: 'e', revision: 5, key: 'id', ...members })
+const reply = (members: object): object => ({ epoch: 'e', revision: 5, key: 'id', bucket: 'b', ...members })
 
 /** Subscribes views of deltas, each of which gets the rows a and b. */
 async function subscribed (t: Test, count = 1): Promise<Talk & { readonly views: LiveView[] }> {
@@ -117,6 +117,32 @@ t.test('pings are answered', async t => {
   t.same(sent, [{ type: 'pong', timestamp: 7 }])
 })
 
+t.test('a notice is for the replies up to its revision', async t => {
+  const { connection, say } = talk()
+  const replies = [5, 5, 7].map(async (revision, i) => {
+    const reply = connection.request('store.clear', { revision: true })
+    say({ id: i + 1, type: 'result', data: null, revision })
+    return (await reply)['revision'] as number
+  })
+  const notice = (revision: number): object => ({ type: 'system', event: 'revision', revision })
+  t.throws(() => { say(notice(4)) }, { message: /no reply waits for/ })
+  say(notice(6))
+  t.equal(connection.isAwaitingNotice, true)
+  say(notice(7))
+  t.equal(connection.isAwaitingNotice, false)
+  t.throws(() => { say(notice(7)) }, { message: /no reply waits for/ })
+  t.same(await Promise.all(replies), [5, 5, 7])
+  const replyTo = (asked: boolean, members: object): void => {
+    const { connection, say } = talk()
+    connection.request('store.clear', { revision: asked }).catch(() => {})
+    say({ id: 1, type: 'result', data: null, ...members })
+  }
+  replyTo(true, { revision: 6 })
+  replyTo(false, {})
+  t.throws(() => { replyTo(true, {}) }, { name: 'WireViolation' })
+  t.throws(() => { replyTo(false, { revision: 6 }) }, { name: 'WireViolation' })
+})
+
 for (const [problem, frames] of Object.entries<object[]>({
   'a second welcome': [welcome],
   'an unknown message': [{ type: 'news' }],
@@ -144,6 +170,8 @@ for (const [problem, members] of Object.entries<object>({
   'without an epoch': { epoch: undefined, data: [] },
   'without a revision': { revision: undefined, data: [] },
   'without a key': { key: undefined, data: [] },
+  'without a bucket': { bucket: undefined, data: [] },
+  'with a bucket and no key': { key: null, data: [] },
   'without data': {},
   'with a delta that was not asked for': delta('c'),
   'with the id of another subscription': { subscriptionId: 's0', data: [] }

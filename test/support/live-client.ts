@@ -55,11 +55,15 @@ export interface LiveListener {
   readonly onShown: (views: readonly LiveView[], cause: LiveFrame) => void
   /** Called when the server has ended a subscription. */
   readonly onEnded: (view: LiveView, reason: string) => void
+  /** Called when the server says that all views show a state of at least this revision. */
+  readonly onRevision?: (revision: number) => void
 }
 
 interface PendingRequest {
   readonly id: number
   readonly view: LiveView | undefined
+  /** Whether the reply has a revision. */
+  readonly hasRevision: boolean
   /** Called at once with a reply that is no error: the next message may be of the changed state. */
   readonly onResult: () => void
   readonly resolve: (reply: LiveFrame) => void
@@ -86,6 +90,8 @@ export class LiveConnection {
   readonly #listener: LiveListener
   readonly #views = new Map<string, LiveView>()
   readonly #pending: PendingRequest[] = []
+  /** Revisions of replies that no notice has come for yet. */
+  #unshown: number[] = []
   #group: LiveFrame[] = []
   #lastId = 0
   #isWelcome = false
@@ -112,12 +118,20 @@ export class LiveConnection {
     return this.#pending.length
   }
 
+  /** Whether a notice is yet to come for the revision of a reply. */
+  get isAwaitingNotice (): boolean {
+    return this.#unshown.length > 0
+  }
+
   /** Resolves with the reply, result or error; never, when the connection ends before. */
   async request (
     type: string, fields: object = {}, view?: LiveView, onResult: () => void = () => {}
   ): Promise<LiveFrame> {
     const id = ++this.#lastId
-    const reply = new Promise<LiveFrame>(resolve => { this.#pending.push({ id, view, onResult, resolve }) })
+    const hasRevision = (fields as LiveFrame)['revision'] === true
+    const reply = new Promise<LiveFrame>(resolve => {
+      this.#pending.push({ id, view, hasRevision, onResult, resolve })
+    })
     this.#send(JSON.stringify({ ...fields, id, type }))
     return await reply
   }
@@ -178,7 +192,25 @@ export class LiveConnection {
     requireOnWire(isInOrder, 'replies come in the order of their requests', frame)
     if (pending.view !== undefined) this.#onSubscribed(pending.view, frame)
     if (frame['type'] === 'result') pending.onResult()
+    if (pending.hasRevision && frame['type'] === 'result') this.#await(frame)
+    else requireOnWire(!Object.hasOwn(frame, 'revision'), 'a revision that was not asked for', frame)
     pending.resolve(frame)
+  }
+
+  #await (frame: LiveFrame): void {
+    const { revision } = frame
+    requireOnWire(Number.isSafeInteger(revision), 'a reply has the revision that it was asked for', frame)
+    requireOnWire(revision >= (this.#unshown.at(-1) ?? 0), 'a revision of a reply goes back', frame)
+    this.#unshown.push(revision)
+  }
+
+  #onRevision (frame: LiveFrame): void {
+    const { revision } = frame
+    const [first] = this.#unshown
+    requireOnWire(Number.isSafeInteger(revision), 'a notice has a revision', frame)
+    requireOnWire(first !== undefined && first <= revision, 'a notice that no reply waits for', frame)
+    this.#unshown = this.#unshown.filter(waiting => waiting > revision)
+    this.#listener.onRevision?.(revision)
   }
 
   #onSubscribed (view: LiveView, frame: LiveFrame): void {
@@ -199,10 +231,13 @@ export class LiveConnection {
   }
 
   #showReply (view: LiveView, reply: LiveFrame, frame: LiveFrame): void {
-    const { epoch, revision, key, delta } = reply
+    const { epoch, revision, key, bucket, delta } = reply
     requireOnWire(typeof epoch === 'string' && epoch !== '', 'a reply has an epoch', frame)
     requireOnWire(Number.isSafeInteger(revision) && revision >= 0, 'a reply has a revision', frame)
     requireOnWire(key === null || typeof key === 'string', 'a reply has a key field or null', frame)
+    const { bucket: own = bucket } = view.request.find ?? {}
+    requireOnWire(bucket === null || typeof bucket === 'string', 'a reply has a bucket or null', frame)
+    requireOnWire(bucket === (key === null ? null : own), 'the bucket is that of the key', frame)
     this.#showEnds(view, reply, frame)
     if (delta !== undefined) {
       requireOnWire(!Object.hasOwn(reply, 'data'), 'a reply has data or a delta', frame)
@@ -277,6 +312,7 @@ export class LiveConnection {
   }
 
   #onSystem (frame: LiveFrame): void {
+    if (frame['event'] === 'revision') this.#onRevision(frame)
     if (frame['event'] !== 'subscription_closed') return
     const view = this.#views.get(frame['subscriptionId'])
     requireOnWire(view !== undefined, 'an unknown subscription has ended', frame)

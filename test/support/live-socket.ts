@@ -11,6 +11,8 @@ export class LiveSocket {
   readonly pushes: LiveFrame[] = []
   /** Ids and reasons of the subscriptions that the server has ended. */
   readonly ends: Array<readonly [view: LiveView, reason: string]> = []
+  /** Revisions that all views show, as the server says, in the order of their arrival. */
+  readonly notices: number[] = []
   /** The results that each step has shown, by view. */
   readonly shown = new Map<LiveView, unknown[]>()
   /** The first message that the protocol does not allow. */
@@ -22,7 +24,8 @@ export class LiveSocket {
       onShown: views => {
         for (const view of views) this.shown.set(view, [...this.shown.get(view) ?? [], view.data])
       },
-      onEnded: (view, reason) => { this.ends.push([view, reason]) }
+      onEnded: (view, reason) => { this.ends.push([view, reason]) },
+      onRevision: revision => { this.notices.push(revision) }
     })
     ws.on('message', data => {
       const text = String(data)

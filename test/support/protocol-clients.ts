@@ -132,6 +132,8 @@ export class ExampleClients {
     live: async () => await (await this.#service('live', {})).connect(),
     /** Comes back to what another connection has watched. */
     again: async () => await (await this.#service('live', {})).connect(),
+    /** Changes what it watches. */
+    own: async () => await (await this.#service('live', {})).connect(),
     /** Watches more than it may keep. */
     small: async () => {
       const liveQueries = { maxBytesPerUser: 20_000 }

@@ -1,12 +1,12 @@
 import type { Test } from 'tap'
-import { LiveQueries } from '../../lib/client/live-queries.js'
+import { createLiveQueries, type LiveQueries } from '../../lib/client/live-queries.js'
 import type { LiveQuery, QueryState } from '../../lib/client/types.js'
 import { FakeLink, type FakeRequest } from './fake-link.js'
 
 /** Makes the live queries of a client whose server is the test; they end with it. */
 export function startQueries (t: Test, lingerMs = 60_000): { link: FakeLink, queries: LiveQueries } {
   const link = new FakeLink()
-  const queries = new LiveQueries(link, { lingerMs })
+  const queries = createLiveQueries(link, { lingerMs })
   link.listener = queries
   t.teardown(() => { queries.close() })
   return { link, queries }

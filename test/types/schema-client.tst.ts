@@ -1,5 +1,6 @@
 import type { RecordOf } from '@hamicek/noex-store'
 import { expect, test } from 'tstyche'
+import { useMutation, useQuery } from '../../lib/client/adapters/react.js'
 import type { ClientOf, SchemaClient } from '../../lib/client/schema-client.js'
 import type { Client, LiveQuery } from '../../lib/client/types.js'
 import type { Wire, WireRecord } from '../../lib/client/wire-types.js'
@@ -80,7 +81,7 @@ test('operations can be given as the types of their calls, and as any', async ()
   const one = {} as unknown as SchemaClient<typeof shop, Calls>
   expect(await one.request('a.b', { n: 1 })).type.toBe<string[]>()
   const loose = {} as unknown as SchemaClient<typeof shop, any>
-  expect(await loose.request('a.b', { whatever: 1 })).type.toBe<any>()
+  expect(await loose.request('a.b', { anything: 1 })).type.toBe<any>()
   expect(await loose.request('store.get', { bucket: 'orders', key: 1 })).type.toBe<Order | null>()
 })
 
@@ -120,7 +121,17 @@ test('optimistic changes are those of the buckets', async () => {
   await client.optimistic(tx => {
     tx.bucket('orders').insert(order)
     tx.bucket('orders').update(1, { status: 'packed', note: null })
-    tx.bucket('customers').delete('a')
+    tx.bucket('customers').delete('a', { expectedVersion: 2 })
     tx.query(all, rows => rows.filter(row => row.number !== 1))
   }, { retry: true })
+})
+
+test('an adapter takes a typed client and its queries', () => {
+  expect(useQuery(client.query({ bucket: 'orders' })).data).type.toBe<readonly Order[] | undefined>()
+  const [place] = useMutation(client, (tx, number: number) => {
+    tx.bucket('orders').update(number, { total: 2 })
+    // @ts-expect-error Type 'string' is not assignable to type 'number'.
+    tx.bucket('orders').update(number, { total: '2' })
+  })
+  expect(place).type.toBeCallableWith(1)
 })

@@ -92,16 +92,16 @@ t.test('an operation that changes something', async t => {
       const { accounts, clients: [client, other], state } = await serveAll(t)
       for (const [type, fields] of preparations[name] ?? []) await client.ask(type, fields)
       const base = await found[name]?.(accounts) ?? baseRequests[name] as object
-      const request = { ...base, idempotencyKey: `key of ${name}` }
+      const request = { ...base, idempotencyKey: `key of ${name}`, revision: true }
       const untouched = state()
       const first = await client.request(name, request)
-      t.match(first, { type: 'result' })
+      t.match(first, { type: 'result', revision: accounts.store.revision })
       const done = state()
       t.not(done, untouched, 'the first has an effect')
       for (const asking of [client, other]) {
         const again = await asking.request(name, request)
         t.equal(JSON.stringify(again['data']), JSON.stringify(first['data']))
-        t.equal(again['type'], 'result')
+        t.match(again, { type: 'result', revision: accounts.store.revision })
       }
       t.equal(state(), done, 'the others have none')
       const known = accounts.store.requests.find(`key of ${name}`, '__superadmin__')
@@ -112,12 +112,14 @@ t.test('an operation that changes something', async t => {
 
 t.test('an operation that changes nothing, or only the own session, refuses a key by name', async t => {
   const { clients: [client, other] } = await serveAll(t)
-  const replies: Frame[] = []
-  for (const name of others) {
-    const asking = name === 'identity.login' ? client : other
-    replies.push(await asking.request(name, { ...baseRequests[name], idempotencyKey: 'k' }))
+  for (const [member, value] of [['idempotencyKey', 'k'], ['revision', true]] as const) {
+    const replies: Frame[] = []
+    for (const name of others) {
+      const asking = name === 'identity.login' ? client : other
+      replies.push(await asking.request(name, { ...baseRequests[name], [member]: value }))
+    }
+    const messages = others.map(name => `${member}: is not taken by ${name}: leave it out`)
+    t.same(replies.map(({ message }) => message as string), messages)
+    t.same(new Set(replies.map(({ code }) => code as string)), new Set(['VALIDATION_ERROR']))
   }
-  const messages = others.map(name => `idempotencyKey: is not taken by ${name}: leave it out`)
-  t.same(replies.map(({ message }) => message as string), messages)
-  t.same(new Set(replies.map(({ code }) => code as string)), new Set(['VALIDATION_ERROR']))
 })

@@ -8,7 +8,7 @@ t.test('Unknown operations', async t => {
   const { connect } = await serve(t)
   const client = await connect()
   const unknown = [
-    'ping',
+    'pong.ping',
     'nope',
     'nope.x',
     '.',

@@ -242,8 +242,17 @@ t.test('leaves a server that is about to stop, when all requests are answered', 
   t.same(ends, [])
   giveUp()
   t.same(replies, ['done'])
-  t.same(ends, [{ afterMs: 1_730 }])
+  t.match(ends, [{ afterMs: 1_730, error: undefined }])
   t.ok(line.isClosed)
+})
+
+t.test('a server that closes first has said when to come back, too', async t => {
+  const { line, ask, ends } = conversing()
+  line.welcome()
+  ask('store.insert')
+  line.say({ type: 'system', event: 'shutdown', gracePeriodMs: 5_000, reconnectAfterMs: 1_730 })
+  line.drop(1000, 'server_shutdown')
+  t.match(ends, [{ afterMs: 1_730, isFinal: false }])
 })
 
 t.test('leaves at once when nothing waits, and for no longer than is reasonable', async t => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { LiveQueries } from '../../../lib/client/live-queries.js'
+import { createLiveQueries } from '../../../lib/client/live-queries.js'
 import type { LiveQuery, QueryState } from '../../../lib/client/types.js'
 import type { Row } from '../../support/live-list.js'
 import { ModelServer } from '../../support/model-server.js'
@@ -47,7 +47,7 @@ const first: readonly Step[] = [['connect', 0, 0], ['watch', 0, 0], ['watch', 0,
 /** A client, the server that it should show, and what its listeners have been told. */
 class Run {
   readonly server = new ModelServer(queries)
-  readonly client = new LiveQueries(this.server, { lingerMs: 1e9 })
+  readonly client = createLiveQueries(this.server, { lingerMs: 1e9 })
   readonly shown: Record<Name, LiveQuery<any>>
   readonly #states = new Map<Name, QueryState<any>>()
   readonly #leave = new Map<Name, Array<() => void>>()
@@ -153,7 +153,7 @@ class Run {
   }
 }
 
-t.test('the client shows what the server has told, whatever happens', async t => {
+t.test('the client shows what the server has told, over any failures and restarts', async t => {
   const seed = Number(process.env['SAMPLE_SEED'] ?? Date.now() % 2 ** 31)
   t.comment(`SAMPLE_SEED=${seed}`)
   const counts: Record<string, number> = {}

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import { LiveQueries } from '../../../lib/client/live-queries.js'
+import { createLiveQueries } from '../../../lib/client/live-queries.js'
 import type { LiveQuery } from '../../../lib/client/types.js'
 import type { Row } from '../../support/live-list.js'
 import { ModelServer } from '../../support/model-server.js'
@@ -72,7 +72,7 @@ interface KnownLayer {
 /** A client with optimistic changes, and what it must show. */
 class Run {
   readonly server = new ModelServer(queries)
-  readonly client = new LiveQueries(this.server, { lingerMs: 60_000 })
+  readonly client = createLiveQueries(this.server, { lingerMs: 60_000 })
   readonly shown: Record<Name, LiveQuery<any>>
   readonly layers: KnownLayer[] = []
   /** Texts of records that were added, and not refused: each is shown once from then on. */

@@ -17,6 +17,7 @@ t.test('Replies', async t => {
     '{"id":1,"type":"result","data":[1,2]}',
     'final text is not encoded again'
   )
+  t.equal(encodeResult(1, [2], 30), '{"id":1,"type":"result","data":[2],"revision":30}')
   t.throws(() => encodeJson(1n), TypeError, 'what JSON cannot hold is refused')
 
   const error = new NoexServerError('ALREADY_EXISTS', 'taken', { bucket: 'b' })

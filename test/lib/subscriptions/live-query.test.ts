@@ -39,6 +39,8 @@ async function watched (ids: number[]): Promise<Watched> {
   const ignore = (): void => {}
   const host: LiveQueryHost = {
     history: 'e',
+    isAnnouncing: false,
+    isChanged: () => false,
     identityOf: () => '',
     sourceOf: () => source as unknown as LiveSource,
     find: () => liveQuery,
@@ -53,8 +55,9 @@ async function watched (ids: number[]): Promise<Watched> {
     onFailure: (_, error) => { throw error }
   }
   const liveQuery: LiveQuery = new LiveQuery(request, host)
-  const callbacks = { onChange: ignore, onFresh: ignore, onSettled: ignore, onRegroup: ignore, onEnd: ignore }
-  await liveQuery.join({ request, isDelta: true, isAhead: () => false, ...callbacks })
+  const callbacks = { onChange: ignore, onFresh: ignore, onSettled: ignore, onEvaluated: ignore }
+  const others = { onRegroup: ignore, onEnd: ignore }
+  await liveQuery.join({ request, isDelta: true, isAhead: () => false, ...callbacks, ...others })
   return { source, liveQuery }
 }
 
@@ -84,6 +87,7 @@ t.test('a client that came between a change and its opposite hears of it, and no
     onChange () { heard.push(name) },
     onFresh () {},
     onSettled () {},
+    onEvaluated () {},
     onRegroup () {},
     onEnd () {}
   })
