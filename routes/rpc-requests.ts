@@ -12,7 +12,7 @@ import { systemClock } from '../lib/util/clock.js'
 import { DeadlineRing } from '../lib/util/deadline-ring.js'
 import { requestTimeoutMs, setConnectionHeaders } from './http.js'
 import { LongAnswers } from './long-answers.js'
-import { RequestBody, type BodyResult } from './request-body.js'
+import { RequestBody, type BodyRead, type BodyResult } from './request-body.js'
 import { rpcMessages } from './rpc-messages.js'
 import type { RouteOptions } from './socket.js'
 
@@ -25,9 +25,6 @@ const TYPE = /^application\/json[ \t]*(?:;[ \t]*(?:charset="?utf-8"?[ \t]*)?)?$/
 const kCall = Symbol('noex.call')
 
 type RpcRequest = FastifyRequest & { [kCall]: HttpCall | null }
-
-/** Takes the body of a request, as Fastify does. */
-export type BodyRead = (error: Error | null, body?: BodyResult) => void
 
 /** The requests of one route, from their head to their answer. PROTOCOL.md, "Requests over HTTP". */
 export class RpcRequests {

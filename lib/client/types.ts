@@ -124,7 +124,7 @@ export interface QueryOptions {
  */
 export type QueryStatus = 'loading' | 'live' | 'stale' | 'error'
 
-/** What a live query shows at the moment. A new object after each change, the same one otherwise. */
+/** The state of a live query. A new object after each change, the same one otherwise. */
 export interface QueryState<T> {
   /** The result; `undefined` before the first. */
   readonly data: T | undefined
