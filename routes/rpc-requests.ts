@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { CallReply } from '../lib/connection/call-client.js'
 import type { CallerRefusal } from '../lib/connection/callers.js'
+import { onResponseEnd } from '../lib/connection/response-end.js'
 import { incomingRequest } from '../lib/handshake/http-request.js'
 import type { Decoded } from '../lib/protocol/decode.js'
 import { NoexServerError } from '../lib/protocol/errors.js'
@@ -75,7 +76,7 @@ export class RpcRequests {
     (request as RpcRequest)[kCall] = found
     const release = (): void => { found.counted.release() }
     reply.raw.on('finish', release)
-    reply.raw.on('close', release)
+    onResponseEnd(reply.raw, release)
     done()
   }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EventStream } from '../lib/connection/event-stream.js'
+import { onResponseEnd } from '../lib/connection/response-end.js'
 import { incomingRequest } from '../lib/handshake/http-request.js'
 import { messagesIn } from '../lib/protocol/message-list.js'
 import { systemClock } from '../lib/util/clock.js'
@@ -67,7 +68,7 @@ export class StreamPosts {
     }
     const post = { stream, release, isTaking: false }
     this.#posts.set(request.raw, post)
-    reply.raw.once('close', () => { if (!post.isTaking) release() })
+    onResponseEnd(reply.raw, () => { if (!post.isTaking) release() })
     done()
   }
 

@@ -4,7 +4,7 @@ import { connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t from 'tap'
-import { noexPlugin, type AuditEntry } from '../../../lib/index.js'
+import { noexPlugin, operation, type AuditEntry } from '../../../lib/index.js'
 import { logInto, type LogLine } from '../../support/log-into.js'
 import { projectFile } from '../../support/project-file.js'
 import { RawSocket } from '../../support/raw-socket.js'
@@ -29,6 +29,34 @@ t.test('requests over HTTP and over sockets count together', async t => {
   ])
   t.equal(await client.code('store.count', { bucket: 'items' }), 'RATE_LIMITED')
   t.equal((await post('no JSON')).status, 429, 'what is no request counts too')
+})
+
+t.test('others have their turn between the requests of an array', async t => {
+  let turns = 0
+  let first = 0
+  let last = 0
+  const busy = operation({
+    name: 'shop.busy',
+    tier: 'read',
+    handler () {
+      const end = performance.now() + 1
+      while (performance.now() < end);
+      first ||= turns
+      last = turns
+      return {}
+    }
+  })
+  let isOver = false
+  const turn = (): void => {
+    turns++
+    if (!isOver) setImmediate(turn)
+  }
+  const { post } = await serveRpc(t, { operations: [busy] })
+  turn()
+  const { body } = await post(Array.from({ length: 200 }, () => ({ type: 'shop.busy' })))
+  isOver = true
+  t.equal(body.length, 200)
+  t.ok(last - first >= 5, `${last - first} turns`)
 })
 
 t.test('before a login only small bodies are read', async t => {
