@@ -185,7 +185,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
         return callEach(heard.get(subscriptionId)?.listeners ?? [], onEvent => { onEvent(data) })
       }
       group.push(message)
-      if (more === true) return
+      if (more) return
       for (const push of group.splice(0)) {
         const entry = watched.get(push['subscriptionId'])
         if (entry) take(entry, push, false)
