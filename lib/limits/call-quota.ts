@@ -8,8 +8,8 @@ import type { Rejections } from './rejections.js'
 const MAX_PER_ACCOUNT = 256
 
 /**
- * Bytes of all requests over HTTP together that must have a login and have none, counted with the most that
- * each may have.
+ * Bytes of all requests over HTTP that must have a token and have none, together, each counted with the most
+ * that it may have.
  * @limit 429 with `RATE_LIMITED`
  */
 const MAX_UNAUTHENTICATED_BYTES = 64 * 1_024 * 1_024
