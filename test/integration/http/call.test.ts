@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { FastifyRequest } from 'fastify'
-import { NoexServerError } from '../../../lib/index.js'
+import { NoexServerError, operation, Type } from '../../../lib/index.js'
 import { FakeRuleEngine } from '../../support/fake-rule-engine.js'
+import { serveRpc } from '../../support/rpc.js'
 import { serve } from '../../support/service.js'
 import { until } from '../../support/until.js'
 
@@ -143,6 +144,24 @@ t.test('a call with a key is done once, also when it is a request of a socket', 
   t.same(await client.ask('store.insert', { ...insert, ...key }), first)
   t.equal(await app.noex.call(null, 'store.count', { bucket: 'items' }), 1)
   await t.rejects(app.noex.call(null, 'store.count', { bucket: 'items' }, key), { code: 'VALIDATION_ERROR' })
+})
+
+t.test('operations of the application, and procedures, are called as others', async t => {
+  const double = operation({
+    name: 'shop.double',
+    input: Type.Object({ n: Type.Integer() }),
+    handler: async ({ input: { n }, call }) =>
+      ({ n: 2 * n, items: await call('store.count', { bucket: 'items' }) })
+  })
+  const { app, post } = await serveRpc(t, { operations: [double] })
+  t.same(await app.noex.call(null, 'shop.double', { n: 21 }), { n: 42, items: 0 })
+  t.same((await post({ type: 'shop.double', n: 4 })).body.data, { n: 8, items: 0 })
+  await t.rejects(app.noex.call(null, 'shop.double', { n: 'a' }), { code: 'VALIDATION_ERROR' })
+  await app.noex.call(null, 'procedures.register', {
+    procedure: { name: 'add', steps: [{ action: 'store.insert', bucket: 'items', data: { id: 'a' } }] }
+  })
+  await app.noex.call(null, 'procedures.call', { name: 'add' })
+  t.match(await app.noex.call(null, 'store.get', { bucket: 'items', key: 'a' }), { id: 'a' })
 })
 
 t.test('records of ephemeral buckets end after a call as after a connection', async t => {
