@@ -1,6 +1,6 @@
 import type { Connection } from './connection.js'
 import { bodyOf } from './conversation.js'
-import type { Environment } from './environment.js'
+import { randomKey, type Environment } from './environment.js'
 import { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
 import { none } from './report.js'
 import type { SendRequest } from './optimistic.js'
@@ -123,9 +123,4 @@ export function createRequests (
       if (connection.isReady) send()
     }
   })
-}
-
-/** Returns 128 random bits as text. In React Native this needs a polyfill of `crypto.getRandomValues`. */
-export function randomKey (): string {
-  return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }

@@ -1,7 +1,6 @@
 import { LOST } from './ending.js'
-import { environment as realEnvironment, type Environment } from './environment.js'
+import { randomKey, environment as realEnvironment, type Environment } from './environment.js'
 import { none } from './report.js'
-import { randomKey } from './requests.js'
 import { openHub, type Hub } from './tab-hub.js'
 import type { OpenTransport, Transport, TransportListener } from './transport.js'
 
