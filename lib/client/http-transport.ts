@@ -1,8 +1,6 @@
-import { IMPOSSIBLE, LOST } from './ending.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
-import { messageOf } from './errors.js'
-import { none } from './report.js'
-import type { OpenTransport } from './transport.js'
+import { messageOf, none } from './report.js'
+import { IMPOSSIBLE, LOST, type OpenTransport } from './transport.js'
 
 /** The part of `fetch` that the client uses. */
 export type Fetch = (url: string, options: object) => Promise<FetchResponse>
@@ -175,4 +173,9 @@ async function readEvents (reader: Reader, onEvent: (name: string, data: string)
       line = next
     }
   }
+}
+
+/** Returns the URL of what stands beside a WebSocket: `name` in the place of the end of its path. */
+export function besideUrl (url: string, name: string): string {
+  return url.replace(/^ws/, 'http').replace(/[^/]*(\?.*)?$/, name)
 }

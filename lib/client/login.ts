@@ -1,7 +1,7 @@
 import { backoff } from './backoff.js'
 import { delayOf, type Ending } from './ending.js'
-import { messageOf, NoexClientError } from './errors.js'
-import { none } from './report.js'
+import { NoexClientError } from './errors.js'
+import { messageOf, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
 
 /** The connection that logs in. */

@@ -1,7 +1,5 @@
-import { IMPOSSIBLE, LOST } from './ending.js'
-import { messageOf } from './errors.js'
-import { none } from './report.js'
-import type { OpenTransport } from './transport.js'
+import { messageOf, none } from './report.js'
+import { IMPOSSIBLE, LOST, type OpenTransport } from './transport.js'
 import type { WebSocketClass, WebSocketLike } from './types.js'
 
 /**

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { besideUrl, resolveOptions, resolveUrl, shownUrl } from '../../../lib/client/client-options.js'
+import { resolveOptions, resolveUrl, shownUrl } from '../../../lib/client/client-options.js'
+import { besideUrl } from '../../../lib/client/http-transport.js'
 
 t.test('has defaults, and takes what is given', async t => {
   t.same(resolveOptions({}), {
