@@ -19,9 +19,9 @@ export function resolveOptions (options: ClientOptions): ResolvedOptions {
   const resolved: Record<string, unknown> = { ...defaults }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    assert(/^(\w+Ms|getToken|WebSocket|tabs|fallback|connect)$/.test(name), `no option ${name}`)
-    const isTime = value > 0 || (value === 0 && name === 'lingerMs')
-    assert(isTime || !/Ms$/.test(name), `${name} must be milliseconds above 0`)
+    const isTime = /Ms$/.test(name) && (value > 0 || (value === 0 && name === 'lingerMs'))
+    assert(isTime || /^(getToken|WebSocket|tabs|fallback|connect)$/.test(name),
+      `${name} is no option, or no milliseconds above 0`)
     resolved[name] = value
   }
   assert(options.tabs !== true || !options.getToken, 'with getToken, tabs must be a text that names the user')
@@ -44,7 +44,7 @@ export function resolveUrl (url: string | { readonly href: string }): string {
   const [, security, host, rest] = /^(?:ws|http)(s?):\/\/([^/?#\s]+)([^#\s]*)/i.exec(absolute) ?? []
   assert(host, `${text} is no URL like wss://example.com/live`)
   // With a path, so that others can stand beside it.
-  return `ws${security}://${host}${/^\//.test(rest as string) ? '' : '/'}${rest}`
+  return `ws${security}://${host}/${rest?.replace(/^\//, '')}`
 }
 
 /** Returns a URL as messages may show it: without a name, a password and what was asked. */

@@ -57,9 +57,8 @@ function waysTo (
   const socket = socketTransport(url, WebSocket)
   if (fallback === false) return [socket]
   return [socket, lazyTransport('http', async () => {
-    const { httpTransport, besideUrl } = await import('./http-transport.js')
-    const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
-    return httpTransport(urls, connectTimeoutMs, environment)
+    const { httpTransport, urlsBeside } = await import('./http-transport.js')
+    return httpTransport(fallback ?? urlsBeside(url), connectTimeoutMs, environment)
   })]
 }
 
@@ -68,13 +67,9 @@ function throughTabs (
   url: string, open: OpenTransport, { tabs = false }: ResolvedOptions, environment: Environment
 ): OpenTransport {
   if (tabs === false) return open
-  return lazyTransport('tab', async () => {
-    try {
-      const { tabTransport } = await import('./tab-transport.js')
-      return tabTransport(`${url} ${tabs}`, open, environment)
-    } catch {
-      // The service may have other files by now.
-      return open
-    }
-  })
+  return lazyTransport('tab', async () => await import('./tab-transport.js').then(
+    ({ tabTransport }) => tabTransport(`${url} ${tabs}`, open, environment),
+    // The service may have other files by now.
+    () => open
+  ))
 }

@@ -197,7 +197,10 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     transport,
     get isReady () { return isReady },
     get welcome () { return welcome },
-    has: extension => [welcome?.['extensions']].flat().includes(extension),
+    has: extension => {
+      const extensions: unknown = welcome?.['extensions']
+      return Array.isArray(extensions) && extensions.includes(extension)
+    },
     serverNow,
     ask,
     test: () => { if (welcome) liveness.test() },

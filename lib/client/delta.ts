@@ -39,7 +39,7 @@ export function isKeyed (data: unknown, key: unknown): key is string {
 
 /** @throws NoexClientError where a message does not fit what has come before */
 export function assertFits (fits: unknown): asserts fits {
-  if (!fits) throw new NoexClientError('PROTOCOL_ERROR', 'The server has sent what does not fit')
+  if (!fits) throw new NoexClientError('PROTOCOL_ERROR', 'The message of the server does not fit')
 }
 
 /** Returns a result with those rows of a former one that are equal; the former one where all are. */

@@ -175,7 +175,8 @@ async function readEvents (reader: Reader, onEvent: (name: string, data: string)
   }
 }
 
-/** Returns the URL of what stands beside a WebSocket: `name` in the place of the end of its path. */
-export function besideUrl (url: string, name: string): string {
-  return url.replace(/^ws/, 'http').replace(/[^/]*(\?.*)?$/, name)
+/** Returns the URLs of the routes that stand beside a WebSocket: in the place of the end of its path. */
+export function urlsBeside (url: string): Record<'rpc' | 'events', string> {
+  const folder = url.replace(/^ws/, 'http').replace(/[^/]*(\?.*)?$/, '')
+  return { rpc: `${folder}rpc`, events: `${folder}events` }
 }

@@ -189,7 +189,9 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     onSystem: ({ event, revision, reason, subscriptionId }) => {
       if (event === 'revision') changes.onRevision(revision)
       if (event !== 'subscription_closed') return
-      const error = new NoexClientError(reason, `The server has ended it: ${reason}: remedy that, then call reconnect()`)
+      const error = new NoexClientError(
+        reason, `ended by the server: ${reason}: remedy that, then call reconnect()`
+      )
       watched.ended(subscriptionId, error)
       heard.ended(subscriptionId, error)
     },

@@ -117,7 +117,7 @@ export function createRequests (
     connection.wake()
     if (signal?.aborted) onAbort()
     else if (state.value === 'refused') disconnect()
-    else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait already`)
+    else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait`)
     else {
       all.add(waiting)
       if (connection.isReady) send()
