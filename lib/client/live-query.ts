@@ -69,7 +69,7 @@ export class QueryEntry implements Subscription {
     const isDelta = link.has('delta')
     for (const name of ['find', 'page'] as const) {
       if (plain[name] && !(isDelta && link.has(name))) {
-        throw new NoexClientError('UNSUPPORTED', `The server lacks the extension "${name}": define a query`)
+        throw new NoexClientError('UNSUPPORTED', `The server lacks "${name}": define a query`)
       }
     }
     const canResume = this.rowKey !== null && !this.isMisfit
