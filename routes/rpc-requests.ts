@@ -74,9 +74,12 @@ export class RpcRequests {
       return
     }
     (request as RpcRequest)[kCall] = found
-    const release = (): void => { found.counted.release() }
-    reply.raw.on('finish', release)
-    onResponseEnd(reply.raw, release)
+    const { counted, caller } = found
+    reply.raw.on('finish', () => { counted.release() })
+    onResponseEnd(reply.raw, () => {
+      counted.release()
+      if (caller.hasLeft()) caller.onLeft?.()
+    })
     done()
   }
 

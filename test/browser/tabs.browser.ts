@@ -47,7 +47,9 @@ t.test('ten tabs of a browser have one connection, also when the tab that has it
   const areAll = async (shown: string): Promise<void> => {
     await until(async () => (await Promise.all(tabs.map(async tab => await tab.evaluate(() => show()))))
       .every(text => text === shown))
-    t.equal(app.noex.connectionCount, 1, shown)
+    // That of a tab that has died may be closing.
+    await until(() => app.noex.connectionCount === 1)
+    t.pass(shown)
   }
   /** One write of each tab, so that the rows that there are afterwards say whether each happened once. */
   const write = (from: number, writers = tabs): Array<Promise<void>> => writers.map(async (tab, i) => {
@@ -92,7 +94,6 @@ t.test('ten tabs of a browser have one connection, also when the tab that has it
   await devTools.send('Debugger.disable')
   tabs = all
   await until(async () => await transportOf(leader) === 'open tab')
-  await until(() => app.noex.connectionCount === 1)
   await areAll(shown)
 
   t.comment('is killed')

@@ -1,14 +1,15 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { promisify } from 'node:util'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { Store } from '@hamicek/noex-store'
 import { noexPlugin } from '../../lib/index.js'
-import { anyPort, runBody, runSample, sample } from '../support/documents.js'
+import { httpStatuses } from '../../lib/protocol/errors.js'
+import { anyPort, readDocument, runBody, runSample, sample } from '../support/documents.js'
 import { EventClient, Events } from '../support/events.js'
 import { hasProgram } from '../support/program.js'
+import { startStore } from '../support/service.js'
 import { until } from '../support/until.js'
 
 async function serveSample (t: Test): Promise<{ store: Store, port: number }> {
@@ -83,27 +84,58 @@ t.test('the sample of curl', async t => {
   t.match(text, /^id: \S+\ndata: \[\{.*"item":"lamp"/)
 })
 
-t.test('the sample of a request by POST, by curl', async t => {
+/** Runs a sample of the shell on this port; returns what it has printed, as JSON. */
+async function shellSample (name: string, port: number): Promise<any> {
+  const command = sample('docs/http.md', name).replace(/localhost:\d+/, `127.0.0.1:${port}`)
+  const child = execFile('/bin/sh', ['-c', command], { env: { ...process.env, TOKEN: 'x' } })
+  let said = ''
+  child.stdout?.on('data', chunk => { said += String(chunk) })
+  await once(child, 'close')
+  return JSON.parse(said)
+}
+
+t.test('the samples of requests over HTTP', async t => {
   if (!hasProgram(t, 'curl')) return
   const { store, port } = await serveSample(t)
-  const command = sample('docs/http.md', 'rpc').replace('curl', 'curl -s')
-    .replace(/localhost:\d+/, `127.0.0.1:${port}`)
-  const env = { ...process.env, TOKEN: 'none' }
-  for (let round = 0; round < 2; round++) {
-    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', command], { env })
-    t.match(JSON.parse(stdout), { id: 0, type: 'result', data: { id: 1, item: 'lamp' } })
-  }
-  t.equal(await store.bucket('orders').count(), 1, 'the key is that of the first')
+  const inserted = await shellSample('insert', port)
+  t.match(inserted, { id: 0, type: 'result', data: { item: 'lamp', id: 1, _version: 1 } })
+  t.same(await shellSample('insert', port), inserted, 'again, with the same key')
+  t.equal(await store.bucket('orders').count(), 1)
+  t.match(await shellSample('several', port), [
+    { data: 1 }, { data: { epoch: String, revision: Number, key: 'id', data: [{ item: 'lamp' }] } }
+  ])
 })
 
-t.test('the sample of a route that calls an operation', async t => {
-  const { store } = await serveSample(t)
+t.test('the sample of calls in routes', async t => {
+  const store = await startStore(t)
+  await store.defineBucket('orders', {
+    key: 'id',
+    schema: { id: { type: 'number', generated: 'autoincrement' }, item: { type: 'string', required: true } }
+  })
   const app = Fastify()
   t.teardown(async () => { await app.close() })
   await app.register(noexPlugin, { store })
   await runBody(sample('docs/http.md', 'call'), { app })
-  const made = await app.inject({ method: 'POST', url: '/orders', payload: { item: 'lamp' } })
-  t.match([made.statusCode, made.json()], [201, { id: 1, item: 'lamp' }])
-  const refused = await app.inject({ method: 'POST', url: '/orders', payload: {} })
-  t.match([refused.statusCode, refused.json()], [400, { message: /item: Field is required/ }])
+  const headers = { 'idempotency-key': 'once' }
+  const post = async (payload: object) => await app.inject({ method: 'POST', url: '/orders', headers, payload })
+  const created = await post({ item: 'lamp' })
+  t.equal(created.statusCode, 201)
+  t.same((await post({ item: 'lamp' })).json(), created.json())
+  t.match((await app.inject('/orders/1')).json(), { id: 1, item: 'lamp' })
+  t.match((await app.inject({ method: 'POST', url: '/orders', payload: {} })).json(), {
+    statusCode: 400, code: 'VALIDATION_ERROR'
+  })
+})
+
+t.test('the statuses of PROTOCOL.md are those of the codes', async t => {
+  const rows = /### Statuses\n([^]*?)\n\n[^|\n]/.exec(readDocument('PROTOCOL.md'))?.[1] ?? ''
+  const documented = new Map<string, string[]>()
+  for (const [, status = '', codes = ''] of rows.matchAll(/^\| (\d+) \| ([^|]*) \|/gm)) {
+    for (const [, code = ''] of codes.matchAll(/`([A-Z_]+)`/g)) {
+      documented.set(code, [...documented.get(code) ?? [], status])
+    }
+  }
+  for (const [code, status] of Object.entries(httpStatuses)) {
+    t.ok(documented.get(code)?.includes(String(status)), `${code} ${status}`)
+  }
 })

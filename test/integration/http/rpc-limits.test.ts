@@ -95,6 +95,37 @@ t.test('an address has 256 requests under way, and users have their own', async 
   t.equal((await app.inject({ method: 'POST', url: '/rpc', payload: count })).statusCode, 200)
 })
 
+t.test('a handler is told when its client leaves, which has its place until the handler ends', async t => {
+  let running = 0
+  let told = 0
+  let goOn = (): void => {}
+  const gate = new Promise<void>(resolve => { goOn = resolve })
+  const slow = operation({
+    name: 'shop.slow',
+    async handler ({ signal }) {
+      running++
+      signal.addEventListener('abort', () => { told++ })
+      await gate
+    }
+  })
+  const { post, port } = await serveRpc(t, { operations: [slow] })
+  const body = JSON.stringify({ type: 'shop.slow' })
+  const head = ['POST /rpc HTTP/1.1', 'Host: a', 'Content-Type: application/json']
+  const asked = await Promise.all(Array.from({ length: 256 }, async () => {
+    const raw = await RawSocket.open(t, port)
+    raw.request(...head, `Content-Length: ${body.length}`)
+    raw.socket.write(body)
+    return raw
+  }))
+  await until(() => running === 256)
+  for (const { socket } of asked) socket.destroy()
+  await until(() => told === 256)
+  t.equal((await post({ type: 'shop.slow' })).status, 429)
+  t.equal(running, 256)
+  goOn()
+  await until(async () => (await post(count)).status === 200)
+})
+
 t.test('the audit and the log name the request, and a flood of junk does not fill them', async t => {
   const lines: LogLine[] = []
   const entries: AuditEntry[] = []
