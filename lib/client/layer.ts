@@ -8,8 +8,8 @@ export type Entries = ReadonlyMap<string, QueryEntry>
 
 /** A write of a transaction, or a change of what one live query shows. */
 export interface Change {
-  readonly op: 'insert' | 'update' | 'delete' | 'query'
   /** That of a write. */
+  readonly op?: 'insert' | 'update' | 'delete'
   readonly bucket?: string
   /** The key of the record, but of a new one; of a live query its `key`. */
   readonly key?: unknown
@@ -56,7 +56,7 @@ export function collect (change: (tx: OptimisticTransaction) => void, entries: E
       },
       delete: (key: unknown, options?: object) => { changes.push({ op: 'delete', bucket, key, options }) }
     }),
-    query: ({ key }, change) => { changes.push({ op: 'query', key, change }) }
+    query: ({ key }, change) => { changes.push({ key, change }) }
   })
   // What comes later is neither sent nor shown: it throws.
   return Object.freeze(changes)
@@ -69,7 +69,7 @@ export function overlaid (entry: QueryEntry, layers: readonly Layer[]): unknown 
   for (const { changes, shownBy } of layers) {
     if (shownBy.has(entry)) continue
     for (const change of changes) {
-      if (change.op !== 'query') data = written(entry, data, change)
+      if (change.op) data = written(entry, data, change)
       else if (change.key === entry.key && data !== undefined) data = change.change?.(data)
     }
   }

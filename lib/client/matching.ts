@@ -24,13 +24,17 @@ export function matches (filter: object | undefined, record: Row, isWhole: boole
     if (!isKnown || name[0] === '$' || conditions.length === 0) return undefined
     return conditions.map(([operator, operand]) => holds(operator, record[name], operand))
   })
-  return answers.includes(false) ? false : answers.includes(undefined) ? undefined : true
+  return decided(answers, false)
+}
+
+/** Returns `decisive` where one of the answers is that, its opposite where all are. */
+function decided (answers: readonly Answer[], decisive: boolean): Answer {
+  return answers.includes(decisive) ? decisive : answers.includes(undefined) ? undefined : !decisive
 }
 
 function holds (operator: string, value: any, operand: any): Answer {
   if (operator === '$in') {
-    const answers = operand.map((element: unknown) => holds('$eq', value, element))
-    return answers.includes(true) || (answers.includes(undefined) ? undefined : false)
+    return decided(operand.map((element: unknown) => holds('$eq', value, element)), true)
   }
   const isNone = value === undefined || value === null
   if (isNone && /[gl]t/.test(operator)) return false

@@ -1,8 +1,7 @@
 import type { Environment } from './environment.js'
-import { LOST } from './ending.js'
 import type { ServerMessage } from './link.js'
 import { callEach } from './report.js'
-import type { OpenTransport, Transport, TransportListener } from './transport.js'
+import { LOST, type OpenTransport, type Transport, type TransportListener } from './transport.js'
 
 /** One transport that several use, each as if it had its own. */
 export interface Hub {

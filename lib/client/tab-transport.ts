@@ -1,9 +1,7 @@
-import { LOST } from './ending.js'
-import { environment as realEnvironment, type Environment } from './environment.js'
+import { randomKey, environment as realEnvironment, type Environment } from './environment.js'
 import { none } from './report.js'
-import { randomKey } from './requests.js'
 import { openHub, type Hub } from './tab-hub.js'
-import type { OpenTransport, Transport, TransportListener } from './transport.js'
+import { LOST, type OpenTransport, type Transport, type TransportListener } from './transport.js'
 
 /** The part of `BroadcastChannel` that the client uses. */
 export interface Channel {

@@ -22,7 +22,7 @@ function noted (): { open: OpenTransport, done: unknown[], listeners: TransportL
 
 const silent: TransportListener = { onMessage: () => {}, onClose: () => {} }
 
-t.test('is loaded once, when it is opened, and sends what has waited', async t => {
+t.test('is loaded once, when it is opened', async t => {
   const { open, done, listeners } = noted()
   let loads = 0
   const lazy = lazyTransport('tab', async () => {
@@ -31,15 +31,12 @@ t.test('is loaded once, when it is opened, and sends what has waited', async t =
   })
   t.equal(loads, 0)
   const transport = lazy(silent)
-  transport.send('a')
-  transport.send('b')
   t.equal(transport.kind, 'tab')
-  t.same(done, [])
   await undefined
   transport.send('c')
   transport.close(1000, 'over')
   t.equal(transport.kind, 'http')
-  t.same(done, ['a', 'b', 'c', ['closed', 1000, 'over']])
+  t.same(done, ['c', ['closed', 1000, 'over']])
   lazy(silent)
   await undefined
   t.equal(listeners.length, 2)
@@ -63,17 +60,4 @@ t.test('code that cannot be loaded ends it with the reason, and is loaded again'
       lazy({ onMessage: () => {}, onClose: (...ending) => { resolve(ending) } })
     }), [1006, '', problem])
   }
-})
-
-t.test('messages that wait are bounded', async t => {
-  const { open, done } = noted()
-  const ended: unknown[] = []
-  const transport = lazyTransport('http', async () => open)({
-    ...silent, onClose: (...ending) => { ended.push(ending) }
-  })
-  for (let i = 0; i < 1_002; i++) transport.send('x')
-  await new Promise(resolve => { setImmediate(resolve) })
-  t.match(ended, [[1006, '', /too many messages/]])
-  t.equal(ended.length, 1)
-  t.same(done, [])
 })
