@@ -41,6 +41,8 @@ get, insert, update: 16 connections with 16 requests under way each, beside bare
   without any library (raw net); and 64 connections with one request each. get, with permissions or metrics:
   beside the same server without. login: beside a login to an account that exists. connect: from the upgrade
   to the first message. heartbeat: a ping and its answer, of clients that have come one after the other.
+get over HTTP: 64 connections with one request each, by POST /rpc, beside a route of Fastify that answers the
+  same JSON without a check; helmet is twelve headers more.
 idle: growth of the resident memory (rss) and of the objects in it (heap) for each further connection, after a
   collection, in a fresh server whose young generation is kept at 1 MB.
 growth: a write of one record beside more and more of something; bare: beside the least of it. Its aims in µs

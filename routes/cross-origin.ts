@@ -35,13 +35,14 @@ export function allowPages (
 function allow (
   { headers: { origin } }: FastifyRequest, reply: FastifyReply, allowedOrigins: readonly string[] | undefined
 ): void {
-  if (reply.hasHeader('access-control-allow-origin')) return
+  // Not from a page of another origin, which says where it is from; and no answer is kept for one that is.
+  if (origin === undefined || reply.hasHeader('access-control-allow-origin')) return
   if (allowedOrigins === undefined) {
     reply.header('access-control-allow-origin', '*')
     return
   }
   const vary = reply.getHeader('vary')
   reply.header('vary', vary === undefined ? 'Origin' : `${String(vary)}, Origin`)
-  if (origin === undefined || !allowedOrigins.includes(origin)) return
+  if (!allowedOrigins.includes(origin)) return
   reply.headers({ 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true' })
 }

@@ -19,8 +19,9 @@ const ring = { size: USERS, at: (index: number) => gets[index % USERS] as Buffer
 export async function rpc (isQuick: boolean): Promise<Row[]> {
   const servers = {
     bare: await ServerProcess.start('bare-post'),
-    noex: await ServerProcess.start('noex-rpc'),
-    plain: await ServerProcess.start('noex-rpc', { args: ['no-helmet'] })
+    noex: await ServerProcess.start('noex-rpc', { args: ['no-helmet'] }),
+    bareHelmet: await ServerProcess.start('bare-post', { args: ['helmet'] }),
+    noexHelmet: await ServerProcess.start('noex-rpc')
   }
   const clients = new Map<ServerProcess, HttpClient[]>()
   for (const server of Object.values(servers)) {
@@ -28,8 +29,8 @@ export async function rpc (isQuick: boolean): Promise<Row[]> {
     clients.set(server, await Promise.all(opening))
   }
   const operations = isQuick ? 4 : OPERATIONS_PER_CONNECTION
-  const rounds = isQuick ? 1 : ROUNDS
-  const cost = await alternate(servers, { warmUp: 1, rounds }, async server => ({
+  const rounds = isQuick ? { warmUp: 0, rounds: 1, turns: 1 } : { warmUp: 3, rounds: ROUNDS }
+  const cost = await alternate(servers, rounds, async server => ({
     operations: CONNECTIONS * operations,
     tookMs: await runClosedLoop({
       clients: clients.get(server) ?? [],
@@ -43,6 +44,7 @@ export async function rpc (isQuick: boolean): Promise<Row[]> {
   for (const server of Object.values(servers)) await server.stop()
   return [
     compareCosts('get over HTTP', cost.bare, cost.noex, 1.3),
-    compareCosts('get over HTTP, without helmet', cost.bare, cost.plain)
+    compareCosts('get over HTTP, helmet for noex alone', cost.bare, cost.noexHelmet, 1.3),
+    compareCosts('get over HTTP, helmet for both', cost.bareHelmet, cost.noexHelmet)
   ]
 }

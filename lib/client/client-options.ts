@@ -27,6 +27,9 @@ export function resolveOptions (options: ClientOptions): ResolvedOptions {
     }
     resolved[name] = value
   }
+  if (options.tabs === true && options.getToken) {
+    throw new TypeError('createClient: tabs must be a text that names the user where there is getToken')
+  }
   return resolved as unknown as ResolvedOptions
 }
 

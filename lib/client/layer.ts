@@ -31,7 +31,7 @@ export interface Layer {
   readonly changes: readonly Change[]
   /** The queries whose results have the changes. */
   readonly shownBy: Set<QueryEntry>
-  /** A revision of the store that has the changes, once the server has answered; NaN where it does not tell. */
+  /** A revision of the store that has the changes, once the server has answered; NaN where it has none. */
   revision?: number
 }
 
@@ -100,11 +100,12 @@ function written (entry: QueryEntry, rows: unknown, change: Change): unknown {
   return placed(entry, rows, others, former, row)
 }
 
-/** Returns the rows with one at its place; without it where that is outside of the page or the limit. */
-function placed (
-  { request: { find, page }, own: { hasMore } }: QueryEntry, rows: Row[], others: Row[], former: Row | undefined,
-  row: Row
-): Row[] {
+/**
+ * Returns `rows`, which are `others` and maybe a former row, with one at its place; without it where that is
+ * outside of the page or the limit.
+ */
+function placed (entry: QueryEntry, rows: Row[], others: Row[], former: Row | undefined, row: Row): Row[] {
+  const { request: { find, page }, own: { hasMore } } = entry
   const { sort = {}, fields, limit } = find ?? {}
   const isSorted = Object.keys(sort).every(field => fields?.includes(field) ?? true)
   const order = (a: Row, b: Row): number => isSorted ? compare(sort, a, b) : 0

@@ -7,7 +7,7 @@ import { callEach, none, report } from './report.js'
 import { subscribeOver, type Subscription } from './subscriptions.js'
 import type { Client, LiveQuery, OptimisticTransaction, RequestOptions } from './types.js'
 
-/** What to do about a subscription that the server has ended, by its reason. */
+/** The remedy for a subscription that the server has ended, by its reason. */
 const remedies: Readonly<Record<string, string>> = {
   query_undefined: 'define the query again',
   bucket_dropped: 'define the bucket again',
@@ -185,7 +185,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
         return callEach(heard.get(subscriptionId)?.listeners ?? [], onEvent => { onEvent(data) })
       }
       group.push(message)
-      if (more === true) return
+      if (more) return
       for (const push of group.splice(0)) {
         const entry = watched.get(push['subscriptionId'])
         if (entry) take(entry, push, false)

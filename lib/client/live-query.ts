@@ -30,7 +30,7 @@ const loading: QueryState<any> = {
   data: undefined, status: 'loading', error: undefined, hasMore: undefined, nextCursor: undefined
 }
 
-/** What a client keeps of a live query. */
+/** The state of a live query in a client. */
 export class QueryEntry implements Subscription {
   readonly type = 'store'
   readonly key: string
@@ -44,9 +44,9 @@ export class QueryEntry implements Subscription {
   isWatched = false
   /** Whether a delta has not fitted, and none has since: then complete results are asked for. */
   isMisfit = false
-  /** What the server says. */
+  /** The state as the server says it. */
   own = loading
-  /** What is shown. */
+  /** The state that is shown: with optimistic changes. */
   state = loading
   /** The state that `hydrate` has made, which stays. */
   serverState?: QueryState<any>

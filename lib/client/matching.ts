@@ -20,7 +20,7 @@ const operators: Readonly<Record<string, (value: any, operand: any) => Answer>> 
 export function matches (filter: object | undefined, record: Row, isWhole: boolean | undefined): Answer {
   const answers = Object.entries(filter ?? {}).flatMap(([name, condition]) => {
     const conditions = Object.entries(Object(condition) === condition ? condition : { $eq: condition })
-    const isKnown = isWhole === true || name in record
+    const isKnown = isWhole || name in record
     if (!isKnown || name[0] === '$' || conditions.length === 0) return undefined
     return conditions.map(([operator, operand]) => holds(operator, record[name], operand))
   })

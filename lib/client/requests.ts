@@ -126,6 +126,6 @@ export function createRequests (
 }
 
 /** Returns 128 random bits as text. In React Native this needs a polyfill of `crypto.getRandomValues`. */
-function randomKey (): string {
+export function randomKey (): string {
   return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }

@@ -1,9 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import { promisify } from 'node:util'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { Store } from '@hamicek/noex-store'
+import { noexPlugin } from '../../lib/index.js'
 import { anyPort, runBody, runSample, sample } from '../support/documents.js'
 import { EventClient, Events } from '../support/events.js'
 import { hasProgram } from '../support/program.js'
@@ -79,4 +81,29 @@ t.test('the sample of curl', async t => {
   listed.stdout?.on('data', chunk => { text += String(chunk) })
   await once(listed, 'close')
   t.match(text, /^id: \S+\ndata: \[\{.*"item":"lamp"/)
+})
+
+t.test('the sample of a request by POST, by curl', async t => {
+  if (!hasProgram(t, 'curl')) return
+  const { store, port } = await serveSample(t)
+  const command = sample('docs/http.md', 'rpc').replace('curl', 'curl -s')
+    .replace(/localhost:\d+/, `127.0.0.1:${port}`)
+  const env = { ...process.env, TOKEN: 'none' }
+  for (let round = 0; round < 2; round++) {
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', command], { env })
+    t.match(JSON.parse(stdout), { id: 0, type: 'result', data: { id: 1, item: 'lamp' } })
+  }
+  t.equal(await store.bucket('orders').count(), 1, 'the key is that of the first')
+})
+
+t.test('the sample of a route that calls an operation', async t => {
+  const { store } = await serveSample(t)
+  const app = Fastify()
+  t.teardown(async () => { await app.close() })
+  await app.register(noexPlugin, { store })
+  await runBody(sample('docs/http.md', 'call'), { app })
+  const made = await app.inject({ method: 'POST', url: '/orders', payload: { item: 'lamp' } })
+  t.match([made.statusCode, made.json()], [201, { id: 1, item: 'lamp' }])
+  const refused = await app.inject({ method: 'POST', url: '/orders', payload: {} })
+  t.match([refused.statusCode, refused.json()], [400, { message: /item: Field is required/ }])
 })

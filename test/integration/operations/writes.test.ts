@@ -161,7 +161,8 @@ t.test('an operation that changes something may be asked for its revision', asyn
   t.match(await client.request('shop.read', { revision: true }), {
     code: 'VALIDATION_ERROR', message: 'revision: is not taken by shop.read: leave it out'
   })
-  t.match(await client.request('shop.act', { data: {}, revision: 1 }), { message: /must be boolean/ })
+  const wrong = await client.request('shop.act', { data: {}, revision: 1 })
+  t.match(wrong, { message: 'revision: must be boolean' })
 })
 
 t.test('the answer of a repeated request is shown while the rights of its calls are the same', async t => {
