@@ -3,7 +3,7 @@ import type { NoexOptions } from '../../lib/index.js'
 import { serve, type Served, type ServeSettings } from './service.js'
 
 /** The answer to a request over HTTP. */
-export interface RpcAnswer {
+interface RpcAnswer {
   readonly status: number
   readonly headers: Headers
   readonly body: any
