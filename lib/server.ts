@@ -95,7 +95,7 @@ export class NoexServer {
     return this.#stopped === undefined
   }
 
-  /** The number of WebSocket connections, closing ones included. */
+  /** The number of connections, of WebSockets and streams, closing ones included. */
   get connectionCount (): number {
     return this.#noex.connectionCount
   }

@@ -33,7 +33,7 @@ export interface Noex {
    * await app.noex.store.bucket('orders').insert({ total: 20 })
    */
   readonly store: ApplicationStore
-  /** The number of WebSocket connections, closing ones included. */
+  /** The number of connections, of WebSockets and streams, closing ones included. */
   readonly connectionCount: number
   /**
    * Runs an operation of PROTOCOL.md for a route of the application, with the permissions, audit, limits and

@@ -7,7 +7,7 @@ const ok = {
   properties: {
     status: { type: 'string', enum: ['ok'] },
     uptime: { type: 'integer', description: 'milliseconds since the plugin started' },
-    connections: { type: 'integer', description: 'WebSocket connections' }
+    connections: { type: 'integer', description: 'connections, of WebSockets and streams' }
   }
 } as const
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { cut, PART_CHARS, wholeText, type MessageText } from '../lib/protocol/parts.js'
 import { systemClock } from '../lib/util/clock.js'
 import { DeadlineQueue } from '../lib/util/deadline-queue.js'
+import { isBurstOver, nextTurn } from '../lib/util/slice.js'
 
 /** Makes answers that are too long to be written at once: each part follows when the one before is read. */
 export class LongAnswers {
@@ -64,7 +65,9 @@ async function * listParts (
   let text = '['
   for (const [i, reply] of replies.entries()) {
     if (hasLeft()) break
+    // Others have their turn between two of them, as on a connection.
     if (i > 0) text += ','
+    if (isBurstOver()) await nextTurn()
     text += wholeText(await reply())
     if (text.length <= PART_CHARS) continue
     const parts = cut(text)

@@ -16,6 +16,9 @@ export class BodyFailure {
   }
 }
 
+/** Takes the body of a request, as Fastify does. */
+export type BodyRead = (error: Error | null, body?: BodyResult) => void
+
 /** How a body is read. */
 interface Reading {
   /** Length limit in bytes. */

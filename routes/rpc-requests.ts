@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { CallReply } from '../lib/connection/call-client.js'
 import type { CallerRefusal } from '../lib/connection/callers.js'
+import { onResponseEnd } from '../lib/connection/response-end.js'
 import { incomingRequest } from '../lib/handshake/http-request.js'
 import type { Decoded } from '../lib/protocol/decode.js'
 import { NoexServerError } from '../lib/protocol/errors.js'
@@ -12,7 +13,7 @@ import { systemClock } from '../lib/util/clock.js'
 import { DeadlineRing } from '../lib/util/deadline-ring.js'
 import { requestTimeoutMs, setConnectionHeaders } from './http.js'
 import { LongAnswers } from './long-answers.js'
-import { RequestBody, type BodyResult } from './request-body.js'
+import { RequestBody, type BodyRead, type BodyResult } from './request-body.js'
 import { rpcMessages } from './rpc-messages.js'
 import type { RouteOptions } from './socket.js'
 
@@ -25,9 +26,6 @@ const TYPE = /^application\/json[ \t]*(?:;[ \t]*(?:charset="?utf-8"?[ \t]*)?)?$/
 const kCall = Symbol('noex.call')
 
 type RpcRequest = FastifyRequest & { [kCall]: HttpCall | null }
-
-/** Takes the body of a request, as Fastify does. */
-export type BodyRead = (error: Error | null, body?: BodyResult) => void
 
 /** The requests of one route, from their head to their answer. PROTOCOL.md, "Requests over HTTP". */
 export class RpcRequests {
@@ -76,9 +74,12 @@ export class RpcRequests {
       return
     }
     (request as RpcRequest)[kCall] = found
-    const release = (): void => { found.counted.release() }
-    reply.raw.on('finish', release)
-    reply.raw.on('close', release)
+    const { counted, caller } = found
+    reply.raw.on('finish', () => { counted.release() })
+    onResponseEnd(reply.raw, () => {
+      counted.release()
+      if (caller.hasLeft()) caller.onLeft?.()
+    })
     done()
   }
 

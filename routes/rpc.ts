@@ -3,7 +3,8 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { allowPages } from './cross-origin.js'
 import { helmetHeaders } from './helmet-headers.js'
 import { refusal, requestTimeoutMs } from './http.js'
-import { RpcRequests, type BodyRead } from './rpc-requests.js'
+import type { BodyRead } from './request-body.js'
+import { RpcRequests } from './rpc-requests.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
 import { StreamPosts } from './stream-posts.js'
 
@@ -22,11 +23,14 @@ export const rpcRoutes: FastifyPluginAsync<RouteOptions> = async (scope, setting
   // None of the application: a body of another type is refused.
   scope.removeAllContentTypeParsers()
   const read = (request: FastifyRequest, payload: IncomingMessage, done: BodyRead): void => {
-    if (posts.has(request)) posts.read(request, payload).then(body => { done(null, body) }, done)
+    if (posts.has(request)) posts.read(request, payload, done)
     else requests.read(request, payload, done)
   }
   scope.addContentTypeParser('application/json', read)
-  scope.addHook('onClose', async () => { requests.stop() })
+  scope.addHook('onClose', async () => {
+    requests.stop()
+    posts.stop()
+  })
   scope.route({
     method: 'POST',
     url: rpc,

@@ -2,10 +2,14 @@ import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EventStream } from '../lib/connection/event-stream.js'
-import { messagesIn } from '../lib/protocol/message-list.js'
-import { refuseConnection } from './connection-refusal.js'
+import { onResponseEnd } from '../lib/connection/response-end.js'
 import { incomingRequest } from '../lib/handshake/http-request.js'
-import { refusal } from './http.js'
+import { messagesIn } from '../lib/protocol/message-list.js'
+import { systemClock } from '../lib/util/clock.js'
+import { DeadlineRing } from '../lib/util/deadline-ring.js'
+import { refuseConnection } from './connection-refusal.js'
+import { refusal, setConnectionHeaders } from './http.js'
+import { BodyFailure, RequestBody, type BodyRead, type BodyResult } from './request-body.js'
 import type { RouteOptions } from './socket.js'
 
 /** The header that says which stream a POST belongs to. */
@@ -22,20 +26,25 @@ interface StreamPost {
 /** The POSTs with messages of clients that have a stream of events. PROTOCOL.md, "Streams". */
 export class StreamPosts {
   readonly #settings: RouteOptions
-  readonly #timeoutMs: number
+  readonly #bodies: DeadlineRing
   readonly #headers: Readonly<Record<string, string>>
   readonly #posts = new WeakMap<IncomingMessage, StreamPost>()
 
   /** `timeoutMs`: time in which a body must come; `headers` are those of each answer. */
   constructor (settings: RouteOptions, timeoutMs: number, headers: Readonly<Record<string, string>>) {
     this.#settings = settings
-    this.#timeoutMs = timeoutMs
+    this.#bodies = new DeadlineRing(timeoutMs, systemClock)
     this.#headers = { ...headers, 'cache-control': 'no-store' }
   }
 
   /** Whether a request is a POST to a stream, by its head. */
   static isOne ({ headers }: FastifyRequest): boolean {
     return headers[STREAM_HEADER] !== undefined
+  }
+
+  /** Stops all timers. */
+  stop (): void {
+    this.#bodies.stop()
   }
 
   has ({ raw }: FastifyRequest): boolean {
@@ -59,45 +68,29 @@ export class StreamPosts {
     }
     const post = { stream, release, isTaking: false }
     this.#posts.set(request.raw, post)
-    reply.raw.once('close', () => { if (!post.isTaking) release() })
+    onResponseEnd(reply.raw, () => { if (!post.isTaking) release() })
     done()
   }
 
-  /**
-   * Reads the body of a POST to a stream; rejects with 413, which ends the stream as on a WebSocket, when it
-   * is too long for its client, and with 408 when it does not come in time.
-   */
-  async read ({ raw, headers }: FastifyRequest, payload: Readable): Promise<Buffer> {
-    const { stream } = this.#posts.get(raw) as StreamPost
-    const chunks: Buffer[] = []
-    let bytes = Number(headers['content-length'] ?? 0)
-    const check = (): void => {
-      if (bytes <= stream.maxBodyBytes) return
-      stream.refuse()
-      throw Object.assign(new Error('The messages are too long'), { statusCode: 413 })
-    }
-    check()
-    bytes = 0
-    const late = setTimeout(() => {
-      payload.destroy(Object.assign(new Error('The body has not come in time'), { statusCode: 408 }))
-    }, this.#timeoutMs)
-    try {
-      // The socket stays, for the answer.
-      for await (const chunk of payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-        bytes += chunk.length
-        check()
-        chunks.push(chunk)
-      }
-    } finally {
-      clearTimeout(late)
-    }
-    return Buffer.concat(chunks)
+  /** Reads the body of a POST to a stream, as a content type parser. */
+  read ({ raw, headers }: FastifyRequest, payload: Readable, done: BodyRead): void {
+    const { stream: { maxBodyBytes: maxBytes } } = this.#posts.get(raw) as StreamPost
+    const onRead = (result: BodyResult): void => { done(null, result) }
+    new RequestBody(payload, { maxBytes, deadlines: this.#bodies, onRead }).read(headers['content-length'])
   }
 
   /** Hands the messages of a POST on, and answers when the connection has read them. */
   async take (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const post = this.#posts.get(request.raw) as StreamPost
-    const messages = Buffer.isBuffer(request.body) ? messagesIn(request.body) : undefined
+    const body = request.body as BodyResult | undefined
+    if (body instanceof BodyFailure) {
+      // As a WebSocket does: the client has sent more than it may.
+      if (body.statusCode === 413) post.stream.refuse()
+      // The rest of the body must not be taken for the next request.
+      setConnectionHeaders(reply, { connection: 'close' })
+      return refuse(reply, body.statusCode, body.error.message)
+    }
+    const messages = body && messagesIn(body)
     if (messages === undefined) {
       return refuse(reply, 400, 'The body must be a message, or an array of at most 1,000 messages, in UTF-8')
     }
@@ -106,17 +99,17 @@ export class StreamPosts {
     reply.hijack()
     const isTaken = await post.stream.take(messages)
     post.release()
-    const body = isTaken ? '' : JSON.stringify(refusal(404, 'The stream has ended'))
+    const answer = isTaken ? '' : JSON.stringify(refusal(404, 'The stream has ended'))
     reply.raw.writeHead(isTaken ? 202 : 404, {
       ...reply.getHeaders() as OutgoingHttpHeaders,
       ...(!isTaken && { 'content-type': 'application/json' }),
-      'content-length': Buffer.byteLength(body)
+      'content-length': Buffer.byteLength(answer)
     })
-    reply.raw.end(body)
+    reply.raw.end(answer)
     return reply
   }
 }
 
-function refuse (reply: FastifyReply, status: 400 | 404 | 409, message: string): FastifyReply {
+function refuse (reply: FastifyReply, status: number, message: string): FastifyReply {
   return reply.code(status).send(refusal(status, message))
 }

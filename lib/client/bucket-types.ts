@@ -1,4 +1,4 @@
-import type { BucketName, StoreSchema } from '@hamicek/noex-store'
+import type { BucketName, StoreSchema } from '@hamicek/noex-store/types'
 import type {
   WireAggregate, WireCounter, WireField, WireFilter, WireGroup, WireInsert, WireKey, WireNumber, WireRecord,
   WireUpdate

@@ -19,15 +19,17 @@ export function resolveOptions (options: ClientOptions): ResolvedOptions {
   const resolved: Record<string, unknown> = { ...defaults }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    if (!/^(\w+Ms|getToken|WebSocket|tabs|fallback|connect)$/.test(name)) {
-      throw new TypeError(`createClient: no option ${name}`)
-    }
-    if (/Ms$/.test(name) && !(value > 0 || (value === 0 && name === 'lingerMs'))) {
-      throw new TypeError(`createClient: ${name} must be milliseconds above 0`)
-    }
+    const isTime = /Ms$/.test(name) && (value > 0 || (value === 0 && name === 'lingerMs'))
+    assert(isTime || /^(getToken|WebSocket|tabs|fallback|connect)$/.test(name),
+      `${name} is no option, or no milliseconds above 0`)
     resolved[name] = value
   }
+  assert(options.tabs !== true || !options.getToken, 'with getToken, tabs must be a text that names the user')
   return resolved as unknown as ResolvedOptions
+}
+
+function assert (isRight: unknown, problem: string): void {
+  if (!isRight) throw new TypeError(`createClient: ${problem}`)
 }
 
 /**
@@ -40,14 +42,9 @@ export function resolveUrl (url: string | { readonly href: string }): string {
   const text = String(url)
   const absolute = location && !/^\w+:/.test(text) ? new URL(text, location.href).href : text
   const [, security, host, rest] = /^(?:ws|http)(s?):\/\/([^/?#\s]+)([^#\s]*)/i.exec(absolute) ?? []
-  if (!host) throw new TypeError(`createClient: ${text} is no URL like wss://example.com/live`)
+  assert(host, `${text} is no URL like wss://example.com/live`)
   // With a path, so that others can stand beside it.
-  return `ws${security}://${host}${/^\//.test(rest as string) ? '' : '/'}${rest}`
-}
-
-/** Returns the URL of what stands beside a WebSocket: `name` in the place of the end of its path. */
-export function besideUrl (url: string, name: string): string {
-  return url.replace(/^ws/, 'http').replace(/[^/]*(\?.*)?$/, name)
+  return `ws${security}://${host}/${rest?.replace(/^\//, '')}`
 }
 
 /** Returns a URL as messages may show it: without a name, a password and what was asked. */

@@ -1,8 +1,8 @@
 import { backoff } from './backoff.js'
-import { besideUrl, resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
+import { resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
 import { createConnection } from './connection.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
-import { httpTransport } from './http-transport.js'
+import { lazyTransport } from './lazy-transport.js'
 import { createLiveQueries } from './live-queries.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
@@ -22,7 +22,7 @@ export function composeClient (
   const choice = chooseTransport(waysTo(fullUrl, settings, environment), connectTimeoutMs, environment)
   const connection = createConnection({
     ...settings,
-    open: choice.open,
+    open: throughTabs(fullUrl, choice.open, settings, environment),
     place: shownUrl(fullUrl),
     nextDelay: backoff(minDelayMs, maxDelayMs),
     onNetwork: choice.reset,
@@ -36,7 +36,7 @@ export function composeClient (
   if (settings.connect !== false) connection.wake()
   return {
     state: connection.state,
-    request: async (...args) => await request(...args),
+    request,
     query: live.query,
     events: live.events,
     optimistic: async (change, changeOptions) => await live.optimistic(change, changeOptions, request),
@@ -56,6 +56,20 @@ function waysTo (
 ): readonly OpenTransport[] {
   const socket = socketTransport(url, WebSocket)
   if (fallback === false) return [socket]
-  const urls = fallback ?? { rpc: besideUrl(url, 'rpc'), events: besideUrl(url, 'events') }
-  return [socket, httpTransport(urls, connectTimeoutMs, environment)]
+  return [socket, lazyTransport('http', async () => {
+    const { httpTransport, urlsBeside } = await import('./http-transport.js')
+    return httpTransport(fallback ?? urlsBeside(url), connectTimeoutMs, environment)
+  })]
+}
+
+/** Returns the way to a server by the connection that all tabs share, where the options ask for that. */
+function throughTabs (
+  url: string, open: OpenTransport, { tabs = false }: ResolvedOptions, environment: Environment
+): OpenTransport {
+  if (tabs === false) return open
+  return lazyTransport('tab', async () => await import('./tab-transport.js').then(
+    ({ tabTransport }) => tabTransport(`${url} ${tabs}`, open, environment),
+    // The service may have other files by now.
+    () => open
+  ))
 }

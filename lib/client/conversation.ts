@@ -1,11 +1,11 @@
-import { delayOf, endingOfClose, LOST, type Ending } from './ending.js'
+import { delayOf, endingOfClose, type Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
 import { logIn, type Login } from './login.js'
 import { callEach } from './report.js'
 import type { ConnectionSettings } from './settings.js'
-import type { Transport } from './transport.js'
+import { LOST, type Transport } from './transport.js'
 
 /** The receiver of all that happens in a conversation. */
 export interface ConversationListener {
@@ -52,7 +52,6 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   const { environment, place, getToken, heartbeatMs, connectTimeoutMs } = settings
   const { now, after } = environment
   const pending = new Map<number, Callbacks>()
-  let extensions: unknown
   let welcome: ServerMessage | undefined
   let login: Login | undefined
   let isReady = false
@@ -75,7 +74,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     login?.stop()
     transport.close()
     callEach(pending.values(), ([, onError]) => {
-      onError(new DisconnectedError('The connection has ended before the reply', 'unknown'))
+      onError(new DisconnectedError('the connection has ended', 'unknown'))
     })
     listener.onEnd({ afterMs: awayMs, ...ending })
   }
@@ -110,7 +109,6 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
 
   const welcomed = (message: ServerMessage): void => {
     welcome = message
-    extensions = message['extensions']
     cancelWelcome()
     serverZero = Number(message['serverTime']) - now()
     setSilence(message['heartbeatMs'])
@@ -199,7 +197,10 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     transport,
     get isReady () { return isReady },
     get welcome () { return welcome },
-    has: extension => Array.isArray(extensions) && extensions.includes(extension),
+    has: extension => {
+      const extensions: unknown = welcome?.['extensions']
+      return Array.isArray(extensions) && extensions.includes(extension)
+    },
     serverNow,
     ask,
     test: () => { if (welcome) liveness.test() },

@@ -39,7 +39,7 @@ export function isKeyed (data: unknown, key: unknown): key is string {
 
 /** @throws NoexClientError where a message does not fit what has come before */
 export function assertFits (fits: unknown): asserts fits {
-  if (!fits) throw new NoexClientError('PROTOCOL_ERROR', 'The server has sent what does not fit')
+  if (!fits) throw new NoexClientError('PROTOCOL_ERROR', 'The message of the server does not fit')
 }
 
 /** Returns a result with those rows of a former one that are equal; the former one where all are. */
@@ -47,13 +47,10 @@ export function reuse (former: unknown, data: unknown): unknown {
   if (!Array.isArray(former) || !Array.isArray(data)) {
     return JSON.stringify(former) === JSON.stringify(data) ? former : data
   }
-  const known = new Set(former)
   const gone = new Set(former)
-  for (const row of data) gone.delete(row)
+  const fresh = new Set(data.filter(row => !gone.delete(row)))
   // `_version` does not tell: rows may have more than the record.
   const byText = new Map([...gone].map(row => [JSON.stringify(row), row]))
-  const list = byText.size > 0
-    ? data.map(row => known.has(row) ? row : byText.get(JSON.stringify(row)) ?? row)
-    : data
+  const list = data.map(row => fresh.has(row) ? byText.get(JSON.stringify(row)) ?? row : row)
   return list.length === former.length && list.every((row, i) => row === former[i]) ? former : list
 }

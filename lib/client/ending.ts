@@ -1,4 +1,5 @@
 import { NoexClientError } from './errors.js'
+import { IMPOSSIBLE } from './transport.js'
 
 /** Why a connection has ended. */
 export interface Ending {
@@ -9,12 +10,6 @@ export interface Ending {
   /** Time that the server asks for before the next one, in milliseconds. */
   readonly afterMs?: number | undefined
 }
-
-/** The close code of a transport that has ended without one. */
-export const LOST = 1006
-
-/** The close code of a transport that cannot be tried here, neither now nor later. */
-export const IMPOSSIBLE = 0
 
 /** Close codes after which coming back is of no use. PROTOCOL.md, "Close codes". */
 const finalCodes = [IMPOSSIBLE, 1002, 1003, 1007, 1009, 4002, 4003]

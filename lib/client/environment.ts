@@ -46,3 +46,8 @@ export const environment: Environment = {
     return () => { controller.abort() }
   }
 }
+
+/** Returns 128 random bits as text. In React Native this needs a polyfill of `crypto.getRandomValues`. */
+export function randomKey (): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-')
+}

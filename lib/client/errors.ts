@@ -41,8 +41,3 @@ export class DisconnectedError extends NoexClientError {
     this.outcome = outcome
   }
 }
-
-/** Returns the text of anything that was thrown. */
-export function messageOf (error: unknown): string {
-  return String((error as Error | undefined)?.message ?? error)
-}

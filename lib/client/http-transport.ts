@@ -1,8 +1,6 @@
-import { IMPOSSIBLE, LOST } from './ending.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
-import { messageOf } from './errors.js'
-import { none } from './report.js'
-import type { OpenTransport } from './transport.js'
+import { messageOf, none } from './report.js'
+import { IMPOSSIBLE, LOST, type OpenTransport } from './transport.js'
 
 /** The part of `fetch` that the client uses. */
 export type Fetch = (url: string, options: object) => Promise<FetchResponse>
@@ -175,4 +173,10 @@ async function readEvents (reader: Reader, onEvent: (name: string, data: string)
       line = next
     }
   }
+}
+
+/** Returns the URLs of the routes that stand beside a WebSocket: in the place of the end of its path. */
+export function urlsBeside (url: string): Record<'rpc' | 'events', string> {
+  const folder = url.replace(/^ws/, 'http').replace(/[^/]*(\?.*)?$/, '')
+  return { rpc: `${folder}rpc`, events: `${folder}events` }
 }

@@ -8,8 +8,8 @@ export type Entries = ReadonlyMap<string, QueryEntry>
 
 /** A write of a transaction, or a change of what one live query shows. */
 export interface Change {
-  readonly op: 'insert' | 'update' | 'delete' | 'query'
   /** That of a write. */
+  readonly op?: 'insert' | 'update' | 'delete'
   readonly bucket?: string
   /** The key of the record, but of a new one; of a live query its `key`. */
   readonly key?: unknown
@@ -31,7 +31,7 @@ export interface Layer {
   readonly changes: readonly Change[]
   /** The queries whose results have the changes. */
   readonly shownBy: Set<QueryEntry>
-  /** A revision of the store that has the changes, once the server has answered; NaN where it does not tell. */
+  /** A revision of the store that has the changes, once the server has answered; NaN where it has none. */
   revision?: number
 }
 
@@ -56,7 +56,7 @@ export function collect (change: (tx: OptimisticTransaction) => void, entries: E
       },
       delete: (key: unknown, options?: object) => { changes.push({ op: 'delete', bucket, key, options }) }
     }),
-    query: ({ key }, change) => { changes.push({ op: 'query', key, change }) }
+    query: ({ key }, change) => { changes.push({ key, change }) }
   })
   // What comes later is neither sent nor shown: it throws.
   return Object.freeze(changes)
@@ -69,7 +69,7 @@ export function overlaid (entry: QueryEntry, layers: readonly Layer[]): unknown 
   for (const { changes, shownBy } of layers) {
     if (shownBy.has(entry)) continue
     for (const change of changes) {
-      if (change.op !== 'query') data = written(entry, data, change)
+      if (change.op) data = written(entry, data, change)
       else if (change.key === entry.key && data !== undefined) data = change.change?.(data)
     }
   }
@@ -100,11 +100,12 @@ function written (entry: QueryEntry, rows: unknown, change: Change): unknown {
   return placed(entry, rows, others, former, row)
 }
 
-/** Returns the rows with one at its place; without it where that is outside of the page or the limit. */
-function placed (
-  { request: { find, page }, own: { hasMore } }: QueryEntry, rows: Row[], others: Row[], former: Row | undefined,
-  row: Row
-): Row[] {
+/**
+ * Returns `rows`, which are `others` and maybe a former row, with one at its place; without it where that is
+ * outside of the page or the limit.
+ */
+function placed (entry: QueryEntry, rows: Row[], others: Row[], former: Row | undefined, row: Row): Row[] {
+  const { request: { find, page }, own: { hasMore } } = entry
   const { sort = {}, fields, limit } = find ?? {}
   const isSorted = Object.keys(sort).every(field => fields?.includes(field) ?? true)
   const order = (a: Row, b: Row): number => isSorted ? compare(sort, a, b) : 0

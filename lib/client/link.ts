@@ -3,7 +3,7 @@ import type { NoexClientError } from './errors.js'
 /** A message of the server: PROTOCOL.md, "Messages". */
 export type ServerMessage = Readonly<Record<string, any>>
 
-/** What live queries and events need of the connection. */
+/** The connection, as live queries and events use it. */
 export interface Link {
   /** Whether requests can be sent: the server has sent its welcome, and the client is logged in. */
   readonly isReady: boolean

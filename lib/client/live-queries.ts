@@ -3,17 +3,10 @@ import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
 import { keyOf, QueryEntry } from './live-query.js'
 import { createOptimisticChanges, type SendRequest } from './optimistic.js'
+import { listen } from './observable.js'
 import { callEach, none, report } from './report.js'
 import { subscribeOver, type Subscription } from './subscriptions.js'
 import type { Client, LiveQuery, OptimisticTransaction, RequestOptions } from './types.js'
-
-/** What to do about a subscription that the server has ended, by its reason. */
-const remedies: Readonly<Record<string, string>> = {
-  query_undefined: 'define the query again',
-  bucket_dropped: 'define the bucket again',
-  forbidden: 'log in as a user who may read it',
-  memory_limit: 'ask for less, or for pages'
-}
 
 /** The events of the rules whose topics one pattern matches. */
 interface EventChannel extends Subscription {
@@ -185,7 +178,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
         return callEach(heard.get(subscriptionId)?.listeners ?? [], onEvent => { onEvent(data) })
       }
       group.push(message)
-      if (more === true) return
+      if (more) return
       for (const push of group.splice(0)) {
         const entry = watched.get(push['subscriptionId'])
         if (entry) take(entry, push, false)
@@ -196,8 +189,9 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     onSystem: ({ event, revision, reason, subscriptionId }) => {
       if (event === 'revision') changes.onRevision(revision)
       if (event !== 'subscription_closed') return
-      const remedy = remedies[reason] ?? 'see the log of the server'
-      const error = new NoexClientError(reason, `The server has ended it (${reason}): ${remedy}`)
+      const error = new NoexClientError(
+        reason, `ended by the server: ${reason}: remedy that, then call reconnect()`
+      )
       watched.ended(subscriptionId, error)
       heard.ended(subscriptionId, error)
     },
@@ -219,13 +213,4 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       show()
     }
   }
-}
-
-/** Adds a listener. Returns the function that ends that; `onLast` is called when none is left. */
-function listen<T extends (...args: any[]) => void> (
-  listeners: Set<T>, listener: T, onLast: () => void
-): () => void {
-  const own = ((...args) => { if (listeners.has(own)) listener(...args) }) as T
-  listeners.add(own)
-  return () => { if (listeners.delete(own) && listeners.size === 0) onLast() }
 }

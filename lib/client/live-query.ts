@@ -1,6 +1,7 @@
 import { applyDelta, assertFits, isKeyed, reuse } from './delta.js'
 import { NoexClientError } from './errors.js'
 import type { Link, ServerMessage } from './link.js'
+import { differs } from './observable.js'
 import { none } from './report.js'
 import type { Subscription } from './subscriptions.js'
 import type { Find, LiveQuery, QueryOptions, QueryState } from './types.js'
@@ -30,7 +31,7 @@ const loading: QueryState<any> = {
   data: undefined, status: 'loading', error: undefined, hasMore: undefined, nextCursor: undefined
 }
 
-/** What a client keeps of a live query. */
+/** The state of a live query in a client. */
 export class QueryEntry implements Subscription {
   readonly type = 'store'
   readonly key: string
@@ -44,9 +45,9 @@ export class QueryEntry implements Subscription {
   isWatched = false
   /** Whether a delta has not fitted, and none has since: then complete results are asked for. */
   isMisfit = false
-  /** What the server says. */
+  /** The state as the server says it. */
   own = loading
-  /** What is shown. */
+  /** The state that is shown: with optimistic changes. */
   state = loading
   /** The state that `hydrate` has made, which stays. */
   serverState?: QueryState<any>
@@ -68,7 +69,7 @@ export class QueryEntry implements Subscription {
     const isDelta = link.has('delta')
     for (const name of ['find', 'page'] as const) {
       if (plain[name] && !(isDelta && link.has(name))) {
-        throw new NoexClientError('UNSUPPORTED', `The server lacks the extension "${name}": define a query`)
+        throw new NoexClientError('UNSUPPORTED', `The server lacks "${name}": define a query`)
       }
     }
     const canResume = this.rowKey !== null && !this.isMisfit
@@ -108,8 +109,7 @@ export class QueryEntry implements Subscription {
   show (data: unknown): boolean {
     const { own, state } = this
     const next = data === own.data ? own : { ...own, data }
-    const names = Object.keys(next) as Array<keyof typeof next>
-    const isChanged = next !== state && names.some(name => next[name] !== state[name])
+    const isChanged = differs(next, state)
     if (isChanged) this.state = next
     return isChanged
   }

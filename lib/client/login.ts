@@ -1,7 +1,7 @@
 import { backoff } from './backoff.js'
 import { delayOf, type Ending } from './ending.js'
-import { messageOf, NoexClientError } from './errors.js'
-import { none } from './report.js'
+import { NoexClientError } from './errors.js'
+import { messageOf, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
 
 /** The connection that logs in. */
@@ -36,6 +36,8 @@ const DOUBT_MS = 10_000
 /** Errors of a server that may take the same login later, and those that are not the server's. */
 const passing = /^(RATE|INTERNAL|BACK|LOGIN)/
 
+const wanted = 'getToken must return a token or { username, password }'
+
 /** Logs in, and again before the session ends. */
 export function logIn (
   { environment: { now, after }, getToken, connectTimeoutMs, minDelayMs, maxDelayMs }: ConnectionSettings,
@@ -60,10 +62,10 @@ export function logIn (
       if (typeof input === 'string') return await request('auth.login', { token: input })
       if (username && password) return await request('identity.login', { username, password })
     } else if (!isReady) {
-      if (isRequired) throw new NoexClientError('UNAUTHORIZED', 'the server wants one from getToken')
+      if (isRequired) throw new NoexClientError('UNAUTHORIZED', wanted)
       return
     }
-    throw new Error('getToken must return a token or { username, password }')
+    throw new Error(wanted)
   }
 
   const attempt = async (): Promise<void> => {

@@ -20,17 +20,21 @@ const operators: Readonly<Record<string, (value: any, operand: any) => Answer>> 
 export function matches (filter: object | undefined, record: Row, isWhole: boolean | undefined): Answer {
   const answers = Object.entries(filter ?? {}).flatMap(([name, condition]) => {
     const conditions = Object.entries(Object(condition) === condition ? condition : { $eq: condition })
-    const isKnown = isWhole === true || name in record
+    const isKnown = isWhole || name in record
     if (!isKnown || name[0] === '$' || conditions.length === 0) return undefined
     return conditions.map(([operator, operand]) => holds(operator, record[name], operand))
   })
-  return answers.includes(false) ? false : answers.includes(undefined) ? undefined : true
+  return decided(answers, false)
+}
+
+/** Returns `decisive` where one of the answers is that, its opposite where all are. */
+function decided (answers: readonly Answer[], decisive: boolean): Answer {
+  return answers.includes(decisive) ? decisive : answers.includes(undefined) ? undefined : !decisive
 }
 
 function holds (operator: string, value: any, operand: any): Answer {
   if (operator === '$in') {
-    const answers = operand.map((element: unknown) => holds('$eq', value, element))
-    return answers.includes(true) || (answers.includes(undefined) ? undefined : false)
+    return decided(operand.map((element: unknown) => holds('$eq', value, element)), true)
   }
   const isNone = value === undefined || value === null
   if (isNone && /[gl]t/.test(operator)) return false

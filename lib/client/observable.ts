@@ -1,34 +1,38 @@
 import type { NoexClientError } from './errors.js'
-import { callEach } from './report.js'
+import { callEach, none } from './report.js'
 import type { ConnectionState, ConnectionStatus } from './types.js'
 
-/** Functions that are called after each change of something. */
-export class Listeners {
-  readonly #listeners = new Set<() => void>()
+/**
+ * Adds a listener, which is called as often as it was added. Returns the function that ends that; `onLast` is
+ * called when none is left.
+ */
+export function listen<T extends (...args: any[]) => void> (
+  listeners: Set<T>, listener: T, onLast = none
+): () => void {
+  const own = ((...args) => { if (listeners.has(own)) listener(...args) }) as T
+  listeners.add(own)
+  return () => { if (listeners.delete(own) && listeners.size === 0) onLast() }
+}
 
-  /** Calls `listener` after each change, as often as it was subscribed. Returns what ends that. */
-  readonly subscribe = (listener: () => void): (() => void) => {
-    const own = (): void => { listener() }
-    this.#listeners.add(own)
-    return () => { this.#listeners.delete(own) }
-  }
-
-  notify (): void {
-    callEach(this.#listeners, listener => { listener() })
-  }
+/** Whether a member of `next` is another than that of `former`. */
+export function differs<T extends object> (next: Partial<T>, former: T): boolean {
+  return Object.entries(next).some(([name, value]) => former[name as keyof T] !== value)
 }
 
 /** The state of a connection, which that connection sets. */
-export class ObservableState extends Listeners implements ConnectionState {
+export class ObservableState implements ConnectionState {
   value: ConnectionStatus = 'waiting'
   error: NoexClientError | undefined
   retryAt: number | undefined
   transport: ConnectionState['transport'] = 'websocket'
+  readonly #listeners = new Set<() => void>()
+
+  /** Calls `listener` after each change. Returns what ends that. */
+  readonly subscribe = (listener: () => void): (() => void) => listen(this.#listeners, listener)
 
   set (next: Partial<Pick<ConnectionState, 'value' | 'error' | 'retryAt' | 'transport'>>): void {
-    const keys = Object.keys(next) as Array<keyof typeof next>
-    if (keys.every(key => this[key] === next[key])) return
+    if (!differs(next, this)) return
     Object.assign(this, next)
-    this.notify()
+    callEach(this.#listeners, listener => { listener() })
   }
 }

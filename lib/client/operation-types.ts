@@ -1,4 +1,4 @@
-import type { BucketDefinition, BucketSchemaUpdate, DeclarativeQueryConfig } from '@hamicek/noex-store'
+import type { BucketDefinition, BucketSchemaUpdate, DeclarativeQueryConfig } from '@hamicek/noex-store/types'
 import type { Call } from './bucket-types.js'
 import type {
   Access, AccessSubject, Account, AccountChanges, AccountLogin, AuditFilter, AuditedRequest, Fact, LoggedIn,

@@ -91,7 +91,7 @@ export function createOptimisticChanges (link: Link, entries: Entries, show: () 
 
     run: async (change, options, send) => {
       const changes = collect(change, entries)
-      const writes = changes.filter(({ op }) => op !== 'query')
+      const writes = changes.filter(({ op }) => op)
       if (writes.length === 0) return { results: [] }
       const layer: Layer = { changes, shownBy: new Set() }
       for (const entry of entries.values()) overlaid(entry, [...layers, layer])

@@ -1,6 +1,7 @@
-import { DisconnectedError, messageOf, NoexClientError, TimeoutError } from './errors.js'
+import { DisconnectedError, NoexClientError, TimeoutError } from './errors.js'
 import { keyOf } from './live-query.js'
 import type { Find, LiveQuery, Preloaded, QueryOptions } from './types.js'
+import { messageOf } from './report.js'
 
 /** A service in this process: `app.noex`. */
 export interface PreloadService {

@@ -23,3 +23,8 @@ export function callEach<T> (items: Iterable<T>, call: (item: T) => void): void 
 
 /** Does nothing. */
 export const none = (): void => {}
+
+/** Returns the text of anything that was thrown. */
+export function messageOf (error: unknown): string {
+  return String((error as Error | undefined)?.message ?? error)
+}

@@ -1,8 +1,8 @@
 import type { Connection } from './connection.js'
 import { bodyOf } from './conversation.js'
-import type { Environment } from './environment.js'
+import { randomKey, type Environment } from './environment.js'
 import { DisconnectedError, NoexClientError, TimeoutError, type Outcome } from './errors.js'
-import { none } from './report.js'
+import { callEach, none } from './report.js'
 import type { SendRequest } from './optimistic.js'
 
 /** Requests that can wait for a connection. */
@@ -15,8 +15,8 @@ const MAX_WAITING = 10_000
 const REPEAT_MS = 540_000
 
 /** Operations of every server that change nothing, and take no key. */
-const reads = new RegExp('^store\\.(get|all|where|find|count|first|last|paginate|sum|avg|min|max|group|' +
-  'buckets|stats|query|list)')
+const reads =
+  /^store\.(get|all|where|find|count|first|last|paginate|sum|avg|min|max|group|buckets|stats|query|list)/
 
 /** A request that has no answer yet. */
 interface Waiting {
@@ -37,10 +37,10 @@ export function createRequests (
   const all = new Set<Waiting>()
 
   connection.listeners.push({
-    onReady: async () => { for (const waiting of [...all]) waiting.send() }
+    onReady: async () => { callEach(all, waiting => { waiting.send() }) }
   })
   state.subscribe(() => {
-    if (state.value === 'refused') for (const waiting of [...all]) waiting.disconnect()
+    if (state.value === 'refused') callEach(all, waiting => { waiting.disconnect() })
   })
 
   return async (
@@ -117,15 +117,10 @@ export function createRequests (
     connection.wake()
     if (signal?.aborted) onAbort()
     else if (state.value === 'refused') disconnect()
-    else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait already`)
+    else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait`)
     else {
       all.add(waiting)
       if (connection.isReady) send()
     }
   })
-}
-
-/** Returns 128 random bits as text. In React Native this needs a polyfill of `crypto.getRandomValues`. */
-function randomKey (): string {
-  return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }

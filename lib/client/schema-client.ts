@@ -1,4 +1,4 @@
-import type { StoreSchema } from '@hamicek/noex-store'
+import type { StoreSchema } from '@hamicek/noex-store/types'
 import type {
   BucketOperation, BucketOperations, BucketRead, Entry, TransactionReply
 } from './bucket-types.js'

@@ -1,4 +1,4 @@
-import type { Query, StoreSchema } from '@hamicek/noex-store'
+import type { Query, StoreSchema } from '@hamicek/noex-store/types'
 import type { ApplicationOperation } from '../protocol/messages.js'
 import type { WireResult } from './wire-types.js'
 

@@ -1,7 +1,5 @@
-import { IMPOSSIBLE, LOST } from './ending.js'
-import { messageOf } from './errors.js'
-import { none } from './report.js'
-import type { OpenTransport } from './transport.js'
+import { messageOf, none } from './report.js'
+import { IMPOSSIBLE, LOST, type OpenTransport } from './transport.js'
 import type { WebSocketClass, WebSocketLike } from './types.js'
 
 /**
@@ -21,14 +19,14 @@ export function socketTransport (url: string, ownClass?: WebSocketClass): OpenTr
     }
     attempt(() => {
       const Class = ownClass ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket
-      if (!Class) throw new Error('pass a class as option `WebSocket`: there is none here')
+      if (!Class) throw new Error('pass a class as option `WebSocket`')
       const opened = socket = new Class(url)
       opened.onmessage = ({ data }) => { onMessage(String(data)) }
       // Browsers say nothing, other classes the reason: a refused certificate, an answer of a proxy.
       opened.onerror = event => { problem = event?.message || event?.error?.message || problem }
       opened.onclose = ({ code = LOST, reason = '' }) => { onClose(code, reason, problem) }
     })
-    if (!socket) Promise.resolve().then(() => { onClose(IMPOSSIBLE, '', problem) })
+    if (!socket) queueMicrotask(() => { onClose(IMPOSSIBLE, '', problem) })
     return {
       kind: 'websocket',
       // It throws only when it is closing, and then tells that it has.

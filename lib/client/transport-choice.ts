@@ -1,7 +1,7 @@
-import { IMPOSSIBLE, isFinalClose, LOST } from './ending.js'
+import { isFinalClose } from './ending.js'
 import type { Environment } from './environment.js'
 import { none } from './report.js'
-import type { OpenTransport, Transport, TransportListener } from './transport.js'
+import { IMPOSSIBLE, LOST, type OpenTransport, type Transport, type TransportListener } from './transport.js'
 
 /** Time for which another way than the first is remembered as the one to begin with, in milliseconds. */
 const MEMORY_MS = 600_000

@@ -1,3 +1,9 @@
+/** The close code of a transport that has ended without one. */
+export const LOST = 1006
+
+/** The close code of a transport that cannot be tried here, neither now nor later. */
+export const IMPOSSIBLE = 0
+
 /** The receiver of a transport's events. */
 export interface TransportListener {
   /** Called with each message of the server, as text. */

@@ -55,7 +55,8 @@ export interface ClientOptions {
    */
   readonly lingerMs?: number
   /**
-   * One connection for all tabs of this origin: `true`, or where there is a login a text that names its user.
+   * One connection for all tabs of this origin: `true`, or where there is a login a text that names its user,
+   * and is another one for each.
    * @default false
    */
   readonly tabs?: boolean | string
@@ -123,7 +124,7 @@ export interface QueryOptions {
  */
 export type QueryStatus = 'loading' | 'live' | 'stale' | 'error'
 
-/** What a live query shows at the moment. A new object after each change, the same one otherwise. */
+/** The state of a live query. A new object after each change, the same one otherwise. */
 export interface QueryState<T> {
   /** The result; `undefined` before the first. */
   readonly data: T | undefined

@@ -1,6 +1,6 @@
 import type {
   BucketName, ConditionOf, FieldDefinition, InsertOf, KeyOf, RecordMeta, RecordOf, StoreSchema, UpdateOf
-} from '@hamicek/noex-store'
+} from '@hamicek/noex-store/types'
 
 /** A value as JSON brings it: the application may store a `Date`, of which JSON makes a text. */
 export type Wire<T> =

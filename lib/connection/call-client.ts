@@ -56,7 +56,11 @@ export class CallClient extends RingItem implements RequestClient {
 
   /** Made on first use: few operations need it. */
   get ended (): AbortSignal {
-    this.#ending ??= new AbortController()
+    if (this.#ending === undefined) {
+      const ending = this.#ending = new AbortController()
+      // A caller asks for one thing at a time.
+      this.caller.onLeft = () => { ending.abort() }
+    }
     if (!this.isAwaited) this.#ending.abort()
     return this.#ending.signal
   }

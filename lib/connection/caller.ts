@@ -20,6 +20,8 @@ export class Caller {
   readonly remoteAddress: string
   readonly headers: RequestHeaders
   readonly hasLeft: () => boolean
+  /** To be called when the client has gone. */
+  onLeft: (() => void) | undefined
   /** `undefined` for an anonymous one. */
   readonly session: Session | undefined
   readonly #makeLog: () => Log

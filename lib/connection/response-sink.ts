@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import { runInNextTick } from '../util/clock.js'
 import type { EventSink } from './event-stream.js'
+import { isOfEndedConnection, onResponseEnd } from './response-end.js'
 
 /**
  * A response of HTTP/1.1 or HTTP/2 that events are written to, for days where need be. What is written before
@@ -22,7 +23,8 @@ export class ResponseSink implements EventSink {
   get isGone (): boolean {
     const response = this.#response as ServerResponse & Partial<Http2ServerResponse>
     // Over HTTP/2, only the stream tells.
-    return response.destroyed || response.closed || (response.stream ?? response.socket)?.destroyed === true
+    return response.destroyed || response.closed || isOfEndedConnection(this.#response) ||
+      (response.stream ?? response.socket)?.destroyed === true
   }
 
   /** Sends the head. The server's limit of silence does not hold for a stream: the heartbeat does. */
@@ -57,6 +59,6 @@ export class ResponseSink implements EventSink {
   }
 
   onClose (listener: () => void): void {
-    this.#response.once('close', listener)
+    onResponseEnd(this.#response, listener)
   }
 }

@@ -34,12 +34,16 @@ interface QuotaClient {
   readonly isUnauthenticated: boolean
 }
 
-/** A request that counts as under way until `release`. */
+/**
+ * A request that counts as under way until `release`, and until its operation has ended: a client that leaves
+ * and asks again would have any number of them run.
+ */
 export class CountedCall {
   readonly #quota: CallQuota
   readonly #account: Account
   readonly #isUnauthenticated: boolean
-  #isReleased = false
+  #isRunning = false
+  #isOver = false
 
   constructor (quota: CallQuota, account: Account, isUnauthenticated: boolean) {
     this.#quota = quota
@@ -47,10 +51,24 @@ export class CountedCall {
     this.#isUnauthenticated = isUnauthenticated
   }
 
-  /** Ends the count, once. */
+  /** Begins an operation, which `ended` ends. */
+  began (): void {
+    this.#isRunning = true
+  }
+
+  ended (): void {
+    this.#isRunning = false
+    if (this.#isOver) this.#uncount()
+  }
+
+  /** Ends the count, once, though not before the operation. */
   release (): void {
-    if (this.#isReleased) return
-    this.#isReleased = true
+    if (this.#isOver) return
+    this.#isOver = true
+    if (!this.#isRunning) this.#uncount()
+  }
+
+  #uncount (): void {
     this.#account.calls--
     if (this.#isUnauthenticated) this.#quota.unauthenticated--
   }

@@ -5,6 +5,7 @@ import type {
   Client, Operation, OperationContext, OwnOperation, ServerContext, StepRights
 } from './context.js'
 import { checkKey } from '../idempotency/keyed-requests.js'
+import { EncodedJson } from '../protocol/encode.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
@@ -21,7 +22,8 @@ export type { Operation }
  * @throws `NOT_FOUND` when it is not one of this connection
  */
 export function unsubscribe (subscriptions: { remove: (id: string) => boolean }, id: string): object {
-  if (subscriptions.remove(id)) return { unsubscribed: true }
+  // It shows nothing of the store: as one that waits by itself, it is not run again like a read.
+  if (subscriptions.remove(id)) return new EncodedJson('{"unsubscribed":true}', () => {})
   throw new NoexServerError('NOT_FOUND', `Subscription "${id}" is not one of this connection`)
 }
 

@@ -3,6 +3,7 @@ import { plainAnswer, plainAnswerInSlices } from '../application/plain-answer.js
 import { readableError, readError } from '../application/thrown.js'
 import { checkKey } from '../idempotency/keyed-requests.js'
 import { ErrorCode, NoexServerError, NothingNamedError } from '../protocol/errors.js'
+import { checkRevision } from '../protocol/fields.js'
 import { charsLeft } from '../protocol/json-chars.js'
 import { firstProblem } from '../protocol/shape.js'
 import type { OwnOperation } from './context.js'
@@ -62,6 +63,7 @@ function ownOperation (definition: CheckedOperation, runs: LimitedRuns, limits: 
     secrets,
     validate (request) {
       if (request['idempotencyKey'] !== undefined) checkKey(request, name, tier !== 'read')
+      if (request['revision'] !== undefined) checkRevision(request, name, tier !== 'read')
       requests.validate(request)
     },
     run,

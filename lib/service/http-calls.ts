@@ -66,13 +66,17 @@ export class HttpCalls {
   }
 
   /** Handles one message. Resolves with the reply; never rejects. */
-  handle (message: Decoded, { caller }: HttpCall): Promise<CallReply> {
-    return this.#parts.calls.handle(message, caller)
+  handle (message: Decoded, call: HttpCall): Promise<CallReply> {
+    return new Promise(resolve => { this.run(message, call, resolve) })
   }
 
   /** Does the same, and calls `onReply` with the reply, once: a promise less for each request. */
-  run (message: Decoded, { caller }: HttpCall, onReply: (reply: CallReply) => void): void {
-    this.#parts.calls.run(message, caller, onReply)
+  run (message: Decoded, { caller, counted }: HttpCall, onReply: (reply: CallReply) => void): void {
+    counted.began()
+    this.#parts.calls.run(message, caller, reply => {
+      counted.ended()
+      onReply(reply)
+    })
   }
 
   /** Returns the text of a failure that concerns a request as a whole, and counts it. */

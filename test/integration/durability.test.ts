@@ -81,6 +81,26 @@ t.test('what a client is shown is durable', async t => {
   log.isHolding = false
 })
 
+t.test('the end of a subscription waits for no commit, and is done once', async t => {
+  const { connect, log } = await serveHeld(t)
+  const [client, writer] = [await connect(), await connect()]
+  const watched = await client.ask('store.subscribe', { query: 'all' })
+  const heard = await client.ask('rules.subscribe', { pattern: '*' })
+  log.isHolding = true
+  const write = writer.request('store.update', { bucket: 'items', key: 'first', data: { n: 2 } })
+  t.equal(await isAnswered(write), false)
+  const ends = [
+    client.request('store.unsubscribe', { subscriptionId: watched.subscriptionId }),
+    client.request('rules.unsubscribe', { subscriptionId: heard.subscriptionId })
+  ]
+  await isAnswered(Promise.all(ends))
+  log.isFull = true
+  log.release()
+  t.match(await write, { type: 'error' })
+  for (const end of ends) t.match(await end, { type: 'result', data: { unsubscribed: true } })
+  log.isHolding = log.isFull = false
+})
+
 t.test('the transaction of a procedure waits for its own commit, not for those that came later', async t => {
   const { connect, log, store } = await serveHeld(t)
   const [caller, writer] = [await connect(), await connect()]

@@ -7,7 +7,9 @@ import { until } from './until.js'
 /** A client with the states that its connection has been in. */
 export interface TestedClient extends Client {
   readonly states: ConnectionStatus[]
-  /** Resolves when the connection is in this state. */
+  /** The messages of the errors of its states, in order. */
+  readonly problems: string[]
+  /** Resolves when the connection is in this state; `waiting`: or has been, since the last call. */
   readonly reached: (status: ConnectionStatus) => Promise<void>
 }
 
@@ -22,12 +24,21 @@ export function clientFor (t: Test, url: string, options: ClientOptions = {}): T
   })
   t.teardown(() => { client.close() })
   const states: ConnectionStatus[] = [client.state.value]
+  const problems: string[] = []
+  let seen = 0
   client.state.subscribe(() => {
-    if (client.state.value !== states.at(-1)) states.push(client.state.value)
+    const { value, error } = client.state
+    if (value !== states.at(-1)) states.push(value)
+    if (error !== undefined && error.message !== problems.at(-1)) problems.push(error.message)
   })
   return Object.assign(client, {
     states,
-    reached: async (status: ConnectionStatus) => { await until(() => client.state.value === status) }
+    problems,
+    reached: async (status: ConnectionStatus) => {
+      await until(() =>
+        client.state.value === status || (status === 'waiting' && states.includes(status, seen)))
+      seen = states.length
+    }
   })
 }
 

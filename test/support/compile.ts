@@ -9,9 +9,12 @@ import { temporaryDirectory } from './temporary-directory.js'
 
 /**
  * Compiles TypeScript modules, by name, under `strict`, as in a project for browsers: without the types of
- * Node. Resolves with the errors of the compiler.
+ * Node, and with all declarations checked, unless `options` of the compiler say otherwise. Resolves with the
+ * errors of the compiler.
  */
-export async function compile (t: Test, modules: Readonly<Record<string, string>>): Promise<string[]> {
+export async function compile (
+  t: Test, modules: Readonly<Record<string, string>>, options: object = {}
+): Promise<string[]> {
   const folder = temporaryDirectory(t)
   for (const [name, text] of Object.entries(modules)) writeFileSync(join(folder, `${name}.ts`), text)
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
@@ -20,7 +23,7 @@ export async function compile (t: Test, modules: Readonly<Record<string, string>
       strict: true,
       exactOptionalPropertyTypes: true,
       noEmit: true,
-      skipLibCheck: true,
+      skipLibCheck: false,
       target: 'es2022',
       module: 'nodenext',
       types: [],
@@ -28,7 +31,8 @@ export async function compile (t: Test, modules: Readonly<Record<string, string>
         'fastify-noex': [projectFile('dist/lib/index.d.ts')],
         'fastify-noex/client': [projectFile('dist/lib/client/index.d.ts')],
         'fastify-noex/store': [projectFile('dist/lib/exports/store.d.ts')]
-      }
+      },
+      ...options
     }
   }))
   const tsc = projectFile('node_modules/typescript-7/bin/tsc')

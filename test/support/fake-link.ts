@@ -17,9 +17,15 @@ export class FakeLink implements Link {
   /** Requests that have not been answered, in their order. */
   readonly open: FakeRequest[] = []
   listener: LinkListener | undefined
+  /** Number of times that the link was asked to connect. */
+  wakes = 0
 
   has (extension: string): boolean {
     return this.extensions.has(extension)
+  }
+
+  wake (): void {
+    this.wakes++
   }
 
   ask (

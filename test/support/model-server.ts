@@ -3,9 +3,9 @@ import type { Link, LinkListener, ServerMessage } from '../../lib/client/link.js
 import { deltaBetween } from './deltas.js'
 import type { Row } from './live-list.js'
 
-/** What a live query shows of the records. */
+/** Describes a live query. */
 interface ModelQuery {
-  /** What a client asks for: the name of a query, or a `find`. */
+  /** The name of a query, or a `find`. */
   readonly query: string | { readonly bucket: string }
   /** The field that tells rows apart. */
   readonly key: string | null
@@ -40,7 +40,7 @@ export class ModelServer<Name extends string> implements Link {
   readonly queries: Readonly<Record<Name, ModelQuery>>
   readonly extensions = new Set(['delta', 'find', 'revision'])
   revision = 0
-  /** What the client was told last of each query; without those that are not watched. */
+  /** The last result that the client was told of each query. */
   readonly told = new Map<Name, Told>()
   /** Called before the client is told that all live queries show a revision. */
   onNotice: ((revision: number) => void) | undefined

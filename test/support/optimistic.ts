@@ -5,7 +5,7 @@ import type { FakeLink } from './fake-link.js'
 import { answer, startQueries, watch } from './watched.js'
 
 /** A transaction that was sent, and has no answer yet. */
-export interface SentTransaction {
+interface SentTransaction {
   readonly members: Readonly<Record<string, any>>
   readonly options: object | undefined
   /** Answers with records; with a revision where the server has that extension. */

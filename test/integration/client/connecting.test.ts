@@ -108,12 +108,12 @@ const strangers: Array<[name: string, start: (t: Test) => Promise<string>, probl
 for (const [name, start, problem] of strangers) {
   t.test(`${name}: the client waits, says why, and tries again`, async t => {
     const url = await start(t)
-    const client = clientFor(t, url, { connectTimeoutMs: 300 })
+    // Only silence is to be waited for.
+    const client = clientFor(t, url, { connectTimeoutMs: String(problem).includes('300') ? 300 : 5_000 })
     await client.reached('waiting')
     t.match(client.state.error, { code: 'DISCONNECTED', message: problem })
-    t.ok(client.state.error?.message.includes(url.replace(/(?<=:\d+|invalid)$/, '/')), 'it names the URL')
-    t.match(client.state.error?.message, /check URL, server, certificate, proxies/)
-    t.type(client.state.retryAt, 'number')
+    t.ok(client.problems[0]?.includes(url.replace(/(?<=:\d+|invalid)$/, '/')), 'it names the URL')
+    t.match(client.problems[0], /check URL, server, certificate, proxies/)
     await until(() => client.states.filter(state => state === 'connecting').length > 1)
     await t.rejects(client.request('store.buckets', {}, { timeoutMs: 20 }), {
       code: 'TIMEOUT', outcome: 'not-done', message: problem
@@ -160,7 +160,7 @@ t.test('a server of the first protocol has neither extensions nor a time of sile
         : { id, type: 'result', data: [] }))
     })
   })
-  const client = clientFor(t, url, { heartbeatMs: 40 })
+  const client = clientFor(t, url, { heartbeatMs: 200 })
   t.same(await client.request('store.all', { bucket: 'items' }), [])
   // An error is life.
   await until(() => types.filter(type => type === 'ping').length > 2)

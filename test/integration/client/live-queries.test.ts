@@ -14,7 +14,7 @@ interface Desk extends Served {
 
 /** Serves items of which each has a number, and opens a client behind a network that can fail. */
 async function startDesk (t: Test): Promise<Desk> {
-  const served = await serve(t)
+  const served = await serve(t, { routes: { rpc: '/rpc' } })
   const { store } = served
   store.defineDeclarativeQuery('all', { bucket: 'items', sort: { n: 'asc' } })
   store.defineDeclarativeQuery('sum', { bucket: 'items', aggregate: { function: 'sum', field: 'n' } })
@@ -133,6 +133,18 @@ t.test('all queries show one moment, while money moves and links fail', async t 
   await until(() => halves[0]?.getSnapshot()?.[0].n === 300)
   t.same([...totals], [3])
   t.ok(looks > 50, `${looks} looks`)
+})
+
+t.test('results are preloaded over HTTP as in the process', async t => {
+  const { app, port } = await startDesk(t)
+  const page = { page: { limit: 2 } }
+  const queries = [['all'], ['all', undefined, page], [{ bucket: 'items', fields: ['n'] }], ['none']] as const
+  const [here, there] = await Promise.all([
+    preload(app.noex, queries), preload(`http://127.0.0.1:${port}/rpc`, queries)
+  ])
+  t.same(there, here)
+  t.match(there.queries[1]?.[1], { data: [{ n: 1 }, { n: 2 }], hasMore: true, revision: Number })
+  await t.rejects(preload(`http://127.0.0.1:${port}/`, queries), { code: 'REFUSED' })
 })
 
 t.test('what a server has preloaded is shown at once, and goes on from there without a flash', async t => {

@@ -116,6 +116,17 @@ t.test('a POST that is broken off leaves the next one its turn, and nothing of i
   t.same(uncaught, [])
 })
 
+t.test('a POST whose body does not come is answered 408, and the next one has its turn', async t => {
+  const { port } = await serve(t, { routes: streamRoutes }, { fastify: { handlerTimeout: 200 } })
+  const client = await EventClient.open(t, port)
+  const slow = slowPost(port, client.id)
+  slow.write('[')
+  const [response] = await once(slow, 'response') as [IncomingMessage]
+  t.ok([408, 503].includes(response.statusCode ?? 0), 'ours, or that of the application')
+  slow.destroy()
+  await until(async () => (await client.post('[]')).status === 202)
+})
+
 t.test('a POST is answered when its messages have been read: what a client may send is bounded', async t => {
   const served = await serve(t, { routes: streamRoutes })
   const barrier = new Barrier()

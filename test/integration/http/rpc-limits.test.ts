@@ -4,7 +4,7 @@ import { connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t from 'tap'
-import { noexPlugin, type AuditEntry } from '../../../lib/index.js'
+import { noexPlugin, operation, type AuditEntry } from '../../../lib/index.js'
 import { logInto, type LogLine } from '../../support/log-into.js'
 import { projectFile } from '../../support/project-file.js'
 import { RawSocket } from '../../support/raw-socket.js'
@@ -29,6 +29,34 @@ t.test('requests over HTTP and over sockets count together', async t => {
   ])
   t.equal(await client.code('store.count', { bucket: 'items' }), 'RATE_LIMITED')
   t.equal((await post('no JSON')).status, 429, 'what is no request counts too')
+})
+
+t.test('others have their turn between the requests of an array', async t => {
+  let turns = 0
+  let first = 0
+  let last = 0
+  const busy = operation({
+    name: 'shop.busy',
+    tier: 'read',
+    handler () {
+      const end = performance.now() + 1
+      while (performance.now() < end);
+      first ||= turns
+      last = turns
+      return {}
+    }
+  })
+  let isOver = false
+  const turn = (): void => {
+    turns++
+    if (!isOver) setImmediate(turn)
+  }
+  const { post } = await serveRpc(t, { operations: [busy] })
+  turn()
+  const { body } = await post(Array.from({ length: 200 }, () => ({ type: 'shop.busy' })))
+  isOver = true
+  t.equal(body.length, 200)
+  t.ok(last - first >= 5, `${last - first} turns`)
 })
 
 t.test('before a login only small bodies are read', async t => {
@@ -65,6 +93,37 @@ t.test('an address has 256 requests under way, and users have their own', async 
   goOn()
   t.ok((await Promise.all(pending)).every(({ status }) => status === 200))
   t.equal((await app.inject({ method: 'POST', url: '/rpc', payload: count })).statusCode, 200)
+})
+
+t.test('a handler is told when its client leaves, which has its place until the handler ends', async t => {
+  let running = 0
+  let told = 0
+  let goOn = (): void => {}
+  const gate = new Promise<void>(resolve => { goOn = resolve })
+  const slow = operation({
+    name: 'shop.slow',
+    async handler ({ signal }) {
+      running++
+      signal.addEventListener('abort', () => { told++ })
+      await gate
+    }
+  })
+  const { post, port } = await serveRpc(t, { operations: [slow] })
+  const body = JSON.stringify({ type: 'shop.slow' })
+  const head = ['POST /rpc HTTP/1.1', 'Host: a', 'Content-Type: application/json']
+  const asked = await Promise.all(Array.from({ length: 256 }, async () => {
+    const raw = await RawSocket.open(t, port)
+    raw.request(...head, `Content-Length: ${body.length}`)
+    raw.socket.write(body)
+    return raw
+  }))
+  await until(() => running === 256)
+  for (const { socket } of asked) socket.destroy()
+  await until(() => told === 256)
+  t.equal((await post({ type: 'shop.slow' })).status, 429)
+  t.equal(running, 256)
+  goOn()
+  await until(async () => (await post(count)).status === 200)
 })
 
 t.test('the audit and the log name the request, and a flood of junk does not fill them', async t => {

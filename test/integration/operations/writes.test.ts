@@ -150,6 +150,21 @@ t.test('a key makes an operation happen once', async t => {
   t.match(await client.request('shop.act', { data: {}, idempotencyKey: 5 }), { message: /^idempotencyKey: / })
 })
 
+t.test('an operation that changes something may be asked for its revision', async t => {
+  const { connect, store } = await serveOperations(t, [
+    insert, act(async () => 'read', { name: 'shop.read', tier: 'read' })
+  ])
+  const client = await connect()
+  const { revision } = await client.request('shop.act', { data: { n: 3 }, revision: true })
+  t.equal(revision, store.revision)
+  t.match(await client.next(({ event }) => event === 'revision'), { revision })
+  t.match(await client.request('shop.read', { revision: true }), {
+    code: 'VALIDATION_ERROR', message: 'revision: is not taken by shop.read: leave it out'
+  })
+  const wrong = await client.request('shop.act', { data: {}, revision: 1 })
+  t.match(wrong, { message: 'revision: must be boolean' })
+})
+
 t.test('the answer of a repeated request is shown while the rights of its calls are the same', async t => {
   const { login, superadmin } = await serveAccounts(t, {}, {
     operations: [act(async ({ call }) => await call('store.insert', { bucket: 'items', data: {} }))]

@@ -24,12 +24,16 @@ t.test('routes.client serves the client, and every module that it imports', asyn
     })
     const again = await app.inject({ path, headers: { 'if-none-match': String(headers['etag']) } })
     t.same([again.statusCode, again.body], [304, ''])
-    for (const [, from] of body.matchAll(/^(?:import|export)\b(?:[^'"=(;]* from)? ['"]([^'"]+)['"]/gm)) {
+    const imports = [
+      ...body.matchAll(/^(?:import|export)\b(?:[^'"=(;]* from)? ['"]([^'"]+)['"]/gm),
+      ...body.matchAll(/\bimport\(['"]([^'"]+)['"]\)/g)
+    ]
+    for (const [, from] of imports) {
       t.match(from, /^\.\/[\w-]+\.js$/, `${path} imports its neighbours alone`)
       waiting.push(new URL(from as string, `http://host${path}`).pathname)
     }
   }
-  t.ok(seen.size > 1)
+  for (const name of ['http-transport', 'tab-transport', 'tab-hub']) t.ok(seen.has(`/api/client/${name}.js`))
 })
 
 t.test('the client is not served without routes.client, nor over a path that is taken', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { besideUrl, resolveOptions, resolveUrl, shownUrl } from '../../../lib/client/client-options.js'
+import { resolveOptions, resolveUrl, shownUrl } from '../../../lib/client/client-options.js'
 
 t.test('has defaults, and takes what is given', async t => {
   t.same(resolveOptions({}), {
@@ -17,15 +17,15 @@ t.test('an option that is undefined is absent', async t => {
 
 t.test('an option that is wrong is named, with what is right', async t => {
   const wrong: Array<[object, RegExp]> = [
-    [{ heartbeatMs: '30s' }, /heartbeatMs must be milliseconds above 0/],
-    [{ timeoutMs: -1 }, /timeoutMs must be/],
-    [{ minDelayMs: NaN }, /minDelayMs must be/],
-    [{ maxDelayMs: 0 }, /maxDelayMs must be/],
-    [{ lingerMs: -1 }, /lingerMs must be/],
-    [{ connectTimeoutMs: null }, /connectTimeoutMs must be/],
-    [{ token: 'x' }, /no option token/],
-    [{ constructor: 1 }, /no option constructor/],
-    [{ toString: () => '' }, /no option toString/]
+    [{ heartbeatMs: '30s' }, /heartbeatMs is no option, or no milliseconds above 0/],
+    [{ timeoutMs: -1 }, /timeoutMs is no option, or no milli/],
+    [{ minDelayMs: NaN }, /minDelayMs is no option, or no milli/],
+    [{ maxDelayMs: 0 }, /maxDelayMs is no option, or no milli/],
+    [{ lingerMs: -1 }, /lingerMs is no option, or no milli/],
+    [{ connectTimeoutMs: null }, /connectTimeoutMs is no option, or no milli/],
+    [{ token: 'x' }, /token is no option/],
+    [{ constructor: 1 }, /constructor is no option/],
+    [{ toString: () => '' }, /toString is no option/]
   ]
   for (const [options, message] of wrong) {
     t.throws(() => resolveOptions(options), { message }, String(message))
@@ -59,11 +59,6 @@ t.test('any other URL is refused, with an example of a good one', async t => {
   for (const url of ['', 'live', '/live', 'ftp://h/', 'localhost:8080', 'wss://', 'ws:/h', undefined, 5, {}]) {
     t.throws(() => resolveUrl(url as string), { message: /no URL like wss:\/\// }, String(url))
   }
-})
-
-t.test('others stand beside it', async t => {
-  t.equal(besideUrl('wss://h/a/live?room=1', 'rpc'), 'https://h/a/rpc')
-  t.equal(besideUrl('ws://h:80/', 'events'), 'http://h:80/events')
 })
 
 t.test('a URL is shown without its secrets', async t => {

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { environment } from '../../../lib/client/environment.js'
-import { httpTransport, type Fetch } from '../../../lib/client/http-transport.js'
+import { httpTransport, type Fetch, urlsBeside } from '../../../lib/client/http-transport.js'
 import { freePort } from '../../support/free-port.js'
 import { TransportClient } from '../../support/transport-client.js'
 import { until } from '../../support/until.js'
@@ -275,4 +275,9 @@ t.test('close ends the transport at once, and tells of nothing more', async t =>
   })
   early.close()
   await new Promise(resolve => { setTimeout(resolve, 30) })
+})
+
+t.test('the routes stand beside the WebSocket', async t => {
+  t.same(urlsBeside('wss://h/a/live?room=1'), { rpc: 'https://h/a/rpc', events: 'https://h/a/events' })
+  t.match(urlsBeside('ws://h:80/'), { events: 'http://h:80/events' })
 })

@@ -153,7 +153,7 @@ class Run {
   }
 }
 
-t.test('the client shows what the server has told, whatever happens', async t => {
+t.test('the client shows what the server has told, over any failures and restarts', async t => {
   const seed = Number(process.env['SAMPLE_SEED'] ?? Date.now() % 2 ** 31)
   t.comment(`SAMPLE_SEED=${seed}`)
   const counts: Record<string, number> = {}

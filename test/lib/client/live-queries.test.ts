@@ -28,7 +28,7 @@ t.test('a query is asked for at its first subscriber, and shows what comes', asy
   t.ok(states.slice(0, 3).every(({ data }) => data === undefined || data[0].id === 1), 'states do not change')
 })
 
-t.test('equal requests share one object, whatever the order of their members', async t => {
+t.test('equal requests share one object, in any order of their members', async t => {
   const { queries } = startQueries(t)
   const find = { bucket: 'orders', filter: { a: 1, b: { $gt: 1, $lt: 5 } }, sort: { x: 'asc', y: 'desc' } }
   const query = queries.query(find, undefined, { minIntervalMs: 5 })

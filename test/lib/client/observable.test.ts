@@ -1,38 +1,38 @@
 import t from 'tap'
-import { Listeners, ObservableState } from '../../../lib/client/observable.js'
+import { ObservableState } from '../../../lib/client/observable.js'
 import { shownErrors } from '../../support/shown-errors.js'
 
 t.test('calls each listener after a change, until it has left', async t => {
-  const listeners = new Listeners()
+  const state = new ObservableState()
   const calls: string[] = []
-  const leave = listeners.subscribe(() => { calls.push('a') })
-  listeners.subscribe(() => { calls.push('b') })
-  listeners.notify()
+  const leave = state.subscribe(() => { calls.push('a') })
+  state.subscribe(() => { calls.push('b') })
+  state.set({ retryAt: 1 })
   leave()
   leave()
-  listeners.notify()
+  state.set({ retryAt: 2 })
   t.same(calls, ['a', 'b', 'b'])
 })
 
 t.test('one function that is subscribed twice is called twice, and leaves once', async t => {
-  const listeners = new Listeners()
+  const state = new ObservableState()
   let calls = 0
   const count = (): void => { calls++ }
-  const leave = listeners.subscribe(count)
-  listeners.subscribe(count)
-  listeners.notify()
+  const leave = state.subscribe(count)
+  state.subscribe(count)
+  state.set({ retryAt: 1 })
   leave()
-  listeners.notify()
+  state.set({ retryAt: 2 })
   t.equal(calls, 3)
 })
 
 t.test('a listener that throws harms no other', async t => {
   const shown = shownErrors(t)
-  const listeners = new Listeners()
+  const state = new ObservableState()
   let calls = 0
-  listeners.subscribe(() => { throw new Error('broken') })
-  listeners.subscribe(() => { calls++ })
-  listeners.notify()
+  state.subscribe(() => { throw new Error('broken') })
+  state.subscribe(() => { calls++ })
+  state.set({ retryAt: 1 })
   t.equal(calls, 1)
   t.match(shown, [{ message: 'broken' }])
 })

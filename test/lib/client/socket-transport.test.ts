@@ -1,8 +1,8 @@
 import t from 'tap'
-import { IMPOSSIBLE } from '../../../lib/client/ending.js'
 import { socketTransport } from '../../../lib/client/socket-transport.js'
 import type { WebSocketLike } from '../../../lib/client/types.js'
 import { until } from '../../support/until.js'
+import { IMPOSSIBLE } from '../../../lib/client/transport.js'
 
 /** The part of a WebSocket that the client uses, driven by the test. */
 class FakeSocket implements WebSocketLike {

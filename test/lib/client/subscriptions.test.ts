@@ -25,6 +25,19 @@ t.test('a refused query is in error, with that of the server, until the next con
   t.equal(states.length, 3)
 })
 
+t.test('the first subscriber makes the client connect, and is served when it has', async t => {
+  const { link, queries } = startQueries(t)
+  const query = queries.query('q')
+  t.equal(link.wakes, 0)
+  watch(query)
+  t.equal(link.wakes, 1)
+  t.same(link.open, [])
+  const ready = link.connect()
+  answer(link.next('store.subscribe'), [{ id: 1 }])
+  await ready
+  t.same(query.getSnapshot(), [{ id: 1 }])
+})
+
 t.test('a refused query is asked for anew when it is subscribed anew', async t => {
   const { link, queries } = startQueries(t)
   await link.connect()

@@ -1,6 +1,5 @@
 import t from 'tap'
-import { IMPOSSIBLE } from '../../../lib/client/ending.js'
-import type { Transport } from '../../../lib/client/transport.js'
+import { IMPOSSIBLE, type Transport } from '../../../lib/client/transport.js'
 import { chooseTransport } from '../../../lib/client/transport-choice.js'
 import { FakeEnvironment, FakeLines } from '../../support/fake-line.js'
 

@@ -40,7 +40,7 @@ t.test('a schema that is deep, or repeats itself, ends', async t => {
   t.match(typeOfSchema(schema), /unknown/)
 })
 
-t.test('a literal is the text, whatever it holds', async t => {
+t.test('a literal is the text, also of quotes and line breaks', async t => {
   for (const text of ['\'', '"', '\\', '\\\'', '\\"', '\n\r\t\0\b', '*/', '\u2028', '\ud800', 'é😀', '`']) {
     const source = literal(text)
     t.match(source, /^'[^\n\r\u2028\u2029]*'$/)
