@@ -40,7 +40,7 @@ export interface AuthorizerOptions {
 const WITHOUT_PERMISSION = /^(?:auth|identity)\./
 
 /** Unknown types that are answered as unknown without a login. */
-const UNKNOWN_TO_ALL = /^(?:auth\..*|ping|identity\.login|identity\.loginWithSecret)$/s
+const UNKNOWN_TO_ALL = /^(?:auth\..*|identity\.login|identity\.loginWithSecret)$/s
 
 /** Decides for every request whether it is allowed. PROTOCOL.md, "Request pipeline". */
 export class Authorizer implements RequestRights {
