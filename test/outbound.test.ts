@@ -101,7 +101,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'lib/auth/jwks.ts': ['fetch'],
   // Packages that are there only when they are wanted.
   'lib/identity/password-key.ts': ['@node-rs/argon2'],
-  'lib/metrics/exposition.ts': ['prom-client']
+  'lib/metrics/exposition.ts': ['prom-client'],
+  // The client of the package, which no server loads: lint holds that.
+  'lib/client/client.ts': ['./http-transport.js', './tab-transport.js'],
+  'lib/client/http-transport.ts': ['fetch'],
+  'lib/client/preload.ts': ['fetch']
 }
 
 t.test('the code has no client besides these', t => {

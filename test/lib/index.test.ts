@@ -11,9 +11,9 @@ t.test('the public face', t => {
 
   t.test('exports these values and no others', async t => {
     t.same(Object.keys(face).sort(), [
-      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'checkDeployment',
-      'closeReasons', 'default', 'getOperationTier', 'hasAccessForTier', 'isBuiltInAuth', 'isBuiltinRole',
-      'jwtAuth', 'noexPlugin'
+      'ErrorCode', 'NoexOptionsError', 'NoexServer', 'NoexServerError', 'PROTOCOL_VERSION', 'Type',
+      'checkDeployment', 'closeReasons', 'default', 'getOperationTier', 'hasAccessForTier', 'isBuiltInAuth',
+      'isBuiltinRole', 'jwtAuth', 'noexPlugin', 'operation'
     ])
     t.equal(face.PROTOCOL_VERSION, '1.0.0')
     t.equal(Object.keys(face.ErrorCode).length, 16)
@@ -24,7 +24,7 @@ t.test('the public face', t => {
       Object.values(face.closeReasons).map(({ code, reason, comeBack }) => `${code} ${reason} ${comeBack}`),
       [
         '1000 server_shutdown true', '1003 binary_not_supported false', '1008 login_timeout true',
-        '1013 overloaded true', '1013 slow_consumer true', '4001 heartbeat_timeout true',
+        '1008 session_ended false', '1013 overloaded true', '1013 slow_consumer true', '4001 heartbeat_timeout true',
         '4002 session_revoked false', '4003 too_many_connections false'
       ]
     )
