@@ -133,26 +133,6 @@ module.exports = {
       to: { path: installed('ws'), dependencyTypesNot: ['type-only'] }
     },
     {
-      name: 'client-stands-alone',
-      comment: 'It runs where nothing else of the package does: types of messages only.',
-      severity: 'error',
-      from: { path: '^lib/client/' },
-      to: { path: '^(lib|routes)/', pathNot: '^lib/client/|^lib/protocol/messages\\.ts$' }
-    },
-    {
-      name: 'client-without-dependencies',
-      comment: 'Adapters have the package that they adapt to.',
-      severity: 'error',
-      from: { path: '^lib/client/(?!adapters/)' },
-      to: { path: '(^|/)(node_modules|packages)/|^@hamicek/', dependencyTypesNot: ['type-only'] }
-    },
-    {
-      name: 'client-without-node',
-      severity: 'error',
-      from: { path: '^lib/client/' },
-      to: { dependencyTypes: ['core'] }
-    },
-    {
       name: 'store-behind-one-folder',
       comment: 'Errors and functions of noex-store; types may be imported anywhere, turns are shared.',
       severity: 'error',
