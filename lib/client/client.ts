@@ -36,11 +36,14 @@ export function composeClient (
   const { state } = connection
   connection.listeners.push(live)
   state.subscribe(() => { live.refuse(state.value === 'refused' ? state.error : undefined) })
-  const request: SendRequest = async (type, members, how) => await send(type, members, how, ({ data }) => {
+  const request: SendRequest = async (type, members, how) => {
     const [, , end] = /^(auth|identity)\.log(in|out)/.exec(type) ?? []
-    if (end === 'in') connection.identify(data)
-    else if (end) connection.end(endingOfSession('LOGGED_OUT', 'The user has logged out'))
-  })
+    const asked = end === 'in' ? { sessionNotice: true, ...members } : members
+    return await send(type, asked, how, ({ data }) => {
+      if (end === 'in') connection.identify(data)
+      else if (end) connection.end(endingOfSession('LOGGED_OUT', 'The user has logged out'))
+    })
+  }
   let isClosed = false
   if (settings.connect !== false) connection.wake()
   return {

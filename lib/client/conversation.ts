@@ -154,7 +154,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
         if (type === 'push') break
         if (event === 'session_revoked') {
           end(endingOfSession('SESSION_REVOKED', `The session was revoked: ${message['reason']}`))
-        } else if (event === 'shutdown') {
+        } else if (event === 'shutdown' || (event === 'session_ended' && !settings.isLoginManual)) {
           isReady = false
           awayMs = delayOf(message['reconnectAfterMs'])
           listener.onLeaving()

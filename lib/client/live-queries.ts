@@ -94,6 +94,12 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     return group
   }
 
+  const outdateAll = (): void => {
+    turn()
+    for (const entry of entries.values()) if (entry.own.status === 'live') entry.outdate()
+    show()
+  }
+
   const linger = (entry: QueryEntry): void => {
     entry.keep = environment.after(lingerMs, () => {
       entries.delete(entry.key)
@@ -236,6 +242,8 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
 
     onSystem: ({ event, revision, reason, subscriptionId }) => {
       if (event === 'revision') changes?.onRevision(revision)
+      // The server sends nothing more of them.
+      if (event === 'session_ended') outdateAll()
       if (event !== 'subscription_closed') return
       const error = new NoexClientError(
         reason, `ended by the server: ${reason}: remedy that, then call reconnect()`
@@ -244,11 +252,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       heard.ended(subscriptionId, error)
     },
 
-    onLost: () => {
-      turn()
-      for (const entry of entries.values()) if (entry.own.status === 'live') entry.outdate()
-      show()
-    },
+    onLost: outdateAll,
 
     close: () => {
       lingerMs = Infinity

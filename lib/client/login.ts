@@ -61,8 +61,10 @@ export function logIn (
     if (isLate()) return
     if (input) {
       const { username, password } = input
-      if (typeof input === 'string') return await request('auth.login', { token: input })
-      if (username && password) return await request('identity.login', { username, password })
+      if (typeof input === 'string') return await request('auth.login', { token: input, sessionNotice: true })
+      if (username && password) {
+        return await request('identity.login', { username, password, sessionNotice: true })
+      }
     } else if (!isReady) {
       if (isRequired) throw new NoexClientError('UNAUTHORIZED', wanted)
       return

@@ -7,7 +7,7 @@ import { LOST, type OpenTransport, type Transport, type TransportListener } from
 export interface Hub {
   /** Adds one of them. It gets the welcome at once, where that has come. */
   readonly join: OpenTransport
-  /** Whether the server is about to stop. */
+  /** Whether all are about to leave: the server stops, or the session has ended. */
   readonly isLeaving: () => boolean
   /** Ends the transport, and those of all. */
   readonly end: TransportListener['onClose']
@@ -195,7 +195,7 @@ export function openHub (
     if (type === 'welcome') {
       welcome = message
       serverZero = Number(message['serverTime']) - now()
-    } else if (event === 'shutdown') {
+    } else if (/^(shutdown|session_ended)$/.test(event)) {
       shutdown = text
     } else if (type === 'ping') {
       real.send(JSON.stringify({ type: 'pong', timestamp }))
