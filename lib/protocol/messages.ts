@@ -120,7 +120,7 @@ export interface WelcomeMessage {
   readonly extensions: readonly Extension[]
   /** Time between two pings, in milliseconds. */
   readonly heartbeatMs: number
-  /** The user whom the upgrade has named already. */
+  /** The user, where the upgrade request has named it. */
   readonly userId?: string | undefined
 }
 
