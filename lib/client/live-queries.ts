@@ -40,6 +40,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
   let group: ServerMessage[] = []
   /** The error of all queries, as long as there is no connection until `reconnect`. */
   let end: NoexClientError | undefined
+  let generation = 0
   /** Present once their code is loaded: the first paint of a page does not need it. */
   let changes: OptimisticChanges | undefined
 
@@ -129,6 +130,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       getSnapshot: () => entry().state.data,
       get state () { return entry().state },
       get serverState () { return entry().serverState },
+      get generation () { return generation },
       get status () { return entry().state.status },
       get error () { return entry().state.error }
     }
@@ -137,6 +139,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
 
   /** Takes away all that is of a user. */
   const forget = (): void => {
+    generation++
     changes?.forget()
     for (const entry of entries.values()) entry.forget()
   }

@@ -147,6 +147,8 @@ export interface LiveQuery<T> {
   readonly state: QueryState<T>
   /** The state that `hydrate` has made: what a server has rendered. `undefined` where there was none. */
   readonly serverState?: QueryState<T> | undefined
+  /** Grows when the client forgets all data: the session has ended, or another user has logged in. */
+  readonly generation?: number
   readonly status: QueryStatus
   readonly error: NoexClientError | undefined
 }
