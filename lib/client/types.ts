@@ -9,8 +9,8 @@ export interface Observable<T> {
 
 /**
  * The state of a connection. `connecting`: a connection is being made, and what is watched is being brought
- * up to date. `open`: all of it is of now. `leaving`: the server is about to stop. `waiting`: for the next
- * attempt. `refused`: there is none until `reconnect`. `offline`: the browser has no network.
+ * up to date. `open`: all of it is of now. `leaving`: the server is about to stop, or the session has ended.
+ * `waiting`: for the next attempt. `refused`: there is none until `reconnect`. `offline`: the browser has no network.
  */
 export type ConnectionStatus = 'connecting' | 'open' | 'leaving' | 'waiting' | 'refused' | 'offline'
 
@@ -120,7 +120,7 @@ export interface QueryOptions {
 
 /**
  * `loading`: nothing has come yet. `live`: the data are of now. `stale`: they are of before the connection
- * was lost. `error`: the server has refused or ended the query.
+ * was lost. `error`: the server has refused or ended the query, or the connection is refused.
  */
 export type QueryStatus = 'loading' | 'live' | 'stale' | 'error'
 
