@@ -10,7 +10,8 @@ export interface Observable<T> {
 /**
  * The state of a connection. `connecting`: a connection is being made, and what is watched is being brought
  * up to date. `open`: all of it is of now. `leaving`: the server is about to stop, or the session has ended.
- * `waiting`: for the next attempt. `refused`: there is none until `reconnect`. `offline`: the browser has no network.
+ * `waiting`: for the next attempt. `refused`: there is none until `reconnect`. `offline`: the browser has no
+ * network.
  */
 export type ConnectionStatus = 'connecting' | 'open' | 'leaving' | 'waiting' | 'refused' | 'offline'
 
