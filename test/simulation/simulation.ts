@@ -5,12 +5,12 @@ import { WatchingClient, type ClientWorld, type Line, type LineEnd } from './cli
 import { Disk } from './disk.js'
 import { Life } from './event-loop.js'
 import { loop } from './globals.js'
-import { History } from './history.js'
+import { History, stateOf } from './history.js'
 import { applicationWrite, changeRights, changeStructure, isExpected, randomWrite } from './operations.js'
 import { Judge } from './judge.js'
 import { randomRequest } from './queries.js'
 import { Random } from './random.js'
-import { ROOT, users } from './rights.js'
+import { isOfRights, ROOT, users } from './rights.js'
 import { SimulatedServer } from './server.js'
 
 /** The bounds of a run. */
@@ -264,6 +264,11 @@ export class Simulation implements ClientWorld {
     SimulatedServer.boot(life, this.#disk, random).then(server => {
       this.server = server
       this.#running = server
+      server.store.onCommit(({ changes }) => {
+        if (changes.some(change => 'bucket' in change && isOfRights(change.bucket))) {
+          this.#judge.noteRights(stateOf(this.#disk.epoch, server.store.image()))
+        }
+      })
     }, error => { loop.fail(error) })
   }
 
