@@ -120,11 +120,10 @@ export class Simulation implements ClientWorld {
   /** Lets everything come to rest, and compares what all clients show with the plain evaluation. */
   async #mark (): Promise<void> {
     this.#disk.fullUntil = 0
-    for (const client of this.#clients) {
-      client.read(true)
-      // A backup that was restored may have ended its session.
-      client.logIn(client.user).catch(error => { loop.fail(error) })
-    }
+    for (const client of this.#clients) client.read(true)
+    await this.#settle()
+    // A backup that was restored may have ended a session, also one that was about to begin.
+    for (const client of this.#clients) client.logIn(client.user).catch(error => { loop.fail(error) })
     await this.#settle()
     for (const client of this.#clients) {
       for (const view of client.views) client.subscribe(view)
