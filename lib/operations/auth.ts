@@ -21,6 +21,7 @@ export const auth: readonly Operation[] = [
     name: 'auth.login',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     needsConnection: 'send the token in the header Authorization instead',
     request: Type.Object({ token: Token, sessionNotice: SessionNotice }),
     async run ({ server: { authenticator, clock, revocations }, client }, r) {
@@ -42,6 +43,7 @@ export const auth: readonly Operation[] = [
     name: 'auth.logout',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     needsConnection: 'leave the token out; identity.logout ends the session of an account',
     request: Type.Object({}),
     async run ({ server: { identity }, client, grant }) {

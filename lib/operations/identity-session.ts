@@ -25,6 +25,7 @@ export const identitySession: readonly Operation[] = [
     resource: userIn('username'),
     details: ['username'],
     accessLevel: 'everyone',
+    isChange: true,
     request: Type.Object({ username: Credential, password: Credential, sessionNotice: SessionNotice }),
     async run (context, { username, password, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
@@ -38,6 +39,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.loginWithSecret',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     request: Type.Object({ secret: Credential, sessionNotice: SessionNotice }),
     async run (context, { secret, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
@@ -50,6 +52,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.logout',
     tier: 'admin',
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({}),
     async run ({ server, client, grant }) {
       const session = sessionOf(grant.principal)
@@ -71,6 +74,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.refreshSession',
     tier: 'admin',
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({}),
     async run (context) {
       const { server, client, grant } = context
@@ -95,6 +99,7 @@ export const identitySession: readonly Operation[] = [
     resource: userIn('userId'),
     details: ['userId'],
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
     async run (context, r) {
       const { server, client, grant } = context
