@@ -214,6 +214,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   })
   const metricsCollector = exposition && new MetricsCollector(exposition, {
     connections,
+    connectionLimit: connectionLimits.maxConnections,
     liveQueries,
     rules,
     trail,
