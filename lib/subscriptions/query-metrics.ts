@@ -52,6 +52,8 @@ export class QueryCost {
   /** Changed results that were told to subscribers, and the time that it took to encode them. */
   updates = 0
   updateMs = 0
+  /** Characters of the pushes to all subscribers. */
+  bytesOut = 0
   /** Live queries of this shape at the moment. */
   liveQueries = 0
 
