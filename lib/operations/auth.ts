@@ -20,6 +20,7 @@ export const auth: readonly Operation[] = [
     name: 'auth.login',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     needsConnection: 'send the token in the header Authorization instead',
     request: Type.Object({ token: Token }),
     async run ({ server: { authenticator, clock, revocations }, client }, r) {
@@ -41,6 +42,7 @@ export const auth: readonly Operation[] = [
     name: 'auth.logout',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     needsConnection: 'leave the token out; identity.logout ends the session of an account',
     request: Type.Object({}),
     async run ({ server: { identity }, client, grant }) {

@@ -97,6 +97,11 @@ export interface Operation extends OperationAccess, AuditedOperation {
   readonly request: TObject
   /** Whether it works on the store alone; then a change of rights waits for its writes. */
   readonly usesStore: boolean
+  /**
+   * Whether it changes something, and resolves when that is durable, with a result that shows no other state
+   * of the store.
+   */
+  readonly isChange: boolean
   /** Returns the charges of a request, where they are not one of its own; works on unchecked input. */
   readonly chargesOf: ((request: RequestMessage) => readonly Charge[]) | undefined
   /** Refuses a request before its fields are checked. PROTOCOL.md, "Request pipeline". */

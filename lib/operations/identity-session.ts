@@ -25,6 +25,7 @@ export const identitySession: readonly Operation[] = [
     resource: userIn('username'),
     details: ['username'],
     accessLevel: 'everyone',
+    isChange: true,
     request: Type.Object({ username: Credential, password: Credential }),
     secrets: ['password'],
     async run (context, { username, password }) {
@@ -39,6 +40,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.loginWithSecret',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     request: Type.Object({ secret: Credential }),
     secrets: ['secret'],
     async run (context, { secret }) {
@@ -52,6 +54,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.logout',
     tier: 'admin',
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({}),
     async run ({ server, client, grant }) {
       const session = sessionOf(grant.principal)
@@ -73,6 +76,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.refreshSession',
     tier: 'admin',
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({}),
     async run (context) {
       const { server, client, grant } = context
@@ -97,6 +101,7 @@ export const identitySession: readonly Operation[] = [
     resource: userIn('userId'),
     details: ['userId'],
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
     async run (context, r) {
       const { server, client, grant } = context
