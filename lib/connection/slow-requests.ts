@@ -2,7 +2,8 @@ import type { Client } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
 import type { Principal } from '../permissions/principal.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import { rowsIn, shortNames, type SlowLog } from '../util/slow-log.js'
+import { rowsIn, shortNames, shortText } from '../util/short-text.js'
+import type { SlowLog } from '../util/slow-log.js'
 
 /** A request and its outcome. */
 export interface AnsweredRequest {
@@ -34,7 +35,7 @@ export function logSlowRequest (
   const { query, bucket } = request
   const find = request['find'] as { readonly bucket?: unknown } | null | undefined
   const subject = [query, bucket, find?.bucket].find(text => typeof text === 'string') as string | undefined
-  const resource = subject?.slice(0, MAX_NAME)
+  const resource = subject && shortText(subject, MAX_NAME)
   slowLog.write(`request ${name} ${resource ?? ''}`, ms, 'a request is slow', () => ({
     operation: name,
     ...(resource !== undefined && { [query === undefined ? 'bucket' : 'query']: resource }),
