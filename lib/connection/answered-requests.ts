@@ -1,18 +1,35 @@
+import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { Client } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
 import type { Principal } from '../permissions/principal.js'
+import type { NoexErrorCode } from '../protocol/errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
+import { charsOf } from '../protocol/parts.js'
+import type { Clock } from '../util/clock.js'
 import { rowsIn, shortNames, shortText } from '../util/short-text.js'
 import type { SlowLog } from '../util/slow-log.js'
+import type { Reply } from './held-replies.js'
 
 /** A request and its outcome. */
-export interface AnsweredRequest {
+interface AnsweredRequest {
   /** `undefined` where this server does not have it. */
   readonly operation: Operation | undefined
   readonly request: RequestMessage
   /** The result; `undefined` for a request that has failed. */
   readonly data: unknown
+  readonly reply: Reply
+  /** Ticks of the clock at its arrival. */
+  readonly since: number
 }
+
+/** Where answers are counted. */
+interface AnswerCounts {
+  readonly requestMetrics: RequestMetrics
+  readonly slowLog: SlowLog
+  readonly server: { readonly clock: Clock }
+}
+
+type Asker = Pick<Client, 'log'> & { readonly principal: Pick<Principal, 'session'> }
 
 /** Characters of the name of a bucket or a query that a client sends. */
 const MAX_NAME = 128
@@ -21,14 +38,35 @@ const MAX_NAME = 128
 const envelope: ReadonlySet<string> = new Set(['id', 'type', 'idempotencyKey', 'revision'])
 
 /**
- * Logs a request that has been slow, by its operation, its resource and the names of its parameters. Not
- * those with passwords: they take long on purpose.
+ * Counts a request when its reply may be sent, which an audit entry that is not durable yet delays, and logs
+ * it where that has taken long.
  */
-export function logSlowRequest (
-  slowLog: SlowLog,
-  ms: number,
-  { operation, request, data }: AnsweredRequest,
-  { log, principal }: Pick<Client, 'log'> & { readonly principal: Pick<Principal, 'session'> }
+export function countAnswer (
+  answered: AnsweredRequest, released: Promise<boolean> | undefined, client: Asker, counts: AnswerCounts
+): void {
+  const code = answered.reply.failure?.code
+  if (released === undefined) {
+    count(answered, code, client, counts)
+  } else {
+    released.then(isDurable => { count(answered, isDurable ? code : 'INTERNAL_ERROR', client, counts) })
+  }
+}
+
+function count (
+  answered: AnsweredRequest, code: NoexErrorCode | undefined, client: Asker,
+  { requestMetrics, slowLog, server }: AnswerCounts
+): void {
+  const ms = server.clock.ticks() - answered.since
+  requestMetrics.ended(answered.operation?.name, code, ms, charsOf(answered.reply.text))
+  if (slowLog.isSlow(ms)) logSlow(slowLog, ms, answered, client)
+}
+
+/**
+ * Logs a request by its operation, its resource and the names of its parameters. Not those with passwords:
+ * they take long on purpose.
+ */
+function logSlow (
+  slowLog: SlowLog, ms: number, { operation, request, data }: AnsweredRequest, { log, principal }: Asker
 ): void {
   if (operation === undefined || operation.secrets.length > 0) return
   const { name } = operation
