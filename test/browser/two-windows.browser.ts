@@ -252,7 +252,8 @@ t.test('The page works with a server that has no extensions', async t => {
       server.send(text)
     })
     server.onMessage(text => {
-      const { extensions: _, heartbeatMs: _ms, ...frame } = JSON.parse(String(text)) as Frame
+      const { extensions: _, heartbeatMs: _ms, maxPayloadBytes: _bytes, idempotencyWindowMs: _window, ...frame } =
+        JSON.parse(String(text)) as Frame
       socket.send(JSON.stringify(frame))
     })
   })
