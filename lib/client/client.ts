@@ -1,6 +1,7 @@
 import { backoff } from './backoff.js'
 import { resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
 import { createConnection } from './connection.js'
+import { withRemedies } from './ending.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
 import { lazyTransport } from './lazy-transport.js'
 import { createLiveQueries } from './live-queries.js'
@@ -18,11 +19,11 @@ export function composeClient (
 ): Client {
   const settings = resolveOptions(options)
   const { minDelayMs, maxDelayMs, connectTimeoutMs } = settings
-  const fullUrl = resolveUrl(url)
+  const fullUrl = resolveUrl('createClient', url)
   const choice = chooseTransport(waysTo(fullUrl, settings, environment), connectTimeoutMs, environment)
   const connection = createConnection({
     ...settings,
-    open: throughTabs(fullUrl, choice.open, settings, environment),
+    open: withRemedies(throughTabs(fullUrl, choice.open, settings, environment)),
     place: shownUrl(fullUrl),
     nextDelay: backoff(minDelayMs, maxDelayMs),
     onNetwork: choice.reset,

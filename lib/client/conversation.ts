@@ -1,9 +1,10 @@
+import { jsonOf } from './checks.js'
 import { delayOf, endingOfClose, type Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
 import { logIn, type Login } from './login.js'
-import { callEach } from './report.js'
+import { callEach, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
 import { LOST, type Transport } from './transport.js'
 
@@ -47,6 +48,9 @@ export type Callbacks = [
 const SILENCE_MS = 30_000
 const MIN_SILENCE_MS = 1_000
 
+/** Bytes of the id that stands before a request, also where tabs share a connection. */
+const ID_BYTES = 24
+
 /** Begins a connection. */
 export function converse (settings: ConnectionSettings, listener: ConversationListener): Conversation {
   const { environment, place, getToken, heartbeatMs, connectTimeoutMs } = settings
@@ -84,6 +88,13 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 
   const ask = (body: string, ...callbacks: Callbacks): (() => void) => {
+    const maxBytes = welcome?.['maxPayloadBytes'] - ID_BYTES
+    // A character has three bytes at most.
+    if (body.length * 3 > maxBytes && new Blob([body]).size > maxBytes) {
+      callbacks[1](new NoexClientError('PAYLOAD_TOO_LARGE',
+        `The request is too long for the server: at most ${maxBytes} bytes, by its option maxPayloadBytes`))
+      return none
+    }
     const id = ++lastId
     pending.set(id, callbacks)
     transport.send(`{"id":${id},${body}`)
@@ -208,7 +219,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 }
 
-/** Returns the JSON of a request without its beginning, which has the id. */
+/** Returns the JSON of a request without its beginning, which has the id. @throws `TypeError` without one */
 export function bodyOf (type: string, members: object): string {
-  return JSON.stringify({ ...members, id: undefined, type }).slice(1)
+  return jsonOf(type, { ...members, id: undefined, type }).slice(1)
 }

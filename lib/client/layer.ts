@@ -1,6 +1,8 @@
+import { jsonOf, mustBe } from './checks.js'
 import { reuse, type Row } from './delta.js'
 import type { QueryEntry } from './live-query.js'
 import { compare, matches } from './matching.js'
+import { none } from './report.js'
 import type { OptimisticTransaction } from './types.js'
 
 /** The live queries of a client, by key. */
@@ -37,10 +39,14 @@ export interface Layer {
 
 let inserts = 0
 
-/** Collects the changes of a function. @throws what it throws, and where something is no JSON */
+/**
+ * Collects the changes of a function.
+ * @throws what it throws, and `TypeError` where something is no JSON, or the function is `async`
+ */
 export function collect (change: (tx: OptimisticTransaction) => void, entries: Entries): readonly Change[] {
   const changes: Change[] = []
-  change({
+  mustBe('optimistic: change', change, 'a function')
+  const result: any = change({
     bucket: bucket => ({
       insert: given => {
         const data = copyOf(given)
@@ -56,8 +62,15 @@ export function collect (change: (tx: OptimisticTransaction) => void, entries: E
       },
       delete: (key: unknown, options?: object) => { changes.push({ op: 'delete', bucket, key, options }) }
     }),
-    query: ({ key }, change) => { changes.push({ key, change }) }
+    query: (query, change) => {
+      mustBe('tx.query: change', change, 'a function')
+      changes.push({ key: query.key, change })
+    }
   })
+  if (result?.then) {
+    result.then(none, none)
+    throw new TypeError('optimistic: the function must make its changes before it returns: it must not be async')
+  }
   // What comes later is neither sent nor shown: it throws.
   return Object.freeze(changes)
 }
@@ -128,5 +141,6 @@ function recordOf (bucket: string, key: unknown, entries: Entries): Row | undefi
 
 /** Returns what the server will see of an object. */
 function copyOf (data: object): Row {
-  return JSON.parse(JSON.stringify(data))
+  mustBe('optimistic: data', data, 'an object')
+  return JSON.parse(jsonOf('optimistic: data', data))
 }

@@ -1,3 +1,4 @@
+import { mustBe, TEXT } from './checks.js'
 import { environment } from './environment.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
@@ -6,7 +7,7 @@ import { createOptimisticChanges, type SendRequest } from './optimistic.js'
 import { listen } from './observable.js'
 import { callEach, none, report } from './report.js'
 import { subscribeOver, type Subscription } from './subscriptions.js'
-import type { Client, LiveQuery, OptimisticTransaction, RequestOptions } from './types.js'
+import type { Client, LiveQuery, OptimisticTransaction, Preloaded, RequestOptions } from './types.js'
 
 /** The events of the rules whose topics one pattern matches. */
 interface EventChannel extends Subscription {
@@ -135,6 +136,8 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     query: (...query) => entryOf(keyOf(...query)).query,
 
     events: (pattern, onEvent) => {
+      mustBe('events: pattern', pattern, TEXT)
+      mustBe('events: onEvent', onEvent, 'a function')
       let channel = channels.get(pattern)
       if (!channel) {
         channel = { type: 'rules', members: () => ({ pattern }), listeners: new Set() }
@@ -148,8 +151,10 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       })
     },
 
-    hydrate: ({ queries }) => {
-      callEach(queries, ([key, { error, ...result }]: readonly [string, any]) => {
+    hydrate: preloaded => {
+      const queries: unknown = Object(preloaded).queries
+      mustBe('hydrate: queries, as preload returns them,', queries, 'an array')
+      callEach(queries as Preloaded['queries'], ([key, { error, ...result }]: readonly [string, any]) => {
         const entry = entryOf(key)
         if (entry.own.status !== 'loading') return
         if (error) entry.fail(new NoexClientError(error.code, error.message))

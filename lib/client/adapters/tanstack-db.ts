@@ -1,5 +1,6 @@
+import { checkOptions, mustBe, TEXT } from '../checks.js'
 import type { LiveQuery, OptimisticTransaction } from '../types.js'
-import type { AnyClient } from './source.js'
+import { checkQuery, type AnyClient } from './source.js'
 import type { ChangedCollection, CollectionSync } from './tanstack-types.js'
 
 /** The options of a collection. */
@@ -16,9 +17,22 @@ export interface LiveCollectionOptions<T extends object, K extends string | numb
   readonly id?: string
 }
 
+const kinds = {
+  client: 'an object', query: 'an object', bucket: TEXT, getKey: 'a function', toRecord: 'a function', id: TEXT
+}
+
+function checked<O extends LiveCollectionOptions<any, any>> (options: O): O {
+  const given = checkOptions<LiveCollectionOptions<any, any>>('collectionOptions', options, kinds) as O
+  checkQuery('collectionOptions', given.query)
+  mustBe('collectionOptions: client.optimistic', given.client?.optimistic, kinds.getKey)
+  mustBe('collectionOptions: getKey', given.getKey, kinds.getKey)
+  return given
+}
+
 /**
  * Returns the options of a collection of TanStack DB: it has the rows of a live query. Its changes are one
  * transaction each, done once also over a reconnect, and shown by all live queries at once.
+ * @throws `TypeError` for a wrong option
  *
  * @example
  * const query = client.query<Order[]>('open-orders')
@@ -26,8 +40,9 @@ export interface LiveCollectionOptions<T extends object, K extends string | numb
  * const orders = createCollection(options)
  */
 export function collectionOptions<T extends object, K extends string | number = string | number> (
-  { client, query, bucket, getKey, toRecord = row => row, id = query.key }: LiveCollectionOptions<T, K>
+  options: LiveCollectionOptions<T, K>
 ) {
+  const { client, query, bucket, getKey, toRecord = row => row, id = query.key } = checked(options)
   const change = async ({ transaction: { mutations } }: ChangedCollection<T>): Promise<void> => {
     await client.optimistic((tx: OptimisticTransaction) => {
       const records = tx.bucket(bucket as string)
