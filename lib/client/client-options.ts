@@ -63,8 +63,3 @@ export function resolveUrl (owner: string, url: string | { readonly href: string
   // With a path, so that others can stand beside it.
   return `ws${security}://${host}/${rest?.replace(/^\//, '')}`
 }
-
-/** Returns a URL as messages may show it: without a name, a password and what was asked. */
-export function shownUrl (url: string): string {
-  return url.replace(/^(\w+:\/\/)([^/]*@)?([^?]*).*/, '$1$3')
-}

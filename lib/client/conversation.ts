@@ -1,5 +1,5 @@
 import { jsonOf } from './checks.js'
-import { delayOf, endingOfClose, type Ending } from './ending.js'
+import { delayOf, endingOfClose, endingOfSession, type Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
@@ -10,6 +10,8 @@ import { LOST, type Transport } from './transport.js'
 
 /** The receiver of all that happens in a conversation. */
 export interface ConversationListener {
+  /** Called before `onReady` and at each renewal, with the first message that may say who is logged in. */
+  readonly onUser: (message: ServerMessage) => void
   readonly onReady: () => void
   /** Called with each push and each message `system`. */
   readonly onMessage: (message: ServerMessage) => void
@@ -114,6 +116,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 
   const ready = (): void => {
+    if (isOver) return
     isReady = true
     listener.onReady()
   }
@@ -124,13 +127,17 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     serverZero = Number(message['serverTime']) - now()
     setSilence(message['heartbeatMs'])
     const isRequired = message['requiresAuth'] === true
-    if (!getToken && (!isRequired || settings.isLoginManual)) return ready()
+    if (!getToken && (!isRequired || settings.isLoginManual)) {
+      listener.onUser(message)
+      return ready()
+    }
     login = logIn(settings, {
       isRequired,
       request: async (type, members) => await new Promise((resolve, reject) => {
         ask(bodyOf(type, members), resolve, reject)
       }),
       serverNow,
+      onUser: reply => { listener.onUser(reply ?? message) },
       onReady: ready,
       onProblem: listener.onProblem,
       onFailed: end
@@ -157,7 +164,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
         listener.onMessage(message)
         if (type === 'push') break
         if (event === 'session_revoked') {
-          end({ isFinal: true, error: new NoexClientError('SESSION_REVOKED', String(message['reason'])) })
+          end(endingOfSession('SESSION_REVOKED', `The session was revoked: ${message['reason']}`))
         } else if (event === 'shutdown') {
           isReady = false
           awayMs = delayOf(message['reconnectAfterMs'])

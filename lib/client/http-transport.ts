@@ -1,6 +1,5 @@
-import { shownUrl } from './client-options.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
-import { messageOf, none } from './report.js'
+import { messageOf, none, shownUrl } from './report.js'
 import { IMPOSSIBLE, LOST, type OpenTransport } from './transport.js'
 
 /** The part of `fetch` that the client uses. */

@@ -1,5 +1,5 @@
 import { mustBe, TEXT } from './checks.js'
-import { resolveUrl, shownUrl } from './client-options.js'
+import { resolveUrl } from './client-options.js'
 import { createConnection, type Connection } from './connection.js'
 import { delayOf, withRemedies } from './ending.js'
 import { environment } from './environment.js'
@@ -11,7 +11,7 @@ import type {
   NoexClientEvents, NoexClientOptions, NoexClientState, Unsubscribe, WelcomeInfo
 } from './noex-types.js'
 import type { SendRequest } from './optimistic.js'
-import { callEach } from './report.js'
+import { callEach, shownUrl } from './report.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
 import { chooseTransport } from './transport-choice.js'

@@ -1,10 +1,9 @@
 import { checkOptions, MILLISECONDS, mustBe, TEXT } from './checks.js'
-import { shownUrl } from './client-options.js'
 import { environment } from './environment.js'
 import { DisconnectedError, NoexClientError, TimeoutError } from './errors.js'
 import { keyOf } from './live-query.js'
 import type { Find, LiveQuery, Preloaded, QueryOptions } from './types.js'
-import { messageOf } from './report.js'
+import { messageOf, shownUrl } from './report.js'
 
 /** A service in this process: `app.noex`. */
 export interface PreloadService {

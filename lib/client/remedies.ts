@@ -6,9 +6,9 @@ const remedies: Readonly<Record<string, string>> = {
   1008: 'the log of the server says why it does not want this client',
   1009: 'a message was longer than the option maxPayloadBytes of the server, or before a login than its ' +
     'connectionLimits.maxUnauthenticatedPayloadBytes: send less at once, a shorter token, or raise that option',
-  4002: 'the session has been revoked: log in as a user who may',
-  '4002 logged_out': 'another tab has logged out: log in anew',
-  '4002 other_user': 'tabs of several users share a connection: give `tabs` a text that is another for each user',
+  4002: 'the session has been revoked',
+  '4002 logged_out': 'another tab has logged out',
+  '4002 other_user': 'tabs of several users share a connection: give `tabs` a text that differs for each user',
   4003: 'the server has as many connections of this address as its option maxConnectionsPerIp allows: close ' +
     'some, share one (option `tabs`), or raise that option; behind a proxy, see realIpHeader'
 }

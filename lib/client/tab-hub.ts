@@ -154,12 +154,13 @@ export function openHub (
       owners.set(data.subscriptionId, { member: asker, type })
       if (!members.has(asker)) unsubscribe(data.subscriptionId, type)
     }
-    callEach(askers, answer)
     if (/\.logout$/.test(type)) {
       session = undefined
       logins.clear()
+      // Before the answer, after which the one that has logged out may end all.
       callEach(members, member => { if (member !== asker) drop(member, ...LOGGED_OUT) })
     }
+    callEach(askers, answer)
   }
 
   /** Passes on the pushes of one moment: for each member they are a group of its own. */

@@ -170,6 +170,8 @@ export interface OptimisticTransaction {
 
 /** The results of live queries that a server has asked for a page: JSON. Made by `preload`. */
 export interface Preloaded {
+  /** The user that they are for; absent where they are for all, or the user is not known. */
+  readonly userId?: string
   readonly queries: ReadonlyArray<readonly [key: string, result: object]>
 }
 

@@ -62,7 +62,8 @@ t.test('closed with 1003, 4002 or 4003, a client does not come back', async t =>
     const { client, events } = await connected(t, server.url)
     await t.rejects(client.store.stats(), DisconnectedError)
     await until(() => client.state === 'disconnected')
-    t.match(events.slice(2), [['disconnected', 'why'], ['error', { code: 'REFUSED' }]])
+    const expected = code === 4_002 ? 'SESSION_REVOKED' : 'REFUSED'
+    t.match(events.slice(2), [['disconnected', 'why'], ['error', { code: expected }]])
     t.equal(events.length, 4)
   }
 })
