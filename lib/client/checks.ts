@@ -19,7 +19,8 @@ export function mustBe (name: string, value: unknown, kind: string): void {
 
 /**
  * Checks options by the kinds of all that there are. Returns those that are not `undefined`, read once.
- * @throws `TypeError` that begins with `owner`, names the option, and says what it must be, or which there are
+ * @throws `TypeError` that begins with `owner`, names the option, and says what it must be, or which there
+ * are
  */
 export function checkOptions<T extends object> (
   owner: string, options: T, kinds: Readonly<Record<keyof T, string>>
@@ -28,28 +29,33 @@ export function checkOptions<T extends object> (
   const checked: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue
-    mustBeOneOf(`${owner}: ${name} is no option`, name, Object.keys(kinds))
+    mustBeOneOf(`${owner}: there is no option`, name, Object.keys(kinds))
     mustBe(`${owner}: ${name}`, value, kinds[name as keyof T])
     checked[name] = value
   }
   return checked as T
 }
 
-/** @throws `TypeError` that says `problem`, and has the names, those that are most like `name` first */
+/** @throws `TypeError` that says `problem` and the name, and those that there are, the most like it first */
 export function mustBeOneOf (problem: string, name: string, names: string[]): void {
   if (names.includes(name)) return
-  const likeness = (other: string): number => [...name.toLowerCase()]
+  const shown = name.slice(0, 40)
+  const likeness = (other: string): number => [...shown.toLowerCase()]
     .filter((char, i, all) => other.toLowerCase().includes(char + all[i + 1])).length
-  throw new TypeError(`${problem}: there are ${names.sort((a, b) => likeness(b) - likeness(a)).join(', ')}`)
+  names.sort((a, b) => likeness(b) - likeness(a))
+  throw new TypeError(`${problem} ${shown}: there are ${names.join(', ')}`)
 }
 
 /** Returns the JSON of a value. @throws `TypeError` that names it where there is none */
 export function jsonOf (
   name: string, value: unknown, replacer?: (name: string, value: any) => unknown
 ): string {
+  let problem: unknown = 'there is none for it'
   try {
-    return JSON.stringify(value, replacer)
+    const text = JSON.stringify(value, replacer) as string | undefined
+    if (text) return text
   } catch (error) {
-    throw new TypeError(`${name} must be JSON, without circles and BigInts: ${messageOf(error)}`)
+    problem = error
   }
+  throw new TypeError(`${name} must be JSON, without circles and BigInts: ${messageOf(problem)}`)
 }

@@ -33,7 +33,7 @@ const kinds = {
 export function resolveOptions (given: ClientOptions): ResolvedOptions {
   const options = checkOptions('createClient', given, kinds)
   const { tabs, getToken, fallback } = options
-  if (tabs === true && getToken) mustBe('createClient: tabs, with getToken,', tabs, 'a string that names the user')
+  if (tabs && getToken) mustBe('createClient: tabs, with getToken,', tabs, 'a string that names the user')
   if (fallback) {
     mustBe('createClient: fallback.rpc', fallback.rpc, TEXT)
     mustBe('createClient: fallback.events', fallback.events, TEXT)

@@ -3,10 +3,11 @@ import { resolveOptions, resolveUrl, type ResolvedOptions } from './client-optio
 import { createConnection } from './connection.js'
 import { endingOfSession, withRemedies } from './ending.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
+import { loadLogin } from './lazy-login.js'
 import { lazyTransport } from './lazy-transport.js'
 import { createLiveQueries } from './live-queries.js'
 import type { SendRequest } from './optimistic.js'
-import { shownUrl } from './report.js'
+import { none, shownUrl } from './report.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
 import type { OpenTransport } from './transport.js'
@@ -42,6 +43,7 @@ export function composeClient (
     if (end === 'in') connection.identify(data)
     else if (end) connection.end(endingOfSession('LOGGED_OUT', 'The user has logged out'))
   })
+  if (settings.getToken) loadLogin().catch(none)
   let isClosed = false
   if (settings.connect !== false) connection.wake()
   return {

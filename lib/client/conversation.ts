@@ -3,7 +3,8 @@ import { delayOf, endingOfClose, endingOfSession, type Ending } from './ending.j
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
-import { logIn, type Login } from './login.js'
+import { logIn } from './lazy-login.js'
+import type { Login } from './login.js'
 import { callEach, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
 import { LOST, type Transport } from './transport.js'
@@ -80,7 +81,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     login?.stop()
     transport.close()
     callEach(pending.values(), ([, onError]) => {
-      onError(new DisconnectedError('the connection has ended', 'unknown'))
+      onError(new DisconnectedError(ending.error?.message ?? 'the connection has ended', 'unknown'))
     })
     listener.onEnd({ afterMs: awayMs, ...ending })
   }
@@ -90,11 +91,12 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 
   const ask = (body: string, ...callbacks: Callbacks): (() => void) => {
-    const maxBytes = welcome?.['maxPayloadBytes'] - ID_BYTES
+    const maxBytes: unknown = welcome?.['maxPayloadBytes']
     // A character has three bytes at most.
-    if (body.length * 3 > maxBytes && new Blob([body]).size > maxBytes) {
+    const isLong = typeof maxBytes === 'number' && body.length > maxBytes / 4
+    if (isLong && new Blob([body]).size > maxBytes - ID_BYTES) {
       callbacks[1](new NoexClientError('PAYLOAD_TOO_LARGE',
-        `The request is too long for the server: at most ${maxBytes} bytes, by its option maxPayloadBytes`))
+        `The request is too long: the server takes ${maxBytes} bytes, by its option maxPayloadBytes`))
       return none
     }
     const id = ++lastId
@@ -228,5 +230,5 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
 
 /** Returns the JSON of a request without its beginning, which has the id. @throws `TypeError` without one */
 export function bodyOf (type: string, members: object): string {
-  return jsonOf(type, { ...members, id: undefined, type }).slice(1)
+  return jsonOf(type, { ...members, toJSON: undefined, id: undefined, type }).slice(1)
 }

@@ -19,7 +19,7 @@ export interface HttpEnvironment extends Pick<Environment, 'after'> {
   readonly fetch?: Fetch | undefined
 }
 
-/** The URLs of a server: those of its routes, and as one of HTTP that of its WebSocket, if it is to be tried. */
+/** The URLs of a server: of its routes, and of its WebSocket, but of HTTP, where that is to be looked at. */
 interface HttpUrls {
   readonly rpc: string
   readonly events: string
@@ -99,8 +99,8 @@ export function httpTransport (
 
     const receive = async (): Promise<void> => {
       if (await isMissing()) {
-        return end(LOST, '', `${shownUrl(socket as string)} answers 404: there is no WebSocket at this path, ` +
-          'which must be the option `path` of the server, "/" unless that is set, behind its `prefix`')
+        return end(LOST, '', `${shownUrl(socket as string)} answers 404: no WebSocket is at this ` +
+          'path, which must be the option `path` of the server, "/" unless that is set, behind `prefix`')
       }
       const response = await fetch(events, { headers: { accept: eventType }, cache: 'no-store', signal })
       const { status, headers, body } = response

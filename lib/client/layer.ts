@@ -1,9 +1,9 @@
-import { jsonOf, mustBe } from './checks.js'
+import { checkOptions, jsonOf, mustBe, TEXT } from './checks.js'
 import type { Row } from './delta.js'
 import type { QueryEntry } from './live-query.js'
 import { compare, matches } from './matching.js'
 import { none } from './report.js'
-import type { OptimisticTransaction } from './types.js'
+import type { OptimisticTransaction, WriteOptions } from './types.js'
 
 /** The live queries of a client, by key. */
 export type Entries = ReadonlyMap<string, QueryEntry>
@@ -46,7 +46,7 @@ let inserts = 0
 export function collect (change: (tx: OptimisticTransaction) => void, entries: Entries): readonly Change[] {
   const changes: Change[] = []
   mustBe('optimistic: change', change, 'a function')
-  const result: any = change({
+  const result: unknown = change({
     bucket: bucket => ({
       insert: given => {
         const data = copyOf(given)
@@ -55,24 +55,33 @@ export function collect (change: (tx: OptimisticTransaction) => void, entries: E
         changes.push({ op: 'insert', bucket, temporary: `optimistic-${++inserts}-${now}`, data, record })
       },
       update: (key: unknown, given: object, options?: object) => {
+        checkWriteOptions(options)
         const data = copyOf(given)
         const record = recordOf(bucket, key, entries)
         const next = record && { ...record, ...data }
         changes.push({ op: 'update', bucket, key, data, options, record: next, isWhole: true })
       },
-      delete: (key: unknown, options?: object) => { changes.push({ op: 'delete', bucket, key, options }) }
+      delete: (key: unknown, options?: object) => {
+        checkWriteOptions(options)
+        changes.push({ op: 'delete', bucket, key, options })
+      }
     }),
     query: (query, change) => {
+      mustBe('tx.query: query.key (of a query by client.query)', Object(query).key, TEXT)
       mustBe('tx.query: change', change, 'a function')
       changes.push({ key: query.key, change })
     }
   })
-  if (result?.then) {
-    result.then(none, none)
-    throw new TypeError('optimistic: the function must make its changes before it returns: it must not be async')
-  }
+  refusePromise('optimistic: the function', result)
   // What comes later is neither sent nor shown: it throws.
   return Object.freeze(changes)
+}
+
+/** @throws `TypeError` for the promise of a function of the application, which does its work too late */
+function refusePromise (name: string, result: any): void {
+  if (typeof result?.then !== 'function') return
+  result.then(none, none)
+  throw new TypeError(`${name} must do its work before it returns: it must not be async`)
 }
 
 /** Returns the data of a live query under layers. @throws what a change of the application throws */
@@ -82,7 +91,10 @@ export function overlaid (entry: QueryEntry, layers: readonly Layer[]): unknown 
     if (shownBy.has(entry)) continue
     for (const change of changes) {
       if (change.op) data = written(entry, data, change)
-      else if (change.key === entry.key && data !== undefined) data = change.change?.(data)
+      else if (change.key === entry.key && data !== undefined) {
+        data = change.change?.(data)
+        refusePromise('tx.query: the function', data)
+      }
     }
   }
   return data
@@ -136,6 +148,11 @@ function recordOf (bucket: string, key: unknown, entries: Entries): Row | undefi
     if (found !== undefined && ('_version' in found || (find && !find.fields))) return found
   }
   return undefined
+}
+
+/** @throws `TypeError` for what are no options of a write */
+function checkWriteOptions (options: WriteOptions = {}): void {
+  checkOptions('optimistic: a write', options, { expectedVersion: '0 or a greater number' })
 }
 
 /** Returns what the server will see of an object. */

@@ -49,7 +49,7 @@ export class NoexClient {
       unsubscribe,
       transaction: async operations => {
         const { results = [] } = Object(await request('store.transaction', { operations }))
-        // Programs read them by either. A copy and no circle, which could not be cloned into a message or log.
+        // Programs read them by either. A copy: with a circle they could not be sent or printed.
         return Object.assign(results, { results: [...results] })
       }
     }

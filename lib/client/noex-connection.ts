@@ -44,11 +44,12 @@ export class NoexConnection {
   #settle: Settle | undefined
 
   constructor (url: string, options: NoexClientOptions) {
-    const { auth: { token, credentials }, reconnect, heartbeat, WebSocket, requestTimeoutMs, connectTimeoutMs } =
-      resolveNoexOptions(options)
-    const { maxRetries, initialDelayMs, maxDelayMs, backoffMultiplier, jitterMs } = reconnect || reconnectDefaults
-    this.#token = token
-    this.#credentials = credentials
+    const resolved = resolveNoexOptions(options)
+    const { auth, reconnect, heartbeat, WebSocket, requestTimeoutMs, connectTimeoutMs } = resolved
+    const { maxRetries, initialDelayMs, maxDelayMs, backoffMultiplier, jitterMs } =
+      reconnect || reconnectDefaults
+    this.#token = auth.token
+    this.#credentials = auth.credentials
     const fullUrl = resolveUrl('NoexClient', url)
     const choice = chooseTransport([socketTransport(fullUrl, WebSocket)], connectTimeoutMs, environment)
     const open = withRemedies(choice.open)

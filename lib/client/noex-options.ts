@@ -45,7 +45,7 @@ const events: Readonly<Record<keyof NoexClientEvents, true>> = {
   session_revoked: true
 }
 
-/** Checks the options of a `NoexClient`. @throws `TypeError` that names the option and says what it must be */
+/** Checks the options of a `NoexClient`. @throws `TypeError` that names one and says what it must be */
 export function resolveNoexOptions (given: NoexClientOptions): ResolvedNoexOptions {
   const options = checkOptions('NoexClient', given, kinds)
   const { reconnect = true } = options
@@ -69,6 +69,6 @@ export function resolveNoexOptions (given: NoexClientOptions): ResolvedNoexOptio
 /** @throws `TypeError` for an event that there is not, or a handler that is no function */
 export function checkHandler (event: unknown, handler: unknown): void {
   mustBe('on: event', event, TEXT)
-  mustBeOneOf(`on: there is no event ${event as string}`, event as string, Object.keys(events))
+  mustBeOneOf('on: there is no event', event as string, Object.keys(events))
   mustBe('on: handler', handler, 'a function')
 }

@@ -53,19 +53,20 @@ export async function preload (
   source: string | { readonly href: string } | PreloadService, queries: readonly PreloadQuery[],
   options: PreloadOptions = {}
 ): Promise<Preloaded> {
-  const service = Object(source) as { call?: unknown, href?: unknown }
-  const url: unknown = service.href ?? source
-  if (service.call === undefined) mustBe('preload: the source', url, '`app.noex`, or a URL (a non-empty string)')
+  const { call, href }: { call?: unknown, href?: unknown } = Object(source)
+  const isService = typeof source === 'object' && typeof call === 'function'
+  const url: unknown = href ?? source
+  if (!isService) mustBe('preload: the source', url, '`app.noex`, or a URL (a non-empty string)')
   mustBe('preload: queries', queries, 'an array')
   const keys = Array.from(queries, keyIn)
   const checked = checkOptions('preload', options, kinds)
   const requests = keys.map(key => ({ ...JSON.parse(key), delta: true }))
   const replies: readonly Reply[] = requests.length === 0
     ? []
-    : service.call === undefined
-      ? await post(url as string, requests, checked)
-      : await Promise.all(requests.map(async request =>
-        await callService(source as PreloadService, request, options)))
+    : isService
+      ? await Promise.all(requests.map(async request =>
+        await callService(source as PreloadService, request, checked)))
+      : await post(url as string, requests, checked)
   return {
     queries: keys.map((key, i) => {
       const { data, code = 'REFUSED', message = 'The server has not replied' } = replies[i] ?? {}
@@ -116,7 +117,8 @@ async function post (
       throw new TimeoutError(`${shownUrl(url)} has no answer after ${timeoutMs} ms`, 'not-done')
     }
     const { cause } = error as { cause?: unknown }
-    throw new DisconnectedError(`${shownUrl(url)} cannot be reached: ${messageOf(cause ?? error)}`, 'not-done')
+    const why = messageOf(cause ?? error)
+    throw new DisconnectedError(`${shownUrl(url)} cannot be reached: ${why}`, 'not-done')
   } finally {
     cancel()
   }

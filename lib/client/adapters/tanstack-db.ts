@@ -17,15 +17,18 @@ export interface LiveCollectionOptions<T extends object, K extends string | numb
   readonly id?: string
 }
 
+const FUNCTION = 'a function'
 const kinds = {
-  client: 'an object', query: 'an object', bucket: TEXT, getKey: 'a function', toRecord: 'a function', id: TEXT
+  client: 'an object', query: 'an object', bucket: TEXT, getKey: FUNCTION, toRecord: FUNCTION, id: TEXT
 }
 
-function checked<O extends LiveCollectionOptions<any, any>> (options: O): O {
-  const given = checkOptions<LiveCollectionOptions<any, any>>('collectionOptions', options, kinds) as O
+function checked<T extends object, K extends string | number> (
+  options: LiveCollectionOptions<T, K>
+): LiveCollectionOptions<T, K> {
+  const given = checkOptions<LiveCollectionOptions<T, K>>('collectionOptions', options, kinds)
   checkQuery('collectionOptions', given.query)
-  mustBe('collectionOptions: client.optimistic', given.client?.optimistic, kinds.getKey)
-  mustBe('collectionOptions: getKey', given.getKey, kinds.getKey)
+  mustBe('collectionOptions: client.optimistic', given.client?.optimistic, FUNCTION)
+  mustBe('collectionOptions: getKey', given.getKey, FUNCTION)
   return given
 }
 
@@ -42,7 +45,7 @@ function checked<O extends LiveCollectionOptions<any, any>> (options: O): O {
 export function collectionOptions<T extends object, K extends string | number = string | number> (
   options: LiveCollectionOptions<T, K>
 ) {
-  const { client, query, bucket, getKey, toRecord = row => row, id = query.key } = checked(options)
+  const { client, query, bucket, getKey, toRecord = (row: T) => row, id = query.key } = checked(options)
   const change = async ({ transaction: { mutations } }: ChangedCollection<T>): Promise<void> => {
     await client.optimistic((tx: OptimisticTransaction) => {
       const records = tx.bucket(bucket as string)
