@@ -50,12 +50,12 @@ export function mustBeOneOf (problem: string, name: string, names: string[]): vo
 export function jsonOf (
   name: string, value: unknown, replacer?: (name: string, value: any) => unknown
 ): string {
-  let problem: unknown = 'there is none for it'
+  let json: unknown
   try {
-    const text = JSON.stringify(value, replacer) as string | undefined
-    if (text) return text
+    json = JSON.stringify(value, replacer)
   } catch (error) {
-    problem = error
+    json = error
   }
-  throw new TypeError(`${name} must be JSON, without circles and BigInts: ${messageOf(problem)}`)
+  if (typeof json === 'string') return json
+  throw new TypeError(`${name} must be JSON, without circles and BigInts: ${messageOf(json)}`)
 }

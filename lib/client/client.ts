@@ -1,4 +1,5 @@
 import { backoff } from './backoff.js'
+import { mustBe, TEXT } from './checks.js'
 import { resolveOptions, resolveUrl, type ResolvedOptions } from './client-options.js'
 import { createConnection } from './connection.js'
 import { endingOfSession, withRemedies } from './ending.js'
@@ -38,11 +39,15 @@ export function composeClient (
   const { state } = connection
   connection.listeners.push(live)
   state.subscribe(() => { live.refuse(state.value === 'refused' ? state.error : undefined) })
-  const request: SendRequest = async (type, members, how) => await send(type, members, how, ({ data }) => {
+  const request: SendRequest = async (type, members, how) => {
+    mustBe('request: type', type, TEXT)
     const [, , end] = /^(auth|identity)\.log(in|out)/.exec(type) ?? []
-    if (end === 'in') connection.identify(data)
-    else if (end) connection.end(endingOfSession('LOGGED_OUT', 'The user has logged out'))
-  })
+    const asked = end === 'in' ? { sessionNotice: true, ...members } : members
+    return await send(type, asked, how, ({ data }) => {
+      if (end === 'in') connection.identify(data)
+      else if (end) connection.end(endingOfSession('LOGGED_OUT', 'The user has logged out'))
+    })
+  }
   if (settings.getToken) loadLogin().catch(none)
   let isClosed = false
   if (settings.connect !== false) connection.wake()

@@ -96,7 +96,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     const isLong = typeof maxBytes === 'number' && body.length > maxBytes / 4
     if (isLong && new Blob([body]).size > maxBytes - ID_BYTES) {
       callbacks[1](new NoexClientError('PAYLOAD_TOO_LARGE',
-        `The request is too long: the server takes ${maxBytes} bytes, by its option maxPayloadBytes`))
+        `The request is longer than maxPayloadBytes of the server: ${maxBytes}`))
       return none
     }
     const id = ++lastId
@@ -167,7 +167,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
         if (type === 'push') break
         if (event === 'session_revoked') {
           end(endingOfSession('SESSION_REVOKED', `The session was revoked: ${message['reason']}`))
-        } else if (event === 'shutdown') {
+        } else if (event === 'shutdown' || (event === 'session_ended' && !settings.isLoginManual)) {
           isReady = false
           awayMs = delayOf(message['reconnectAfterMs'])
           listener.onLeaving()

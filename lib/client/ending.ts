@@ -14,7 +14,7 @@ export interface Ending {
 /** Close codes after which coming back is of no use. PROTOCOL.md, "Close codes". */
 const finalCodes = [IMPOSSIBLE, 1002, 1003, 1007, 1009, 4002, 4003]
 
-/** The advice after the end of a session. */
+/** Advice after the end of a session. */
 export const LOG_IN = 'log in anew, then call reconnect()'
 
 /** Longest delay that a server can ask for, in milliseconds. */

@@ -41,6 +41,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
   let group: ServerMessage[] = []
   /** The error of all queries, as long as there is no connection until `reconnect`. */
   let end: NoexClientError | undefined
+  let generation = 0
   /** Present once their code is loaded: the first paint of a page does not need it. */
   let changes: OptimisticChanges | undefined
 
@@ -95,6 +96,12 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     return group
   }
 
+  const outdateAll = (): void => {
+    turn()
+    for (const entry of entries.values()) if (entry.own.status === 'live') entry.outdate()
+    show()
+  }
+
   const linger = (entry: QueryEntry): void => {
     entry.keep = environment.after(lingerMs, () => {
       entries.delete(entry.key)
@@ -124,6 +131,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       getSnapshot: () => entry().state.data,
       get state () { return entry().state },
       get serverState () { return entry().serverState },
+      get generation () { return generation },
       get status () { return entry().state.status },
       get error () { return entry().state.error }
     }
@@ -132,6 +140,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
 
   /** Takes away all that is of a user. */
   const forget = (): void => {
+    generation++
     changes?.forget()
     for (const entry of entries.values()) entry.forget()
   }
@@ -170,7 +179,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
 
     hydrate: preloaded => {
       const { queries, userId } = Object(preloaded) as Preloaded
-      mustBe('hydrate: queries, as preload returns them,', queries, 'an array')
+      mustBe('hydrate: queries', queries, 'an array')
       if (userId && userId !== (link.user ??= userId)) return
       callEach(queries, ([key, { error, ...result }]: readonly [string, any]) => {
         const entry = entryOf(key)
@@ -241,6 +250,8 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
 
     onSystem: ({ event, revision, reason, subscriptionId }) => {
       if (event === 'revision') changes?.onRevision(revision)
+      // The server sends nothing more of them.
+      if (event === 'session_ended') outdateAll()
       if (event !== 'subscription_closed') return
       const error = new NoexClientError(
         reason, `ended by the server: ${reason}: remedy that, then call reconnect()`
@@ -249,11 +260,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       heard.ended(subscriptionId, error)
     },
 
-    onLost: () => {
-      turn()
-      for (const entry of entries.values()) if (entry.own.status === 'live') entry.outdate()
-      show()
-    },
+    onLost: outdateAll,
 
     close: () => {
       lingerMs = Infinity

@@ -62,9 +62,11 @@ export function logIn (
     const { username, password } = Object(input)
     if (!input && isReady) throw new Error(wanted)
     if (!input && !isRequired) return
-    if (input && typeof input === 'string') return await request('auth.login', { token: input })
+    if (input && typeof input === 'string') {
+      return await request('auth.login', { token: input, sessionNotice: true })
+    }
     if (typeof username === 'string' && typeof password === 'string') {
-      return await request('identity.login', { username, password })
+      return await request('identity.login', { username, password, sessionNotice: true })
     }
     throw new NoexClientError('UNAUTHORIZED', wanted)
   }

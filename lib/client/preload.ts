@@ -33,7 +33,7 @@ const kinds = {
 
 /** The reply to one request. */
 interface Reply {
-  readonly data?: object
+  readonly data?: any
   readonly code?: unknown
   readonly message?: unknown
 }
@@ -60,14 +60,17 @@ export async function preload (
   mustBe('preload: queries', queries, 'an array')
   const keys = Array.from(queries, keyIn)
   const checked = checkOptions('preload', options, kinds)
-  const requests = keys.map(key => ({ ...JSON.parse(key), delta: true }))
-  const replies: readonly Reply[] = requests.length === 0
-    ? []
-    : isService
-      ? await Promise.all(requests.map(async request =>
-        await callService(source as PreloadService, request, checked)))
-      : await post(url as string, requests, checked)
+  if (keys.length === 0) return { queries: [] }
+  const requests = keys.map(key => ({ ...JSON.parse(key), delta: true, type: 'store.subscribe' }))
+  // So that the results are not shown to another user.
+  if (checked.token ?? checked.session) requests.push({ type: 'auth.whoami' })
+  const replies: readonly Reply[] = isService
+    ? await Promise.all(requests.map(async request =>
+      await callService(source as PreloadService, request, checked)))
+    : await post(url as string, requests, checked)
+  const userId = requests.length > keys.length ? replies[keys.length]?.data?.userId : undefined
   return {
+    ...(userId && { userId }),
     queries: keys.map((key, i) => {
       const { data, code = 'REFUSED', message = 'The server has not replied' } = replies[i] ?? {}
       return [key, data ?? { error: { code, message } }]
@@ -86,10 +89,10 @@ function keyIn (query: PreloadQuery, index: number): string {
 }
 
 async function callService (
-  source: PreloadService, request: object, { session = null }: PreloadOptions
+  source: PreloadService, { type, ...fields }: any, { session = null }: PreloadOptions
 ): Promise<Reply> {
   try {
-    return { data: await source.call(session, 'store.subscribe', request) as object }
+    return { data: await source.call(session, type, fields) }
   } catch (error) {
     // Of the application itself: a wrong session, for instance.
     if (typeof Object(error).code !== 'string') throw error
@@ -106,7 +109,7 @@ async function post (
     const answer = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-      body: JSON.stringify(requests.map((request, id) => ({ ...request, id, type: 'store.subscribe' }))),
+      body: JSON.stringify(requests.map((request, id) => ({ ...request, id }))),
       signal: controller.signal
     })
     const text = await answer.text()

@@ -1,4 +1,4 @@
-import { checkOptions, jsonOf, MILLISECONDS, mustBe, TEXT } from './checks.js'
+import { checkOptions, jsonOf, MILLISECONDS, mustBe } from './checks.js'
 import type { Connection } from './connection.js'
 import { bodyOf } from './conversation.js'
 import { randomKey, type Environment } from './environment.js'
@@ -57,7 +57,6 @@ export function createRequests (
   })
 
   return async (type, members = {}, options = {}, onReply = none) => await new Promise((resolve, reject) => {
-    mustBe('request: type', type, TEXT)
     mustBe(`${type}: members`, members, 'an object')
     const { retry = false, signal, timeoutMs = defaultMs } = checkOptions(type, options, kinds)
     if (signal) mustBe(`${type}: signal.addEventListener`, signal.addEventListener, 'a function')

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import type { Store } from '@hamicek/noex-store'
 import type { ClientOptions, LiveQuery, QueryState } from '../../../lib/client/types.js'
 import { clientFor, type TestedClient } from '../../support/client-parts.js'
 import { serveTokens, type ServedTokens } from '../../support/external-auth.js'
@@ -12,6 +14,11 @@ interface Watching {
   readonly query: LiveQuery<Array<{ n: number }>>
   /** The states that the query has told of. */
   readonly states: Array<QueryState<any>>
+}
+
+/** Ends all sessions of accounts, as the application can. */
+async function endSessions (store: Store): Promise<void> {
+  for (const { id } of await store.bucket('_sessions').all()) await store.bucket('_sessions').delete(id)
 }
 
 /** Opens a client that watches all items. */
@@ -149,4 +156,65 @@ t.test('a login by the application as another user begins all queries anew', asy
   await until(() => query.status === 'live')
   t.match(await client.request('auth.whoami'), { userId: 'anna' })
   t.ok(states.length > 1)
+})
+
+t.test('a session that the server ends is told at once: the same user goes on, after a moment', async t => {
+  const { url, user, store } = await serveAccounts(t)
+  await user('alice', 'writer')
+  await store.bucket('items').insert({ n: 1 })
+  const getToken = (): { username: string, password: string } => ({ username: 'alice', password: PASSWORD })
+  const { client, query, states } = watching(t, url, { getToken })
+  await until(() => query.status === 'live')
+  await endSessions(store)
+  await until(() => states.length > 1 && query.status === 'live')
+  t.same(states.map(({ status }) => status), ['live', 'stale', 'live'])
+  t.ok(states.every(({ data }) => data?.length === 1), 'nothing flashes')
+  await client.reached('open')
+  t.same(client.states, ['connecting', 'open', 'leaving', 'waiting', 'connecting', 'open'])
+})
+
+t.test('a new password, set elsewhere, ends what is shown here', async t => {
+  const { url, user, store, connect } = await serveAccounts(t)
+  const userId = await user('alice', 'writer')
+  await store.bucket('items').insert({ n: 1 })
+  const getToken = (): { username: string, password: string } => ({ username: 'alice', password: PASSWORD })
+  const { client, query } = watching(t, url, { getToken })
+  await until(() => query.status === 'live')
+  const elsewhere = await connect()
+  await elsewhere.ask('identity.login', { username: 'alice', password: PASSWORD })
+  const newPassword = `${PASSWORD} and more`
+  await elsewhere.ask('identity.changePassword', { userId, currentPassword: PASSWORD, newPassword })
+  await client.reached('refused')
+  t.match(query.state, { data: undefined, status: 'error', error: { code: 'UNAUTHORIZED' } })
+})
+
+t.test('a request that is under way when the session ends gets its answer', async t => {
+  const { url, user, store } = await serveAccounts(t)
+  await user('alice', 'writer')
+  store.defineQuery('slow', async () => await new Promise(resolve => setTimeout(resolve, 300, 'done')))
+  const getToken = (): { username: string, password: string } => ({ username: 'alice', password: PASSWORD })
+  const { client } = watching(t, url, { getToken })
+  await client.reached('open')
+  const answer = client.request('store.query', { query: 'slow' })
+  await sleep(100)
+  await endSessions(store)
+  await client.reached('leaving')
+  await t.rejects(answer, { code: 'UNAUTHORIZED' })
+  await client.reached('open')
+})
+
+t.test('a login by the application that ends on the server leaves nothing of its user', async t => {
+  const { url, tokens, store } = await serveTokens(t, {
+    required: false,
+    permissions: { default: 'deny', rules: [{ role: 'reader', allow: '*' }] }
+  })
+  await store.bucket('items').insert({ n: 1 })
+  tokens['short'] = { userId: 'sam', roles: ['reader'], expiresAt: Date.now() + 500 }
+  const client = clientFor(t, url)
+  await client.request('auth.login', { token: 'short' })
+  const query = client.query('all-items')
+  t.teardown(query.subscribe(() => {}))
+  await until(() => query.status === 'live')
+  await until(() => query.status === 'error')
+  t.match(query.state, { data: undefined, error: { code: /FORBIDDEN|UNAUTHORIZED/ } })
 })

@@ -271,6 +271,20 @@ t.test('a server that closes first has said when to come back, too', async t => 
   t.match(ends, [{ afterMs: 1_730, isFinal: false }])
 })
 
+t.test('leaves when its session has ended, unless the application logs in', async t => {
+  const { line, ask, events, ends } = conversing()
+  line.welcome()
+  ask('store.insert')
+  line.say({ type: 'system', event: 'session_ended', reason: 'expired' })
+  t.same(events, ['ready', 'leaving'])
+  line.answer(line.requests()[0] as LineMessage, 'done')
+  t.same(ends, [{ afterMs: 0 }])
+  const manual = conversing({ isLoginManual: true })
+  manual.line.welcome({ requiresAuth: true })
+  manual.line.say({ type: 'system', event: 'session_ended', reason: 'expired' })
+  t.same(manual.events, ['ready'])
+})
+
 t.test('leaves at once when nothing waits, and for no longer than is reasonable', async t => {
   for (const [reconnectAfterMs, afterMs] of [[undefined, 0], ['soon', 0], [-1, 0], [1e12, 600_000]]) {
     const { line, ends } = conversing()
@@ -324,7 +338,7 @@ t.test('a request that is too long for the server is refused alone, and says by 
   ask('a', { text: 'x'.repeat(room + 1) })
   ask('a', { text: 'é'.repeat(room / 2 + 1) })
   t.same(line.requests(), [])
-  const message = 'The request is too long: the server takes 200 bytes, by its option maxPayloadBytes'
+  const message = 'The request is longer than maxPayloadBytes of the server: 200'
   t.same(replies, Array(2).fill(`PAYLOAD_TOO_LARGE ${message}`))
   ask('b')
   t.match(line.requests(), [{ type: 'b' }])

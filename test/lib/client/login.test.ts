@@ -88,7 +88,7 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
 t.test('logs in with a token, or with a name and a password', async t => {
   const byToken = loggingIn(() => 'secret')
   await byToken.turn(0)
-  t.match(byToken.asked, [{ type: 'auth.login', members: { token: 'secret' } }])
+  t.match(byToken.asked, [{ type: 'auth.login', members: { token: 'secret', sessionNotice: true } }])
   t.same(byToken.events, [])
   await byToken.asked[0]?.answer({ userId: 'alice', expiresAt: null })
   t.same(byToken.events, ['ready'])
@@ -97,7 +97,7 @@ t.test('logs in with a token, or with a name and a password', async t => {
   const byName = loggingIn(async () => ({ username: 'alice', password: 'horse', extra: 1 }))
   await byName.turn(0)
   t.match(byName.asked, [{ type: 'identity.login' }])
-  t.same(byName.asked[0]?.members, { username: 'alice', password: 'horse' })
+  t.same(byName.asked[0]?.members, { username: 'alice', password: 'horse', sessionNotice: true })
 })
 
 t.test('no token is no login, where the server wants none', async t => {

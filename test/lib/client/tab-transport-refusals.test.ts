@@ -57,6 +57,37 @@ for (const place of ['leader', 'follower'] as const) {
   })
 }
 
+t.test('a session that the server ends is made anew by all tabs together', async t => {
+  const { url, tokens } = await serveTokens(t)
+  const origin = new Origin()
+  let logins = 0
+  const getToken = (): string => {
+    // The renewals of the first session do not come in time.
+    const expiresAt = ++logins > 3 ? undefined : Date.now() + 900
+    tokens['walt'] = { userId: 'walt', roles: ['writer'], expiresAt }
+    return 'walt'
+  }
+  let isSlow = false
+  const tabs = Array.from({ length: 3 }, () => openTab(t, origin, url, {
+    tabs: 'walt',
+    getToken: async () => {
+      if (isSlow) await sleep(400)
+      return getToken()
+    }
+  }))
+  await areOpen(tabs)
+  isSlow = true
+  const queries = tabs.map(({ client }) => client.query('all-items'))
+  for (const query of queries) t.teardown(query.subscribe(() => {}))
+  const left = tabs.map(({ client }) => new Promise<void>(resolve => {
+    t.teardown(client.state.subscribe(() => { if (client.state.value === 'leaving') resolve() }))
+  }))
+  await Promise.all(left)
+  await until(() => queries.every(({ status }) => status === 'live'))
+  await areOpen(tabs)
+  t.ok(tabs.every(({ client }) => client.state.error === undefined))
+})
+
 t.test('a session that is revoked ends in all tabs', async t => {
   const { app, tabs } = await logInTabs(t, 3)
   app.noex.revokeSession('walt')
