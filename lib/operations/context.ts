@@ -1,3 +1,4 @@
+import type { StoreStats } from '@hamicek/noex-store'
 import type { TObject, TSchema } from 'typebox'
 import type { AuditedOperation } from '../audit/request-audit.js'
 import type { AuditTrail } from '../audit/trail.js'
@@ -49,6 +50,8 @@ export interface ServerContext {
   readonly clock: Clock
   /** Returns the statistics that a session may see. */
   readonly getStats: (session: Session | undefined) => Promise<ServerStats>
+  /** Returns those of the store alone; `null` where it fails to answer. */
+  readonly getStoreStats: (session: Session | undefined) => Promise<StoreStats | null>
   readonly getConnections: () => ConnectionInfo[]
 }
 

@@ -27,6 +27,7 @@ export const identitySession: readonly Operation[] = [
     accessLevel: 'everyone',
     isChange: true,
     request: Type.Object({ username: Credential, password: Credential, sessionNotice: SessionNotice }),
+    secrets: ['password'],
     async run (context, { username, password, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
@@ -41,6 +42,7 @@ export const identitySession: readonly Operation[] = [
     accessLevel: 'everyone',
     isChange: true,
     request: Type.Object({ secret: Credential, sessionNotice: SessionNotice }),
+    secrets: ['secret'],
     async run (context, { secret, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
