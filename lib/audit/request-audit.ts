@@ -39,6 +39,7 @@ export class RequestAudit {
   readonly #userBefore: string | undefined
   #reserved = false
   #isRepeated = false
+  #added: AuditEntry['details'] | undefined
   #commits: RequestCommits | undefined
   /** The entry that the note of the last commit has. */
   #noted: RecordedEntry | undefined
@@ -104,6 +105,11 @@ export class RequestAudit {
     this.#isRepeated = true
   }
 
+  /** Adds details that only the operation knows. */
+  addDetails (details: Readonly<Record<string, unknown>>): void {
+    this.#added = { ...this.#added, ...details }
+  }
+
   /** Waits until each commit is durable or rolled back; `undefined` when none is pending. Precedes `end`. */
   settled (): Promise<unknown> | undefined {
     return this.#commits?.settled()
@@ -136,7 +142,8 @@ export class RequestAudit {
   }
 
   get #details (): AuditEntry['details'] | undefined {
-    const details = this.#operation.detailsOf(this.#request)
+    const own = this.#operation.detailsOf(this.#request)
+    const details = this.#added === undefined ? own : { ...own, ...this.#added }
     return this.#isRepeated ? { ...details, repeated: true } : details
   }
 

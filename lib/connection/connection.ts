@@ -70,14 +70,17 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   isOpen = true
   isAlive = true
   answering: Operation | undefined
+  requests = 0
   writing: Promise<unknown> | undefined
   readonly #host: ConnectionHost
   readonly #ws: ClientSocket
   #log: Log | undefined
   #connectionAudit: ConnectionAudit | undefined
   #ending: AbortController | undefined
-  /** Whether the client's own request has revoked the session: the close waits for the reply. */
+  /** Whether the session is revoked: the close may still wait for the reply to the client's own request. */
   #isRevoked = false
+  /** Whether it closes when the client's own request is answered. */
+  #isLeaving = false
   /** Whether the client must log in and has not yet. */
   #isUnauthenticated: boolean
   /** Whether the audit has recorded the close: a sink may close the connection again meanwhile. */
@@ -140,8 +143,15 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   }
 
   get info (): ConnectionInfo {
-    const { id, upgrade, connectedAt, principal } = this
-    return { connectionId: id, remoteAddress: upgrade.remoteAddress, connectedAt, ...principal.info }
+    const { id, upgrade, connectedAt, principal, flow, requests } = this
+    return {
+      connectionId: id,
+      remoteAddress: upgrade.remoteAddress,
+      connectedAt,
+      ...principal.info,
+      bytesQueued: flow.queuedBytes,
+      requests
+    }
   }
 
   logIn (session: Session): void {
@@ -166,24 +176,58 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
 
   /** Ends the session with its subscriptions at once, and closes the connection with `session_revoked`. */
   revoke (reason: string): void {
-    if (!this.isOpen || this.#isRevoked) return
-    this.#recordClose(closeReasons.sessionRevoked)
-    if (!this.isOpen) return
+    if (!this.endSession()) return
     const level = this.answering?.accessLevel
-    if (level === 'admin' || level === 'superadmin') {
-      // A user who disables the own account receives the reply first.
-      this.#isRevoked = true
-      this.principal.end()
-      this.flow.afterReplies(() => { this.#closeRevoked(reason) })
-    } else {
-      this.principal.end()
-      this.#closeRevoked(reason)
-    }
+    // A user who disables the own account receives the reply first.
+    this.closeRevoked(reason, level === 'admin' || level === 'superadmin')
   }
 
-  #closeRevoked (reason: string): void {
-    this.notify({ type: 'system', event: 'session_revoked', reason })
-    this.close(closeReasons.sessionRevoked)
+  /**
+   * Ends the session with its subscriptions: nothing that arrives is executed any more. `isRecorded`: the
+   * audit has an entry for it. Returns whether it was not revoked before; `closeRevoked` must follow then.
+   */
+  endSession (isRecorded = false): boolean {
+    if (!this.isOpen || this.#isRevoked) return false
+    this.#isRevoked = true
+    this.#isCloseRecorded ||= isRecorded
+    this.#recordClose(closeReasons.sessionRevoked)
+    if (!this.isOpen) return false
+    this.principal.end()
+    return true
+  }
+
+  /** Tells a client whose session has been ended so, and closes; with `afterReply` when it is answered. */
+  closeRevoked (reason: string, afterReply: boolean): void {
+    const notice = { type: 'system', event: 'session_revoked', reason } as const
+    this.#closeWith(closeReasons.sessionRevoked, notice, afterReply)
+  }
+
+  /**
+   * Closes because an operator says so; `text` is told to the client. `isRecorded` as in `endSession`,
+   * `afterReply`: the client itself has asked for it. Returns whether it was not about to close.
+   */
+  closeByOperator (
+    text: string | undefined, { isRecorded, afterReply }: { isRecorded: boolean, afterReply: boolean }
+  ): boolean {
+    if (!this.isOpen || this.#isRevoked || this.#isLeaving) return false
+    this.#isCloseRecorded ||= isRecorded
+    const notice: NoticeMessage | undefined =
+      text === undefined ? undefined : { type: 'system', event: 'closed_by_operator', reason: text }
+    this.#closeWith(closeReasons.closedByOperator, notice, afterReply)
+    return true
+  }
+
+  #closeWith (reason: CloseReason, notice: NoticeMessage | undefined, afterReply: boolean): void {
+    const close = (): void => {
+      if (notice !== undefined) this.notify(notice)
+      this.close(reason)
+    }
+    if (!afterReply) {
+      close()
+      return
+    }
+    this.#isLeaving = true
+    this.flow.afterReplies(close)
   }
 
   /** Writes the first message of every connection, at once. PROTOCOL.md, "Welcome". */
@@ -228,8 +272,8 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   }
 
   handle (text: string): Promise<void> | undefined {
-    // A revoked client waits for its last reply: none of its later requests is executed.
-    return this.#isRevoked ? undefined : this.#host.dispatch(text, this)
+    // A client that waits for its last reply: none of its later requests is executed.
+    return this.#isRevoked || this.#isLeaving ? undefined : this.#host.dispatch(text, this)
   }
 
   onOverload (): void {

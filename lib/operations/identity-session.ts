@@ -29,9 +29,10 @@ export const identitySession: readonly Operation[] = [
     async run (context, { username, password }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
+      const { mark } = server.revocations
       const begun = await accounts(server).logins
         .withPassword(username, password, client.origin, isHere, note)
-      return logIn(context, begun)
+      return logIn(context, begun, mark)
     }
   }),
   defineOperation({
@@ -42,8 +43,9 @@ export const identitySession: readonly Operation[] = [
     async run (context, { secret }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
+      const { mark } = server.revocations
       const begun = await accounts(server).logins.withSecret(secret, client.origin, isHere, note)
-      return logIn(context, begun)
+      return logIn(context, begun, mark)
     }
   }),
   defineOperation({
@@ -113,16 +115,18 @@ function sessionOf ({ session }: Principal): IdentitySession {
 }
 
 /**
- * Logs the client in under a new session and returns the reply.
+ * Logs the client in under a new session and returns the reply; `mark` is that of the revocations when the
+ * login began.
  * @throws `SESSION_REVOKED` when the user was revoked or the client has gone while the session was written
  */
 function logIn (
-  { server, client, grant }: OperationContext, { token, session }: NewSession
+  { server, client, grant }: OperationContext, { token, session }: NewSession,
+  mark = server.revocations.mark
 ): object {
   const { principal, note } = grant
   const { directory } = accounts(server)
   const { userId, expiresAt } = session
-  if (!principal.isOpen || session.state !== 'live' || server.revocations.has(userId)) {
+  if (!principal.isOpen || session.state !== 'live' || server.revocations.bars(session, mark)) {
     directory.endSessions([session.id], { user: userId, note })
     throw userRevoked()
   }

@@ -55,6 +55,8 @@ function isRole (value: unknown): boolean {
 /** A user that is logged in. */
 export interface Session {
   readonly userId: string
+  /** The name that people know the user by, where it has one beside the id. */
+  readonly userName?: string | undefined
   /** The roles at this moment. */
   readonly roles: readonly string[]
   readonly metadata?: object | undefined

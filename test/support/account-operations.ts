@@ -163,8 +163,16 @@ export async function startAccounts (t: Test, {
     get queries () {
       return unused()
     },
-    getStats: unused,
-    getConnections: unused
+    get connectionList () {
+      return unused()
+    },
+    get refusals () {
+      return unused()
+    },
+    get acts () {
+      return unused()
+    },
+    getStats: unused
   }
 
   async function ask (client: FakeClient, type: string, fields: object = {}): Promise<unknown> {
