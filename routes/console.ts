@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { NoexOptionsError } from '../lib/util/option-schema.js'
 import { consolePage } from './console-page.js'
 import { addVary, requestTimeoutMs } from './http.js'
@@ -60,14 +60,23 @@ export const consoleFiles: FastifyPluginAsync<RouteOptions> = async (scope, { op
     // Relative, as all links are: a proxy in front may have put the console elsewhere.
     return await reply.code(302).header('location', `${pathname.split('/').at(-1)}/`).send()
   }
-  refuseTakenPath(scope, path, 'routes.console')
-  scope.get(path, settings, home)
-  if (base !== '' && !scope.hasRoute({ method: 'GET', url: `${scope.prefix}${base}/` })) {
-    scope.get(`${base}/`, settings, home)
+  for (const place of ignoresLastSlash(scope) || base === '' ? [`${base}/`] : [base, `${base}/`]) {
+    refuseTakenPath(scope, place, 'routes.console')
+    scope.get(place, settings, home)
   }
   for (const [name, asset] of modules) {
     scope.get(`${base}/${name}`, settings, async (request, reply) => await send(request, reply, asset))
   }
+}
+
+/** Whether the application has its router find a path with and without its last slash. */
+function ignoresLastSlash ({ initialConfig }: FastifyInstance): boolean {
+  const config = initialConfig as SlashOptions & { readonly routerOptions?: SlashOptions }
+  return config.routerOptions?.ignoreTrailingSlash === true || config.ignoreTrailingSlash === true
+}
+
+interface SlashOptions {
+  readonly ignoreTrailingSlash?: boolean
 }
 
 /** Returns the files by their paths below the console. @throws `NoexOptionsError` where they are missing */

@@ -88,7 +88,9 @@ function serverFacts (
     'In the store': bytes(store?.bytes?.total),
     'Waiting to be sent': bytes(queues?.bytes),
     'Largest queue': bytes(queues?.largestBytes),
-    Heap: process === undefined ? NONE : `${bytes(process.heapUsedBytes)} of ${bytes(process.heapTotalBytes)}`,
+    Heap: process === undefined
+      ? NONE
+      : `${bytes(process.heapUsedBytes)} of ${bytes(process.heapTotalBytes)}`,
     'Garbage collection': process === undefined
       ? NONE
       : `${ms(process.gc.seconds * 1_000)} in ${number(process.gc.count)}`,
