@@ -1,5 +1,11 @@
 import type { Clock } from '../util/clock.js'
 
+/**
+ * Users that are revoked at a time, for `server.revoke`; the application may revoke more.
+ * @limit `RATE_LIMITED`
+ */
+const MAX_BY_CLIENTS = 65_536
+
 /** Roles of which is known when they were revoked last; of others a login that has begun before fails. */
 const MAX_ROLES = 1_000
 
@@ -40,9 +46,9 @@ export class Revocations {
     this.#until.set(userId, now + this.#ttlMs)
   }
 
-  /** The number of users, some of which may be free again. */
-  get size (): number {
-    return this.#until.size
+  /** Whether no client may revoke more users. Counts some that are free again. */
+  get isFull (): boolean {
+    return this.#until.size >= MAX_BY_CLIENTS
   }
 
   /** Revokes those who are just logging in and turn out to have a role; `undefined`: all. */

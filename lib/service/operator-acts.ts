@@ -11,12 +11,6 @@ import { NoexServerError } from '../protocol/errors.js'
 import type { SessionRevoker } from './session-revoker.js'
 import type { Shutdown } from './shutdown.js'
 
-/**
- * Users that can be revoked at a time over the wire.
- * @limit `RATE_LIMITED`
- */
-const MAX_REVOKED = 65_536
-
 /** Time after which a client can try again to revoke when too many users are, in milliseconds. */
 const RETRY_AFTER_MS = 60_000
 
@@ -77,7 +71,7 @@ export class OperatorActs implements Acts {
       return { sessions: 0, connections: 0 }
     }
     this.#requireAuthority(asked, subject)
-    if (revocations.size >= MAX_REVOKED) {
+    if (revocations.isFull) {
       const details = { retryAfterMs: RETRY_AFTER_MS }
       throw new NoexServerError('RATE_LIMITED', 'Too many users are revoked', details)
     }
