@@ -57,7 +57,7 @@ t.test('the dashboard', async t => {
   const store = await Store.start({ durability: { directory: temporaryDirectory(t) } })
   t.teardown(async () => { await store.stop() })
   const options = {
-    routes: { metrics: '/metrics' }, audit: { sinks: [sink], logLevel: 'silent' }, liveQueries: { slowMs: 1 }
+    routes: { metrics: '/metrics' }, audit: { sinks: [sink], logLevel: 'silent' }, slowMs: 1
   } as const
   const { app, connect } = await serve(t, options, { store })
   store.defineQuery('slow', async () => { await setTimeout(2) })
