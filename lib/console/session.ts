@@ -47,7 +47,11 @@ export async function openSession (settings: Settings, fields?: LoginFields): Pr
   try {
     await isOpen(client)
     const user = await whoIs(client, login?.name)
-    return { client, user, end: async () => { await end(client) } }
+    return {
+      client: token === undefined ? client : watched(client),
+      user,
+      end: async () => { await end(client) }
+    }
   } catch (error) {
     client.close()
     throw error
@@ -84,6 +88,24 @@ async function isOpen ({ state }: Client): Promise<void> {
     unsubscribe = state.subscribe(look)
     look()
   })
+}
+
+/** Least time between two attempts to find out whether the session is over, in milliseconds. */
+const DOUBT_MS = 5_000
+
+/** Returns the client, which logs in anew when the server says that there is no session. */
+function watched (client: Client): Client {
+  let triedAt = -Infinity
+  const onError = (error: { readonly code?: string }): never => {
+    if (error.code === 'UNAUTHORIZED' && performance.now() - triedAt > DOUBT_MS) {
+      triedAt = performance.now()
+      // Where the token is no good any more, this ends as `refused`, and the console asks for a login.
+      client.reconnect()
+    }
+    throw error
+  }
+  const request: Client['request'] = async (...args): Promise<any> => await client.request(...args).catch(onError)
+  return { ...client, request }
 }
 
 async function whoIs (client: Client, name: string | undefined): Promise<User> {

@@ -3,7 +3,9 @@ import t, { type Test } from 'tap'
 import { RuleEngine } from '../../lib/exports/rules.js'
 import type { Served } from '../support/service.js'
 import { ADMIN_SECRET, serveAccounts } from '../support/identity.js'
-import { firstCells, goTo, isLive, logIn, openWindow, pages, startBrowser, windows } from '../support/console.js'
+import {
+  firstCells, goTo, isLive, logIn, openWindow, pages, startBrowser, windows
+} from '../support/console.js'
 
 /** Names as an attacker would choose them. */
 const EVIL = '<img src=x onerror=alert(1)>'
@@ -14,8 +16,14 @@ async function serveEvil (t: Test): Promise<Served & { readonly connectEvil: () 
   const rules = await RuleEngine.start()
   t.teardown(async () => { await rules.stop() })
   await rules.registerRule({
-    id: SCRIPT, name: EVIL, trigger: { type: 'event', topic: 'order.placed' }, enabled: true, priority: 0, tags: [EVIL],
-    conditions: [], actions: []
+    id: SCRIPT,
+    name: EVIL,
+    trigger: { type: 'event', topic: 'order.placed' },
+    enabled: true,
+    priority: 0,
+    tags: [EVIL],
+    conditions: [],
+    actions: []
   })
   const served = await serveAccounts(t, {}, {
     name: EVIL,
@@ -28,7 +36,9 @@ async function serveEvil (t: Test): Promise<Served & { readonly connectEvil: () 
     }
   })
   const { store } = served
-  await store.defineBucket(EVIL, { key: 'id', schema: { id: { type: 'string' }, [SCRIPT]: { type: 'string' } } })
+  await store.defineBucket(EVIL, {
+    key: 'id', schema: { id: { type: 'string' }, [SCRIPT]: { type: 'string' } }
+  })
   await store.bucket(EVIL).insert({ id: EVIL, [SCRIPT]: EVIL })
   store.defineDeclarativeQuery(EVIL, { bucket: 'items' })
   await served.user('mallory', 'admin')
@@ -97,7 +107,8 @@ t.test('all of it can be done by keyboard', async t => {
   await keyboard.press('Enter')
   await isLive(page)
   t.comment('through the header to the page of the data')
-  const focused = async (): Promise<string> => String(await page.evaluate('document.activeElement.textContent'))
+  const focused = async (): Promise<string> =>
+    String(await page.evaluate('document.activeElement.textContent'))
   for (let step = 0; step < 20 && await focused() !== 'Data'; step++) await keyboard.press('Tab')
   await keyboard.press('Enter')
   await page.getByRole('heading', { name: 'Data', level: 1 }).waitFor()
@@ -131,10 +142,11 @@ t.test('fields, tables and regions have names for those who do not see them', as
   for (const [place, heading] of pages) {
     await goTo(page, place, heading)
     await page.waitForTimeout(300)
-    const nameless = await page.evaluate(`[...document.querySelectorAll('input, select, textarea, table, button, nav')]
-      .filter(element => element.checkVisibility())
-      .filter(element => !element.getAttribute('aria-label') && !element.labels?.length && !element.textContent)
-      .map(element => element.outerHTML)`)
+    const nameless = await page.evaluate(`
+      [...document.querySelectorAll('input, select, textarea, table, button, nav')]
+        .filter(element => element.checkVisibility() && !element.getAttribute('aria-label'))
+        .filter(element => !element.labels?.length && !element.textContent)
+        .map(element => element.outerHTML)`)
     t.same(nameless, [], heading)
     t.equal(await page.locator('h1').count(), 1, heading)
   }

@@ -84,18 +84,21 @@ function open (context: Context): View {
     events.show(seen)
   }
   draw()
-  const stopEvents = client.events('*', (event: SeenEvent) => {
+  const onEvent = (event: SeenEvent): void => {
     if (document.visibilityState !== 'visible') return
     seen = [event, ...seen].slice(0, MAX_EVENTS)
     if (!isDrawing) requestAnimationFrame(draw)
     isDrawing = true
-  })
+  }
+  let stopEvents: (() => void) | undefined
   const asked = poll(client, EVERY_MS, async () => {
     const [stats, list] = await Promise.all([
       client.request<Readonly<Record<string, unknown>>>('rules.stats'),
       client.request<{ readonly rules: readonly Rule[] }>('rules.getRules')
     ])
     frame.recover()
+    // Not before: without a rule engine, or the right, there are no events either.
+    stopEvents ??= client.events('*', onEvent)
     counters.show(countersOf(stats))
     table.show(list.rules, 'There are no rules.')
   }, error => {
@@ -106,7 +109,7 @@ function open (context: Context): View {
     node: frame.node,
     close: () => {
       asked.stop()
-      stopEvents()
+      stopEvents?.()
     }
   }
 }
