@@ -3,7 +3,7 @@ import { markupOf } from './markup.js'
 import type { ResolvedOptions } from '../lib/options/options.js'
 
 /** How the users of a server log in, as the console asks them. */
-type LoginForm = 'accounts' | 'token' | 'optional' | 'none'
+type LoginForm = 'accounts' | 'token' | 'optional' | 'gateway' | 'none'
 
 /**
  * Returns the page of the console. All of its links are relative; what it must know of the server is the
@@ -43,5 +43,5 @@ ${links.join('\n')}
 function loginForm ({ auth }: ResolvedOptions): LoginForm {
   if (auth?.mode === 'builtIn') return 'accounts'
   if (auth?.mode === 'external') return auth.required ? 'token' : 'optional'
-  return 'none'
+  return auth === undefined ? 'none' : 'gateway'
 }

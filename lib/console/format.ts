@@ -76,6 +76,16 @@ export function value (given: unknown, maxChars = 200): string {
   return text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text
 }
 
+/** Returns the name of a user, else the id; that of the superadmin as a word. */
+export function person ({ userName, userId }: Person): string | undefined {
+  return (userName ?? userId)?.replace(/^__(\w+)__$/, '$1')
+}
+
+interface Person {
+  readonly userName?: string | null | undefined
+  readonly userId?: string | null | undefined
+}
+
 /** Returns a text, or the sign for none. */
 export function text (given: unknown): string {
   return given === undefined || given === null || given === '' ? NONE : value(given)

@@ -63,16 +63,16 @@ export function createPlot ({ title, lines, text }: PlotOptions): Plot {
       legend: { show: false },
       cursor: { show: false },
       scales: {
-        x: { range: (_plot, _min, max) => [max - SPAN_S, max] },
+        x: { range: (_plot, min, max) => [Math.max(max - SPAN_S, Math.min(min, max - 60)), max] },
         y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.15 : 1] }
       },
       axes: [
         {
           ...axis,
           size: 22,
-          space: 90,
+          space: 110,
           grid: { show: false },
-          values: (_plot, splits) => splits.map(split => new Date(split * 1_000).toTimeString().slice(0, 5))
+          values: (_plot, splits) => splits.map(split => new Date(split * 1_000).toTimeString().slice(0, 8))
         },
         { ...axis, size: 58, space: 30, values: (_plot, splits) => splits.map(split => text(split)) }
       ],

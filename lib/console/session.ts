@@ -1,10 +1,11 @@
 import { createClient, NoexClient, type Client, type Whoami } from '../client/index.js'
+import { person } from './format.js'
 import type { User } from './page.js'
 
 /** The settings that the server has written into the page. */
 export interface Settings {
   readonly socket: string
-  readonly login: 'accounts' | 'token' | 'optional' | 'none'
+  readonly login: 'accounts' | 'token' | 'optional' | 'gateway' | 'none'
   readonly name: string
 }
 
@@ -46,7 +47,7 @@ export async function openSession (settings: Settings, fields?: LoginFields): Pr
   })
   try {
     await isOpen(client)
-    const user = await whoIs(client, login?.name)
+    const user = settings.login === 'none' ? anonymous : await whoIs(client, login?.name)
     return {
       client: token === undefined ? client : watched(client),
       user,
@@ -90,6 +91,9 @@ async function isOpen ({ state }: Client): Promise<void> {
   })
 }
 
+/** The user where none logs in. */
+const anonymous: User = { userId: undefined, name: undefined, roles: [] }
+
 /** Least time between two attempts to find out whether the session is over, in milliseconds. */
 const DOUBT_MS = 5_000
 
@@ -104,15 +108,14 @@ function watched (client: Client): Client {
     }
     throw error
   }
-  const request: Client['request'] = async (...args): Promise<any> => await client.request(...args).catch(onError)
+  const request: Client['request'] = async (...args): Promise<any> =>
+    await client.request(...args).catch(onError)
   return { ...client, request }
 }
 
 async function whoIs (client: Client, name: string | undefined): Promise<User> {
-  // Without authentication there is no such operation.
   const { userId, roles = [] } = await client.request<Whoami>('auth.whoami')
-    .catch((): Partial<Whoami> => ({}))
-  return { userId, roles, name: name ?? userId?.replace(/^__(\w+)__$/, '$1') }
+  return { userId, roles, name: person({ userName: name, userId }) }
 }
 
 async function end (client: Client): Promise<void> {

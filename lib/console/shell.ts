@@ -28,7 +28,7 @@ export function showShell (
   if (user.userId !== undefined) {
     account.append(el('span', { class: 'who', title: user.userId }, user.name ?? user.userId))
   }
-  if (settings.login !== 'none') {
+  if (settings.login !== 'none' && settings.login !== 'gateway') {
     account.append(user.userId === undefined
       ? button('Log in', () => { onLogin() }, { class: 'plain' })
       : button('Log out', async () => {
@@ -102,7 +102,7 @@ function tellState (
   const reason = error?.message ?? 'The server is not there.'
   const next = retryAt === undefined ? '' : ` Next attempt at ${time(retryAt)}.`
   fill(banner, el('span', {}, `All that you see is of before. ${reason}${next}`),
-    value === 'refused' && login !== 'none'
+    value === 'refused' && login !== 'none' && login !== 'gateway'
       ? button('Log in again', () => { onLogin(reason) })
       : button('Try now', () => { reconnect() }))
 }

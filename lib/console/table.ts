@@ -48,7 +48,7 @@ export function createTable<Row> (options: TableOptions<Row>): Table<Row> {
   let given: readonly Row[] = []
   let rows: readonly Row[] = []
   const shown = new Map<string, RowElement<Row>>()
-  const [before, after] = [spacer(columns.length), spacer(columns.length)]
+  const [before, after] = [spacer(), spacer()]
   const body = el('tbody', {}, before, after)
   const heads = columns.map((column, index) => headOf(column, () => {
     isReversed = order === index && !isReversed
@@ -157,10 +157,12 @@ function rowElement<Row> (
 }
 
 function headOf<Row> (column: Column<Row>, onOrder: () => void): HTMLElement {
-  const { label, order, width } = column
+  const { label, order, width, isNumber } = column
   const head = el('th', { scope: 'col', class: classOf(column) },
     order === undefined ? label : el('button', { type: 'button', onclick: onOrder }, label))
-  if (width !== undefined) head.style.width = width
+  const wanted = width ?? (isNumber === true ? '6.5rem' : undefined)
+  // In a narrow window no column takes all.
+  if (wanted !== undefined) head.style.width = `min(${wanted}, 26vw)`
   return head
 }
 
@@ -168,9 +170,8 @@ function classOf<Row> ({ isNumber, isMinor }: Column<Row>): string | undefined {
   return [isNumber === true && 'number', isMinor === true && 'minor'].filter(Boolean).join(' ') || undefined
 }
 
-function spacer (columns: number): HTMLElement {
-  const cell = el('td', { colspan: columns })
-  return el('tr', { 'aria-hidden': 'true', class: 'spacer' }, cell)
+function spacer (): HTMLElement {
+  return el('tr', { 'aria-hidden': 'true', class: 'spacer' }, el('td'))
 }
 
 function sorted<Row> (

@@ -60,7 +60,10 @@ export interface Stats {
     readonly isDurable: boolean
     readonly lagMs: number
     readonly isUnavailable: boolean
-    readonly diskBytes?: number
+    readonly diskBytes?: number | null
+    readonly freeBytes?: number | null
+    readonly isDiskLow?: boolean | null
+    readonly lastError?: string | null
   }
   readonly queues?: { readonly bytes: number, readonly largestBytes: number }
   readonly refusals?: Readonly<Record<string, number>>
@@ -97,7 +100,7 @@ export interface Refusal {
 /** The answer of `server.connection`. */
 export interface ConnectionDetails extends ConnectionRow {
   readonly requestsPerSecond?: number
-  readonly queued?: { readonly frames: number, readonly bytes: number }
+  readonly queued?: { readonly frames: number, readonly bytes: number, readonly requests?: number }
   readonly subscriptions: ReadonlyArray<{
     readonly subscriptionId: string
     readonly kind: string
@@ -119,6 +122,8 @@ export interface QueryRow {
   readonly watchers: number
   readonly evaluations: number
   readonly seconds: number
+  readonly updateSeconds?: number
+  readonly updates?: number
   readonly lastMs: number
   readonly maxMs: number
   readonly rows: number

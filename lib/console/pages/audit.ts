@@ -1,5 +1,5 @@
 import { button, el, field, fill, setText } from '../dom.js'
-import { number, text, time, value } from '../format.js'
+import { number, person, text, time, value } from '../format.js'
 import { createFrame, jsonBlock, search, choice } from '../frame.js'
 import type { Context, Page, View } from '../page.js'
 import { debounced, poll } from '../poll.js'
@@ -46,7 +46,7 @@ function open ({ client }: Context): View {
     label: 'Audit entries',
     columns: [
       { label: 'Time', text: entry => time(entry.timestamp), width: '7rem' },
-      { label: 'User', text: entry => text(entry.userName ?? entry.userId), width: '9rem' },
+      { label: 'User', text: entry => text(person(entry)), width: '9rem' },
       { label: 'Operation', text: entry => entry.operation, width: '12rem' },
       { label: 'Resource', text: entry => entry.resource, isMinor: true },
       {

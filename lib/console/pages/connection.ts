@@ -1,6 +1,6 @@
 import { button, el, field, link } from '../dom.js'
 import { ask, confirm } from '../dialogs.js'
-import { ago, bytes, number, rate, text, time, NONE } from '../format.js'
+import { ago, bytes, NONE, number, person, rate, text, time } from '../format.js'
 import { createFrame, section } from '../frame.js'
 import type { Context, View } from '../page.js'
 import { poll } from '../poll.js'
@@ -28,8 +28,8 @@ export function openConnection (context: Context, connectionId: string): View {
     columns: [
       {
         label: 'Of',
-        text: row => text(row.query ?? row.topic ?? row.bucket),
-        order: row => text(row.query ?? row.topic)
+        text: subjectOf,
+        order: subjectOf
       },
       { label: 'Kind', text: row => row.kind, order: row => row.kind, width: '7rem' },
       { label: 'Bucket', text: row => text(row.bucket), isMinor: true },
@@ -104,20 +104,25 @@ export function revokeRole ({ client, notify }: Context): void {
   })
 }
 
+function subjectOf ({ query, topic, bucket }: Subscription): string {
+  return query ?? topic ?? (bucket === undefined ? NONE : `find in ${bucket}`)
+}
+
 function ended ({ sessions, connections }: Revoked): string {
   return `${number(sessions)} sessions and ${number(connections)} connections have been ended.`
 }
 
 function factsOf (connection: ConnectionDetails): Record<string, string> {
-  const { userName, userId, authenticated, roles, remoteAddress, connectedAt, requests, queued } = connection
+  const { userId, authenticated, roles, remoteAddress, connectedAt, requests, queued } = connection
   return {
-    User: userName ?? userId ?? (authenticated ? 'logged in' : 'not logged in'),
+    User: person(connection) ?? (authenticated ? 'logged in' : 'not logged in'),
     'User id': text(userId),
     Roles: text(roles.join(', ')),
     Address: remoteAddress,
     Since: `${time(connectedAt)}, for ${ago(connectedAt)}`,
     Requests: number(requests),
     'Requests/s': rate(connection.requestsPerSecond),
-    'Waits for it': queued === undefined ? NONE : `${number(queued.frames)} frames, ${bytes(queued.bytes)}`
+    'Waits for it': queued === undefined ? NONE : `${number(queued.frames)} messages, ${bytes(queued.bytes)}`,
+    'Waits of it': queued?.requests === undefined ? NONE : `${number(queued.requests)} requests`
   }
 }

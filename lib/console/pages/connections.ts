@@ -1,5 +1,5 @@
 import { el } from '../dom.js'
-import { ago, bytes, number, rate, text } from '../format.js'
+import { ago, bytes, number, person, rate, text } from '../format.js'
 import { createFrame, search } from '../frame.js'
 import type { Context, Page, View } from '../page.js'
 import { debounced, poll } from '../poll.js'
@@ -48,7 +48,7 @@ function openList ({ client, go }: Context, givenQuery: string): View {
       { label: 'Address', text: row => row.remoteAddress, order: row => row.remoteAddress, isMinor: true },
       { label: 'Roles', text: row => text(row.roles.join(', ')), isMinor: true },
       {
-        label: 'Requests/s',
+        label: 'Req/s',
         text: row => rate(row.perSecond),
         order: row => row.perSecond,
         isNumber: true,
@@ -142,8 +142,8 @@ function withRate (row: ConnectionRow, before: number | undefined, seconds: numb
   return { ...row, perSecond: Math.max(0, perSecond) }
 }
 
-function nameOf ({ userName, userId, authenticated }: ConnectionRow): string {
-  return userName ?? userId ?? (authenticated ? 'logged in' : 'not logged in')
+function nameOf (row: ConnectionRow): string {
+  return person(row) ?? (row.authenticated ? 'logged in' : 'not logged in')
 }
 
 function subscriptionsOf ({ storeSubscriptionCount, rulesSubscriptionCount }: ConnectionRow): number {

@@ -1,5 +1,5 @@
 import { el, link } from '../dom.js'
-import { bytes, duration, ms, number, rate, text, time, NONE } from '../format.js'
+import { bytes, duration, ms, number, person, rate, text, time, NONE } from '../format.js'
 import { createFrame, section } from '../frame.js'
 import type { Context, Page, View } from '../page.js'
 import { createPlot, type Plot } from '../plot.js'
@@ -19,9 +19,9 @@ function open ({ client }: Context): View {
   const plots = createPlots()
   const operations = operationTable()
   const limits = createTable<readonly [string, number]>({
-    label: 'Refusals by reason',
+    label: 'Refusals by limit',
     columns: [
-      { label: 'Reason', text: ([name]) => name, order: ([name]) => name },
+      { label: 'Limit', text: ([name]) => name.replaceAll('_', ' '), order: ([name]) => name },
       {
         label: 'Count',
         text: ([, count]) => number(count),
@@ -31,19 +31,19 @@ function open ({ client }: Context): View {
       }
     ],
     keyOf: ([name]) => name,
-    empty: 'Nothing has been refused.',
+    empty: 'No limit has been reached.',
     orderBy: 1
   })
   const refusals = refusalTable('Last refusals')
   const durability = el('p', { class: 'tone' })
   const frame = createFrame('Overview', 'The overview', [],
     server.node, durability, el('div', { class: 'plots' }, ...plots.all.map(({ node }) => node)),
-    el('div', { class: 'columns' },
-      section('Operations', operations.node),
-      section('Refusals', limits.node)),
-    section('Last refusals', refusals.node, el('p', { class: 'quiet' },
-      'The noisiest client: ', link(['connections'], {}, 'Connections'), ', by requests. The slowest query: ',
-      link(['queries'], {}, 'Live queries'), ', by time.')))
+    section('Operations', operations.node),
+    section('Last refusals', refusals.node),
+    section('Refusals by limit', limits.node),
+    el('p', { class: 'quiet' }, 'The noisiest client stands first among the ',
+      link(['connections'], {}, 'connections'), ', the slowest query among the ',
+      link(['queries'], {}, 'live queries'), '.'))
 
   let before: Stats | undefined
   let beforeAt = 0
@@ -105,7 +105,13 @@ function showSafety (host: HTMLElement, { durability, audit }: Stats): void {
     ...(dropped > 0 ? [`The audit sink ${name} has left out ${number(dropped)} entries`] : []),
     ...(lagMs > 5_000 ? [`The audit sink ${name} is ${ms(lagMs)} behind`] : [])
   ])
-  if (durability?.isUnavailable === true) problems.unshift('The disk takes no writes: every write is refused')
+  if (durability?.isUnavailable === true) {
+    const { lastError } = durability
+    const reason = lastError === undefined || lastError === null ? '' : `: ${lastError}`
+    problems.unshift(`The disk takes no writes, and every write is refused${reason}`)
+  } else if (durability?.isDiskLow === true) {
+    problems.unshift(`The disk is nearly full: ${bytes(durability.freeBytes)} are left`)
+  }
   const state = durability === undefined
     ? ''
     : durability === null
@@ -194,8 +200,13 @@ function operationTable () {
   })
 }
 
-function whoIn ({ userName, userId, address }: Refusal): string {
-  return text(userName ?? userId ?? address)
+function operationIn ({ operation, connectionId }: Refusal): string {
+  if (operation !== null) return operation
+  return typeof connectionId === 'string' ? 'no request' : 'connect'
+}
+
+function whoIn (refusal: Refusal): string {
+  return text(person(refusal) ?? refusal.address)
 }
 
 /** Makes the list of refusals, of the server or of one connection. */
@@ -205,8 +216,8 @@ export function refusalTable (label: string, isOfConnection = false) {
     columns: [
       { label: 'Time', text: row => time(row.at), width: '6rem' },
       ...(isOfConnection ? [] : [{ label: 'Who', text: whoIn, width: '9rem' }]),
-      { label: 'Operation', text: row => row.operation ?? 'connect', width: '11rem' },
-      { label: 'Code', text: row => row.code, width: '10rem', tone: () => 'warn' },
+      { label: 'Operation', text: operationIn, width: '11rem' },
+      { label: 'Code', text: row => row.code, width: '13rem', tone: () => 'warn' },
       { label: 'Reason', text: row => row.message }
     ],
     keyOf: row => `${row.at} ${row.connectionId ?? ''} ${row.operation ?? ''} ${row.message}`,

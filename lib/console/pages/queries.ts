@@ -14,7 +14,9 @@ const MAX_ROWS = 1_000
 
 interface Row extends QueryRow {
   readonly perSecond: number
-  /** Milliseconds of evaluation in each second. */
+  /** Seconds of evaluation and of telling the changes. */
+  readonly total: number
+  /** Milliseconds of that in each second. */
   readonly load: number
 }
 
@@ -38,8 +40,8 @@ function open ({ client }: Context): View {
     label: 'Live queries',
     columns: [
       { label: 'Query', text: row => row.query, order: row => row.query, width: '14rem' },
-      { label: 'Time', text: row => ms(row.seconds * 1_000), order: row => row.seconds, isNumber: true },
-      { label: 'ms/s', text: row => rate(row.load), order: row => row.load, isNumber: true },
+      { label: 'Time', text: row => ms(row.total * 1_000), order: row => row.total, isNumber: true },
+      { label: 'ms/s', text: row => rate(row.load), order: row => row.load || 0, isNumber: true },
       { label: 'Last', text: row => ms(row.lastMs), order: row => row.lastMs, isNumber: true, isMinor: true },
       {
         label: 'Max',
@@ -49,9 +51,9 @@ function open ({ client }: Context): View {
         tone: row => Number(row.slow) > 0 ? 'bad' : undefined
       },
       {
-        label: 'Evaluations/s',
+        label: 'Eval/s',
         text: row => rate(row.perSecond),
-        order: row => row.perSecond,
+        order: row => row.perSecond || 0,
         isNumber: true,
         isMinor: true
       },
@@ -91,7 +93,8 @@ function open ({ client }: Context): View {
     }
     heading.textContent = row.query
     about.show(factsOf(row))
-    fill(watching, link(['connections', 'query', row.query], {}, 'Connections that watch it'))
+    const watched = row.query.startsWith('find in ') ? `find in ${row.bucket ?? ''}` : row.query
+    fill(watching, link(['connections', 'query', watched], {}, 'Connections that watch it'))
   }
 
   let before = new Map<string, QueryRow>()
@@ -118,12 +121,17 @@ function open ({ client }: Context): View {
 
 function withRates (row: QueryRow, before: QueryRow | undefined, seconds: number): Row {
   const per = (now: number, old: number | undefined): number =>
-    old === undefined || seconds <= 0 ? 0 : Math.max(0, now - old) / seconds
+    old === undefined || seconds <= 0 ? NaN : Math.max(0, now - old) / seconds
   return {
     ...row,
     perSecond: per(row.evaluations, before?.evaluations),
-    load: per(row.seconds, before?.seconds) * 1_000
+    total: totalOf(row),
+    load: per(totalOf(row), before && totalOf(before)) * 1_000
   }
+}
+
+function totalOf ({ seconds, updateSeconds = 0 }: QueryRow): number {
+  return seconds + updateSeconds
 }
 
 function factsOf (row: Row): Record<string, string> {
@@ -133,6 +141,7 @@ function factsOf (row: Row): Record<string, string> {
     Parameters: text(row.params?.join(', ')),
     Watchers: number(row.watchers),
     Evaluations: `${number(row.evaluations)}, ${rate(row.perSecond)} per s`,
+    Updates: `${number(row.updates)} in ${ms((row.updateSeconds ?? 0) * 1_000)}`,
     Time: `${ms(row.seconds * 1_000)}, last ${ms(row.lastMs)}, longest ${ms(row.maxMs)}`,
     Slow: number(Number(row.slow)),
     Result: `${number(row.rows)} rows, ${bytes(row.bytes)}`,

@@ -145,7 +145,7 @@ t.test('the page says how to log in', async t => {
     [{ builtIn: true, adminSecret: 'a secret of sixteen characters' }, 'accounts'],
     [{ validate }, 'token'],
     [{ validate, required: false }, 'optional'],
-    [{ gateway: { userHeader: 'x-user', trustedProxies: ['127.0.0.1'] } }, 'none']
+    [{ gateway: { userHeader: 'x-user', trustedProxies: ['127.0.0.1'] } }, 'gateway']
   ] as const) {
     const { body } = await (await served(t, { auth, allowedOrigins: ['http://host'] } as Omit<NoexOptions, 'store'>)).inject('/console/')
     t.match(body, `data-login="${login}"`)
