@@ -16,6 +16,14 @@ export interface AuditSubject {
   readonly log: Log
 }
 
+/** The user of an entry. */
+type User = Pick<AuditEntry, 'userId'> & { readonly userName?: string | undefined }
+
+/** Returns the user of a subject as entries name it; `undefined` without a session. */
+export function userOf ({ principal: { session } }: Pick<AuditSubject, 'principal'>): User | undefined {
+  return session && { userId: session.userId, userName: session.userName }
+}
+
 /** How the entries of an operation are made. The functions accept unchecked requests. */
 export interface AuditedOperation {
   readonly name: string
@@ -36,7 +44,7 @@ export class RequestAudit {
   readonly #request: RequestMessage
   readonly #subject: AuditSubject
   readonly #clock: Clock
-  readonly #userBefore: string | undefined
+  readonly #userBefore: User | undefined
   #reserved = false
   #isRepeated = false
   #added: AuditEntry['details'] | undefined
@@ -58,7 +66,7 @@ export class RequestAudit {
     this.#request = request
     this.#subject = subject
     this.#clock = clock
-    this.#userBefore = subject.principal.session?.userId
+    this.#userBefore = userOf(subject)
   }
 
   /** Begins the entry of a request; returns `undefined` when its tier is not recorded. */
@@ -124,7 +132,7 @@ export class RequestAudit {
     const noted = this.#noted
     // The store's log has this very entry on the disk.
     const isKept = noted !== undefined && error === undefined && this.#isOneCommit && count === 1 &&
-      durable.length === 1 && noted.entry.userId === this.#userId
+      durable.length === 1 && noted.entry.userId === this.#user.userId
     const recorded = isKept ? noted : this.#recordAs(error)
     const { log } = this.#subject
     return this.#trail.record(recorded, {
@@ -136,9 +144,9 @@ export class RequestAudit {
     return this.#tier === 'write' && this.#operation.usesStore
   }
 
-  get #userId (): string | null {
+  get #user (): User {
     // After a logout, the entry names the user who has logged out.
-    return this.#subject.principal.session?.userId ?? this.#userBefore ?? null
+    return userOf(this.#subject) ?? this.#userBefore ?? { userId: null }
   }
 
   get #details (): AuditEntry['details'] | undefined {
@@ -149,9 +157,11 @@ export class RequestAudit {
 
   #recordAs (error: string | undefined): RecordedEntry {
     const { origin } = this.#subject
+    const { userId, userName } = this.#user
     return recordEntry({
       timestamp: this.#clock.now(),
-      userId: this.#userId,
+      userId,
+      userName,
       sessionId: origin.connectionId,
       operation: this.#operation.name,
       resource: this.#operation.resourceOf(this.#request),

@@ -37,17 +37,22 @@ export class Revocations {
 
   /** Revokes a user from now on; an earlier revocation begins anew. */
   add (userId: string): void {
+    this.#prune()
+    this.#until.delete(userId)
+    this.#until.set(userId, this.#clock.ticks() + this.#ttlMs)
+  }
+
+  #prune (): void {
     const now = this.#clock.ticks()
     for (const [user, until] of this.#until) {
       if (until > now) break
       this.#until.delete(user)
     }
-    this.#until.delete(userId)
-    this.#until.set(userId, now + this.#ttlMs)
   }
 
-  /** Whether no client may revoke more users. Counts some that are free again. */
+  /** Whether no client may revoke more users. */
   get isFull (): boolean {
+    this.#prune()
     return this.#until.size >= MAX_BY_CLIENTS
   }
 

@@ -18,14 +18,14 @@ const MAX_GRACE_MS = 86_400_000
 const Id = Type.String({ minLength: 1, maxLength: MAX_USER_ID_CHARS })
 
 /**
- * The operations of the `server` namespace that end something. Each leaves one entry in the audit. They take
- * no idempotency key: they concern this process alone, and to repeat one does no harm. PROTOCOL.md, "Server
- * operations".
+ * The operations of the `server` namespace that end something. Each leaves one entry in the audit, to which
+ * it adds details. PROTOCOL.md, "Server operations".
  */
 export const serverActs: readonly Operation[] = [
   defineOperation({
     name: 'server.close',
     tier: 'admin',
+    takesKey: true,
     resource: ({ connectionId }) => prefixed('connection', connectionId),
     request: Type.Object({
       connectionId: Id,
@@ -38,6 +38,7 @@ export const serverActs: readonly Operation[] = [
   defineOperation({
     name: 'server.revoke',
     tier: 'admin',
+    takesKey: true,
     resource: ({ userId, role }) => userId === undefined ? prefixed('role', role) : prefixed('user', userId),
     request: Type.Object({ userId: Type.Optional(Id), role: Type.Optional(Id) }),
     check ({ userId, role }) {
@@ -51,6 +52,7 @@ export const serverActs: readonly Operation[] = [
   defineOperation({
     name: 'server.drain',
     tier: 'admin',
+    takesKey: true,
     request: Type.Object({ graceMs: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_GRACE_MS })) }),
     async run (context, { graceMs }) {
       context.server.acts.drain(context, graceMs)

@@ -1,6 +1,7 @@
 import { requireRole, requireUser, isSuperadmin } from '../identity/authority.js'
 import type { Identity } from '../identity/identity.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
+import { userOf } from '../audit/request-audit.js'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Revocations } from '../auth/revocations.js'
 import type { Connections } from '../connection/connections.js'
@@ -128,10 +129,9 @@ export class OperatorActs implements Acts {
       return
     }
     const { connectionId, remoteAddress } = client.origin
-    const { session } = grant.principal
     this.#parts.trail?.note({
       // The session may have been ended by the act itself.
-      userId: session?.userId ?? grant.user ?? null,
+      ...(userOf(grant) ?? { userId: grant.user ?? null }),
       sessionId: connectionId,
       operation,
       resource,

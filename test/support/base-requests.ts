@@ -75,7 +75,7 @@ export const baseRequests: Readonly<Record<string, object>> = {
   'server.drain': { graceMs: 60_000 },
   'server.queries': { filter: 'orders', limit: 10 },
   'server.describe': {},
-  'audit.query': { userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1 },
+  'audit.query': { userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1, user: 'a' },
   'auth.login': { token: 'x' },
   'auth.logout': {},
   'auth.whoami': {},

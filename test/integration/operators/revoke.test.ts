@@ -84,7 +84,7 @@ t.test('a login that is under way when its role is revoked is refused', async t 
   t.same(await operator.ask('server.revoke', { role: 'reader' }), { sessions: 0, connections: 0 })
   barrier.open()
   t.match(await login, { code: 'SESSION_REVOKED' })
-  t.same(await late.ask('auth.login', { token: 'new' }), { userId: 'new', roles: ['reader'], expiresAt: null })
+  t.match(await late.ask('auth.login', { token: 'new' }), { userId: 'new', roles: ['reader'] })
 })
 
 t.test('with accounts', async t => {
@@ -97,9 +97,10 @@ t.test('with accounts', async t => {
     const boss = await user('boss', 'superadmin', 'reader')
     const bossClient = await as(boss)
     const message = 'Only a superadmin may end the sessions of a superadmin'
-    const theirs = [{ userId: boss }, { userId: '__superadmin__' }, { role: 'superadmin' }, { role: 'reader' }]
-    for (const fields of theirs) {
-      t.match(await admin.request('server.revoke', fields), { code: 'FORBIDDEN', message }, JSON.stringify(fields))
+    const users = [boss, '__superadmin__'].map(userId => ({ userId }))
+    for (const fields of [...users, { role: 'superadmin' }, { role: 'reader' }]) {
+      const reply = await admin.request('server.revoke', fields)
+      t.match(reply, { code: 'FORBIDDEN', message }, JSON.stringify(fields))
     }
     await bossClient.ask('store.count', { bucket: 'items' })
     const reader = await login('rita', 'reader')
