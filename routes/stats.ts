@@ -56,6 +56,7 @@ const figures = {
     rssBytes: integer,
     heapUsedBytes: integer,
     heapTotalBytes: integer,
+    heapLimitBytes: integer,
     externalBytes: integer,
     cpuSeconds: object({ user: number, system: number }),
     gc: object({ count: integer, seconds: number }),

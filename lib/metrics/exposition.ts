@@ -82,11 +82,12 @@ export class Exposition {
     set.ready(Number(snapshot.ready))
     set.draining(Number(snapshot.draining))
     set.connections(snapshot.connections)
+    set.connectionLimit(snapshot.connectionLimit === Infinity ? [] : [[snapshot.connectionLimit]])
     set.authenticated(snapshot.authenticated)
     set.subscriptions(Object.entries(snapshot.subscriptions))
     set.liveQueries(Object.entries(snapshot.distinctSubscriptions))
     set.evaluations(snapshot.evaluations)
-    set.slowEvaluations(evaluationsOf.filter(({ slow }) => slow > 0).map(({ query, slow }) => [query, slow]))
+    set.slowEvaluations(evaluationsOf.map(({ query, slow }) => [query, slow]))
     set.records(buckets.map(([bucket, { records }]) => [bucket, records]))
     set.bucketBytes(buckets.map(([bucket, { bytes }]) => [bucket, bytes]))
     set.liveBytes(snapshot.live.bytes)
@@ -112,6 +113,7 @@ export class Exposition {
     set.storeLag(snapshot.store.lagMs / 1_000)
     set.storeDisk(snapshot.store.diskBytes)
     this.#setSinks(snapshot)
+    set.heapLimit(snapshot.heapLimitBytes)
     set.delayP50(eventLoop.p50)
     set.delayP99(eventLoop.p99)
     set.delayMax(eventLoop.max)
@@ -179,6 +181,9 @@ function define (prom: PromClient, registry: Registry) {
     ),
     draining: gauge('noex_draining', 'Whether the service is shutting down: 0 or 1.'),
     connections: gauge('noex_connections', 'WebSocket connections.'),
+    connectionLimit: gauges(
+      'noex_connections_limit', 'Connections that there may be; absent where they are unlimited.'
+    ),
     authenticated: gauge(
       'noex_authenticated_connections',
       'WebSocket connections that have a session.'
@@ -245,6 +250,7 @@ function define (prom: PromClient, registry: Registry) {
       'sink'
     ),
     sinkFailing: gauges('noex_audit_failing', 'Whether audit entries do not become durable: 0 or 1.', 'sink'),
+    heapLimit: gauge('noex_heap_limit_bytes', 'Bytes beyond which the heap of the process cannot grow.'),
     delayP50: gauge(
       'noex_event_loop_delay_p50_seconds',
       'Median of the delay of the event loop in the last one or two minutes.'

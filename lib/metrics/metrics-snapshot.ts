@@ -14,6 +14,8 @@ export interface MetricsSnapshot {
   readonly ready: boolean
   readonly draining: boolean
   readonly connections: number
+  /** Infinity: there is none. */
+  readonly connectionLimit: number
   readonly authenticated: number
   readonly subscriptions: ByKind
   /** Distinct live queries and event patterns that have subscribers. */
@@ -52,5 +54,6 @@ export interface MetricsSnapshot {
   readonly sinks: readonly SinkStats[]
   /** The requests, by operation. */
   readonly operations: readonly OperationMetrics[]
+  readonly heapLimitBytes: number
   readonly eventLoop: EventLoopReading
 }

@@ -1,4 +1,5 @@
 import { PerformanceObserver } from 'node:perf_hooks'
+import { getHeapStatistics } from 'node:v8'
 import type { Clock } from '../util/clock.js'
 import { EventLoopDelay, type EventLoopReading } from './event-loop-delay.js'
 
@@ -7,6 +8,8 @@ export interface ProcessStats {
   readonly rssBytes: number
   readonly heapUsedBytes: number
   readonly heapTotalBytes: number
+  /** Bytes beyond which the heap cannot grow: the process ends there. */
+  readonly heapLimitBytes: number
   readonly externalBytes: number
   /** CPU time since the process started. */
   readonly cpuSeconds: { readonly user: number, readonly system: number }
@@ -29,6 +32,9 @@ export class ProcessMetrics {
     this.#observer.observe({ entryTypes: ['gc'] })
   }
 
+  /** Bytes beyond which the heap cannot grow. */
+  readonly heapLimitBytes = getHeapStatistics().heap_size_limit
+
   /** The delays of the event loop, in seconds. */
   get eventLoop (): EventLoopReading {
     return this.#eventLoop.read()
@@ -45,6 +51,7 @@ export class ProcessMetrics {
       rssBytes: rss,
       heapUsedBytes: heapUsed,
       heapTotalBytes: heapTotal,
+      heapLimitBytes: this.heapLimitBytes,
       externalBytes: external,
       cpuSeconds: { user: user / 1e6, system: system / 1e6 },
       gc: { count: this.#collections, seconds: this.#collectionMs / 1_000 },

@@ -26,6 +26,7 @@ export const identitySession: readonly Operation[] = [
     details: ['username'],
     accessLevel: 'everyone',
     request: Type.Object({ username: Credential, password: Credential }),
+    secrets: ['password'],
     async run (context, { username, password }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
@@ -40,6 +41,7 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'everyone',
     request: Type.Object({ secret: Credential }),
+    secrets: ['secret'],
     async run (context, { secret }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen

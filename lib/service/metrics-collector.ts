@@ -22,6 +22,8 @@ export interface MetricsSources extends RefusalSources {
   readonly httpAuthorizer: HttpAuthorizer
   readonly durability: DurabilityWatch
   readonly status: ServiceStatus
+  /** Infinity: there is none. */
+  readonly connectionLimit: number
   readonly requestMetrics: RequestMetrics
   readonly processMetrics: ProcessMetrics
   /** Returns the statistics of the store, without system buckets; `null` where it has none. */
@@ -61,6 +63,7 @@ export class MetricsCollector {
       ready: status.notReady === undefined,
       draining: status.state !== 'serving',
       connections: connections.size,
+      connectionLimit: this.#sources.connectionLimit,
       authenticated: connections.authenticated,
       subscriptions: quota.taken,
       distinctSubscriptions: { store: liveQueries.size, rules: rules?.channelCount ?? 0 },
@@ -77,6 +80,7 @@ export class MetricsCollector {
       },
       sinks: trail?.stats.sinks ?? [],
       operations: requestMetrics.operations,
+      heapLimitBytes: processMetrics.heapLimitBytes,
       eventLoop: processMetrics.eventLoop
     }
   }

@@ -230,6 +230,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   acts.start(auth === undefined ? undefined : sessionRevoker, shutdown)
   const metricsCollector = exposition && new MetricsCollector(exposition, {
     connections,
+    connectionLimit: connectionLimits.maxConnections,
     liveQueries,
     rules,
     trail,

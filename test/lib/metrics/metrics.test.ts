@@ -14,6 +14,7 @@ const readings: MetricsSnapshot = {
   ready: true,
   draining: false,
   connections: 7,
+  connectionLimit: 100,
   authenticated: 5,
   subscriptions: { store: 30, rules: 4 },
   distinctSubscriptions: { store: 3, rules: 2 },
@@ -28,6 +29,7 @@ const readings: MetricsSnapshot = {
   buckets: [['orders', { records: 4, bytes: 520 }]],
   sinks: [],
   operations: [],
+  heapLimitBytes: 4_096,
   eventLoop: { p50: 0.001, p99: 0.02, max: 0.3 }
 }
 
