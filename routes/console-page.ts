@@ -14,9 +14,9 @@ export function consolePage (options: ResolvedOptions, modules: readonly string[
   const data = { socket: relativePath(own === false ? '/' : own, path), login: loginForm(options), name }
   const attributes = Object.entries(data).map(([key, value]) => `data-${key}="${markupOf(value)}"`)
   // The ways without a WebSocket are loaded where they are needed.
-  const needed = modules.filter(module => !/^client\/(http-|tab-)/.test(module))
+  const needed = modules.filter(module => !/^client\/(http-|tab-)|\/start\.js$/.test(module))
   const links = needed.filter(module => module !== 'uPlot.js')
-    .map(module => `<link rel="modulepreload" href="${markupOf(module)}">`)
+    .map(module => `<link rel="later" href="${markupOf(module)}">`)
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -27,10 +27,9 @@ export function consolePage (options: ResolvedOptions, modules: readonly string[
 <title>${markupOf(name)} – console</title>
 <link rel="icon" href="icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="console.css">
-<link rel="stylesheet" href="uPlot.css">
 ${links.join('\n')}
-<script src="uPlot.js" defer></script>
-<script type="module" src="console/main.js"></script>
+<script src="uPlot.js" defer fetchpriority="low"></script>
+<script type="module" src="console/start.js"></script>
 </head>
 <body ${attributes.join(' ')}>
 <noscript>The console needs JavaScript.</noscript>

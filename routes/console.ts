@@ -97,7 +97,14 @@ function consoleModules (): Map<string, Asset> {
   } catch {
     // A folder is not there.
   }
-  if (['console.css', 'console/main.js', 'client/index.js'].every(name => files.has(name))) return files
+  const [own, theirs] = [files.get('console.css'), files.get('uPlot.css')]
+  const isBuilt = files.has('console/start.js') && files.has('client/index.js')
+  if (own !== undefined && theirs !== undefined && isBuilt) {
+    // The first paint waits for one answer only.
+    files.set('console.css', assetOf('console.css', Buffer.concat([own.body, theirs.body])))
+    files.delete('uPlot.css')
+    return files
+  }
   throw new NoexOptionsError('routes.console',
     'serves files of the package, which a bundle does not have: leave fastify-noex out of the bundle ' +
     '(esbuild --external:fastify-noex)')

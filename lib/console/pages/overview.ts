@@ -8,8 +8,9 @@ import { ratesOf, type OperationRow, type Rates } from '../rates.js'
 import { createTable, facts } from '../table.js'
 import type { Refusal, Stats } from '../wire.js'
 
-/** Time between two looks at the figures, in milliseconds. */
+/** Time between two looks at the figures, and at the refusals, in milliseconds. */
 const EVERY_MS = 2_000
+const REFUSALS_EVERY_MS = 8_000
 
 /** The figures of the server, as they move. */
 export const overview: Page = { name: 'overview', title: 'Overview', open }
@@ -61,7 +62,7 @@ function open ({ client }: Context): View {
       stats.operations === undefined ? 'This server does not count its operations.' : undefined)
     limits.show(Object.entries(stats.refusals ?? {}).filter(([, count]) => count > 0))
   }, frame.fail)
-  const last = poll(client, EVERY_MS * 2, async () => {
+  const last = poll(client, REFUSALS_EVERY_MS, async () => {
     const { refusals: list } = await client.request<{ readonly refusals: readonly Refusal[] }>(
       'server.refusals', { limit: 50 })
     refusals.show(list)
