@@ -160,7 +160,7 @@ function headOf<Row> (column: Column<Row>, onOrder: () => void): HTMLElement {
   const { label, order, width, isNumber } = column
   const head = el('th', { scope: 'col', class: classOf(column) },
     order === undefined ? label : el('button', { type: 'button', onclick: onOrder }, label))
-  const wanted = width ?? (isNumber === true ? '6.5rem' : undefined)
+  const wanted = width ?? (isNumber === true ? '6rem' : undefined)
   // In a narrow window no column takes all.
   if (wanted !== undefined) head.style.width = `min(${wanted}, 26vw)`
   return head

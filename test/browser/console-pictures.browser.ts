@@ -38,9 +38,9 @@ t.test('docs/images/console-*.png are made', { skip }, async t => {
     if (index % 2 === 0) await client.ask('store.subscribe', { query: 'revenue-by-city' })
     await client.ask('store.subscribe', { find: { bucket: 'orders', filter: { city: 'Brno' }, limit: 10 } })
   }
-  let isOver = false
+  const over = new AbortController()
   const work = clients.map(async (client, index) => {
-    for (let n = 0; !isOver; n++) {
+    for (let n = 0; !over.signal.aborted; n++) {
       const key = 1 + (n * 7 + index * 31) % 5_000
       await client.ask('store.get', { bucket: n % 40 === 39 ? 'ordres' : 'orders', key }).catch(() => {})
       if (n % (6 - index) === 0) await orders.update(key, { total: n % 400 })
@@ -69,6 +69,6 @@ t.test('docs/images/console-*.png are made', { skip }, async t => {
   await wide.getByRole('button', { name: 'revenue-by-city' }).click()
   await setTimeout(4_500)
   await wide.screenshot({ path: path('queries') })
-  isOver = true
+  over.abort()
   await Promise.all(work)
 })

@@ -81,7 +81,6 @@ function serverFacts (
   { name, uptimeMs, connections, store, audit, process, queues }: Stats
 ): Record<string, string> {
   return {
-    Name: name,
     'Up for': duration(uptimeMs),
     Connections: `${number(connections.active)}, ${number(connections.authenticated)} logged in`,
     Subscriptions: number(connections.totalStoreSubscriptions + connections.totalRulesSubscriptions),
@@ -142,7 +141,8 @@ function createPlots (): {
   const cpu = createPlot({ title: 'CPU, of one core', lines: [line('now')], text: percent })
   const refusals = createPlot({ title: 'Refusals per second', lines: [line('now')], text: rate })
   const lag = createPlot({ title: 'Lag', lines: [line('store'), line('audit', 'second')], text: ms })
-  const all = [connections, operations, delay, latency, memory, cpu, refusals, lag]
+  const queued = createPlot({ title: 'Waiting to be sent', lines: [line('all')], text: bytes })
+  const all = [connections, operations, delay, latency, memory, cpu, refusals, lag, queued]
   return {
     all,
     add: (stats, { operationsPerSecond, cpu: share, refusalsPerSecond, operations: rows }) => {
@@ -157,6 +157,7 @@ function createPlots (): {
       memory.add(at, [process?.rssBytes ?? null, process?.heapUsedBytes ?? null])
       cpu.add(at, [share])
       refusals.add(at, [refusalsPerSecond])
+      queued.add(at, [stats.queues?.bytes ?? null])
       lag.add(at, [durability?.lagMs ?? null, lags.length === 0 ? null : Math.max(...lags)])
     },
     close: () => { for (const plot of all) plot.close() }

@@ -39,7 +39,7 @@ function open ({ client }: Context): View {
   const table = createTable<Row>({
     label: 'Live queries',
     columns: [
-      { label: 'Query', text: row => row.query, order: row => row.query, width: '14rem' },
+      { label: 'Query', text: row => row.query, order: row => row.query, width: '13rem' },
       { label: 'Time', text: row => ms(row.total * 1_000), order: row => row.total, isNumber: true },
       { label: 'ms/s', text: row => rate(row.load), order: row => row.load || 0, isNumber: true },
       { label: 'Last', text: row => ms(row.lastMs), order: row => row.lastMs, isNumber: true, isMinor: true },
@@ -66,7 +66,7 @@ function open ({ client }: Context): View {
         isNumber: true,
         isMinor: true
       },
-      { label: 'Advice', text: row => row.advice ?? '', isMinor: true, tone: () => 'warn', width: '16rem' }
+      { label: 'Advice', text: row => row.advice ?? '', isMinor: true, tone: () => 'warn' }
     ],
     keyOf: row => row.id,
     onOpen: row => {
