@@ -78,7 +78,7 @@ function open ({ client }: Context): View {
 }
 
 function serverFacts (
-  { name, uptimeMs, connections, store, audit, process, queues }: Stats
+  { uptimeMs, connections, store, audit, process, queues }: Stats
 ): Record<string, string> {
   return {
     'Up for': duration(uptimeMs),
