@@ -63,7 +63,8 @@ export function openAccount (context: Context, userId: string): View {
   })
   const revoke = button('End sessions…', () => { revokeUser(context, userId, nameOf()) }, { class: 'danger' })
   const frame = createFrame('Account', 'This account', [toggle, reset, revoke],
-    el('p', {}, link(['accounts'], {}, '← All accounts')), about.node,
+    el('p', { class: 'row' }, link(['accounts'], {}, '← All accounts'),
+      link(['connections', 'user', userId], {}, 'Its connections')), about.node,
     section('Roles', roles, createRoleForm(context, async roleName => {
       await act('identity.assignRole', { roleName }, `${nameOf()} has the role ${roleName}.`)
     }, error => { frame.fail(error, 'This role') })))

@@ -29,16 +29,18 @@ interface Row extends ConnectionRow {
 export const connections: Page = {
   name: 'connections',
   title: 'Connections',
-  open: (context, place) => place[0] === undefined || place[0] === 'query'
-    ? openList(context, place[1] ?? '')
-    : openConnection(context, place[0])
+  open: (context, [name, value = '']) => name === undefined || name === 'query' || name === 'user'
+    ? openList(context, name === 'query' ? { query: value } : { user: value })
+    : openConnection(context, name)
 }
 
-function openList ({ client, go }: Context, givenQuery: string): View {
+function openList (
+  { client, go }: Context, given: { readonly query?: string, readonly user?: string }
+): View {
   const change = debounced(300, () => { asked.now() })
-  const user = search('User', change)
+  const user = search('User', change, given.user)
   const address = search('Address', change)
-  const query = search('Live query', change, givenQuery)
+  const query = search('Live query', change, given.query)
   const summary = el('p', { class: 'quiet', role: 'status' })
   const table = createTable<Row>({
     label: 'Connections',
