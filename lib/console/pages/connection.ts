@@ -122,7 +122,7 @@ function factsOf (connection: ConnectionDetails): Record<string, string> {
     Since: `${time(connectedAt)}, for ${ago(connectedAt)}`,
     Requests: number(requests),
     'Requests/s': rate(connection.requestsPerSecond),
-    'Waits for it': queued === undefined ? NONE : `${number(queued.frames)} messages, ${bytes(queued.bytes)}`,
-    'Waits of it': queued?.requests === undefined ? NONE : `${number(queued.requests)} requests`
+    'To be sent': queued === undefined ? NONE : `${number(queued.frames)} messages, ${bytes(queued.bytes)}`,
+    'To be handled': queued?.requests === undefined ? NONE : `${number(queued.requests)} requests`
   }
 }

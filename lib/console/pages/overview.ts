@@ -218,8 +218,8 @@ export function refusalTable (label: string, isOfConnection = false) {
     columns: [
       { label: 'Time', text: row => time(row.at), width: '6rem' },
       ...(isOfConnection ? [] : [{ label: 'Who', text: whoIn, width: '9rem' }]),
-      { label: 'Operation', text: operationIn, width: '11rem' },
-      { label: 'Code', text: row => row.code, width: '13rem', tone: () => 'warn' },
+      { label: 'Operation', text: operationIn, width: '11rem', isMinor: !isOfConnection },
+      { label: 'Code', text: row => row.code, width: '14rem', isMinor: true, tone: () => 'warn' },
       { label: 'Reason', text: row => row.message }
     ],
     keyOf: row => `${row.at} ${row.connectionId ?? ''} ${row.operation ?? ''} ${row.message}`,
