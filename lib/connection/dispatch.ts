@@ -1,4 +1,5 @@
 import { CallbackError } from '../application/application-callback.js'
+import { plainRefusal } from '../application/plain-answer.js'
 import { readableError } from '../application/thrown.js'
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
@@ -291,7 +292,10 @@ function logIncomplete (failure: NoexServerError, { log }: RequestClient, { serv
   log.error({ bucket, reason }, 'a bucket takes no writes: the application must define it')
 }
 
-/** Encodes a failure. Never throws, although `details` of the application may be no JSON. */
+/**
+ * Encodes a failure. Never throws, although `details` of the application may be no JSON, or make promises that
+ * would end the process.
+ */
 function encodeFailure (
   failure: NoexServerError,
   request: RequestMessage,
@@ -299,7 +303,8 @@ function encodeFailure (
   context: DispatchContext
 ): string {
   try {
-    return encodeError(request.id, failure, context.exposeErrorDetails)
+    const plain = plainRefusal(request.type, failure)
+    return encodeError(request.id, plain, context.exposeErrorDetails)
   } catch {
     client.logFailure(failure, request.type)
     return encodeError(request.id, internalError(), false)

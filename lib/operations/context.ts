@@ -72,8 +72,11 @@ export interface Client {
   readonly eventSubscriptions: Pick<EventSubscriptions, 'checkQuota' | 'add' | 'remove'>
   /** The write that is under way for the client: a change of its rights waits for it. */
   writing: Promise<unknown> | undefined
-  /** Replaces the client's session; its subscriptions are checked anew. Does nothing once it is closed. */
-  logIn: (session: Session) => void
+  /**
+   * Replaces the client's session; its subscriptions are checked anew. Does nothing once it is closed.
+   * `isNotified`: whether the client is told, from now on, when its session ends without its doing.
+   */
+  logIn: (session: Session, isNotified?: boolean) => void
   /** Makes the client anonymous; its subscriptions are suspended unless an anonymous client may have them. */
   logOut: () => void
 }

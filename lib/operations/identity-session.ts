@@ -3,7 +3,7 @@ import type { Principal } from '../permissions/principal.js'
 import { loginRequired, userRevoked } from '../protocol/refusals.js'
 import { IdentitySession, type NewSession } from '../identity/session-service.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
-import { Name } from '../protocol/fields.js'
+import { Name, SessionNotice } from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { accounts, defineOperation, userIn, type Operation } from './operation.js'
 
@@ -26,14 +26,14 @@ export const identitySession: readonly Operation[] = [
     details: ['username'],
     accessLevel: 'everyone',
     isChange: true,
-    request: Type.Object({ username: Credential, password: Credential }),
+    request: Type.Object({ username: Credential, password: Credential, sessionNotice: SessionNotice }),
     secrets: ['password'],
-    async run (context, { username, password }) {
+    async run (context, { username, password, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
       const begun = await accounts(server).logins
         .withPassword(username, password, client.origin, isHere, note)
-      return logIn(context, begun)
+      return logIn(context, begun, sessionNotice)
     }
   }),
   defineOperation({
@@ -41,13 +41,13 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'everyone',
     isChange: true,
-    request: Type.Object({ secret: Credential }),
+    request: Type.Object({ secret: Credential, sessionNotice: SessionNotice }),
     secrets: ['secret'],
-    async run (context, { secret }) {
+    async run (context, { secret, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
       const begun = await accounts(server).logins.withSecret(secret, client.origin, isHere, note)
-      return logIn(context, begun)
+      return logIn(context, begun, sessionNotice)
     }
   }),
   defineOperation({
@@ -124,7 +124,7 @@ function sessionOf ({ session }: Principal): IdentitySession {
  * @throws `SESSION_REVOKED` when the user was revoked or the client has gone while the session was written
  */
 function logIn (
-  { server, client, grant }: OperationContext, { token, session }: NewSession
+  { server, client, grant }: OperationContext, { token, session }: NewSession, isNotified?: boolean
 ): object {
   const { principal, note } = grant
   const { directory } = accounts(server)
@@ -134,7 +134,7 @@ function logIn (
     throw userRevoked()
   }
   try {
-    client.logIn(session)
+    client.logIn(session, isNotified)
   } catch (error) {
     // The user has too many connections: the client must not keep the token.
     directory.endSessions([session.id], { user: userId, note })
