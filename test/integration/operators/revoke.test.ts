@@ -87,6 +87,24 @@ t.test('a login that is under way when its role is revoked is refused', async t 
   t.match(await late.ask('auth.login', { token: 'new' }), { userId: 'new', roles: ['reader'] })
 })
 
+t.test('a request over HTTP whose token is being checked then is refused, too', async t => {
+  const barrier = new Barrier()
+  const { as, port } = await serveTokens(t, {
+    async validate (token) {
+      if (token === 'slow') await barrier.pass()
+      return { userId: token, roles: [token === 'admin' ? 'admin' : 'reader'] }
+    }
+  }, { routes: { rpc: '/rpc' } })
+  const operator = await as('admin')
+  const asked = poster(`http://127.0.0.1:${port}/rpc`)(
+    { type: 'store.count', bucket: 'items' }, { authorization: 'Bearer slow' }
+  )
+  await barrier.held()
+  await operator.ask('server.revoke', { role: 'reader' })
+  barrier.open()
+  t.match(await asked, { status: 403, body: { code: 'SESSION_REVOKED' } })
+})
+
 t.test('with accounts', async t => {
   t.test('unknown users and roles are named, and superadmins are for superadmins', async t => {
     const { superadmin, user, as, login, store } = await serveAccounts(t, {}, { audit: {} })
