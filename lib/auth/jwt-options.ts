@@ -84,7 +84,8 @@ export interface ResolvedJwt {
   readonly namePath: readonly string[] | undefined
   readonly clockToleranceMs: number
   /** The options that belong to every `auth`. */
-  readonly auth: Pick<JwtValues, 'required' | 'permissions' | 'revalidateMs' | 'validateTimeoutMs'>
+  readonly auth: Pick<JwtValues,
+    'required' | 'permissions' | 'revalidateMs' | 'validateTimeoutMs' | 'scrapeToken'>
 }
 
 /** One text, or several. */
@@ -136,7 +137,7 @@ export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {
     throw new NoexOptionsError(`${PATH}.cooldownMs`, 'has no effect without jwksUri')
   }
   checkAlgorithms(values.algorithms, kind === 'secret' ? 'secret' : 'public', `${PATH}.algorithms`)
-  const { required, permissions, revalidateMs, validateTimeoutMs } = values
+  const { required, permissions, revalidateMs, validateTimeoutMs, scrapeToken } = values
   return {
     key: keyOf(kind, values),
     algorithms: [...values.algorithms],
@@ -145,7 +146,7 @@ export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {
     rolesPath: textsIn(values.rolesClaim),
     namePath: values.nameClaim === undefined ? undefined : textsIn(values.nameClaim),
     clockToleranceMs: values.clockToleranceMs,
-    auth: { required, permissions, revalidateMs, validateTimeoutMs }
+    auth: { required, permissions, revalidateMs, validateTimeoutMs, scrapeToken }
   }
 }
 

@@ -3,6 +3,7 @@ import { defineOperation, type Operation } from './operation.js'
 import { serverActs } from './server-acts.js'
 import { serverConnections } from './server-connections.js'
 import { describe } from './server-describe.js'
+import { serverQueries } from './server-queries.js'
 
 /** The operations of the `server` namespace. PROTOCOL.md, "Server operations". */
 export const server: readonly Operation[] = [
@@ -23,6 +24,7 @@ export const server: readonly Operation[] = [
     request: Type.Object({}),
     run: describe
   }),
+  serverQueries,
   ...serverConnections,
   ...serverActs
 ]

@@ -73,6 +73,7 @@ export const baseRequests: Readonly<Record<string, object>> = {
   'server.close': { connectionId: 'conn-0', reason: 'x' },
   'server.revoke': { userId: 'alice' },
   'server.drain': { graceMs: 60_000 },
+  'server.queries': { filter: 'orders', limit: 10 },
   'server.describe': {},
   'audit.query': {
     userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1, user: 'alice'
