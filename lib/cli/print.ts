@@ -17,8 +17,8 @@ export function escapeText (text: string): string {
 }
 
 /**
- * Returns an entry as one line for people: time, user (name and id, where it has both), operation, resource, result, address and, if present,
- * the commit and the error.
+ * Returns an entry as one line for people: time, user (name and id, where it has both), operation, resource,
+ * result, address and, if present, the commit and the error.
  */
 export function formatEntry (
   { timestamp, userId, userName, operation, resource, result, error, remoteAddress, revision }: SealedEntry,

@@ -107,6 +107,10 @@ interface Reads {
   'server.connections': Call<ConnectionQuery, any>
   'server.connection': Call<OfConnection, ServerConnection & ConnectionState>
   'server.refusals': Call<{ readonly limit?: number }, { readonly refusals: readonly Refusal[] }>
+  'server.queries': Call<
+    { readonly filter?: string, readonly limit?: number, readonly after?: string },
+    { readonly queries: readonly any[], readonly more: boolean, readonly total: number }
+  >
   'audit.query': Call<AuditFilter, { readonly entries: readonly AuditedRequest[] }>
   'auth.login': Call<{ readonly token: string }, LoggedIn>
   'auth.whoami': Call<None, Whoami>

@@ -23,9 +23,10 @@ export const serverQueries = defineOperation({
   name: 'server.queries',
   tier: 'admin',
   request: Queries,
-  async run ({ server: { liveQueries, sharedStore, getStats }, grant }, { filter = '', limit = 100, after }) {
-    const { store } = await getStats(grant.principal.session)
-    const records = new Map(Object.entries(store?.records.perBucket ?? {}))
+  async run ({ server, grant }, { filter = '', limit = 100, after }) {
+    const { liveQueries, sharedStore, getStoreStats } = server
+    const stats = await getStoreStats(grant.principal.session)
+    const records = new Map(Object.entries(stats?.records.perBucket ?? {}))
     const recordsOf = (bucket: string): number => records.get(bucket) ?? 0
     return await listQueries({ liveQueries, store: sharedStore.store, recordsOf }, { filter, limit, after })
   }

@@ -24,7 +24,7 @@ export const server: readonly Operation[] = [
     request: Type.Object({}),
     run: describe
   }),
+  serverQueries,
   ...serverConnections,
-  ...serverActs,
-  serverQueries
+  ...serverActs
 ]

@@ -51,8 +51,8 @@ export class OperatorActs implements Acts {
     const connection = this.#parts.connections.find(connectionId)
     if (connection === undefined) return false
     const { session, upgrade } = connection
-    const isClosed = connection.closeByOperator(reason, {
-      isRecorded: true, afterReply: connection.id === asked.client.id
+    const isClosed = connection.forcedClose.closeByOperator({
+      text: reason, isRecorded: true, afterReply: connection.id === asked.client.id
     })
     if (!isClosed) return false
     this.#record(asked, 'server.close', `connection:${connectionId}`, {

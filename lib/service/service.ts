@@ -14,7 +14,7 @@ import type { ConnectionInfo, ServerStats } from '../operations/server-info.js'
 import type { ResolvedOptions } from '../options/options.js'
 import { OperationNames } from '../permissions/operation-names.js'
 import { closeReasons, REVOKED_REASON } from '../protocol/close-codes.js'
-import type { RequestHeaders } from '../protocol/session.js'
+import type { RequestHeaders, Session } from '../protocol/session.js'
 import type { ApplicationStore } from '../store/application-store.js'
 import type { Log } from '../util/log.js'
 import { withTimeout } from '../util/with-timeout.js'
@@ -34,6 +34,8 @@ export class NoexService {
   readonly #parts: ServiceParts
   /** The clients over plain HTTP. */
   readonly streams: StreamService
+  /** The marks of the revocations when a gateway's sessions were admitted. */
+  readonly #marks = new WeakMap<Session, number>()
   #closed: Promise<void> | undefined
 
   private constructor (options: ResolvedOptions, log: Log, parts: ServiceParts) {
@@ -100,7 +102,12 @@ export class NoexService {
 
   /** Accepts an upgrade, with its origin and in gateway mode its session, or returns the refusal. */
   admit (request: IncomingRequest): AcceptedUpgrade | UpgradeRefusal {
-    return this.#parts.upgradeAdmission.admit(request)
+    const { upgradeAdmission, revocations } = this.#parts
+    const admission = upgradeAdmission.admit(request)
+    if (!('refused' in admission) && admission.session !== undefined) {
+      this.#marks.set(admission.session, revocations.mark)
+    }
+    return admission
   }
 
   /** Returns the address of the client behind a request, also of one that is refused. */
@@ -126,8 +133,9 @@ export class NoexService {
     const connection = connections.accept(ws, upgrade)
     // The upgrade was accepted before the drain or a revocation, and has only now come through.
     if (upgradeAdmission.isClosed) connection.close(closeReasons.serverShutdown)
-    else if (upgrade.session !== undefined && revocations.has(upgrade.session.userId)) {
-      connection.revoke(REVOKED_REASON)
+    else if (upgrade.session !== undefined) {
+      const mark = this.#marks.get(upgrade.session)
+      if (revocations.bars(upgrade.session, mark ?? revocations.mark)) connection.revoke(REVOKED_REASON)
     }
   }
 

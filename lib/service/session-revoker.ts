@@ -49,7 +49,7 @@ export class SessionRevoker {
   revoke (filter: SessionFilter): number {
     const { trail } = this.#parts
     const { users, connections } = this.end(filter)
-    for (const connection of connections) connection.closeRevoked(REVOKED_REASON, false)
+    for (const { forcedClose } of connections) forcedClose.closeRevoked(REVOKED_REASON, false)
     for (const user of users) trail?.note({ operation: 'session.revoke', resource: `user:${user}` })
     return connections.length
   }
@@ -68,7 +68,7 @@ export class SessionRevoker {
     if (userId !== undefined && role === undefined) revocations.add(userId)
     // Before their sessions end, so that no user can log in again meanwhile.
     for (const user of users) revocations.add(user)
-    const ended = open.filter(connection => connection.endSession(isRecorded))
+    const ended = open.filter(({ forcedClose }) => forcedClose.endSession(isRecorded))
     const called = calls.revoke(matches)
     for (const user of called) {
       users.add(user)
@@ -84,8 +84,8 @@ export class SessionRevoker {
 
   /** Closes the connections of ended sessions, in slices; `own` is that of the client that has asked. */
   async close (connections: readonly Connection[], own: string): Promise<void> {
-    for (const connection of connections) {
-      connection.closeRevoked(REVOKED_REASON, connection.id === own)
+    for (const { id, forcedClose } of connections) {
+      forcedClose.closeRevoked(REVOKED_REASON, id === own)
       if (isTurnOver()) await nextTurn()
     }
   }

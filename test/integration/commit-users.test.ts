@@ -98,7 +98,7 @@ const writesNothing = new Set([
   'store.getBucketSchema', 'store.listQueries', 'auth.login', 'auth.whoami', 'audit.query', 'identity.whoami',
   'identity.getUser', 'identity.listUsers', 'identity.getUserRoles', 'identity.listRoles', 'identity.getAcl',
   'identity.myAccess', 'identity.getOwner', 'server.stats', 'server.connections', 'procedures.get',
-  'server.connection', 'server.refusals', 'server.close', 'server.drain',
+  'server.connection', 'server.refusals', 'server.queries', 'server.close', 'server.drain',
   'procedures.list', 'store.subscribe', 'store.unsubscribe', 'store.query', 'identity.changePassword'
 ])
 

@@ -172,7 +172,8 @@ export async function startAccounts (t: Test, {
     get acts () {
       return unused()
     },
-    getStats: unused
+    getStats: unused,
+    getStoreStats: unused
   }
 
   async function ask (client: FakeClient, type: string, fields: object = {}): Promise<unknown> {

@@ -75,7 +75,9 @@ export const baseRequests: Readonly<Record<string, object>> = {
   'server.drain': { graceMs: 60_000 },
   'server.queries': { filter: 'orders', limit: 10 },
   'server.describe': {},
-  'audit.query': { userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1, user: 'a' },
+  'audit.query': {
+    userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1, user: 'alice'
+  },
   'auth.login': { token: 'x' },
   'auth.logout': {},
   'auth.whoami': {},

@@ -81,7 +81,7 @@ t.test('every operation of the tiers of changes takes a key, but those of the ow
     'audit.query', 'auth.login', 'auth.logout', 'identity.changePassword', 'identity.login',
     'identity.loginWithSecret', 'identity.logout', 'identity.refreshSession', 'procedures.list',
     'rules.getRule', 'rules.getRules', 'rules.validateRule',
-    'server.connection', 'server.connections', 'server.refusals', 'server.stats',
+    'server.connection', 'server.connections', 'server.queries', 'server.refusals', 'server.stats',
     'store.getBucketSchema', 'store.listQueries'
   ])
   t.end()

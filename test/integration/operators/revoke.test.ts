@@ -1,7 +1,7 @@
 import t from 'tap'
 import { operatedModes } from '../../support/audited-acts.js'
 import { serveTokens } from '../../support/external-auth.js'
-import { serveAccounts } from '../../support/identity.js'
+import { PASSWORD, serveAccounts } from '../../support/identity.js'
 import { Barrier } from '../../support/barrier.js'
 import { poster } from '../../support/rpc.js'
 
@@ -87,6 +87,24 @@ t.test('a login that is under way when its role is revoked is refused', async t 
   t.match(await late.ask('auth.login', { token: 'new' }), { userId: 'new', roles: ['reader'] })
 })
 
+t.test('a request over HTTP whose token is being checked then is refused, too', async t => {
+  const barrier = new Barrier()
+  const { as, port } = await serveTokens(t, {
+    async validate (token) {
+      if (token === 'slow') await barrier.pass()
+      return { userId: token, roles: [token === 'admin' ? 'admin' : 'reader'] }
+    }
+  }, { routes: { rpc: '/rpc' } })
+  const operator = await as('admin')
+  const asked = poster(`http://127.0.0.1:${port}/rpc`)(
+    { type: 'store.count', bucket: 'items' }, { authorization: 'Bearer slow' }
+  )
+  await barrier.held()
+  await operator.ask('server.revoke', { role: 'reader' })
+  barrier.open()
+  t.match(await asked, { status: 403, body: { code: 'SESSION_REVOKED' } })
+})
+
 t.test('with accounts', async t => {
   t.test('unknown users and roles are named, and superadmins are for superadmins', async t => {
     const { superadmin, user, as, login, store } = await serveAccounts(t, {}, { audit: {} })
@@ -110,6 +128,21 @@ t.test('with accounts', async t => {
     t.match(await reader.closed, { code: 4002 })
     t.equal(await store.bucket('_sessions').where({ userId: boss }).then(({ length }) => length), 0)
     await root.ask('store.count', { bucket: 'items' })
+  })
+
+  t.test('a login by password that is under way is refused, and leaves no session', async t => {
+    const { superadmin, user, connect, store } = await serveAccounts(t)
+    const operator = await superadmin()
+    const userId = await user('alice', 'reader')
+    const client = await connect()
+    const login = client.request('identity.login', { username: 'alice', password: PASSWORD })
+    await operator.ask('server.revoke', { role: 'reader' })
+    const { type, code } = await login
+    // Checking the password takes a while; on a slow machine the revocation may take longer.
+    if (type === 'error') t.equal(code, 'SESSION_REVOKED')
+    else t.match(await client.closed, { code: 4002 })
+    await operator.ask('store.count', { bucket: 'items' })
+    t.equal(await store.bucket('_sessions').where({ userId }).then(({ length }) => length), 0)
   })
 
   t.test('the sessions are gone from the store, by the operator, and the token is of no use', async t => {
