@@ -14,8 +14,8 @@ async function noticed (client: TestClient, members: object, type = 'auth.login'
 
 t.test('a session that expires is told at once, to a client that has asked for that', async t => {
   const { tokens, connect, app } = await serveTokens(t)
-  tokens['short'] = { userId: 'sam', roles: ['reader'], expiresAt: Date.now() + 300 }
   const [told, other] = await Promise.all([connect(), connect()])
+  tokens['short'] = { userId: 'sam', roles: ['reader'], expiresAt: Date.now() + 1_000 }
   await noticed(told, { token: 'short' })
   await other.ask('auth.login', { token: 'short' })
   t.same(await told.next(), { ...ended, reason: 'expired' })
@@ -29,7 +29,7 @@ t.test('a session that expires is told at once, to a client that has asked for t
 t.test('it is asked for once for a connection', async t => {
   const { tokens, connect } = await serveTokens(t)
   const client = await noticed(await connect(), { token: 'reader' })
-  tokens['short'] = { userId: 'rita', roles: ['reader'], expiresAt: Date.now() + 200 }
+  tokens['short'] = { userId: 'rita', roles: ['reader'], expiresAt: Date.now() + 1_000 }
   await client.ask('auth.login', { token: 'short' })
   t.same(await client.next(), { ...ended, reason: 'expired' })
 })

@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { environment as realEnvironment } from '../../../lib/client/environment.js'
 import type { Locks } from '../../../lib/client/tab-transport.js'
+import type { Credentials } from '../../../lib/client/types.js'
 import { serveTokens, type ServedTokens } from '../../support/external-auth.js'
+import { PASSWORD, serveAccounts } from '../../support/identity.js'
 import { serve } from '../../support/service.js'
 import { openTab, Origin, type ClientTab } from '../../support/tabs.js'
 import { until } from '../../support/until.js'
@@ -58,34 +60,24 @@ for (const place of ['leader', 'follower'] as const) {
 }
 
 t.test('a session that the server ends is made anew by all tabs together', async t => {
-  const { url, tokens } = await serveTokens(t)
+  const { url, user, store } = await serveAccounts(t)
+  await user('alice', 'writer')
   const origin = new Origin()
-  let logins = 0
-  const getToken = (): string => {
-    // The renewals of the first session do not come in time.
-    const expiresAt = ++logins > 3 ? undefined : Date.now() + 900
-    tokens['walt'] = { userId: 'walt', roles: ['writer'], expiresAt }
-    return 'walt'
-  }
-  let isSlow = false
-  const tabs = Array.from({ length: 3 }, () => openTab(t, origin, url, {
-    tabs: 'walt',
-    getToken: async () => {
-      if (isSlow) await sleep(400)
-      return getToken()
-    }
-  }))
+  const getToken = (): Credentials => ({ username: 'alice', password: PASSWORD })
+  const tabs = Array.from({ length: 3 }, () => openTab(t, origin, url, { tabs: 'alice', getToken }))
   await areOpen(tabs)
-  isSlow = true
-  const queries = tabs.map(({ client }) => client.query('all-items'))
+  const queries = tabs.map(({ client }) => client.query({ bucket: 'items' }))
   for (const query of queries) t.teardown(query.subscribe(() => {}))
-  const left = tabs.map(({ client }) => new Promise<void>(resolve => {
+  await until(() => queries.every(({ status }) => status === 'live'))
+  const left = tabs.map(async ({ client }) => await new Promise<void>(resolve => {
     t.teardown(client.state.subscribe(() => { if (client.state.value === 'leaving') resolve() }))
   }))
+  const sessions = store.bucket('_sessions')
+  for (const { id } of await sessions.all()) await sessions.delete(id)
   await Promise.all(left)
-  await until(() => queries.every(({ status }) => status === 'live'))
   await areOpen(tabs)
-  t.ok(tabs.every(({ client }) => client.state.error === undefined))
+  await until(() => queries.every(({ status }) => status === 'live'))
+  t.equal((await sessions.all()).length, 1, 'they log in once')
 })
 
 t.test('a session that is revoked ends in all tabs', async t => {
