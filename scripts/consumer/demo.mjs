@@ -1,0 +1,26 @@
+// Runs the order desk by the command line: it is live within 5 s, serves its page and its data, and drains.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+const LIMIT_MS = 5_000
+const command = args => spawn('npx', ['--no-install', 'fastify-noex', ...args], {
+  stdio: ['ignore', 'pipe', 'inherit'], detached: true
+})
+
+const start = performance.now()
+const demo = command(['demo', '--port', '0'])
+const [line] = await once(demo.stdout, 'data')
+const { url, live } = JSON.parse(String(line))
+const page = await fetch(url).then(async response => await response.text())
+const liveMs = Math.round(performance.now() - start)
+console.log(`from the command to a page: ${liveMs} ms`)
+const products = command(['call', live, 'store.all', 'bucket=products'])
+const [answer] = await once(products.stdout, 'data')
+process.kill(-demo.pid, 'SIGINT')
+await once(demo, 'exit')
+const told = {
+  live: liveMs <= LIMIT_MS ? 'works' : `takes ${liveMs} ms`,
+  page: page.includes('<title>Order desk</title>') ? 'works' : page,
+  data: JSON.parse(String(answer)).length > 0 ? 'works' : String(answer)
+}
+console.log(JSON.stringify(told))
