@@ -4,7 +4,8 @@ import { createApp } from '../server.js'
 import { runCommand, type CommandIo } from './command.js'
 import { paint } from './print.js'
 import { LogLines } from './serve/log-lines.js'
-import { toPort, untilStopped } from './serve/serve.js'
+import { runUntilSignal, type RunningServer } from './serve/run-until-signal.js'
+import { toPort } from './serve/serve.js'
 
 const help = `Usage: fastify-noex demo [options]
 
@@ -36,32 +37,27 @@ export async function demo (args: readonly string[], io: CommandIo): Promise<num
       const given = toPort(values.port)
       const log = new LogLines(errors, style.pretty, style.colour)
       if (!values.log) log.write = () => {}
-      const served = await startDesk(given === undefined || given === 0 ? await freePort(given) : given, log)
-      const { url } = served
-      const live = `${url.replace('http', 'ws')}/live`
-      await output.line(style.pretty
-        ? [
-            `The order desk is live: ${paint(url, 32, style.colour)}  Open it in two windows.`,
-            '',
-            `In another terminal:  npx fastify-noex watch ${live} open-orders`,
-            `                      npx fastify-noex connect ${live}`,
-            '',
-            'Ctrl-C ends it.'
-          ].join('\n')
-        : JSON.stringify({ url, live }))
-      return await untilStopped(served, io)
+      return await runUntilSignal(async () => {
+        const port = given === undefined || given === 0 ? await freePort(given) : given
+        const server = await startDesk(port, log)
+        const [url, live] = [`http://localhost:${port}`, `ws://localhost:${port}/live`]
+        await output.line(style.pretty
+          ? [
+              `The order desk is live: ${paint(url, 32, style.colour)}  Open it in two windows.`,
+              '',
+              `In another terminal:  npx fastify-noex watch ${live} open-orders`,
+              `                      npx fastify-noex connect ${live}`,
+              '',
+              'Ctrl-C ends it.'
+            ].join('\n')
+          : JSON.stringify({ url, live }))
+        return server
+      }, io, { isHangUpIgnored: false })
     }
   }, args, io)
 }
 
-/** A running order desk. */
-interface Desk {
-  readonly url: string
-  readonly log: ReturnType<typeof createApp>['log']
-  readonly stop: () => Promise<void>
-}
-
-async function startDesk (port: number, log: LogLines): Promise<Desk> {
+async function startDesk (port: number, log: LogLines): Promise<RunningServer> {
   const [{ orderDesk }, { openStore }] = await Promise.all(
     [import('../../example-app/app.js'), import('../../example-app/store.js')]
   )
@@ -77,7 +73,6 @@ async function startDesk (port: number, log: LogLines): Promise<Desk> {
     throw error
   }
   return {
-    url: `http://localhost:${port}`,
     log: app.log,
     async stop () {
       await app.noex.drain()

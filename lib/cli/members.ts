@@ -56,7 +56,7 @@ export function wordsOf (line: string): string[] {
       // In single quotes, as in a shell, everything is as it is.
       if (char !== '\'' || quote === '"') word += char
       if (char === '\\' && quote === '"') word += line[++at] ?? ''
-    } else if (char === '"' || (char === '\'' && depth === 0)) {
+    } else if (char === '"' || (char === '\'' && depth === 0 && /(^|=)$/.test(word))) {
       quote = char
       if (char === '"') word += char
     } else if (depth === 0 && /\s/.test(char)) {
@@ -64,7 +64,7 @@ export function wordsOf (line: string): string[] {
       word = ''
     } else {
       if (/[{[]/.test(char)) depth += 1
-      if (/[}\]]/.test(char)) depth -= 1
+      if (/[}\]]/.test(char)) depth = Math.max(0, depth - 1)
       word += char
     }
   }

@@ -58,9 +58,14 @@ export function isRefusal ({ code }: NoexClientError): boolean {
   return !['TIMEOUT', 'DISCONNECTED', 'ABORTED', 'REFUSED', 'LOGIN_FAILED'].includes(code)
 }
 
+/** Returns the message of an error without the advice to call a function: there is none to call here. */
+export function withoutCall (message: string): string {
+  return message.replace(/: (remedy that|log in anew), then call reconnect\(\)$/, '')
+}
+
 /** Returns what to do about an error of the connection or the login. */
 export function withAdvice ({ code, message }: NoexClientError, hasLogin: boolean): string {
-  const reason = message.replace(/: (remedy that|log in anew), then call reconnect\(\)$/, '')
+  const reason = withoutCall(message)
   switch (code) {
     case 'UNKNOWN_OPERATION':
       return `the server does not know it: is it older than this command? (${reason})`

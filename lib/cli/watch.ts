@@ -5,7 +5,7 @@ import {
 import { readLogin, serverHelp, serverOptions } from './login.js'
 import { membersOf, objectOf } from './members.js'
 import { escapeText, paint, type Output } from './print.js'
-import { connected, openClient, withAdvice } from './server-connection.js'
+import { connected, openClient, withAdvice, withoutCall } from './server-connection.js'
 import { linesOf } from './table.js'
 import { Screen, widthOfTerminal } from './terminal.js'
 import { fit, jsonText } from './values.js'
@@ -109,7 +109,7 @@ async function follow (
         if (client.state.value === 'refused') {
           reject(new Error(withAdvice(client.state.error as NoexClientError, hasLogin)))
         } else if (status === 'error') {
-          reject(new QueryError(`${error?.code}: ${error?.message}`))
+          reject(new QueryError(`${error?.code}: ${withoutCall(error?.message ?? '')}`))
         }
       }
       ends.push(query.subscribe(look), client.state.subscribe(look))

@@ -134,11 +134,7 @@ async function ask (client: Client, io: CommandIo, style: EntryStyle, signal: Ab
       await completion.refreshAfter(line)
       return outcome !== 'exit'
     },
-    onInterrupt () {
-      const { isBusy } = session
-      session.abort()
-      return isBusy
-    }
+    onInterrupt: () => session.abort()
   }, completion, new History(historyFile(io.env)))
   let isLost = false
   const stop = client.state.subscribe(() => {

@@ -2,6 +2,7 @@ import type { Client, LiveQuery, NoexClientError, Find } from '../../client/inde
 import { UsageError } from '../command.js'
 import { membersOf, objectOf, wordsOf } from '../members.js'
 import { escapeText } from '../print.js'
+import { withoutCall } from '../server-connection.js'
 import { jsonText } from '../values.js'
 
 /** What a session shows: results and errors, each when it comes. */
@@ -45,11 +46,6 @@ export class Session {
     this.#view = view
   }
 
-  /** Whether a request waits for its answer. */
-  get isBusy (): boolean {
-    return this.#request !== undefined
-  }
-
   /** Does what a line says. Never rejects. */
   async run (line: string): Promise<LineOutcome> {
     const [name, ...words] = wordsOf(line)
@@ -62,14 +58,18 @@ export class Session {
     }
   }
 
-  /** Gives up the request that waits for its answer. */
-  abort (): void {
-    this.#request?.abort()
+  /** Gives up the request that waits for its answer; returns whether there was one. */
+  abort (): boolean {
+    if (this.#request === undefined) return false
+    this.#request.abort()
+    // A server answers in order: on this connection, the next answer would come after that of this request.
+    this.#client.reconnect()
+    return true
   }
 
   /** Ends what is shown. */
   close (): void {
-    this.abort()
+    this.#request?.abort()
     for (const { stop } of this.#live.values()) stop()
     this.#live.clear()
   }
@@ -159,10 +159,11 @@ export class Session {
 
 function textOf (error: Partial<NoexClientError> & { readonly outcome?: string }): string {
   const { code, message, details, outcome } = error
+  if (code === 'ABORTED') return 'given up: it is not known whether it was done'
   const isWire = code !== undefined && !code.startsWith('ERR_')
   const more = details === undefined || details === null ? '' : `\n${jsonText(details)}`
   const unknown = outcome === 'unknown' ? ': it is not known whether it was done' : ''
-  return escapeLines(`${isWire ? `${code}: ` : ''}${message ?? ''}${unknown}`) + more
+  return escapeLines(`${isWire ? `${code}: ` : ''}${withoutCall(message ?? '')}${unknown}`) + more
 }
 
 /** Escapes a text that has lines of its own. */

@@ -1,8 +1,9 @@
-import { BAD, OK, runCommand, toInteger, UsageError, type CommandIo } from '../command.js'
+import { OK, runCommand, toInteger, UsageError, type CommandIo } from '../command.js'
 import { escapeText } from '../print.js'
 import { readConfig } from './config-file.js'
 import { LogLines } from './log-lines.js'
-import { serveConfig, type Served } from './served.js'
+import { runUntilSignal, type RunningServer } from './run-until-signal.js'
+import { serveConfig } from './served.js'
 
 const help = `Usage: fastify-noex serve [options] -c FILE
 
@@ -54,7 +55,8 @@ export async function serve (args: readonly string[], io: CommandIo): Promise<nu
         await output.line(style.pretty ? `${escapeText(config.name)} is right` : JSON.stringify({ ok: true }))
         return OK
       }
-      return await untilStopped(await serveConfig(config, { log, port, host: values.host }), io)
+      const start = async (): Promise<RunningServer> => await serveConfig(config, { log, port, host: values.host })
+      return await runUntilSignal(start, io, { isHangUpIgnored: true })
     }
   }, args, io)
 }
@@ -65,37 +67,4 @@ export function toPort (text: string | undefined): number | undefined {
   const port = toInteger('--port', text, 0)
   if (port > MAX_PORT) throw new UsageError(`--port takes 0 to ${MAX_PORT}`)
   return port
-}
-
-/** Serves until a signal, or `io.signal`, has drained the server. Resolves with the exit code. */
-export async function untilStopped (
-  { log, stop }: Pick<Served, 'log' | 'stop'>, io: CommandIo
-): Promise<number> {
-  let off: (() => void) | undefined
-  const isSaved = await new Promise<boolean>(resolve => {
-    let isStopping = false
-    const begin = (): void => {
-      if (isStopping) return
-      isStopping = true
-      stop().then(() => { resolve(true) }, (error: unknown) => {
-        log.error({ err: error }, 'not everything is saved')
-        resolve(false)
-      })
-    }
-    off = io.onSignal?.(name => {
-      if (name === 'SIGHUP') {
-        log.warn('SIGHUP: nothing is read again; a new configuration needs a restart')
-      } else if (isStopping) {
-        log.error(`${name} again: ending at once`)
-        process.exit(BAD)
-      } else {
-        log.info(`${name}: draining`)
-        begin()
-      }
-    })
-    io.signal?.addEventListener('abort', begin, { once: true })
-  })
-  off?.()
-  if (isSaved) log.info('stopped')
-  return isSaved ? OK : BAD
 }

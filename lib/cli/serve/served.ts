@@ -1,15 +1,16 @@
 import { resolve } from 'node:path'
 import { RuleEngine, type RuleInput } from '@hamicek/noex-rules'
 import {
-  bridgeStoreToRules, FileAdapter, Store, type BucketDefinition, type DeclarativeQueryConfig,
-  type DurabilityNotice, type StoreOptions
+  bridgeStoreToRules, defineSchema, FileAdapter, Store, type BucketDefinition, type DurabilityNotice,
+  type StoreOptions, type StoreSchema
 } from '@hamicek/noex-store'
 import { noexPlugin } from '../../plugin.js'
 import { createApp } from '../../server.js'
-import type { ConfigFile } from './config-file.js'
-import { ConfigError } from './config-file.js'
+import { checkQueryConfig } from '../../store/query-config.js'
+import { ConfigError, type ConfigFile } from './config-file.js'
 import type { LogLines } from './log-lines.js'
 import { moved, pluginOptions } from './plugin-options.js'
+import type { RunningServer } from './run-until-signal.js'
 import { partValues, type ServedValues } from './serve-options.js'
 
 /** What comes before the file. */
@@ -22,20 +23,11 @@ export interface ServeSettings {
   readonly isCheck?: boolean
 }
 
-/** A server that runs. */
-export interface Served {
-  /** The address that it listens on, as a URL; empty after a check. */
-  readonly url: string
-  readonly log: ReturnType<typeof createApp>['log']
-  /** Drains, closes, and stops the store. Rejects where something could not be made durable. */
-  readonly stop: () => Promise<void>
-}
-
 /**
  * Starts the server of a configuration.
  * @throws {ConfigError} with the path in the file, after everything that was begun has been ended
  */
-export async function serveConfig (config: ConfigFile, settings: ServeSettings): Promise<Served> {
+export async function serveConfig (config: ConfigFile, settings: ServeSettings): Promise<RunningServer> {
   const parts = new Parts()
   try {
     const values = partValues(config.values)
@@ -50,7 +42,7 @@ export async function serveConfig (config: ConfigFile, settings: ServeSettings):
 async function start (
   config: ConfigFile, { own, plugin }: ServedValues, { port, host, log, isCheck = false }: ServeSettings,
   parts: Parts
-): Promise<Served> {
+): Promise<RunningServer> {
   const options = pluginOptions(plugin, { folder: config.folder, isCheck })
   const app = createApp({
     logger: { level: own.logLevel, stream: log },
@@ -73,14 +65,18 @@ async function start (
   }
   // It closes before its store: the last writes are saved too.
   parts.add(async () => { await app.close() })
-  await app.register(noexPlugin, { ...options, store, ...(rules !== undefined && { rules }) })
-  await app.ready()
-  const url = isCheck ? '' : await app.listen({ port: port ?? own.port, host: host ?? own.host })
+  try {
+    await app.register(noexPlugin, { ...options, store, ...(rules !== undefined && { rules }) })
+    await app.ready()
+  } catch (error) {
+    const hasJwt = (plugin['auth'] as { jwt?: unknown } | undefined)?.jwt !== undefined
+    throw hasJwt ? moved(error, 'auth', 'auth.jwt') : error
+  }
+  if (!isCheck) await app.listen({ port: port ?? own.port, host: host ?? own.host })
   return {
-    url,
     log: app.log,
     async stop () {
-      await app.noex.drain()
+      if (!isCheck) await app.noex.drain()
       await parts.end()
     }
   }
@@ -124,6 +120,12 @@ function storeOptions (
 }
 
 async function define (store: Store, { buckets, queries }: ServedValues['own']): Promise<void> {
+  try {
+    // It knows misspelt options, and references to buckets that are not there.
+    defineSchema(buckets as StoreSchema)
+  } catch (error) {
+    throw new PlaceError('buckets', error)
+  }
   for (const [name, definition] of Object.entries(buckets)) {
     await store.defineBucket(name, definition as BucketDefinition).catch((error: unknown) => {
       throw new PlaceError(`buckets.${name}`, error)
@@ -131,7 +133,7 @@ async function define (store: Store, { buckets, queries }: ServedValues['own']):
   }
   for (const [name, query] of Object.entries(queries)) {
     try {
-      store.defineDeclarativeQuery(name, query as DeclarativeQueryConfig)
+      store.defineDeclarativeQuery(name, checkQueryConfig(query))
     } catch (error) {
       throw new PlaceError(`queries.${name}`, error)
     }
@@ -159,11 +161,6 @@ class PlaceError extends Error {
 }
 
 /** Returns an error that begins with the file, and has the path in it. */
-function toConfigError ({ name, values }: ConfigFile, error: unknown): Error {
-  if (error instanceof ConfigError) return error
-  const hasJwt = (values['auth'] as { jwt?: unknown } | undefined)?.jwt !== undefined
-  const placed = hasJwt && !/^auth\.jwt/.test((error as { path?: string }).path ?? '')
-    ? moved(error, 'auth', 'auth.jwt')
-    : error
-  return new ConfigError(name, (placed as Error).message)
+function toConfigError ({ name }: ConfigFile, error: unknown): Error {
+  return error instanceof ConfigError ? error : new ConfigError(name, (error as Error).message)
 }
