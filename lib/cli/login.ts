@@ -19,7 +19,7 @@ export const serverOptions = {
   ca: { type: 'string' }
 } as const
 
-/** What `--help` says of them. */
+/** Their part of `--help`. */
 export const serverHelp = `Login (one of them; without, the token of the variable NOEX_TOKEN, or none):
   --token-file FILE  the file with the token
   --token TOKEN      the token; others may see it in the list of processes for a moment
@@ -28,11 +28,6 @@ export const serverHelp = `Login (one of them; without, the token of the variabl
   --ca FILE          trust a server whose certificate this PEM file, or an authority in it, has signed`
 
 type Values = { readonly [Name in keyof typeof serverOptions]?: string | boolean | undefined }
-
-/** Thrown when a question is answered by Ctrl-C or by no answer at all. */
-export class NoAnswerError extends Error {
-  override readonly name = 'NoAnswerError'
-}
 
 /**
  * Returns how to log in; `undefined` for not at all. Asks on the terminal where nothing else has the password
@@ -86,7 +81,7 @@ async function askSecret (question: string, { stdin, stderr }: CommandIo, option
   stderr.write(escapeText(question))
   try {
     return await new Promise((resolve, reject) => {
-      const noAnswer = (): void => { reject(new NoAnswerError('nothing was entered')) }
+      const noAnswer = (): void => { reject(new Error('nothing was entered')) }
       reader.question('', answer => { answer === '' ? noAnswer() : resolve(answer) })
       reader.on('SIGINT', noAnswer).on('close', noAnswer)
     })

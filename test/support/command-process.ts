@@ -11,7 +11,7 @@ const PATIENCE_MS = 30_000
 /** A running command, with what it has printed so far. */
 export class CommandProcess {
   readonly child: ChildProcess
-  /** What is on the output and on the error output, or on the terminal. */
+  /** The text of the output, or of the terminal, with `␛` for the escape character. */
   stdout = ''
   stderr = ''
   /** The exit code; the name of a signal where that has ended it. */
@@ -19,7 +19,7 @@ export class CommandProcess {
 
   constructor (t: Test, child: ChildProcess) {
     this.child = child
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.stdout += text })
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.stdout += visible(text) })
     child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.stderr += text })
     child.stdin?.on('error', () => {})
     this.exited = once(child, 'close').then(([code, signal]) => code as number ?? signal as string)
@@ -49,6 +49,11 @@ export class CommandProcess {
   }
 }
 
+/** Shows the beginnings of escape sequences: that of seven bits, and that of eight. */
+function visible (text: string): string {
+  return text.replaceAll('\u001b', '␛').replaceAll('\u009b', '␛␛')
+}
+
 /** Starts the program `fastify-noex` as a process of its own, with pipes. */
 export function startCommand (
   t: Test, args: readonly string[], env: NodeJS.ProcessEnv = {}
@@ -67,7 +72,8 @@ export function startOnTerminal (
 ): CommandProcess {
   const words = [process.execPath, programFile, ...args].map(word => `'${word.replaceAll('\'', '\'\\\'\'')}'`)
   const history = join(temporaryDirectory(t), 'history')
-  return new CommandProcess(t, spawn('script', ['-qec', `stty ${size}; exec ${words.join(' ')}`, '/dev/null'], {
+  const command = `stty ${size}; exec ${words.join(' ')}`
+  return new CommandProcess(t, spawn('script', ['-qec', command, '/dev/null'], {
     env: { ...programEnv, TERM: 'xterm', NOEX_HISTORY: history, ...env, SHELL: '/bin/sh' }, stdio: 'pipe'
   }))
 }

@@ -9,7 +9,7 @@ const MAX_NAMES = 200
 /** Lines after which the names of a server may be others. */
 const changesNames = /^\s*(store\.\w*(Bucket|Query)|procedures\.)/
 
-/** What a server has, by its names. */
+/** The names of a server. */
 export interface ServerNames {
   readonly buckets: readonly string[]
   readonly queries: readonly string[]

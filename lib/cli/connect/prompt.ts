@@ -4,7 +4,7 @@ import type { CommandIo } from '../command.js'
 import type { Completion } from './completion.js'
 import { isKept, type History } from './history.js'
 
-/** What the prompt asks for. */
+/** The functions that the prompt calls. */
 export interface PromptHandler {
   /** Does what a line says. Resolves when the next may come, with `false` to leave. */
   readonly onLine: (line: string) => Promise<boolean>

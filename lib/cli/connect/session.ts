@@ -5,7 +5,7 @@ import { escapeText } from '../print.js'
 import { withoutCall } from '../server-connection.js'
 import { jsonText } from '../values.js'
 
-/** What a session shows: results and errors, each when it comes. */
+/** The outputs of a session: results and errors, each when it comes. */
 export interface SessionView {
   readonly result: (data: unknown) => Promise<void>
   readonly error: (text: string) => Promise<void>
@@ -30,7 +30,7 @@ const helpText = [
   ...Object.values(promptCommands)
 ].join('\n')
 
-/** What a line has come to. */
+/** The outcome of a line. */
 export type LineOutcome = 'done' | 'refused' | 'exit'
 
 /** A conversation with a server, line by line. */

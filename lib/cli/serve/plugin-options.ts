@@ -74,7 +74,7 @@ function sinkOf (given: unknown, path: string, { folder, isCheck }: PluginContex
  * Runs a function whose errors have paths below `from`, and puts `to` in its place.
  * @throws {NoexOptionsError}
  */
-export function within<T> (from: string, to: string, run: () => T): T {
+function within<T> (from: string, to: string, run: () => T): T {
   try {
     return run()
   } catch (error) {

@@ -16,13 +16,9 @@ export async function runUntilSignal (
   start: () => Promise<RunningServer>, io: CommandIo,
   { isHangUpIgnored }: { readonly isHangUpIgnored: boolean }
 ): Promise<number> {
-  let server: RunningServer | undefined
-  /** What is to be told as soon as there is a log. */
-  const told: Array<readonly ['info' | 'warn' | 'error', string]> = []
-  const tell = (...line: readonly ['info' | 'warn' | 'error', string]): void => {
-    if (server === undefined) told.push(line)
-    else server.log[line[0]](line[1])
-  }
+  /** Lines that wait for the log. */
+  const waiting: Array<[level: keyof RunningServer['log'], text: string]> = []
+  let tell = (level: keyof RunningServer['log'], text: string): void => { waiting.push([level, text]) }
   let isStopping = false
   const stopping = new Promise<void>(resolve => {
     io.signal?.addEventListener('abort', () => { resolve() }, { once: true })
@@ -39,8 +35,9 @@ export async function runUntilSignal (
       }
     })
   })
-  server = await start()
-  for (const [level, text] of told) server.log[level](text)
+  const server = await start()
+  tell = (level, text) => { server.log[level](text) }
+  for (const line of waiting) tell(...line)
   await stopping
   try {
     await server.stop()

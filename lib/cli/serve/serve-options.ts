@@ -1,16 +1,13 @@
-import { noexOptions } from '../../options/options.js'
 import {
-  isPlainObject, NoexOptionsError, option, optional, options, required, requireObject, type Resolved,
-  type ValueType
+  isPlainObject, NoexOptionsError, option, optional, options, required, requireObject, type ValueType
 } from '../../util/option-schema.js'
 import { array, boolean, integer, MAX_INTEGER, nonEmptyText, timerMs, type } from '../../util/option-types.js'
-import { didYouMean, nearestNames } from '../../util/nearest.js'
 
 /** The part of a configuration file that is not options of the plugin. */
-export interface ServeOptions {
+interface ServeOptions {
   /**
    * TCP port; 0 lets the system choose. `--port` comes before it.
-   * @default 8080
+   * @default 8_080
    */
   port?: number
   /**
@@ -61,7 +58,7 @@ interface HttpsOptions {
 }
 
 /** The option `store`. */
-export interface ServedStoreOptions {
+interface ServedStoreOptions {
   /**
    * Name of the store.
    * @default 'noex'
@@ -142,7 +139,7 @@ const objects: ValueType = {
 const bytes = integer(4_096, MAX_INTEGER)
 const count = integer(0, MAX_INTEGER)
 
-export const servedStoreOptions = options<ServedStoreOptions>()({
+const servedStoreOptions = options<ServedStoreOptions>()({
   name: option(nonEmptyText, 'noex'),
   durability: optional(options<LogOptions>()({
     directory: required(nonEmptyText),
@@ -180,30 +177,3 @@ export const serveOptions = options<ServeOptions>()({
   queries: option(objects, {}),
   rules: option(array, undefined)
 })
-
-/** The values of a file: those of `serveOptions`, checked, and the options of the plugin as given. */
-export interface ServedValues {
-  readonly own: Resolved<typeof serveOptions>
-  readonly plugin: Readonly<Record<string, unknown>>
-}
-
-/** Options of the plugin that are functions, and need a program. */
-const programs: Readonly<Record<string, string>> = {
-  operations: 'needs a program: docs/operations.md shows it'
-}
-
-/** Parts the values of a file. @throws {NoexOptionsError} for an unknown name or a wrong value */
-export function partValues (values: Readonly<Record<string, unknown>>): ServedValues {
-  const own = Object.keys(serveOptions.members)
-  const ofPlugin = Object.keys(noexOptions.members).filter(name => !own.includes(name))
-  for (const name of Object.keys(values)) {
-    const program = Object.hasOwn(programs, name) ? programs[name] : undefined
-    if (program !== undefined) throw new NoexOptionsError(name, program)
-    if (own.includes(name) || ofPlugin.includes(name)) continue
-    const [near] = nearestNames(name, [...own, ...ofPlugin])
-    throw new NoexOptionsError(name, `is unknown${didYouMean(near)}`)
-  }
-  const pick = (names: readonly string[]): Record<string, unknown> =>
-    Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)))
-  return { own: serveOptions.resolve(pick(own), ''), plugin: pick(ofPlugin) }
-}

@@ -55,7 +55,8 @@ export async function serve (args: readonly string[], io: CommandIo): Promise<nu
         await output.line(style.pretty ? `${escapeText(config.name)} is right` : JSON.stringify({ ok: true }))
         return OK
       }
-      const start = async (): Promise<RunningServer> => await serveConfig(config, { log, port, host: values.host })
+      const start = async (): Promise<RunningServer> =>
+        await serveConfig(config, { log, port, host: values.host })
       return await runUntilSignal(start, io, { isHangUpIgnored: true })
     }
   }, args, io)

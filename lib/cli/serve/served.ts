@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { RuleEngine, type RuleInput } from '@hamicek/noex-rules'
 import {
   bridgeStoreToRules, defineSchema, FileAdapter, Store, type BucketDefinition, type DurabilityNotice,
@@ -11,9 +12,9 @@ import { ConfigError, type ConfigFile } from './config-file.js'
 import type { LogLines } from './log-lines.js'
 import { moved, pluginOptions } from './plugin-options.js'
 import type { RunningServer } from './run-until-signal.js'
-import { partValues, type ServedValues } from './serve-options.js'
+import { partValues, type ServedValues } from './served-values.js'
 
-/** What comes before the file. */
+/** The settings beside the file. */
 export interface ServeSettings {
   readonly port?: number | undefined
   readonly host?: string | undefined
@@ -133,7 +134,11 @@ async function define (store: Store, { buckets, queries }: ServedValues['own']):
   }
   for (const [name, query] of Object.entries(queries)) {
     try {
-      store.defineDeclarativeQuery(name, checkQueryConfig(query))
+      const config = checkQueryConfig(query)
+      const known = store.getQueryInfo(name)
+      // The log has it as an earlier file has defined it.
+      if (known !== undefined && !isDeepStrictEqual(known.config, config)) store.undefineQuery(name)
+      store.defineDeclarativeQuery(name, config)
     } catch (error) {
       throw new PlaceError(`queries.${name}`, error)
     }

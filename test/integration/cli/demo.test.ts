@@ -11,7 +11,8 @@ t.test('serves the order desk from memory, live, until Ctrl-C drains it', { time
   t.equal((await fetch(`${url}/client/index.js`)).status, 200)
   const watched = startCommand(t, ['watch', live, 'low-stock', 'atMost=2'])
   await watched.sees(/^\[\{"sku":"TRY-001".*\]\n/)
-  const changed = await execute('call', live, 'store.update', 'bucket=products', 'key=TRY-001', 'data={"stock":1}')
+  const members = ['bucket=products', 'key=TRY-001', 'data={"stock":1}']
+  const changed = await execute('call', live, 'store.update', ...members)
   t.equal(changed.code, 0)
   await watched.sees(/"stock":1\}\]\n/)
   demo.child.kill('SIGINT')

@@ -19,10 +19,12 @@ t.test('serves buckets, queries and rules of a file, without code', { timeout },
     conditions: [{ source: { type: 'event', field: 'record.n' }, operator: 'gt', value: 100 }],
     actions: [{ type: 'emit_event', topic: 'item.large', data: { id: { ref: 'event.record.id' } } }]
   }]
-  const { url, process } = await startServe(t, writeConfig(t, { ...shop, rules, path: '/live', routes: { rpc: '/rpc' } }))
+  const file = writeConfig(t, { ...shop, rules, path: '/live', routes: { rpc: '/rpc' } })
+  const { url, process } = await startServe(t, file)
   const live = `${url}/live`
   for (const n of [1, 200]) {
-    t.match(await run(call, [live, 'store.insert', 'bucket=items', `data={"id":"${n}","n":${n}}`]), { code: 0 })
+    const words = ['store.insert', 'bucket=items', `data={"id":"${n}","n":${n}}`]
+    t.match(await run(call, [live, ...words]), { code: 0 })
   }
   t.match(await run(watch, ['--count', '1', live, 'at-least', 'n=100']), { code: 0, lines: [/^\[\{"id":"200"/] })
   const fired = await run(call, [live, 'rules.stats'])
@@ -54,10 +56,20 @@ t.test('keeps what it has answered over a kill, and a restart by SIGTERM', { tim
   t.equal(await second.process.exited, 0)
   t.ok(existsSync(join(dirname(file), 'data', 'store.json')), 'paths start from the folder of the file')
   t.match(await execute('verify', join(dirname(file), 'data')), { code: 0 })
+
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"$gte"', '"$lte"'))
+  const third = await startServe(t, file)
+  const watched = await run(watch, ['--count', '1', third.url, 'at-least', 'n=9'])
+  t.same(watched.lines, ['[]'], 'a query is as in the file')
+  third.process.child.kill('SIGTERM')
+  t.equal(await third.process.exited, 0)
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"n": {', '"m": {').replace('"n"\n', '"m"\n'))
+  t.match(await execute('serve', '-c', file), { code: 2, stderr: /buckets\.items: .*is defined differently in the log/ })
 })
 
 t.test('drains by signals: SIGHUP rereads nothing and says so', { timeout }, async t => {
-  const { process, url } = await startServe(t, writeConfig(t, { ...shop, shutdown: { drainDelayMs: 60_000 } }))
+  const file = writeConfig(t, { ...shop, shutdown: { drainDelayMs: 60_000 } })
+  const { process, url } = await startServe(t, file)
   process.child.kill('SIGHUP')
   await process.sees(/SIGHUP: nothing is read again; a new configuration needs a restart/)
   t.match(await run(call, [url, 'store.buckets']), { code: 0 }, 'it goes on')

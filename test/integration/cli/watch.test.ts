@@ -11,7 +11,8 @@ import { serve, type Served } from '../../support/service.js'
 async function serveItems (t: Test): Promise<Served> {
   const served = await serve(t)
   served.store.defineDeclarativeQuery('all', { bucket: 'items', sort: { n: 'asc' } })
-  served.store.defineDeclarativeQuery('at-least', { bucket: 'items', filter: { n: { $gte: '{{ params.n }}' } } })
+  const filter = { n: { $gte: '{{ params.n }}' } }
+  served.store.defineDeclarativeQuery('at-least', { bucket: 'items', filter })
   return served
 }
 
@@ -34,7 +35,8 @@ t.test('takes parameters, and a description in place of a name', async t => {
   await store.bucket('items').insertMany([{ id: 'a', n: 1 }, { id: 'b', n: 5 }])
   const once = async (...words: string[]): Promise<unknown> => {
     const { code, lines, errors } = await run(watch, ['--count', '1', url, ...words])
-    return code === 0 ? (JSON.parse(lines[0] as string) as Array<{ id: string }>).map(({ id }) => id) : [code, errors]
+    if (code !== 0) return [code, errors]
+    return (JSON.parse(lines[0] as string) as Array<{ id: string }>).map(({ id }) => id)
   }
   t.same(await once('at-least', 'n=2'), ['b'])
   t.same(await once('at-least', '{"n":0}'), ['a', 'b'])
@@ -121,29 +123,29 @@ t.test('is a table in place on a terminal, which is as before at the end', { tim
   const items = store.bucket('items')
   await items.insertMany([...Array(100).keys()].map(n => ({ id: `item-${n}`, n, name: '\u001b[2J\u009b' })))
   const process = startOnTerminal(t, ['watch', url, 'all'])
-  await process.sees(/\u001b\[\?1049h.*all, 100 rows, live[^]*item-0[^]*… and 75 more/)
-  const [frame] = await process.sees(/\u001b\[H[^]*?\u001b\[J/)
+  await process.sees(/␛\[\?1049h.*all, 100 rows, live[^]*item-0[^]*… and 75 more/)
+  const [frame] = await process.sees(/␛\[H[^]*?␛\[J/)
   t.equal(frame.split('\n').length, 29, 'it fits on the screen of 30 rows')
-  t.notMatch(frame, /\u001b\[2J|\u009b/)
+  t.notMatch(frame, /␛\[2J|␛␛/)
   const from = process.stdout.length
   await items.update('item-0', { n: -7 })
   await process.sees(/item-0 +-7/, { from })
   process.write('\u0003')
   t.equal(await process.exited, 130)
-  t.match(process.stdout, /\u001b\[\?7h\u001b\[\?25h\u001b\[\?1049l[^]*$/, 'cursor and screen are back')
+  t.match(process.stdout, /␛\[\?7h␛\[\?25h␛\[\?1049l[^]*$/, 'cursor and screen are back')
 })
 
 t.test('a terminal of any size, and one that can do nothing', { timeout: 120_000 }, async t => {
   const { url, store } = await serveItems(t)
   await store.bucket('items').insertMany([...Array(100).keys()].map(n => ({ n, name: 'a long name' })))
   const small = startOnTerminal(t, ['watch', url, 'all'], {}, 'cols 21 rows 5')
-  const [frame] = await small.sees(/\u001b\[H[^]*?\u001b\[J/)
+  const [frame] = await small.sees(/␛\[H[^]*?␛\[J/)
   t.ok(frame.split('\n').length <= 5)
   small.write('\u0003')
   t.equal(await small.exited, 130)
   const dumb = startOnTerminal(t, ['watch', '--count', '1', url, 'all'], { TERM: 'dumb' })
   t.equal(await dumb.exited, 0)
-  t.notMatch(dumb.stdout, /\u001b\[/)
+  t.notMatch(dumb.stdout, /␛\[/)
   t.equal(dumb.stdout.split('\n').length > 100, true)
 })
 
@@ -153,7 +155,7 @@ t.test('the screen is back before an error is told', { timeout: 120_000 }, async
   await ended.sees(/0 rows, live/)
   store.undefineQuery('all')
   t.equal(await ended.exited, 1)
-  t.match(ended.stdout, /\u001b\[\?1049l[^]*fastify-noex: /)
+  t.match(ended.stdout, /␛\[\?1049l[^]*fastify-noex: /)
   const gone = startOnTerminal(t, ['watch', url, 'at-least', 'n=1'])
   await gone.sees(/0 rows, live/)
   await app.close()

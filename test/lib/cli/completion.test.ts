@@ -6,7 +6,9 @@ const names = {
   buckets: ['orders', 'order-lines', 'a b', 'evil\u001b[2J'],
   queries: ['open-orders'],
   procedures: ['ship'],
-  operations: new Map([['store.get', ['bucket', 'key']], ['store.group', ['bucket']], ['shop.ship', ['item']]])
+  operations: new Map([
+    ['store.get', ['bucket', 'key']], ['store.group', ['bucket']], ['shop.ship', ['item']]
+  ])
 }
 
 t.test('completes operations, commands of the prompt, members and names', async t => {

@@ -18,7 +18,9 @@ t.test('does not keep secrets, nor lines that begin with a blank', async t => {
   const file = join(temporaryDirectory(t), 'history')
   const history = new History(file)
   for (const line of [
-    'auth.login token=abc', 'identity.login {"username":"a","password":"b"}', 'identity.loginWithSecret secret=x',
+    'auth.login token=abc',
+    'identity.login {"username":"a","password":"b"}',
+    'identity.loginWithSecret secret=x',
     ' store.stats', '', 'store.buckets'
   ]) history.add(line)
   t.equal(readFileSync(file, 'utf8'), 'store.buckets\n')

@@ -31,12 +31,12 @@ t.test('takes every kind of configuration', async t => {
       allowedOrigins: ['https://app.example.com'],
       auth: { gateway: { userHeader: 'X-User', trustedProxies: ['10.0.0.0/8'] } }
     },
-    { store: { durability: { directory: 'data', fsync: false, snapshotBytes: 4_096, segmentBytes: 4_096 } } },
-    { store: { name: 's', persistence: { directory: 'data' }, ttlCheckIntervalMs: 0, maxRecordBytes: 1_000 } },
+    { store: { durability: { directory: 'data', fsync: false, snapshotBytes: 4_096 } } },
+    { store: { name: 's', persistence: { directory: 'data' }, ttlCheckIntervalMs: 0, maxRecordBytes: 99 } },
     { audit: { sinks: [{ jsonl: { path: 'x/audit.jsonl', keep: 3 } }] } },
     { audit: { sinks: [{ postgres: { connectionString: 'postgres://db/x', spoolPath: 'a.spool' } }] } },
-    { routes: { metrics: '/metrics', rpc: '/rpc', healthz: false }, rateLimit: { maxRequests: 1, windowMs: 1 } },
-    { procedures: { definitions: [{ name: 'p', steps: [{ action: 'store.count', bucket: 'a', as: 'n' }] }] } },
+    { routes: { metrics: '/metrics', rpc: '/rpc' }, rateLimit: { maxRequests: 1, windowMs: 1 } },
+    { procedures: { definitions: [{ name: 'p', steps: [{ action: 'return', value: 1 }] }] } },
     { trustProxy: ['10.0.0.1'], logLevel: 'silent', host: '::1', rules: [], helmet: false }
   ]
   for (const config of configs) t.equal(await problemOf(t, config), undefined, JSON.stringify(config))
@@ -93,7 +93,9 @@ t.test('refuses what is wrong, with its place in the file', async t => {
     [`{"a":${'['.repeat(200)}${']'.repeat(200)}}`, /nested too deep$/],
     [`{"a":${'['.repeat(200_000)}`, /is no JSON|nested/]
   ]
-  for (const [config, problem] of cases) t.match(await problemOf(t, config), problem, JSON.stringify(config).slice(0, 99))
+  for (const [config, problem] of cases) {
+    t.match(await problemOf(t, config), problem, JSON.stringify(config).slice(0, 99))
+  }
 })
 
 t.test('names line and column of what is no JSON, and shows nothing of the file', async t => {
