@@ -22,7 +22,7 @@ With - they are read from the input, where secrets are not seen by others.
 ${serverHelp}
 
 Options:
-  --timeout SECONDS  time for the answer; default: 10
+  --timeout SECONDS  time to connect, and for the answer; default: 10
   --json             print one line of JSON, as in a pipe
   --pretty           print for people, as on a terminal
   -h, --help         print this

@@ -135,3 +135,13 @@ export function toInteger (option: string, text: string, min: number): number {
   }
   return value
 }
+
+const MAX_PORT = 65_535
+
+/** Parses the TCP port of the option `--port`. @throws {UsageError} */
+export function toPort (text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const port = toInteger('--port', text, 0)
+  if (port > MAX_PORT) throw new UsageError(`--port takes 0 to ${MAX_PORT}`)
+  return port
+}

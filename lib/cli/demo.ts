@@ -1,11 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { createApp } from '../server.js'
-import { runCommand, type CommandIo } from './command.js'
+import { runCommand, toPort, type CommandIo } from './command.js'
 import { paint } from './print.js'
-import { LogLines } from './serve/log-lines.js'
+import { LogLines, noLog, type LogStream } from './serve/log-lines.js'
 import { runUntilSignal, type RunningServer } from './serve/run-until-signal.js'
-import { toPort } from './serve/serve.js'
 
 const help = `Usage: fastify-noex demo [options]
 
@@ -35,8 +34,7 @@ export async function demo (args: readonly string[], io: CommandIo): Promise<num
     options,
     async run ({ values, output, errors, style }) {
       const given = toPort(values.port)
-      const log = new LogLines(errors, style.pretty, style.colour)
-      if (!values.log) log.write = () => {}
+      const log = values.log ? new LogLines(errors, style.pretty, style.colour) : noLog
       return await runUntilSignal(async () => {
         const port = given === undefined || given === 0 ? await freePort(given) : given
         const server = await startDesk(port, log)
@@ -57,7 +55,7 @@ export async function demo (args: readonly string[], io: CommandIo): Promise<num
   }, args, io)
 }
 
-async function startDesk (port: number, log: LogLines): Promise<RunningServer> {
+async function startDesk (port: number, log: LogStream): Promise<RunningServer> {
   const [{ orderDesk }, { openStore }] = await Promise.all(
     [import('../../example-app/app.js'), import('../../example-app/store.js')]
   )

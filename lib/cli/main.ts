@@ -31,6 +31,9 @@ const commands: ReadonlyArray<readonly [name: string, help: string, load: () => 
     async () => (await import('./import.js')).importCommand]
 ]
 
+/** The commands that log in to a server. */
+const clients = ['connect', 'call', 'watch', 'types']
+
 const help = `Usage: fastify-noex COMMAND [options] ARGUMENT...
 
 Commands:
@@ -54,8 +57,8 @@ async function main (args: readonly string[], io: CommandIo): Promise<number> {
   for (const [name, , load] of commands) {
     const words = name.split(' ')
     if (!words.every((word, i) => args[i] === word)) continue
-    // Arguments may be secrets: the list of processes does not show them any longer.
-    process.title = `fastify-noex ${name}`
+    // Their arguments may be secrets: the list of processes does not show them any longer.
+    if (clients.includes(name)) process.title = `fastify-noex ${name}`
     const run = await load()
     return await run(args.slice(words.length), io)
   }

@@ -11,7 +11,7 @@ export interface ServerAddress {
   readonly login: Login | undefined
   /** File with certificates of authorities to trust beside those of Node, as PEM. */
   readonly ca?: string | undefined
-  /** Time for a reply, in milliseconds. @default 10000 */
+  /** Time to connect, and for a reply, in milliseconds. @default 10000 */
   readonly timeoutMs?: number | undefined
 }
 
@@ -31,7 +31,7 @@ export function openClient ({ url, login, ca, timeoutMs }: ServerAddress): Clien
     return createClient(url, {
       WebSocket: Socket,
       ...(getToken && { getToken }),
-      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(timeoutMs !== undefined && { timeoutMs, connectTimeoutMs: timeoutMs }),
       // Requests over HTTP do not take certificates of their own.
       ...(ca !== undefined && { fallback: false })
     })

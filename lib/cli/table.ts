@@ -56,7 +56,10 @@ export function tableOf (list: readonly unknown[], space: TableSpace): string[] 
   ]
 }
 
-/** Returns the lines of any result for people: a table of a list, JSON of everything else. */
+/**
+ * Returns the lines of any result for people: a table of a list, JSON of everything else, which is cut to the
+ * width where there are `maxRows`.
+ */
 export function linesOf (value: unknown, space: TableSpace): string[] {
   if (Array.isArray(value)) return tableOf(value, space)
   if (typeof value === 'string') return [jsonText(value)]
@@ -64,7 +67,11 @@ export function linesOf (value: unknown, space: TableSpace): string[] {
     const { records, ...others } = value
     return [...tableOf(records as unknown[], space), fit(jsonText(others), space.width)]
   }
-  return jsonText(value, 2).split('\n')
+  const lines = jsonText(value, 2).split('\n')
+  const { width, maxRows = Infinity, colour } = space
+  if (lines.length <= maxRows) return lines.map(line => maxRows === Infinity ? line : fit(line, width))
+  const more = lines.length - maxRows
+  return [...lines.slice(0, maxRows).map(line => fit(line, width)), ...notes(more, [], { width, colour })]
 }
 
 /** Returns the names of members in their order; those of the store at the end. */

@@ -152,7 +152,7 @@ async function watchInLines (
     if (isLost ? value !== 'open' : value !== 'waiting') return
     isLost = !isLost
     const text = isLost ? `the connection is lost: ${error?.message ?? ''}` : 'the connection is back'
-    errors.line(`fastify-noex: ${escapeText(text)}`)
+    errors.push(`fastify-noex: ${escapeText(text)}`)
   })
 }
 
@@ -167,7 +167,7 @@ async function watchOnScreen (
     const head = fit(`${jsonText(title).slice(1, -1)}${rows}, ${state}`, width)
     // Head, an empty line, titles, the two notes of a table.
     const space = { width, colour, maxRows: Math.max(1, height - 5) }
-    const lines = data === undefined ? [] : linesOf(data, space).map(line => colour ? line : fit(line, width))
+    const lines = data === undefined ? [] : linesOf(data, space)
     return [paint(head, status === 'live' ? 32 : 33, colour), '', ...lines]
   })
   let timer: NodeJS.Timeout | undefined

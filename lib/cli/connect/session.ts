@@ -117,7 +117,7 @@ export class Session {
     const query: LiveQuery<unknown> = isFind
       ? this.#client.query(objectOf(name) as unknown as Find)
       : this.#client.query(name, params)
-    this.#add(isFind ? jsonText(query.key) : name, (title, number) => {
+    this.#add(name, (title, number) => {
       let shown: unknown
       return query.subscribe(() => {
         const { data, status, error } = query.state

@@ -18,8 +18,16 @@ const MAX_CHARS = 1_000
 /** Members of every line that say nothing to the person at the terminal. */
 const silent = ['level', 'time', 'pid', 'hostname', 'msg', 'reqId']
 
+/** Takes the lines of a log, as the logger writes them. */
+export interface LogStream {
+  write (line: string): void
+}
+
+/** Takes a log that is not wanted. */
+export const noLog: LogStream = { write () {} }
+
 /** The log of a server, as its logger writes it: lines of JSON, or lines for people. */
-export class LogLines {
+export class LogLines implements LogStream {
   readonly #output: Output
   readonly #isPretty: boolean
   readonly #colour: boolean
@@ -32,7 +40,7 @@ export class LogLines {
 
   /** Writes one line of JSON. When the reader has gone, it is dropped. */
   write (line: string): void {
-    this.#output.line(this.#isPretty ? this.#format(line) : line.trimEnd())
+    this.#output.push(this.#isPretty ? this.#format(line) : line.trimEnd())
   }
 
   #format (line: string): string {

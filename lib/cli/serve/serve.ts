@@ -1,7 +1,7 @@
-import { OK, runCommand, toInteger, UsageError, type CommandIo } from '../command.js'
+import { OK, runCommand, toPort, UsageError, type CommandIo } from '../command.js'
 import { escapeText } from '../print.js'
 import { readConfig } from './config-file.js'
-import { LogLines } from './log-lines.js'
+import { LogLines, noLog } from './log-lines.js'
 import { runUntilSignal, type RunningServer } from './run-until-signal.js'
 import { serveConfig } from './served.js'
 
@@ -33,8 +33,6 @@ const options = {
   check: { type: 'boolean', default: false }
 } as const
 
-const MAX_PORT = 65_535
-
 /** `fastify-noex serve`. Resolves with the exit code. */
 export async function serve (args: readonly string[], io: CommandIo): Promise<number> {
   return await runCommand({
@@ -47,9 +45,7 @@ export async function serve (args: readonly string[], io: CommandIo): Promise<nu
       const config = readConfig(values.config, io.env)
       const log = new LogLines(output, style.pretty, style.colour)
       // Everything is tried without a disk before: a wrong file leaves no trace.
-      const silent = new LogLines(output, false, false)
-      silent.write = () => {}
-      const tried = await serveConfig(config, { log: silent, isCheck: true })
+      const tried = await serveConfig(config, { log: noLog, isCheck: true })
       await tried.stop()
       if (values.check) {
         await output.line(style.pretty ? `${escapeText(config.name)} is right` : JSON.stringify({ ok: true }))
@@ -60,12 +56,4 @@ export async function serve (args: readonly string[], io: CommandIo): Promise<nu
       return await runUntilSignal(start, io, { isHangUpIgnored: true })
     }
   }, args, io)
-}
-
-/** Parses a TCP port. @throws {UsageError} */
-export function toPort (text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const port = toInteger('--port', text, 0)
-  if (port > MAX_PORT) throw new UsageError(`--port takes 0 to ${MAX_PORT}`)
-  return port
 }

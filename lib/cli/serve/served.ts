@@ -9,7 +9,7 @@ import { noexPlugin } from '../../plugin.js'
 import { createApp } from '../../server.js'
 import { checkQueryConfig } from '../../store/query-config.js'
 import { ConfigError, type ConfigFile } from './config-file.js'
-import type { LogLines } from './log-lines.js'
+import type { LogStream } from './log-lines.js'
 import { moved, pluginOptions } from './plugin-options.js'
 import type { RunningServer } from './run-until-signal.js'
 import { partValues, type ServedValues } from './served-values.js'
@@ -19,7 +19,7 @@ export interface ServeSettings {
   readonly port?: number | undefined
   readonly host?: string | undefined
   /** Takes the lines of the log. */
-  readonly log: LogLines
+  readonly log: LogStream
   /** Whether the configuration is only checked: nothing listens, and nothing is on the disk. */
   readonly isCheck?: boolean
 }

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createSocketServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -94,6 +95,17 @@ t.test('says what is wrong with a server that cannot be used', async t => {
   const { errors } = await run(call, [html, 'a.b'])
   t.notMatch(errors.join(), 'secret')
   t.match(await run(call, ['ws://127.0.0.1:1', 'a.b']), { code: 2, errors: [/ECONNREFUSED/] })
+
+  const silent = createSocketServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const sockets = new Set<Socket>()
+  silent.on('connection', socket => sockets.add(socket))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  })
+  const url = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  t.match(await run(call, ['--timeout', '1', url, 'a.b']), { code: 2, errors: [/no welcome within 1000 ms/] })
 })
 
 t.test('trusts a certificate of its own only where it is told to', async t => {

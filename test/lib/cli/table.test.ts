@@ -48,6 +48,9 @@ t.test('every other result has its form', async t => {
   t.same(linesOf('a\u001b', space), ['"a\\u001b"'])
   t.same(linesOf({ a: 1 }, space), ['{', '  "a": 1', '}'])
   t.same(linesOf([{}, {}], space).length, 3)
+  const long = { a: 'x'.repeat(100), b: 1, c: 2 }
+  t.same(linesOf(long, { ...space, maxRows: 2 }), ['{', `  "a": "${'x'.repeat(31)}…`, '… and 3 more'])
+  t.match(linesOf(long, space)[1], 'x'.repeat(100), 'complete where there is room')
   t.same(linesOf({ records: [{ a: 1 }], hasMore: true }, space), ['a', '1', '{"hasMore":true}'])
 })
 
