@@ -15,10 +15,13 @@ export interface CommandIo {
   /** Ends a command that follows a file when aborted. */
   readonly signal?: AbortSignal
   /**
-   * Has `listener` called for each SIGINT, SIGTERM and SIGHUP of the process, in place of their effect.
-   * Returns what ends that. Absent where a signal is not the command's to handle.
+   * Has `listener` called for each of these signals of the process, in place of their effect. Returns what
+   * ends that. Absent where a signal is not the command's to handle. `names`: by default those that end a
+   * process, SIGINT, SIGTERM and SIGHUP.
    */
-  readonly onSignal?: (listener: (name: NodeJS.Signals) => void) => () => void
+  readonly onSignal?: (
+    listener: (name: NodeJS.Signals) => void, names?: readonly NodeJS.Signals[]
+  ) => () => void
 }
 
 /** Runs a command with the arguments after its name. Resolves with the exit code. */

@@ -7,8 +7,8 @@ import { escapeText } from './print.js'
 
 /** How a command logs in: by a token or a password, or by the secret of the superadmin. */
 export type Login =
-  | { readonly input: LoginInput, readonly secret?: undefined }
-  | { readonly input?: undefined, readonly secret: string }
+  | { readonly getInput: () => Promise<LoginInput>, readonly secret?: undefined }
+  | { readonly getInput?: undefined, readonly secret: string }
 
 /** The options of every command that speaks to a server. */
 export const serverOptions = {
@@ -40,15 +40,19 @@ export async function readLogin (values: Values, io: CommandIo): Promise<Login |
   if (another !== undefined) throw new UsageError(`--${name} and --${another} exclude each other`)
   switch (name) {
     case 'token':
-      return { input: nonEmpty('--token', values.token as string) }
+      return loginBy(nonEmpty('--token', values.token as string))
     case 'token-file': {
       const file = values['token-file'] as string
-      return { input: nonEmpty(`--token-file: ${file}`, await readFile(file, 'utf8')) }
+      const readToken = async (): Promise<string> =>
+        nonEmpty(`--token-file: ${file}`, await readFile(file, 'utf8'))
+      await readToken()
+      // At each login: a token that has ended may be replaced meanwhile.
+      return { getInput: readToken }
     }
     case 'user': {
       const username = nonEmpty('--user', values.user as string)
       const password = io.env['NOEX_PASSWORD'] ?? await askSecret(`Password of ${username}: `, io, '--user')
-      return { input: { username, password } }
+      return loginBy({ username, password })
     }
     case 'admin':
       return {
@@ -56,9 +60,13 @@ export async function readLogin (values: Values, io: CommandIo): Promise<Login |
       }
     default: {
       const token = io.env['NOEX_TOKEN']?.trim() ?? ''
-      return token === '' ? undefined : { input: token }
+      return token === '' ? undefined : loginBy(token)
     }
   }
+}
+
+function loginBy (input: LoginInput): Login {
+  return { getInput: async () => input }
 }
 
 function nonEmpty (place: string, text: string): string {

@@ -74,8 +74,9 @@ async function main (args: readonly string[], io: CommandIo): Promise<number> {
   return FAILED
 }
 
-function onSignal (listener: (name: NodeJS.Signals) => void): () => void {
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+function onSignal (
+  listener: (name: NodeJS.Signals) => void, names: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+): () => void {
   for (const name of names) process.on(name, listener)
   return () => { for (const name of names) process.off(name, listener) }
 }

@@ -25,7 +25,7 @@ const MAX_MESSAGE_BYTES = 268_435_456
 export function openClient ({ url, login, ca, timeoutMs }: ServerAddress): Client {
   const Socket = socketClass(ca)
   const getToken = login && (async () => {
-    return login.secret === undefined ? login.input : await sessionOf(url, login.secret, Socket)
+    return login.secret === undefined ? await login.getInput() : await sessionOf(url, login.secret, Socket)
   })
   try {
     return createClient(url, {

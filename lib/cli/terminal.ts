@@ -27,6 +27,7 @@ const END = '\u001b[?7h\u001b[?25h\u001b[?1049l'
 export class Screen {
   readonly #io: CommandIo
   readonly #draw: (width: number, height: number) => readonly string[]
+  readonly #off: (() => void) | undefined
   #isOpen = true
   #isBusy = false
   #isStale = false
@@ -37,6 +38,15 @@ export class Screen {
     this.#draw = draw
     io.stdout.write(BEGIN)
     io.stdout.on('resize', this.update)
+    this.#off = io.onSignal?.(name => {
+      if (name === 'SIGTSTP') {
+        // Ctrl-Z: the shell gets its screen.
+        io.stdout.write(END, () => { process.kill(process.pid, 'SIGSTOP') })
+      } else {
+        io.stdout.write(BEGIN)
+        this.update()
+      }
+    }, ['SIGTSTP', 'SIGCONT'])
   }
 
   /** Draws the frame that is due. */
@@ -57,6 +67,7 @@ export class Screen {
   close (): void {
     if (!this.#isOpen) return
     this.#isOpen = false
+    this.#off?.()
     this.#io.stdout.off('resize', this.update)
     this.#io.stdout.write(END)
   }

@@ -25,6 +25,7 @@ export function historyFile (env: Readonly<Record<string, string | undefined>>):
 /** The lines that were entered, in a file that only its owner may read. A disk that fails ends it quietly. */
 export class History {
   #file: string | undefined
+  #last = ''
 
   constructor (file: string | undefined) {
     this.#file = file
@@ -48,8 +49,10 @@ export class History {
     }
   }
 
+  /** Adds a line, unless it is the one before again. */
   add (line: string): void {
-    if (this.#file === undefined || !isKept(line)) return
+    if (this.#file === undefined || !isKept(line) || line === this.#last) return
+    this.#last = line
     try {
       mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 })
       appendFileSync(this.#file, `${line}\n`, { mode: 0o600 })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -133,6 +134,20 @@ t.test('is a table in place on a terminal, which is as before at the end', { tim
   process.write('\u0003')
   t.equal(await process.exited, 130)
   t.match(process.stdout, /␛\[\?7h␛\[\?25h␛\[\?1049l[^]*$/, 'cursor and screen are back')
+})
+
+t.test('Ctrl-Z gives the screen back until it goes on', { timeout: 120_000 }, async t => {
+  const { url } = await serveItems(t)
+  const process = startOnTerminal(t, ['watch', url, 'all'])
+  await process.sees(/0 rows, live/)
+  process.write('\u001a')
+  // The program script stops with its command, and makes it go on.
+  const status = `/proc/${process.child.pid}/status`
+  while (!/^State:\tT/m.test(readFileSync(status, 'utf8'))) await sleep(20)
+  process.child.kill('SIGCONT')
+  await process.sees(/␛\[\?1049l␛\[\?1049h[^]*0 rows, live/)
+  process.write('\u0003')
+  t.equal(await process.exited, 130)
 })
 
 t.test('a terminal of any size, and one that can do nothing', { timeout: 120_000 }, async t => {

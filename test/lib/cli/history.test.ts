@@ -9,7 +9,7 @@ t.test('keeps lines over runs, the newest first, in a file of the user alone', a
   const file = join(temporaryDirectory(t), 'state', 'history')
   const history = new History(file)
   t.same(history.load(), [])
-  for (const line of ['store.buckets', 'store.stats']) history.add(line)
+  for (const line of ['store.buckets', 'store.stats', 'store.stats']) history.add(line)
   t.same(new History(file).load(), ['store.stats', 'store.buckets'])
   t.equal(statSync(file).mode & 0o777, 0o600)
 })
