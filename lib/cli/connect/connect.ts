@@ -6,9 +6,10 @@ import { escapeText, paint, type EntryStyle, type Output } from '../print.js'
 import { connected, openClient, withAdvice } from '../server-connection.js'
 import { linesOf } from '../table.js'
 import { widthOfTerminal } from '../terminal.js'
-import { jsonText } from '../values.js'
+import { fit, jsonText } from '../values.js'
 import { Completion } from './completion.js'
 import { History, historyFile } from './history.js'
+import { Bounded, LatestOf } from './pace.js'
 import { Prompt } from './prompt.js'
 import { Session } from './session.js'
 
@@ -38,8 +39,7 @@ NOEX_HISTORY names the file of the lines of before; empty for none.
 Exit codes: 0 left, or all lines done; 1 a line of a pipe was refused; 2 wrong usage, or no server; 143
 SIGTERM, 129 the terminal has gone.`
 
-/** Least time between two states of one live query, in milliseconds, and rows of each that are shown. */
-const LIVE_MS = 200
+/** Rows of each state of a live query that are shown. */
 const LIVE_ROWS = 10
 
 /** `fastify-noex connect`. Resolves with the exit code. */
@@ -95,7 +95,8 @@ async function answerLines (
       for (const line of style.pretty ? linesOf(data, space) : [jsonText(data)]) await output.line(line)
     },
     async error (text) { await errors.line(`fastify-noex: ${text}`) },
-    live () {}
+    live () {},
+    event () {}
   })
   const reader = createInterface({ input: io.stdin as NonNullable<CommandIo['stdin']>, signal })
   for await (const line of reader) {
@@ -123,10 +124,17 @@ async function ask (client: Client, io: CommandIo, style: EntryStyle, signal: Ab
   const live = new LatestOf((title, data) => {
     prompt.print(`${paint(title, 32, style.colour)}\n${format(data, LIVE_ROWS)}`)
   })
+  const events = new Bounded(left => { prompt.print(bad(`… and ${left} more events`)) })
   const session = new Session(client, {
     async result (data) { prompt.print(format(data)) },
     async error (text) { prompt.print(text.startsWith('OPERATION ') ? text : bad(text)) },
-    live: (title, data) => { live.set(title, data) }
+    live: (title, data) => { live.set(title, data) },
+    event (title, topic, data) {
+      events.add(() => {
+        const line = fit(`${title} ${escapeText(topic.slice(0, 100))} ${jsonText(data)}`, widthOfTerminal(io))
+        prompt.print(paint(line, 32, style.colour))
+      })
+    }
   })
   const prompt = new Prompt(io, {
     async onLine (line) {
@@ -155,37 +163,8 @@ async function ask (client: Client, io: CommandIo, style: EntryStyle, signal: Ab
   } finally {
     stop()
     live.close()
+    events.close()
     session.close()
     prompt.close()
-  }
-}
-
-/** Shows the newest of several values of each title, a while after the one before. */
-class LatestOf {
-  readonly #show: (title: string, data: unknown) => void
-  readonly #waiting = new Map<string, { data: unknown, timer: NodeJS.Timeout, isNew: boolean }>()
-
-  constructor (show: (title: string, data: unknown) => void) {
-    this.#show = show
-  }
-
-  set (title: string, data: unknown): void {
-    const waiting = this.#waiting.get(title)
-    if (waiting !== undefined) {
-      Object.assign(waiting, { data, isNew: true })
-      return
-    }
-    this.#show(title, data)
-    const timer = setTimeout(() => {
-      const { data: newest, isNew } = this.#waiting.get(title) ?? {}
-      this.#waiting.delete(title)
-      if (isNew === true) this.set(title, newest)
-    }, LIVE_MS)
-    this.#waiting.set(title, { data, timer, isNew: false })
-  }
-
-  close (): void {
-    for (const { timer } of this.#waiting.values()) clearTimeout(timer)
-    this.#waiting.clear()
   }
 }

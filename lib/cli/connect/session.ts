@@ -3,14 +3,15 @@ import { UsageError } from '../command.js'
 import { membersOf, objectOf, wordsOf } from '../members.js'
 import { escapeText } from '../print.js'
 import { withoutCall } from '../server-connection.js'
-import { jsonText } from '../values.js'
+import { isRecord, jsonText } from '../values.js'
 
 /** The outputs of a session: results and errors, each when it comes. */
 export interface SessionView {
   readonly result: (data: unknown) => Promise<void>
   readonly error: (text: string) => Promise<void>
-  /** Shows the newest state of a live query, or an event of the rules; may leave states out. */
+  /** Shows the newest state of a live query; may leave states out. */
   readonly live: (title: string, data: unknown) => void
+  readonly event: (title: string, topic: string, data: unknown) => void
 }
 
 /** Live queries and events that one session may have at a time. */
@@ -94,8 +95,9 @@ export class Session {
         return 'done'
       case '.events':
         if (first === undefined || others.length > 0) throw new UsageError('.events takes one pattern')
-        this.#add(`events ${first}`, title =>
-          this.#client.events(first, (data, topic) => { this.#view.live(title, { topic, data }) }))
+        this.#add(`events ${first}`, (_title, number) => this.#client.events(first, (event, topic) => {
+          this.#view.event(`[${number}]`, topic, isRecord(event) ? event['data'] : event)
+        }))
         return 'done'
       case '.stop':
         this.#stop(first)

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { connect } from '../../../lib/cli/connect/connect.js'
+import { RuleEngine } from '../../../lib/exports/rules.js'
 import { operation, Type } from '../../../lib/index.js'
 import { run } from '../../support/command-line.js'
 import { startOnTerminal, type CommandProcess } from '../../support/command-process.js'
@@ -105,6 +106,20 @@ t.test('many changes of a live query do not bury the prompt', { timeout }, async
   await prompt.sees(/… and 490 more/, { from })
   const shown = prompt.stdout.slice(from).split('[1] all-items').length
   t.ok(shown < 100, `shown ${shown} times`)
+})
+
+t.test('shows events of the rules, and of a flood how many are left out', { timeout }, async t => {
+  const rules = await RuleEngine.start()
+  t.teardown(async () => { await rules.stop() })
+  const { url } = await serve(t, { rules })
+  const prompt = await startPrompt(t, url)
+  await press(prompt, '.events order.*\r', /order\.\*[^]*noex> /)
+  await sleep(300)
+  for (const id of ['a', 'b']) await rules.emit('order.large', { id, text: '\u001b[2J\u009b' })
+  await prompt.sees(/\[1\] order\.large \{"id":"a"[^]*\[1\] order\.large \{"id":"b"/)
+  t.notMatch(prompt.stdout, /␛\[2J|␛␛/)
+  for (let i = 0; i < 2_000; i++) rules.emit('order.large', { i })
+  await prompt.sees(/… and \d+ more events/)
 })
 
 t.test('Ctrl-C gives up a request, clears the line, and the second time leaves', { timeout }, async t => {
