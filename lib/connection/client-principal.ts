@@ -6,13 +6,14 @@ import type { Authorizer } from '../permissions/authorizer.js'
 import type { Scope, TopicScope } from '../permissions/policy.js'
 import type { Principal } from '../permissions/principal.js'
 import { REVOKED_REASON } from '../protocol/close-codes.js'
+import type { SessionEnd } from '../protocol/messages.js'
 import { endOf, type Origin, type Session } from '../protocol/session.js'
 import type { Presence } from '../store/presence.js'
 import type { LiveQueries } from '../subscriptions/live-queries.js'
 import type { Watched } from '../subscriptions/live-request.js'
 import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
 import { QuerySubscriptions, type QuerySubscriber } from '../subscriptions/query-subscriptions.js'
-import type { PushTarget } from '../subscriptions/subscriber.js'
+import type { PushTarget, SubscriptionInfo } from '../subscriptions/subscriber.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { MAX_TIMER_MS } from '../util/option-types.js'
@@ -40,6 +41,8 @@ export interface SessionOwner {
   revoke: (reason: string) => void
   /** Called before each change of the session. Throws when the user must not log in; never for a logout. */
   beforeSessionChange: (from: Session | undefined, to: Session | undefined) => void
+  /** Called when the session has ended, and not by a logout of the client. */
+  onSessionEnded: (reason: SessionEnd) => void
   logFailure: (error: unknown, operation: string) => void
 }
 
@@ -69,6 +72,20 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     this.#owner = owner
     this.#host = host
     this.#target = target
+  }
+
+  /** Returns the subscriptions of both kinds, in the order in which they were made, at most `max` of each. */
+  subscriptionInfos (max: number): SubscriptionInfo[] {
+    return [...this.#subscriptions?.infos(max) ?? [], ...this.#eventSubscriptions?.infos(max) ?? []]
+  }
+
+  /** Whether it watches a query; `name` as `nameOf` returns it. */
+  watches (name: string): boolean {
+    return this.#subscriptions?.watches(name) === true
+  }
+
+  now (): number {
+    return this.#host.clock.now()
   }
 
   get clientId (): string {
@@ -107,11 +124,12 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   /** The session's part of the connection info. */
   get info (): Pick<
     ConnectionInfo,
-    'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
+    'authenticated' | 'userId' | 'userName' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
   > {
     return {
       authenticated: this.isLoggedIn,
       userId: this.session?.userId ?? null,
+      userName: this.session?.userName ?? null,
       roles: [...this.session?.roles ?? []],
       storeSubscriptionCount: this.#subscriptions?.size ?? 0,
       rulesSubscriptionCount: this.#eventSubscriptions?.size ?? 0
@@ -139,13 +157,18 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     const session = this.session
     if (session === undefined) return
     if (this.#endsAt !== undefined && this.#host.clock.now() > this.#endsAt) {
-      this.change(undefined)
+      this.#lose('expired')
       this.#hasExpired = true
     } else if (session.state === 'ended') {
-      this.change(undefined)
+      this.#lose('ended')
     } else if (session.state === 'barred') {
       this.#owner.revoke(REVOKED_REASON)
     }
+  }
+
+  #lose (reason: SessionEnd): void {
+    this.change(undefined)
+    this.#owner.onSessionEnded(reason)
   }
 
   /** Applies a change of the user's rights: subscriptions that are not allowed any more end. */
@@ -227,7 +250,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     if (this.session !== session) return
     if (confirmed instanceof TokenRefusal) {
       this.#owner.log.info({ reason: confirmed.reason }, 'token refused')
-      this.change(undefined)
+      this.#lose('ended')
     } else if (confirmed !== session) {
       this.change(confirmed)
     }

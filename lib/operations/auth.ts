@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { isExpired } from '../protocol/session.js'
 import { TokenRefusal } from '../auth/token-refusal.js'
 import { NoexServerError } from '../protocol/errors.js'
+import { SessionNotice } from '../protocol/fields.js'
 import { userRevoked } from '../protocol/refusals.js'
 import { IdentitySession } from '../identity/session-service.js'
 import type { Client } from './context.js'
@@ -20,20 +21,22 @@ export const auth: readonly Operation[] = [
     name: 'auth.login',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     needsConnection: 'send the token in the header Authorization instead',
-    request: Type.Object({ token: Token }),
+    request: Type.Object({ token: Token, sessionNotice: SessionNotice }),
     async run ({ server: { authenticator, clock, revocations }, client }, r) {
+      const { mark } = revocations
       const session = await authenticator?.identify(r.token, client.origin)
       if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
       if (session instanceof TokenRefusal) throw refused(client, session.reason)
       if (session.state === 'ended') throw refused(client, 'its session has ended')
       if (isExpired(session, clock.now())) throw refused(client, 'it has expired', 'Token has expired')
-      if (revocations.has(session.userId)) {
+      if (revocations.bars(session, mark)) {
         client.logOut()
         throw userRevoked()
       }
       if (session.state === 'barred') throw refused(client, 'its user is disabled, deleted or revoked')
-      client.logIn(session)
+      client.logIn(session, r.sessionNotice)
       return { userId: session.userId, roles: session.roles, expiresAt: session.expiresAt ?? null }
     }
   }),
@@ -41,6 +44,7 @@ export const auth: readonly Operation[] = [
     name: 'auth.logout',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     needsConnection: 'leave the token out; identity.logout ends the session of an account',
     request: Type.Object({}),
     async run ({ server: { identity }, client, grant }) {

@@ -3,6 +3,7 @@ import type { CallReply } from '../connection/call-client.js'
 import type { Caller } from '../connection/caller.js'
 import type { CallerRefusal, CallerRequest, Callers } from '../connection/callers.js'
 import type { Calls } from '../connection/calls.js'
+import type { RefusalLog } from '../connection/refusal-log.js'
 import type { IncomingRequest, RequestOriginResolver } from '../handshake/request-origin.js'
 import type { CallQuota, CountedCall } from '../limits/call-quota.js'
 import type { RequestMetrics } from '../metrics/request-metrics.js'
@@ -18,7 +19,8 @@ export interface HttpCallsParts {
   readonly callQuota: CallQuota
   readonly callAudit: CallAudit | undefined
   readonly originResolver: RequestOriginResolver
-  readonly requestMetrics: RequestMetrics | undefined
+  readonly requestMetrics: RequestMetrics
+  readonly refusals: RefusalLog
   /** Whether requests need the header `Origin`, because browsers are authenticated without a token. */
   readonly requiresOrigin: boolean
   /** Whether a client must log in. */
@@ -81,14 +83,16 @@ export class HttpCalls {
 
   /** Returns the text of a failure that concerns a request as a whole, and counts it. */
   textOf (failure: NoexServerError): string {
-    this.#parts.requestMetrics?.ended(undefined, failure.code, 0)
-    return encodeError(0, failure, this.#parts.exposeErrorDetails)
+    const text = encodeError(0, failure, this.#parts.exposeErrorDetails)
+    this.#parts.requestMetrics.ended(undefined, failure.code, 0, text.length)
+    return text
   }
 
   /** Logs and records that a request is refused before it is read. */
-  onRefused (incoming: IncomingRequest, reason: string, log: Log): void {
+  onRefused (incoming: IncomingRequest, { refused: reason, failure }: CallerRefusal, log: Log): void {
     const remoteAddress = this.#parts.originResolver.addressOf(incoming)
     log.warn({ remoteAddress, reason }, 'request refused')
+    this.#parts.refusals.addRefused(remoteAddress, failure.code, reason)
     this.#parts.callAudit?.refused(remoteAddress, reason, log)
   }
 }

@@ -32,6 +32,8 @@ export interface SubscriptionHost {
 /** One subscription to a live query, and the result that the client has. */
 export class QuerySubscription implements LiveQueryListener {
   id = ''
+  /** The time at which it was asked for, in epoch milliseconds. */
+  askedAt = 0
   readonly request: LiveRequest
   readonly isDelta: boolean
   readonly isComplete: boolean
@@ -113,6 +115,7 @@ export class QuerySubscription implements LiveQueryListener {
   /** Sends the frame that others get too; `more`: another one of the same moment follows. */
   sendShared (target: PushTarget, more: boolean): void {
     const frame = this.#liveQuery.updates.sharedFrame(more)
+    this.#liveQuery.countPush(frame.length)
     if (more) target.sendFrame(frame)
     else target.sendLast(frame)
     this.position = this.#liveQuery.updates.publishedPosition

@@ -128,6 +128,20 @@ export class ExampleClients {
       app.close().catch((error: unknown) => { this.#t.error(error) })
       return client
     },
+    /** Is there when the operator comes. */
+    guest: async () => await (await this.#service('operated', {})).connect(),
+    operator: async () => {
+      await this.get('guest')
+      return await (await this.#service('operated', {})).connect()
+    },
+    /** Is closed by an operator. */
+    closed: async () => {
+      const { connect } = await this.#service('closed', {})
+      const [client, operator] = [await connect(), await connect()]
+      const [{ connectionId }] = await operator.ask('server.connections')
+      await operator.ask('server.close', { connectionId, reason: 'Maintenance until 4 a.m.' })
+      return client
+    },
     /** Watches, on a service of its own. */
     live: async () => await (await this.#service('live', {})).connect(),
     /** Comes back to what another connection has watched. */
@@ -152,6 +166,15 @@ export class ExampleClients {
       await client.ask('identity.loginWithSecret', { secret: SECRET })
       const config = { key: 'id', schema: { id: { type: 'string', generated: 'uuid' } } }
       await client.ask('store.defineBucket', { name: 'notes', config })
+      return client
+    },
+    /** Has asked for the notice, and its session ends on another connection. */
+    ended: async () => {
+      const { connect } = await this.#accounts()
+      const [client, other] = await Promise.all([connect(), connect()])
+      const { token } = await other.ask('identity.loginWithSecret', { secret: SECRET })
+      await client.ask('auth.login', { token, sessionNotice: true })
+      await other.ask('identity.logout')
       return client
     },
     root: async () => await (await this.#accounts()).connect(),

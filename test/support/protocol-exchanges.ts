@@ -56,7 +56,7 @@ function messagesOf (lines: string): Message[] {
 const random = /conn-\d+|sub-[\w-]{8,}|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}(?:\.[\w-]{16})?|[\w-]{20,}|[\w-]{12}-\d+(?![\w-])/g
 
 /** Members that count what the machine does: any number is right. */
-const measured = /Ms$/
+const measured = /Ms$|PerSecond$/
 
 /** Later than the year 2017: a time, where it is a number of milliseconds. */
 const EARLIEST_TIME = 1_500_000_000_000
@@ -105,9 +105,13 @@ export class Examples {
   }
 }
 
-/** Returns a value with each leaf replaced by its type, and lists by their first element. */
+/**
+ * Returns a value with each leaf replaced by its type, and lists by their first element, as `operations` are:
+ * those that have been asked for so far.
+ */
 export function shapeOf (value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf)
   if (typeof value !== 'object' || value === null) return typeof value
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, shapeOf(item)]))
+  return Object.fromEntries(Object.entries(value).map(([name, item]) =>
+    [name, name === 'operations' ? Object.values(item as object).slice(0, 1).map(shapeOf) : shapeOf(item)]))
 }
