@@ -3,9 +3,10 @@
  * of files; those of one row do not import each other.
  */
 const floors = [
+  ['cli'],
   ['^lib/(index|plugin|server)\\.ts$'],
   ['^routes/'],
-  ['exports', 'cli'],
+  ['exports'],
   ['^lib/types\\.ts$'],
   ['service'],
   ['deployment'],
@@ -142,7 +143,7 @@ module.exports = {
       name: 'one-file-makes-websockets',
       comment: 'Types may be imported anywhere; the command line gives the class to its client.',
       severity: 'error',
-      from: { path: '^(lib|routes)/', pathNot: '^lib/(connection/socket|cli/types)\\.ts$' },
+      from: { path: '^(lib|routes)/', pathNot: '^lib/(connection/socket|cli/server-connection)\\.ts$' },
       to: { path: installed('ws'), dependencyTypesNot: ['type-only'] }
     },
     {
@@ -155,8 +156,14 @@ module.exports = {
     {
       name: 'source-knows-no-tests',
       severity: 'error',
-      from: { path: '^(lib|routes|packages/[^/]+/src)/' },
+      from: { path: '^(lib|routes|packages/[^/]+/src)/', pathNot: '^lib/cli/demo\\.ts$' },
       to: { path: '^(test|bench|example-app|scripts|tools|packages/[^/]+/test)/' }
+    },
+    {
+      name: 'demo-runs-the-example',
+      severity: 'error',
+      from: { path: '^lib/cli/demo\\.ts$' },
+      to: { path: '^(test|bench|scripts|tools|packages/[^/]+/test)/' }
     },
     {
       name: 'packages-stand-alone',
