@@ -13,8 +13,8 @@ interface IncompleteClient {
 }
 
 /**
- * Bundles the client, and removes the chunk of a module: as after a deployment, when the chunks of an open page
- * have other names. Resolves with the exports of the bundle.
+ * Bundles the client, and removes the chunk of a module: as after a deployment, when the chunks of an open
+ * page have other names. Resolves with the exports of the bundle.
  */
 export async function clientWithout (t: Test, module: string): Promise<IncompleteClient> {
   const outdir = temporaryDirectory(t)
