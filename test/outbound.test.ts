@@ -112,7 +112,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'lib/cli/connect/connect.ts': ['../../operations/registry.js'],
   // The client of the package, which no server loads: lint holds that.
   'lib/client/client.ts': ['./http-transport.js', './tab-transport.js'],
+  'lib/client/ending.ts': ['./remedies.js'],
   'lib/client/http-transport.ts': ['fetch'],
+  'lib/client/lazy-login.ts': ['./login.js'],
+  'lib/client/live-queries.ts': ['./optimistic.js'],
   'lib/client/preload.ts': ['fetch']
 }
 
