@@ -32,8 +32,8 @@ const floors = [
   ['util']
 ].map(toRooms)
 
-/** Beside the floors: what runs elsewhere. Only the command line imports it. */
-const beside = toRooms(['client'])
+/** Beside the floors: what runs elsewhere. Only the command line imports the client. */
+const beside = toRooms(['client', 'console'])
 
 /** Returns the rooms of a floor, each with its name and the pattern of its files. */
 function toRooms (row) {
@@ -115,9 +115,22 @@ module.exports = {
       to: { pathNot: '^lib/client/|(^|/)node_modules/' }
     },
     {
+      name: 'console-is-a-client',
+      comment: 'Of the index, as programs of others are; and nothing imports it.',
+      severity: 'error',
+      from: { path: '^lib/console/' },
+      to: { pathNot: '^lib/console/|^lib/client/index\\.ts$|(^|/)node_modules/uplot/' }
+    },
+    {
+      name: 'console-beside-the-floors',
+      severity: 'error',
+      from: { path: '^(lib|routes|packages)/', pathNot: '^lib/console/' },
+      to: { path: '^lib/console/' }
+    },
+    {
       name: 'client-beside-the-floors',
       severity: 'error',
-      from: { path: '^(lib|routes|packages)/', pathNot: '^lib/(client|cli)/' },
+      from: { path: '^(lib|routes|packages)/', pathNot: '^lib/(client|cli|console)/' },
       to: { path: '^lib/client/' }
     },
     {

@@ -36,7 +36,8 @@ async function compileWith (operation: string, folder: string): Promise<string> 
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
     extends: './tsconfig.base.json',
     compilerOptions: { rootDir: '.', outDir: 'dist', composite: false, declaration: false, sourceMap: false },
-    include: ['lib', 'routes', 'example-app']
+    include: ['lib', 'routes', 'example-app'],
+    exclude: ['lib/console']
   }))
   mkdirSync(join(folder, 'dist'))
   await run(process.execPath, [projectFile('node_modules/typescript-7/bin/tsc'), '-p', folder])
