@@ -116,7 +116,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'lib/client/http-transport.ts': ['fetch'],
   'lib/client/lazy-login.ts': ['./login.js'],
   'lib/client/live-queries.ts': ['./optimistic.js'],
-  'lib/client/preload.ts': ['fetch']
+  'lib/client/preload.ts': ['fetch'],
+  // The page of the console.
+  'lib/console/start.ts': ['./main.js']
 }
 
 t.test('the code has no client besides these', t => {
