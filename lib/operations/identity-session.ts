@@ -6,6 +6,7 @@ import { SUPERADMIN_ID } from '../identity/system-roles.js'
 import { Name } from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { accounts, defineOperation, userIn, type Operation } from './operation.js'
+import { AccountLogin, done, Whoami } from './outputs.js'
 
 /**
  * Characters of a name, password or secret to log in with.
@@ -26,6 +27,8 @@ export const identitySession: readonly Operation[] = [
     details: ['username'],
     accessLevel: 'everyone',
     request: Type.Object({ username: Credential, password: Credential }),
+    output: AccountLogin,
+    errors: ['UNAUTHORIZED', 'RATE_LIMITED', 'SESSION_REVOKED'],
     async run (context, { username, password }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
@@ -39,6 +42,8 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'everyone',
     request: Type.Object({ secret: Credential }),
+    output: AccountLogin,
+    errors: ['UNAUTHORIZED', 'RATE_LIMITED', 'SESSION_REVOKED'],
     async run (context, { secret }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
@@ -51,6 +56,7 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'session',
     request: Type.Object({}),
+    output: done('loggedOut'),
     async run ({ server, client, grant }) {
       const session = sessionOf(grant.principal)
       client.logOut()
@@ -62,6 +68,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.whoami',
     accessLevel: 'session',
     request: Type.Object({}),
+    output: Whoami,
     async run ({ grant }) {
       const { userId, roles, expiresAt } = sessionOf(grant.principal)
       return { authenticated: true, userId, roles, expiresAt }
@@ -72,6 +79,7 @@ export const identitySession: readonly Operation[] = [
     tier: 'admin',
     accessLevel: 'session',
     request: Type.Object({}),
+    output: AccountLogin,
     async run (context) {
       const { server, client, grant } = context
       const { note } = grant
@@ -96,6 +104,8 @@ export const identitySession: readonly Operation[] = [
     details: ['userId'],
     accessLevel: 'session',
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
+    output: done('changed'),
+    errors: ['UNAUTHORIZED', 'RATE_LIMITED', 'CONFLICT'],
     async run (context, r) {
       const { server, client, grant } = context
       const begun = await accounts(server).users.changePassword(

@@ -51,6 +51,8 @@ function ownOperation (definition: CheckedOperation, runs: LimitedRuns, limits: 
     tier,
     accessLevel: 'permission',
     request: input,
+    documented: input,
+    errors: [],
     output,
     usesStore: false,
     hasComputedResources: requests.hasComputedResources,

@@ -1,5 +1,7 @@
 import { Type } from 'typebox'
+import { JsonObject } from '../protocol/fields.js'
 import { defineOperation, type Operation } from './operation.js'
+import { ListedConnection } from './outputs.js'
 import { describe } from './server-describe.js'
 
 /** The operations of the `server` namespace. PROTOCOL.md, "Server operations". */
@@ -8,6 +10,7 @@ export const server: readonly Operation[] = [
     name: 'server.stats',
     tier: 'admin',
     request: Type.Object({}),
+    output: JsonObject,
     async run ({ server: { getStats }, grant }) {
       // The address of the server is for its operators alone.
       const { port: _port, host: _host, ...stats } = await getStats(grant.principal.session)
@@ -18,6 +21,7 @@ export const server: readonly Operation[] = [
     name: 'server.connections',
     tier: 'admin',
     request: Type.Object({}),
+    output: Type.Array(ListedConnection),
     run: async ({ server: { getConnections } }) => getConnections()
   }),
   defineOperation({
@@ -25,6 +29,9 @@ export const server: readonly Operation[] = [
     tier: 'read',
     accessLevel: 'session',
     request: Type.Object({}),
+    output: Type.Object({
+      buckets: JsonObject, queries: JsonObject, procedures: JsonObject, operations: JsonObject
+    }),
     run: describe
   })
 ]

@@ -3,7 +3,10 @@ import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
 import { defineOperation, namedQuery, type Operation } from './operation.js'
 
-const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })
+/** Parameters by name; checked by the query. */
+const Params = Type.Optional(Type.Unknown({ description: 'object' }))
+
+const Query = Type.Object({ query: Name, params: Params })
 
 /** The operations that run queries. PROTOCOL.md, "Queries". */
 export const storeQuery: readonly Operation[] = [
@@ -12,6 +15,8 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Query,
     resources: namedQuery('query'),
+    output: Type.Unknown(),
+    errors: ['QUERY_NOT_DEFINED'],
     async run ({ server: { sharedStore, queries }, client, grant }, r) {
       const params = r.params ?? undefined
       checkQueryParams(sharedStore.store, r.query, params)

@@ -9,6 +9,7 @@ import type { OperationContext } from './context.js'
 import {
   defineOperation, nameIn, namedQuery, unsubscribe, type Operation, type ResourcesOf
 } from './operation.js'
+import { done, Subscribed } from './outputs.js'
 
 /**
  * Characters of `page.after` and `since.epoch`, texts that the server has made.
@@ -23,7 +24,7 @@ const Text = Type.String({ maxLength: MAX_TEXT })
 
 const Subscribe = Type.Object({
   query: Type.Optional(Name),
-  params: Type.Optional(Type.Unknown()),
+  params: Type.Optional(Type.Unknown({ description: 'object' })),
   find: Type.Optional(JsonObject),
   page: Type.Optional(Type.Object({
     limit: PositiveInteger, after: Type.Optional(Type.Union([Type.Null(), Text]))
@@ -96,6 +97,8 @@ export const storeSubscribe: readonly Operation[] = [
     resources: watched,
     guard: client => { client.subscriptions.checkQuota() },
     check,
+    output: Subscribed,
+    errors: ['QUERY_NOT_DEFINED', 'BUCKET_NOT_DEFINED', 'RATE_LIMITED'],
     async run (context, request) {
       const { query, find, params = undefined, page, since } = request
       const { delta = false, complete = false, minIntervalMs = 0 } = request
@@ -128,6 +131,8 @@ export const storeSubscribe: readonly Operation[] = [
     request: Type.Object({ subscriptionId: Name }),
     accessLevel: 'session',
     needsConnection: 'only a connection has subscriptions',
+    output: done('unsubscribed'),
+    errors: ['NOT_FOUND'],
     run: async ({ client }, { subscriptionId }) => unsubscribe(client.subscriptions, subscriptionId)
   })
 ]

@@ -9,7 +9,7 @@ import type { AcceptedUpgrade, UpgradeRefusal } from '../handshake/upgrade-admis
 import { Drain } from '../lifecycle/drain.js'
 import { checkDrainOptions, type DrainOptions } from '../lifecycle/shutdown-options.js'
 import { checkCosts } from '../limits/rate-limit-options.js'
-import { accessesRecords } from '../operations/operation.js'
+import { accessesRecords } from '../operations/operation-resources.js'
 import { operations } from '../operations/registry.js'
 import type { ConnectionInfo, ServerStats } from '../operations/server-info.js'
 import type { ResolvedOptions } from '../options/options.js'
