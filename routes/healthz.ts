@@ -3,6 +3,7 @@ import type { NoexService } from '../lib/service/service.js'
 
 const ok = {
   type: 'object',
+  description: 'Clients can be sent here',
   required: ['status', 'uptime', 'connections'],
   properties: {
     status: { type: 'string', enum: ['ok'] },
@@ -13,6 +14,7 @@ const ok = {
 
 const unhealthy = {
   type: 'object',
+  description: 'Clients should go elsewhere',
   required: ['status'],
   properties: {
     status: { type: 'string', enum: ['draining', 'audit_unavailable', 'store_unavailable'] },
@@ -26,7 +28,11 @@ const unhealthy = {
  */
 export function healthz (service: NoexService) {
   return {
-    schema: { response: { 200: ok, 503: unhealthy } },
+    description: {
+      id: 'Healthz',
+      summary: 'Whether clients can be sent to this server',
+      response: { 200: ok, 503: unhealthy }
+    },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       reply.header('cache-control', 'no-store')
       const { notReady } = service

@@ -5,7 +5,8 @@ import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { HttpRefusal } from '../lib/auth/http-authorizer.js'
 import { refusal } from './http.js'
 
-const reasons = {
+/** The answers to those who may not run `server.stats`, by status. */
+export const operatorRefusals = {
   400: 'The request is not acceptable',
   401: 'A valid token is required',
   403: 'Not allowed',
@@ -45,7 +46,7 @@ export async function operatorAnswer<T extends object> (
   return undefined
 }
 
-function refuse (reply: FastifyReply, statusCode: keyof typeof reasons): void {
+function refuse (reply: FastifyReply, statusCode: keyof typeof operatorRefusals): void {
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
-  reply.code(statusCode).send(refusal(statusCode, reasons[statusCode]))
+  reply.code(statusCode).send(refusal(statusCode, operatorRefusals[statusCode]))
 }

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/service/service.js'
-import { operatorAnswer } from './operator-answer.js'
+import { operatorAnswer, operatorRefusals } from './operator-answer.js'
 
 const integer = { type: 'integer' } as const
 const boolean = { type: 'boolean' } as const
@@ -66,7 +66,11 @@ const response = object({
  */
 export function stats (service: NoexService, logGuard: LogGuard) {
   return {
-    schema: { response: { 200: response } },
+    description: {
+      id: 'Stats',
+      summary: 'The statistics of the service',
+      response: { 200: { description: 'The statistics', ...response }, ...operatorRefusals }
+    },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const question = { what: 'statistics', logGuard }
       const ask = async (incoming: IncomingRequest) => await service.statsForHttp(incoming)
