@@ -52,7 +52,7 @@ export const StoreFigures = Type.Object({
 /** The key of a row, and its place in the list. */
 const place = Type.Array(Type.Unknown(), { minItems: 2, maxItems: 2 })
 
-/** What makes the list that a client has the present one. PROTOCOL.md, "Deltas". */
+/** The change of a list that makes it the present one. PROTOCOL.md, "Deltas". */
 const ListChange = Type.Object({
   upsert: Type.Array(JsonObject),
   remove: Type.Array(Type.Unknown()),
