@@ -1,5 +1,6 @@
 import { audit } from './audit.js'
 import { auditedWrites } from './audited-writes.js'
+import { capacity } from './capacity.js'
 import { connect } from './connect.js'
 import { durability } from './durability.js'
 import { fairness } from './fairness.js'
@@ -52,6 +53,7 @@ export const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['connect', quick(connect)],
   ['heartbeat', whole(heartbeat)],
   ['idle', quick(idle)],
+  ['capacity', quick(capacity)],
   ['fairness', whole(fairness)],
   // These install what they compare with.
   ['peers', quick(peers)],
