@@ -18,11 +18,13 @@ import { runOnce } from '../operations/run-once.js'
 import { decode, type Decoded } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import { mayBeBig, type MessageText } from '../protocol/parts.js'
+import { charsOf, mayBeBig, type MessageText } from '../protocol/parts.js'
 import type { Log } from '../util/log.js'
+import type { SlowLog } from '../util/slow-log.js'
 import type { Principal } from '../permissions/principal.js'
 import type { Reply } from './held-replies.js'
 import type { MessageFlow } from './message-flow.js'
+import { logSlowRequest, type AnsweredRequest } from './slow-requests.js'
 
 /** The party on whose behalf a client asks. */
 export interface RequestPrincipal extends Principal {
@@ -54,8 +56,8 @@ export interface DispatchContext {
   readonly authorizer: Authorizer
   /** `undefined` where there is no limit. */
   readonly limiter: RequestLimiter | undefined
-  /** `undefined` where there are no metrics. */
-  readonly requestMetrics: RequestMetrics | undefined
+  readonly requestMetrics: RequestMetrics
+  readonly slowLog: SlowLog
   readonly server: ServerContext
   readonly exposeErrorDetails: boolean
 }
@@ -127,8 +129,9 @@ function refuse (
   client: RequestClient,
   { registry, requestMetrics, exposeErrorDetails }: DispatchContext
 ): void {
-  client.flow.reply({ text: encodeError(id, error, exposeErrorDetails), failure: error })
-  requestMetrics?.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0)
+  const text = encodeError(id, error, exposeErrorDetails)
+  client.flow.reply({ text, failure: error })
+  requestMetrics.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0, text.length)
 }
 
 async function perform (
@@ -138,10 +141,11 @@ async function perform (
   let isAnswered = false
   try {
     const { trail, clock } = context.server
-    const since = context.requestMetrics && clock.ticks()
+    const since = clock.ticks()
     const audit = trail && RequestAudit.begin(trail, operation, request, client, clock)
     let failure: NoexServerError | undefined
     let grant: Grant | undefined
+    let data: unknown
     const userId = context.limiter && client.principal.session?.userId
     try {
       const reserved = audit?.reserve()
@@ -154,7 +158,6 @@ async function perform (
       operation.guard?.(client)
       operation.validate(request)
       const operationContext = { server: context.server, client, grant }
-      let data: unknown
       if (request['idempotencyKey'] === undefined) {
         data = await runDurably(operation, request, operationContext)
       } else {
@@ -191,7 +194,7 @@ async function perform (
     } else {
       client.flow.reply(made, { released, instead: () => unaudited(made, request, context) })
     }
-    if (since !== undefined) count(operation, failure, since, released, context)
+    count({ operation, request, data, reply: made, since }, released, client, context)
   } catch (error) {
     // A fault in this code: there is one reply nevertheless.
     client.logFailure(error, request.type)
@@ -233,14 +236,16 @@ async function answerBehind (releasePushes: () => void, text: Promise<MessageTex
 
 /** Counts a request when its reply may be sent, which an audit entry that is not durable yet delays. */
 function count (
-  operation: Operation | undefined,
-  failure: NoexServerError | undefined,
-  since: number,
+  answered: AnsweredRequest & { readonly reply: Reply, readonly since: number },
   released: Promise<boolean> | undefined,
-  { requestMetrics, server }: DispatchContext
+  client: RequestClient,
+  { requestMetrics, slowLog, server }: DispatchContext
 ): void {
+  const { operation, reply: { text, failure }, since } = answered
   const counted = (code: NoexErrorCode | undefined): void => {
-    requestMetrics?.ended(operation?.name, code, server.clock.ticks() - since)
+    const ms = server.clock.ticks() - since
+    requestMetrics.ended(operation?.name, code, ms, charsOf(text))
+    if (slowLog.isSlow(ms)) logSlowRequest(slowLog, ms, answered, client)
   }
   if (released === undefined) counted(failure?.code)
   else released.then(isDurable => { counted(isDurable ? failure?.code : 'INTERNAL_ERROR') })

@@ -3,6 +3,7 @@ import { JsonObject } from '../protocol/fields.js'
 import { defineOperation, type Operation } from './operation.js'
 import { ListedConnection } from './outputs.js'
 import { describe } from './server-describe.js'
+import { serverQueries } from './server-queries.js'
 
 /** The operations of the `server` namespace. PROTOCOL.md, "Server operations". */
 export const server: readonly Operation[] = [
@@ -33,5 +34,6 @@ export const server: readonly Operation[] = [
       buckets: JsonObject, queries: JsonObject, procedures: JsonObject, operations: JsonObject
     }),
     run: describe
-  })
+  }),
+  serverQueries
 ]

@@ -6,6 +6,8 @@ import type { HttpAuthorizer, HttpRefusal } from '../auth/http-authorizer.js'
 import type { Session } from '../protocol/session.js'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Connections } from '../connection/connections.js'
+import type { ProcessMetrics } from '../metrics/process-metrics.js'
+import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { ServerStats } from '../operations/server-info.js'
 import type { Log } from '../util/log.js'
 import type { ResolvedOptions } from '../options/options.js'
@@ -13,10 +15,12 @@ import type { LiveQueries } from '../subscriptions/live-queries.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import type { SharedStore } from '../store/shared-store.js'
 import type { ServiceStatus } from './status.js'
+import type { DurabilityWatch } from '../store/durability-watch.js'
 import { isSystemBucket } from '../store/system-buckets.js'
+import { bucketStats, refusalCounts, type RefusalSources } from './readings.js'
 
 /** The parts that statistics are read from. */
-export interface StatisticsSources {
+export interface StatisticsSources extends RefusalSources {
   readonly options: ResolvedOptions
   readonly sharedStore: SharedStore
   readonly connections: Connections
@@ -26,6 +30,9 @@ export interface StatisticsSources {
   readonly httpAuthorizer: HttpAuthorizer
   readonly address: () => AddressInfo | string | null
   readonly status: ServiceStatus
+  readonly durability: DurabilityWatch
+  readonly requestMetrics: RequestMetrics
+  readonly processMetrics: ProcessMetrics
   readonly log: Log
 }
 
@@ -38,8 +45,8 @@ export class Statistics {
   }
 
   /**
-   * Returns all statistics, those of system buckets included. Costs the same for any number of clients, and
-   * never rejects because of the store.
+   * Returns all statistics, those of system buckets included. Never rejects because of the store. Takes a
+   * look at each connection and each bucket, and none at a record.
    */
   async all (): Promise<ServerStats> {
     return await this.#collect(this.#sources.sharedStore.hasSystemBuckets)
@@ -52,10 +59,13 @@ export class Statistics {
 
   async #collect (withSystemBuckets: boolean): Promise<ServerStats> {
     const { options, connections, liveQueries, rules, trail, status } = this.#sources
+    const { durability, requestMetrics, processMetrics } = this.#sources
     const address = this.#sources.address()
     const { port, address: host } =
       typeof address === 'object' && address !== null ? address : { port: null, address: null }
     const active = connections.size
+    const { allBytes: bytes, largestBytes } = connections.queued
+    const store = await this.#storeStats(withSystemBuckets)
     return {
       name: options.name,
       port,
@@ -72,9 +82,15 @@ export class Statistics {
         totalRulesSubscriptions: connections.quota.taken.rules
       },
       liveQueries: liveQueries.stats,
-      store: await this.#storeStats(withSystemBuckets),
+      store,
       rules: await rules?.stats() ?? null,
-      ...(trail !== undefined && { audit: trail.stats })
+      ...(trail !== undefined && { audit: trail.stats }),
+      process: processMetrics.read(),
+      operations: requestMetrics.stats,
+      buckets: store === null ? {} : bucketStats(store),
+      durability: durability.stats,
+      queues: { bytes, largestBytes },
+      refusals: refusalCounts(this.#sources)
     }
   }
 
