@@ -97,8 +97,8 @@ export interface Operation extends OperationAccess, AuditedOperation {
   readonly documented: TObject
   /** The shape of the reply's `data`; `undefined` where it is not said. */
   readonly output: TSchema | undefined
-  /** The codes of its own refusals, for documents. */
-  readonly errors: readonly NoexErrorCode[]
+  /** The codes of its own refusals, for documents; `undefined` where they are not said. */
+  readonly errors: readonly NoexErrorCode[] | undefined
   /** Whether it works on the store alone; then a change of rights waits for its writes. */
   readonly usesStore: boolean
   /** Returns the charges of a request, where they are not one of its own; works on unchecked input. */

@@ -77,7 +77,7 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   readonly documented?: TObject
   /** The shape of the reply's `data`, for documents. @default any */
   readonly output?: TSchema
-  /** The codes of its own refusals, beside those that every request may get. @default none */
+  /** The codes of its own refusals, beside those that every request may get. @default not said */
   readonly errors?: readonly NoexErrorCode[]
   /** The members with passwords. @default none */
   readonly secrets?: readonly string[]
@@ -115,7 +115,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     request: definition.request,
     documented: definition.documented ?? definition.request,
     output: definition.output,
-    errors: definition.errors ?? [],
+    errors: definition.errors,
     usesStore: name.startsWith('store.'),
     resources: request => resources(request, self),
     resourceOf: definition.resource ?? (request => resources(request, self)[0]?.name ?? '*'),

@@ -52,7 +52,7 @@ function ownOperation (definition: CheckedOperation, runs: LimitedRuns, limits: 
     accessLevel: 'permission',
     request: input,
     documented: input,
-    errors: [],
+    errors: undefined,
     output,
     usesStore: false,
     hasComputedResources: requests.hasComputedResources,

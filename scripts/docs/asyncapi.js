@@ -100,7 +100,7 @@ function ownMessages () {
 
 function requests ({ summaries }) {
   return Object.fromEntries([...operations.values()].map(operation => {
-    const { name, tier, accessLevel, takesKey, errors } = operation
+    const { name, tier, accessLevel, takesKey, errors = [] } = operation
     const described = {
       ...request(name, summaries.get(name)),
       tags: [{ name: name.split('.')[0] }],

@@ -11,7 +11,7 @@ const keyText = JSON.stringify(Key)
 /** Builds the table of all operations, in the order of the table in the code. */
 export function operationTable (operations) {
   const rows = [...operations.values()].map(operation => {
-    const { name, tier, accessLevel, takesKey, errors } = operation
+    const { name, tier, accessLevel, takesKey, errors = [] } = operation
     return [
       `[\`${name}\`](#${name.toLowerCase().replaceAll('.', '')})`,
       accessLevel === 'permission' ? tier : callers(operation),
@@ -61,6 +61,7 @@ function callers ({ accessLevel }) {
 }
 
 function errors ({ errors: codes }, said = '') {
+  if (codes === undefined) return said === '' ? undefined : said
   const named = [...said.matchAll(/`([A-Z_]+)`/g)].map(([, code]) => code)
   if (named.join() === codes.join()) return said === '' ? undefined : said
   return codes.length === 0 ? undefined : wrapped(`- errors: ${codes.map(code => `\`${code}\``).join(', ')}`)
@@ -77,8 +78,9 @@ function fieldsOf ({ documented: { properties, required = [] } }) {
   const isMarked = present.length <= MAX_MARKS
   const words = fields.map(([name, schema]) => {
     const mark = required.includes(name) ? '' : '?'
+    const fallback = schema.default === undefined ? '' : ` (${number(schema.default)})`
     const kind = name === 'key' && JSON.stringify(schema) === keyText ? '' : ` ${wordsOf(schema)}`
-    return `\`${name}${mark}\`${kind}${isMarked && present.includes(name) ? ' (not `null`)' : ''}`
+    return `\`${name}${mark}\`${kind}${fallback}${isMarked && present.includes(name) ? ' (not `null`)' : ''}`
   })
   if (words.length === 0) return 'none'
   return words.join(', ') + (isMarked ? '' : `; ${nullsIn(optional)} may be \`null\``)

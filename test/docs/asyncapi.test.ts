@@ -65,7 +65,7 @@ t.test('it has each operation, with its request, its result and its errors', asy
     t.equal(described?.action, 'receive', name)
     t.same(messagesOf(described?.messages ?? []), [message(`${name}.request`)])
     t.same(messagesOf(described?.reply?.messages ?? []), [message(`${name}.result`), message('error')])
-    t.same(described?.['x-errors'], errors)
+    t.same(described?.['x-errors'], errors ?? [])
   }
   const sent = Object.values(document.operations).filter(({ action }) => action === 'send')
   t.same(sent.flatMap(({ messages }) => messagesOf(messages)),
