@@ -1,5 +1,6 @@
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv, type AnySchemaObject } from 'ajv-8'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { noexPlugin, type NoexOptions } from '../../../lib/index.js'
@@ -118,4 +119,18 @@ t.test('the descriptions check no request and change no answer', async t => {
   t.match(refused.json(), { statusCode: 400, message: /minIntervalMs" has a wrong value/ })
   const details = await app.inject('/events?find=%7B%22bucket%22%3A%22none%22%7D')
   t.match(details.json(), { statusCode: 404, code: 'BUCKET_NOT_DEFINED' }, 'code and details are not cut off')
+})
+
+t.test('the answers of the probes and of /stats are as they are described', async t => {
+  const { app } = await serve(t, { routes, audit: {} }, { before: addSwagger })
+  const { paths } = (await app.inject('/openapi.json')).json<OpenApi>()
+  for (const path of ['/healthz', '/readyz', '/livez', '/stats']) {
+    const { 200: described } = paths[path]?.['get']?.responses as Readonly<Record<number, AnySchemaObject>>
+    const schema = described?.['content']['application/json'].schema as AnySchemaObject
+    const validate = new Ajv({ strict: false }).compile(schema)
+    const answer = (await app.inject(path)).json<Record<string, unknown>>()
+    t.ok(validate(answer), `${path}: ${JSON.stringify(validate.errors)}`)
+    const named = Object.keys(schema['properties'] as object)
+    t.same(Object.keys(answer).filter(name => !named.includes(name)), [], `${path} names each member`)
+  }
 })
