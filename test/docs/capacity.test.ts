@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { resolveOptions } from '../../lib/options/options.js'
 import { readDocument, runBody, sample, tableBelow } from '../support/documents.js'
 import { projectFile } from '../support/project-file.js'
+import { Shell } from '../support/shell.js'
 import { startStore } from '../support/service.js'
 
 const run = promisify(execFile)
@@ -52,6 +55,17 @@ for (const [name, unit, divisor, digits] of [
     t.equal(exact.toFixed(digits), sum?.[2].toFixed(digits), 'together')
   })
 }
+
+t.test('its command gives the heap its limit', async t => {
+  const shell = new Shell(t)
+  const program = 'process.stdout.write(String(require("node:v8").getHeapStatistics().heap_size_limit))'
+  writeFileSync(join(shell.folder, 'server.js'), program)
+  const { stdout } = await shell.run(sample(document, 'heap'))
+  const limitMb = Number(/--max-old-space-size=(\d+)/.exec(sample(document, 'heap'))?.[1])
+  t.ok(Number(stdout) >= limitMb * 1_048_576, stdout)
+  const together = rowsOf('memory').at(-1)?.[2] ?? NaN
+  t.ok(limitMb >= 2 * together, 'as much again is free')
+})
 
 t.test('its sample measures the records of a store', async t => {
   const store = await startStore(t)

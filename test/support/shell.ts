@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { programEnv, programFile } from './command-line.js'
 import { temporaryDirectory } from './temporary-directory.js'
 
-/** What commands of a document have done. */
+/** The end of commands, and their output. */
 export interface ShellResult {
   readonly code: number | null
   readonly stdout: string
