@@ -32,7 +32,7 @@ export const StoredRecord = Type.Object(metadata, { additionalProperties: true }
 export const StoredRecords = Type.Array(StoredRecord)
 
 /** A number for each name. */
-export const Counts = Type.Record(Type.String(), Count)
+const Counts = Type.Record(Type.String(), Count)
 
 const names = Type.Array(Type.String())
 

@@ -54,7 +54,7 @@ const open = new MessageSchema(false)
 const strict = new MessageSchema(true)
 
 /** Returns the definition of a message of the server; `type` is that of the request which it answers. */
-export function definitionOf (message: Frame, type?: string): string {
+function definitionOf (message: Frame, type?: string): string {
   if (message['type'] !== 'result') return message['type'] as string
   if (type === undefined) throw new Error(`no request for ${JSON.stringify(message)}`)
   return `${type}.result`
