@@ -1,4 +1,4 @@
-import { delayOf, endingOfClose, type Ending } from './ending.js'
+import { delayOf, endingOfClose, endingOfSession, type Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
@@ -9,6 +9,8 @@ import { LOST, type Transport } from './transport.js'
 
 /** The receiver of all that happens in a conversation. */
 export interface ConversationListener {
+  /** Called before `onReady` and at each renewal, with the first message that may say who is logged in. */
+  readonly onUser: (message: ServerMessage) => void
   readonly onReady: () => void
   /** Called with each push and each message `system`. */
   readonly onMessage: (message: ServerMessage) => void
@@ -103,6 +105,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 
   const ready = (): void => {
+    if (isOver) return
     isReady = true
     listener.onReady()
   }
@@ -113,13 +116,17 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     serverZero = Number(message['serverTime']) - now()
     setSilence(message['heartbeatMs'])
     const isRequired = message['requiresAuth'] === true
-    if (!getToken && (!isRequired || settings.isLoginManual)) return ready()
+    if (!getToken && (!isRequired || settings.isLoginManual)) {
+      listener.onUser(message)
+      return ready()
+    }
     login = logIn(settings, {
       isRequired,
       request: async (type, members) => await new Promise((resolve, reject) => {
         ask(bodyOf(type, members), resolve, reject)
       }),
       serverNow,
+      onUser: reply => { listener.onUser(reply ?? message) },
       onReady: ready,
       onProblem: listener.onProblem,
       onFailed: end
@@ -146,8 +153,8 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
         listener.onMessage(message)
         if (type === 'push') break
         if (event === 'session_revoked') {
-          end({ isFinal: true, error: new NoexClientError('SESSION_REVOKED', String(message['reason'])) })
-        } else if (event === 'shutdown') {
+          end(endingOfSession('SESSION_REVOKED', `The session was revoked: ${message['reason']}`))
+        } else if (event === 'shutdown' || (event === 'session_ended' && !settings.isLoginManual)) {
           isReady = false
           awayMs = delayOf(message['reconnectAfterMs'])
           listener.onLeaving()

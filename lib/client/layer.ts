@@ -1,4 +1,4 @@
-import { reuse, type Row } from './delta.js'
+import type { Row } from './delta.js'
 import type { QueryEntry } from './live-query.js'
 import { compare, matches } from './matching.js'
 import type { OptimisticTransaction } from './types.js'
@@ -64,8 +64,7 @@ export function collect (change: (tx: OptimisticTransaction) => void, entries: E
 
 /** Returns the data of a live query under layers. @throws what a change of the application throws */
 export function overlaid (entry: QueryEntry, layers: readonly Layer[]): unknown {
-  const own: unknown = entry.own.data
-  let data = own
+  let data: unknown = entry.own.data
   for (const { changes, shownBy } of layers) {
     if (shownBy.has(entry)) continue
     for (const change of changes) {
@@ -73,7 +72,7 @@ export function overlaid (entry: QueryEntry, layers: readonly Layer[]): unknown 
       else if (change.key === entry.key && data !== undefined) data = change.change?.(data)
     }
   }
-  return data === own ? data : reuse(entry.state.data, data)
+  return data
 }
 
 /** Returns data with a write. */

@@ -116,15 +116,22 @@ export class NoexConnection {
 
   async request (type: string, members?: object, options?: RequestOptions): Promise<any> {
     this.#assertUsable(type, this.#isOpen || (this.#isKept && options?.retry === true))
-    const data = await this.#send(type, members, options)
+    const isLogin = /^(auth|identity)\.login/.test(type)
+    const data = await this.#send(type, isLogin ? this.#noticed(members) : members, options)
     if (/^identity\.(login|refresh)/.test(type)) {
       this.#token = data?.token
     } else if (type === 'auth.login') {
       this.#token = (members as { token?: string } | undefined)?.token
-    } else if (/\.logout$/.test(type)) {
+    } else if (/^(auth|identity)\.logout$/.test(type)) {
       this.#token = this.#credentials = undefined
+      this.#subscriptions.onRest('LOGGED_OUT', 'The user has logged out')
     }
     return data
+  }
+
+  /** Returns the members of a login that asks for the notice of its end, where the server has that. */
+  #noticed (members: object | undefined): object | undefined {
+    return this.#connection.has('session') ? { sessionNotice: true, ...members } : members
   }
 
   async subscribe (...subscription: Parameters<NoexSubscriptions['add']>): Promise<Unsubscribe> {
@@ -159,6 +166,7 @@ export class NoexConnection {
     onSystem: message => {
       const { event, reason } = message
       if (event === 'session_revoked') this.#emit(event, String(reason))
+      else if (event === 'session_ended') this.#subscriptions.onRest('SESSION_ENDED', 'The session has ended')
       else if (event === 'shutdown') this.#reason = 'server_shutdown'
       else if (event === 'subscription_closed') this.#subscriptions.onClosed(message)
     },
@@ -170,13 +178,13 @@ export class NoexConnection {
     if (this.#connection.welcome?.['requiresAuth'] !== true) return
     if (this.#token !== undefined) {
       try {
-        return await this.#send('auth.login', { token: this.#token })
+        return await this.#send('auth.login', this.#noticed({ token: this.#token }))
       } catch (error) {
         if (this.#credentials === undefined || (error as NoexClientError).code !== 'UNAUTHORIZED') throw error
       }
     }
     if (this.#credentials === undefined) return
-    this.#token = (await this.#send('identity.login', this.#credentials))?.token
+    this.#token = (await this.#send('identity.login', this.#noticed(this.#credentials)))?.token
   }
 
   async #onLoginFailed (error: NoexClientError): Promise<void> {

@@ -25,7 +25,7 @@ export interface PreloadOptions {
 
 /** The reply to one request. */
 interface Reply {
-  readonly data?: object
+  readonly data?: any
   readonly code?: unknown
   readonly message?: unknown
 }
@@ -45,13 +45,16 @@ export async function preload (
   options: PreloadOptions = {}
 ): Promise<Preloaded> {
   const keys = queries.map(query => 'key' in query ? query.key : keyOf(...query))
-  const requests = keys.map(key => ({ ...JSON.parse(key), delta: true }))
-  const replies: readonly Reply[] = requests.length === 0
-    ? []
-    : typeof source === 'object' && 'call' in source
-      ? await Promise.all(requests.map(async request => await callService(source, request, options)))
-      : await post(String(Object(source).href ?? source), requests, options)
+  if (keys.length === 0) return { queries: [] }
+  const requests = keys.map(key => ({ ...JSON.parse(key), delta: true, type: 'store.subscribe' }))
+  // So that the results are not shown to another user.
+  if (options.token ?? options.session) requests.push({ type: 'auth.whoami' })
+  const replies: readonly Reply[] = typeof source === 'object' && 'call' in source
+    ? await Promise.all(requests.map(async request => await callService(source, request, options)))
+    : await post(String(Object(source).href ?? source), requests, options)
+  const userId = requests.length > keys.length ? replies[keys.length]?.data?.userId : undefined
   return {
+    ...(userId && { userId }),
     queries: keys.map((key, i) => {
       const { data, code = 'REFUSED', message = 'The server has not replied' } = replies[i] ?? {}
       return [key, data ?? { error: { code, message } }]
@@ -60,10 +63,10 @@ export async function preload (
 }
 
 async function callService (
-  source: PreloadService, request: object, { session = null }: PreloadOptions
+  source: PreloadService, { type, ...fields }: any, { session = null }: PreloadOptions
 ): Promise<Reply> {
   try {
-    return { data: await source.call(session, 'store.subscribe', request) as object }
+    return { data: await source.call(session, type, fields) }
   } catch (error) {
     // Of the application itself: a wrong session, for instance.
     if (typeof (error as Reply).code !== 'string') throw error
@@ -80,7 +83,7 @@ async function post (
     const answer = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-      body: JSON.stringify(requests.map((request, id) => ({ ...request, id, type: 'store.subscribe' }))),
+      body: JSON.stringify(requests.map((request, id) => ({ ...request, id }))),
       signal: controller.signal
     })
     const text = await answer.text()

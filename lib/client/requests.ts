@@ -20,9 +20,11 @@ const reads =
 
 /** A request that has no answer yet. */
 interface Waiting {
+  /** The attempt to connect in which it was made. */
+  readonly attempt: number
   /** Sends it over the present connection, unless that is done already. */
   readonly send: () => void
-  readonly disconnect: () => void
+  readonly disconnect: (why?: string) => void
 }
 
 /**
@@ -37,6 +39,13 @@ export function createRequests (
   const all = new Set<Waiting>()
 
   connection.listeners.push({
+    onUser: isOther => {
+      // They are of the user before. Those that are on their way are so too, and get their answers.
+      if (!isOther || connection.isReady) return
+      callEach(all, ({ attempt, disconnect }) => {
+        if (attempt < connection.attempt) disconnect('another user has logged in')
+      })
+    },
     onReady: async () => { callEach(all, waiting => { waiting.send() }) }
   })
   state.subscribe(() => {
@@ -108,13 +117,13 @@ export function createRequests (
       })
     }
 
-    const waiting: Waiting = { send, disconnect }
     const cancelTimeout = after(timeoutMs, () => {
       const why = state.error?.message ?? 'none has come'
       fail(new TimeoutError(`${type} has no answer after ${timeoutMs} ms: ${why}`, outcome()))
     })
     signal?.addEventListener('abort', onAbort)
     connection.wake()
+    const waiting: Waiting = { attempt: connection.attempt, send, disconnect }
     if (signal?.aborted) onAbort()
     else if (state.value === 'refused') disconnect()
     else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait`)

@@ -3,7 +3,6 @@ import { Compile } from 'typebox/compile'
 import type { AccessLevel, ResourceAccess, Tier } from '../permissions/policy.js'
 import type { Client, Operation, OperationContext, ServerContext, StepRights } from './context.js'
 import { checkKey } from '../idempotency/keyed-requests.js'
-import { EncodedJson } from '../protocol/encode.js'
 import { NoexServerError, type NoexErrorCode } from '../protocol/errors.js'
 import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
@@ -14,16 +13,6 @@ import { firstProblem } from '../protocol/shape.js'
 import { requireFields, type NamedField } from '../store/named-fields.js'
 
 export type { Operation }
-
-/**
- * Ends a subscription of the client and returns the reply.
- * @throws `NOT_FOUND` when it is not one of this connection
- */
-export function unsubscribe (subscriptions: { remove: (id: string) => boolean }, id: string): object {
-  // It shows nothing of the store: as one that waits by itself, it is not run again like a read.
-  if (subscriptions.remove(id)) return new EncodedJson('{"unsubscribed":true}', () => {})
-  throw new NoexServerError('NOT_FOUND', `Subscription "${id}" is not one of this connection`)
-}
 
 /** Names a user as the audit does: by the field that holds the id or the user name. */
 export function userIn (field: 'userId' | 'username'): (request: RequestMessage) => string {
@@ -79,6 +68,12 @@ interface OperationDefinition<Fields extends TProperties, Result> {
   readonly output?: TSchema
   /** The codes of its own refusals, beside those that every request may get. @default not said */
   readonly errors?: readonly NoexErrorCode[]
+  /**
+   * Whether it changes something, and resolves when that is durable, with a result that shows no other state
+   * of the store.
+   * @default takesKey
+   */
+  readonly isChange?: boolean
   /** The members with passwords. @default none */
   readonly secrets?: readonly string[]
   readonly run: (context: OperationContext, request: Static<TObject<Fields>>) => Promise<Result>
@@ -103,6 +98,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
   const schema = Compile(definition.request)
   const { name, tier, accessLevel = 'permission', resources = wholeServer, details } = definition
   const { check, fields, run, reply, takesKey = false, secrets = [] } = definition
+  const { isChange = takesKey } = definition
   const { rightsOfSteps = rightsOfRequest } = definition
   const execute = reply === undefined
     ? run as Operation['run']
@@ -117,6 +113,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     output: definition.output,
     errors: definition.errors,
     usesStore: name.startsWith('store.'),
+    isChange,
     resources: request => resources(request, self),
     resourceOf: definition.resource ?? (request => resources(request, self)[0]?.name ?? '*'),
     detailsOf: detailsFrom(details),

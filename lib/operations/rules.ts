@@ -8,8 +8,9 @@ import { encodeEvent } from '../rules/rule-engine.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import { MAX_PATTERN_LENGTH } from '../rules/topic-pattern.js'
 import type { OperationContext, ServerContext } from './context.js'
-import { defineOperation, namedTopic, unsubscribe, type Operation } from './operation.js'
+import { defineOperation, namedTopic, type Operation } from './operation.js'
 import { done, Fact, RuleEvent } from './outputs.js'
+import { unsubscribe } from './store-subscribe.js'
 
 /** A topic, a key, or a pattern of either. */
 const RuleName = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH })

@@ -35,6 +35,7 @@ const QueryCost = Type.Object({
   maxMs: Millis,
   updates: Count,
   updateSeconds: Seconds,
+  bytesOut: Count,
   rows: Count,
   bytes: Count,
   slow: Count,
@@ -48,9 +49,10 @@ export const serverQueries = defineOperation({
   request: Queries,
   output: Type.Object({ queries: Type.Array(QueryCost), more: Type.Boolean(), total: Count }),
   errors: ['NOT_FOUND'],
-  async run ({ server: { liveQueries, sharedStore, getStats }, grant }, { filter = '', limit = 100, after }) {
-    const { store } = await getStats(grant.principal.session)
-    const records = new Map(Object.entries(store?.records.perBucket ?? {}))
+  async run ({ server, grant }, { filter = '', limit = 100, after }) {
+    const { liveQueries, sharedStore, getStoreStats } = server
+    const stats = await getStoreStats(grant.principal.session)
+    const records = new Map(Object.entries(stats?.records.perBucket ?? {}))
     const recordsOf = (bucket: string): number => records.get(bucket) ?? 0
     return await listQueries({ liveQueries, store: sharedStore.store, recordsOf }, { filter, limit, after })
   }

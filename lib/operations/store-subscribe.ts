@@ -1,14 +1,13 @@
 import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
 import { Type, type Static } from 'typebox'
 import { searchScope } from '../permissions/authorizer.js'
-import { invalid } from '../protocol/errors.js'
+import { EncodedJson } from '../protocol/encode.js'
+import { invalid, NoexServerError } from '../protocol/errors.js'
 import { JsonObject, Name, PositiveInteger, Count } from '../protocol/fields.js'
 import { fieldsIn, fieldsOfFilter, requireFields, type NamedField } from '../store/named-fields.js'
 import { checkQueryConfig, checkQueryParams } from '../store/query-config.js'
 import type { OperationContext } from './context.js'
-import {
-  defineOperation, nameIn, namedQuery, unsubscribe, type Operation, type ResourcesOf
-} from './operation.js'
+import { defineOperation, nameIn, namedQuery, type Operation, type ResourcesOf } from './operation.js'
 import { done, Subscribed } from './outputs.js'
 
 /**
@@ -136,6 +135,16 @@ export const storeSubscribe: readonly Operation[] = [
     run: async ({ client }, { subscriptionId }) => unsubscribe(client.subscriptions, subscriptionId)
   })
 ]
+
+/**
+ * Ends a subscription of the client and returns the reply.
+ * @throws `NOT_FOUND` when it is not one of this connection
+ */
+export function unsubscribe (subscriptions: { remove: (id: string) => boolean }, id: string): object {
+  // It shows nothing of the store: as one that waits by itself, it is not run again like a read.
+  if (subscriptions.remove(id)) return new EncodedJson('{"unsubscribed":true}', () => {})
+  throw new NoexServerError('NOT_FOUND', `Subscription "${id}" is not one of this connection`)
+}
 
 /** @throws `VALIDATION_ERROR` for a query that cannot be cut into pages */
 function checkPagedQuery ({ server: { sharedStore } }: OperationContext, query: string): void {

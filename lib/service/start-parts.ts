@@ -192,6 +192,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     trail,
     clock,
     getStats: async session => await statistics.for(session),
+    getStoreStats: async session => await statistics.storeFor(session),
     getConnections: () => connections.infos
   }
   const limiter = rateLimit && new RequestLimiter(rateLimit, clock, rejections)
@@ -224,7 +225,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     status,
     requestMetrics,
     processMetrics,
-    storeStats: async () => (await statistics.for(undefined)).store
+    storeStats: async () => await statistics.storeFor(undefined)
   })
   identity?.onChange(async ({ userId, rights }) => {
     if (rights) fieldWarnings.checkRules()

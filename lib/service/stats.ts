@@ -54,7 +54,7 @@ export class Statistics {
 
   /** Returns the statistics that a session may see: only a superadmin sees those of system buckets. */
   async for (session: Session | undefined): Promise<ServerStats> {
-    return session?.roles.includes('superadmin') === true ? await this.all() : await this.#collect(false)
+    return isSuperadmin(session) ? await this.all() : await this.#collect(false)
   }
 
   async #collect (withSystemBuckets: boolean): Promise<ServerStats> {
@@ -100,6 +100,11 @@ export class Statistics {
     return 'refused' in admitted ? admitted : await this.for(admitted.session)
   }
 
+  /** Returns the statistics of the store alone that a session may see; `null` where it fails to answer. */
+  async storeFor (session: Session | undefined): Promise<StoreStats | null> {
+    return await this.#storeStats(isSuperadmin(session) && this.#sources.sharedStore.hasSystemBuckets)
+  }
+
   /** Returns the statistics of the store, to which the subscriptions of this service are added. */
   async #storeStats (withSystemBuckets: boolean): Promise<StoreStats | null> {
     const { options, sharedStore, connections, log } = this.#sources
@@ -113,4 +118,8 @@ export class Statistics {
       return null
     }
   }
+}
+
+function isSuperadmin (session: Session | undefined): boolean {
+  return session?.roles.includes('superadmin') === true
 }

@@ -258,6 +258,11 @@ export class LiveQuery implements SourceListener {
     this.#host.metrics.update(this.cost, () => { this.#publish() })
   }
 
+  /** Counts a push to one subscriber, of so many characters. */
+  countPush (chars: number): void {
+    if (this.cost !== undefined) this.cost.bytesOut += chars
+  }
+
   #publish (): void {
     const { publishedTo } = this.updates
     const version = this.#publishedVersion

@@ -27,6 +27,8 @@ interface QueryStats {
   /** Changed results that were told, and the time that it took to encode them. */
   readonly updates: number
   readonly updateSeconds: number
+  /** Characters of the pushes to all subscribers: bytes, as far as they are ASCII. */
+  readonly bytesOut: number
   /** Rows of the last result that is a list. */
   readonly rows: number
   /** Estimated bytes that its live queries keep. */
@@ -127,6 +129,7 @@ function statsOf (cost: QueryCost, kept: Kept = { watchers: 0, bytes: 0 }): Quer
     maxMs: cost.maxMs,
     updates: cost.updates,
     updateSeconds: cost.updateMs / 1_000,
+    bytesOut: cost.bytesOut,
     rows: cost.rows,
     bytes: kept.bytes,
     slow: cost.slow

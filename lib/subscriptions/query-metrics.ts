@@ -52,6 +52,8 @@ export class QueryCost {
   /** Changed results that were told to subscribers, and the time that it took to encode them. */
   updates = 0
   updateMs = 0
+  /** Characters of the pushes to all subscribers. */
+  bytesOut = 0
   /** Live queries of this shape at the moment. */
   liveQueries = 0
 
@@ -73,6 +75,8 @@ export class QueryMetrics {
   /** The shapes that are not told apart. */
   #others: QueryCost | undefined
   readonly #labels = new Map<string, EvaluationMetrics>()
+  /** Labels that are names of queries. */
+  #named = 0
   #lastId = 0
   #evaluations = 0
 
@@ -173,8 +177,16 @@ export class QueryMetrics {
   }
 
   #labelOf ({ query, isNamed }: QueryShape): EvaluationMetrics {
-    let name = isNamed ? query.slice(0, MAX_LABEL) : SEARCHES
-    if (!this.#labels.has(name) && this.#labels.size >= MAX_LABELS && name !== SEARCHES) name = OTHERS
+    const name = query.slice(0, MAX_LABEL)
+    if (!isNamed) return this.#label(SEARCHES)
+    const known = this.#labels.get(name)
+    if (known !== undefined) return known
+    if (this.#named === MAX_LABELS) return this.#label(OTHERS)
+    this.#named++
+    return this.#label(name)
+  }
+
+  #label (name: string): EvaluationMetrics {
     let label = this.#labels.get(name)
     if (label === undefined) {
       this.#labels.set(name, label = { query: name, durations: new Histogram(boundsMs), slow: 0 })

@@ -4,7 +4,6 @@ import type { TestClient } from '../support/client.js'
 import { serveAccounts } from '../support/identity.js'
 import { scrape, routes } from '../support/prometheus-text.js'
 import { serve, type Served } from '../support/service.js'
-import { until } from '../support/until.js'
 
 interface Listed {
   readonly queries: ReadonlyArray<Record<string, any>>
@@ -81,11 +80,11 @@ t.test('a changed result counts as an update, and one without subscribers keeps 
     query: 'by-status', params: { status: 's3' }
   }) as { subscriptionId: string }
   await store.bucket('orders').update(3, { note: 'y' })
-  await until(async () => (await list()).queries[0]?.['updates'] === 1)
+  await client.next(({ type }) => type === 'push')
   await client.ask('store.unsubscribe', { subscriptionId })
   const [query] = (await list()).queries
   t.match(query, { watchers: 0, liveQueries: 0, bytes: 0, evaluations: 1, updates: 1 })
-  t.ok(query?.['updateSeconds'] > 0)
+  t.ok(query?.['updateSeconds'] > 0 && query?.['bytesOut'] > 15 * 40, 'a push of fifteen rows')
 })
 
 t.test('an index that would help is named, where one would', async t => {

@@ -38,6 +38,7 @@ export function infiniteOf<T> (
 ): InfiniteSource<T> {
   let wanted = 1
   let shown = 0
+  let generation: number | undefined
   let parts: Array<readonly T[] | undefined> = []
   let isStarted = false
   let isChaining = false
@@ -65,8 +66,11 @@ export function infiniteOf<T> (
     const loaded = states.filter(({ data }) => data !== undefined)
     const failed = states.find(({ status }) => status === 'error')
     const isLoading = failed === undefined && loaded.length < states.length
-    // Pages that are asked for anew after a pause: until they have come, the rows of before are shown.
-    const isHeld = isLoading && loaded.length < shown
+    // Pages that are asked for anew after a pause: until they have come, the rows of before are shown, unless
+    // they were those of another user.
+    const former = generation
+    generation = pages[0]?.page.generation
+    const isHeld = isLoading && loaded.length < shown && generation === former
     const before = parts
     if (!isHeld) {
       shown = loaded.length
@@ -75,7 +79,7 @@ export function infiniteOf<T> (
     const isSame = before.length === parts.length && before.every((part, index) => part === parts[index])
     const { status, error } = failed ?? states.find(other => other.status === 'stale') ?? states[0]!
     return {
-      data: isSame ? last?.data : (parts as T[][]).flat(),
+      data: isSame ? last?.data : parts.length > 0 ? (parts as T[][]).flat() : undefined,
       status,
       error,
       hasMore: loaded.at(-1)?.hasMore === true,

@@ -49,10 +49,15 @@ async function resultOf<T> (query: LiveQuery<T>, signal: AbortSignal): Promise<T
 /** Writes the changes of a query into its entry of the cache, as long as that has observers. */
 function follow (client: QueryCacheOwner, entry: CacheEntry, query: LiveQuery<unknown>): void {
   let end: (() => void) | undefined
+  let { generation } = query
   const write = (): void => {
     const { data, status, error } = query.state
-    if (status === 'error') entry.setState({ status, error, fetchStatus: 'idle' })
-    else if (data !== undefined && (data !== entry.state.data || entry.state.status === 'error')) {
+    const isForgotten = generation !== query.generation
+    generation = query.generation
+    if (status === 'error') entry.setState({ status, error, data, fetchStatus: 'idle' })
+    else if (data === undefined) {
+      if (isForgotten) entry.setState({ status: 'pending', error: null, data, fetchStatus: 'idle' })
+    } else if (data !== entry.state.data || entry.state.status === 'error') {
       client.setQueryData(entry.queryKey, data)
     }
   }

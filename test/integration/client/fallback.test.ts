@@ -55,6 +55,24 @@ t.test('it logs in, and is told of a revocation and of a shutdown', async t => {
   t.ok(leaving.states.includes('leaving'))
 })
 
+t.test('it is told that its session has ended, and a logout leaves nothing', async t => {
+  const { port, url, tokens } = await serveTokens(t, { revalidateMs: 0 }, { routes: streamRoutes })
+  const client = clientFor(t, url, { getToken: () => 'walt', ...withoutSocket(port) })
+  tokens['walt'] = { userId: 'walt', roles: ['writer'] }
+  const query = client.query('all-items')
+  t.teardown(query.subscribe(() => {}))
+  await until(() => query.status === 'live')
+  tokens['walt'] = null
+  await t.rejects(client.request('store.all', { bucket: 'items' }), { code: 'UNAUTHORIZED' })
+  await client.reached('refused')
+  t.match(query.state, { data: undefined, status: 'error', error: { code: 'UNAUTHORIZED' } })
+  tokens['walt'] = { userId: 'walt', roles: ['writer'] }
+  client.reconnect()
+  await until(() => query.status === 'live')
+  await client.request('auth.logout')
+  t.match(query.state, { data: undefined, status: 'error', error: { code: 'LOGGED_OUT' } })
+})
+
 t.test('writes that are retried over failing links of HTTP are done once', async t => {
   const seed = Date.now() % 2 ** 31
   t.comment(`SEED=${seed}`)

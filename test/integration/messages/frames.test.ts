@@ -11,7 +11,7 @@ t.test('The welcome is the first frame and has its members in order', async t =>
     'type', 'version', 'serverTime', 'requiresAuth', 'extensions', 'heartbeatMs'
   ])
   t.match(welcome, { type: 'welcome', version: '1.0.0', requiresAuth: false, heartbeatMs: 30_000 })
-  t.same(welcome['extensions'], ['delta', 'find', 'page', 'idempotency', 'ping', 'revision'])
+  t.same(welcome['extensions'], ['delta', 'find', 'page', 'idempotency', 'ping', 'revision', 'session'])
   t.ok(welcome['serverTime'] >= before && welcome['serverTime'] <= Date.now(), 'the time is the server\'s')
   await assertQuiet(t, client)
 })

@@ -21,6 +21,8 @@ interface LoggingIn extends FakeEnvironment {
   readonly login: Login
   readonly asked: Asked[]
   readonly events: string[]
+  /** Who has logged in, at each login. */
+  readonly users: unknown[]
   readonly problems: Array<NoexClientError | undefined>
   readonly ends: Ending[]
   /** Moves the clock, and lets promises settle. */
@@ -31,6 +33,7 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
   const environment = new FakeEnvironment()
   const asked: Asked[] = []
   const events: string[] = []
+  const users: unknown[] = []
   const problems: Array<NoexClientError | undefined> = []
   const ends: Ending[] = []
   const login = logIn({
@@ -59,6 +62,7 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
         }
       })
     }),
+    onUser: reply => { users.push(reply?.userId) },
     onReady: () => { events.push('ready') },
     onProblem: error => {
       events.push(error === undefined ? 'renewed' : 'problem')
@@ -78,13 +82,13 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
       await setImmediate()
     }
   }
-  return Object.assign(environment, { login, asked, events, problems, ends, turn })
+  return Object.assign(environment, { login, asked, events, users, problems, ends, turn })
 }
 
 t.test('logs in with a token, or with a name and a password', async t => {
   const byToken = loggingIn(() => 'secret')
   await byToken.turn(0)
-  t.match(byToken.asked, [{ type: 'auth.login', members: { token: 'secret' } }])
+  t.match(byToken.asked, [{ type: 'auth.login', members: { token: 'secret', sessionNotice: true } }])
   t.same(byToken.events, [])
   await byToken.asked[0]?.answer({ userId: 'alice', expiresAt: null })
   t.same(byToken.events, ['ready'])
@@ -93,7 +97,7 @@ t.test('logs in with a token, or with a name and a password', async t => {
   const byName = loggingIn(async () => ({ username: 'alice', password: 'horse', extra: 1 }))
   await byName.turn(0)
   t.match(byName.asked, [{ type: 'identity.login' }])
-  t.same(byName.asked[0]?.members, { username: 'alice', password: 'horse' })
+  t.same(byName.asked[0]?.members, { username: 'alice', password: 'horse', sessionNotice: true })
 })
 
 t.test('no token is no login, where the server wants none', async t => {
@@ -204,8 +208,9 @@ t.test('renews a session one to two minutes before its end, by the clock of the 
     t.same(state.asked, [])
     await state.turn(1)
     t.match(state.asked, [{ type: 'auth.login' }])
-    await state.asked[0]?.answer({ expiresAt: NOW + 2 * HOUR })
+    await state.asked[0]?.answer({ userId: 'bob', expiresAt: NOW + 2 * HOUR })
     t.same(state.events, ['renewed'])
+    t.same(state.users, [undefined, 'bob'])
     await state.turn(HOUR)
     t.equal(state.asked.length, 2)
   }

@@ -310,6 +310,25 @@ t.test('a server that stops gets no new requests', async t => {
   t.equal(await second, 'second')
 })
 
+t.test('what one user has asked for is not sent as another, and what this one asks for is', async t => {
+  const lines = requesting(t)
+  const sent = lines.request('store.insert', {}, { retry: true })
+  lines.last.welcome({ userId: 'alice' })
+  t.equal(lines.last.requests().length, 1)
+  lines.last.drop()
+  const waiting = lines.request('store.delete', {}, { retry: true })
+  lines.environment.clock.turn(500)
+  const next = lines.request('store.all')
+  lines.last.welcome({ userId: 'bob' })
+  await t.rejects(sent, { code: 'DISCONNECTED', outcome: 'unknown', message: /another user has logged in/ })
+  await t.rejects(waiting, { code: 'DISCONNECTED', outcome: 'not-done', message: /another user/ })
+  const [only = {}, ...others] = lines.last.requests()
+  t.same([only['type'], others], ['store.all', []])
+  lines.connection.identify({ userId: 'carol' })
+  lines.last.answer(only, [])
+  t.same(await next, [], 'what is on its way gets its answer')
+})
+
 t.test('a closed client rejects what waits', async t => {
   const lines = requesting(t)
   const waiting = lines.request('store.all', {}, { retry: true })
