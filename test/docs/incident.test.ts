@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
@@ -85,6 +85,7 @@ t.test('its steps find the query, the client and the entry', { timeout: 120_000 
   t.ok(jsonLines(log.stdout).some(({ msg }) => String(msg).includes('slow')), log.stdout)
 
   t.match(await step('token'), { code: 0, stderr: '' })
+  t.equal(statSync(join(folder, 'curl.conf')).mode & 0o777, 0o600, 'others cannot read the token')
   t.match(readFileSync(join(folder, 'curl.conf'), 'utf8'), /^header = "Authorization: Bearer [\w-]{20,}"\n$/)
   const figures = await answer('figures') as Record<string, unknown>
   t.match(figures, {
