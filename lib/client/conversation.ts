@@ -1,9 +1,11 @@
+import { jsonOf } from './checks.js'
 import { delayOf, endingOfClose, endingOfSession, type Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
-import { logIn, type Login } from './login.js'
-import { callEach } from './report.js'
+import { logIn } from './lazy-login.js'
+import type { Login } from './login.js'
+import { callEach, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
 import { LOST, type Transport } from './transport.js'
 
@@ -49,6 +51,9 @@ export type Callbacks = [
 const SILENCE_MS = 30_000
 const MIN_SILENCE_MS = 1_000
 
+/** Bytes of the id that stands before a request, also where tabs share a connection. */
+const ID_BYTES = 24
+
 /** Begins a connection. */
 export function converse (settings: ConnectionSettings, listener: ConversationListener): Conversation {
   const { environment, place, getToken, heartbeatMs, connectTimeoutMs } = settings
@@ -76,7 +81,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     login?.stop()
     transport.close()
     callEach(pending.values(), ([, onError]) => {
-      onError(new DisconnectedError('the connection has ended', 'unknown'))
+      onError(new DisconnectedError(ending.error?.message ?? 'the connection has ended', 'unknown'))
     })
     listener.onEnd({ afterMs: awayMs, ...ending })
   }
@@ -86,6 +91,14 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 
   const ask = (body: string, ...callbacks: Callbacks): (() => void) => {
+    const maxBytes: unknown = welcome?.['maxPayloadBytes']
+    // A character has three bytes at most.
+    const isLong = typeof maxBytes === 'number' && body.length > maxBytes / 4
+    if (isLong && new Blob([body]).size > maxBytes - ID_BYTES) {
+      callbacks[1](new NoexClientError('PAYLOAD_TOO_LARGE',
+        `The request is longer than maxPayloadBytes of the server: ${maxBytes}`))
+      return none
+    }
     const id = ++lastId
     pending.set(id, callbacks)
     transport.send(`{"id":${id},${body}`)
@@ -215,7 +228,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 }
 
-/** Returns the JSON of a request without its beginning, which has the id. */
+/** Returns the JSON of a request without its beginning, which has the id. @throws `TypeError` without one */
 export function bodyOf (type: string, members: object): string {
-  return JSON.stringify({ ...members, id: undefined, type }).slice(1)
+  return jsonOf(type, { ...members, toJSON: undefined, id: undefined, type }).slice(1)
 }

@@ -1,5 +1,5 @@
 import { NoexClientError } from './errors.js'
-import { IMPOSSIBLE } from './transport.js'
+import { IMPOSSIBLE, type OpenTransport } from './transport.js'
 
 /** Why a connection has ended. */
 export interface Ending {
@@ -23,6 +23,21 @@ const MAX_DELAY_MS = 600_000
 /** Whether a client that was closed in this way should not come back. */
 export function isFinalClose (code: number, reason: string): boolean {
   return finalCodes.includes(code) || (code === 1008 && reason !== 'login_timeout')
+}
+
+/** Adds to the end of a transport, where it is final, what to do about it. The texts are loaded then. */
+export function withRemedies (open: OpenTransport): OpenTransport {
+  return ({ onMessage, onClose }) => open({
+    onMessage,
+    onClose: (code, reason, problem) => {
+      if (code === IMPOSSIBLE || !isFinalClose(code, reason)) return onClose(code, reason, problem)
+      import('./remedies.js').then(
+        ({ remedyOf }) => { onClose(code, reason, remedyOf(code, reason, problem)) },
+        // The service may have other files by now.
+        () => { onClose(code, reason, problem) }
+      )
+    }
+  })
 }
 
 /** Whether after an error the user may not see any more what was shown. */

@@ -1,3 +1,4 @@
+import { mustBe, TEXT } from './checks.js'
 import { hidesData } from './ending.js'
 import { environment } from './environment.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
@@ -7,7 +8,7 @@ import type { OptimisticChanges, SendRequest } from './optimistic.js'
 import { listen } from './observable.js'
 import { callEach, messageOf, none, report } from './report.js'
 import { subscribeOver, type Subscription } from './subscriptions.js'
-import type { Client, LiveQuery, OptimisticTransaction, RequestOptions } from './types.js'
+import type { Client, LiveQuery, OptimisticTransaction, Preloaded, RequestOptions } from './types.js'
 
 /** The events of the rules whose topics one pattern matches. */
 interface EventChannel extends Subscription {
@@ -161,6 +162,8 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     query: (...query) => entryOf(keyOf(...query)).query,
 
     events: (pattern, onEvent) => {
+      mustBe('events: pattern', pattern, TEXT)
+      mustBe('events: onEvent', onEvent, 'a function')
       let channel = channels.get(pattern)
       if (!channel) {
         channel = { type: 'rules', members: () => ({ pattern }), listeners: new Set() }
@@ -174,7 +177,9 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       })
     },
 
-    hydrate: ({ queries, userId }) => {
+    hydrate: preloaded => {
+      const { queries, userId } = Object(preloaded) as Preloaded
+      mustBe('hydrate: queries', queries, 'an array')
       if (userId && userId !== (link.user ??= userId)) return
       callEach(queries, ([key, { error, ...result }]: readonly [string, any]) => {
         const entry = entryOf(key)

@@ -1,3 +1,4 @@
+import { checkOptions, jsonOf, mustBe } from './checks.js'
 import { applyDelta, assertFits, isKeyed, reuse } from './delta.js'
 import { hidesData } from './ending.js'
 import { NoexClientError } from './errors.js'
@@ -14,15 +15,19 @@ interface QueryRequest extends QueryOptions {
   readonly find?: Find
 }
 
+const kinds = { page: 'an object', minIntervalMs: '0 or a greater number' }
+
 /**
  * Returns the text that is equal for equal requests, in any order of their members: JSON of the request. The
  * order of `sort` stays, since it counts.
+ * @throws `TypeError` for what is none
  */
-export function keyOf (
-  query: string | Find, params?: object, { page, minIntervalMs }: QueryOptions = {}
-): string {
+export function keyOf (query: string | Find, params?: object, options: QueryOptions = {}): string {
+  mustBe('query: query', query, 'a non-empty string or an object')
+  if (params !== undefined) mustBe('query: params', params, 'an object')
+  const { page, minIntervalMs } = checkOptions('query', options, kinds)
   const request = typeof query === 'string' ? { query, params } : { find: query }
-  return JSON.stringify({ ...request, page, minIntervalMs }, (name, value) =>
+  return jsonOf('query: the query', { ...request, page, minIntervalMs }, (name, value) =>
     name === 'sort' || Object(value) !== value || Array.isArray(value)
       ? value
       : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)))

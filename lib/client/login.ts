@@ -59,17 +59,16 @@ export function logIn (
     const input: any = await getToken?.()
     // Neither a token nor a password is sent when it is not waited for any more.
     if (isLate()) return
-    if (input) {
-      const { username, password } = input
-      if (typeof input === 'string') return await request('auth.login', { token: input, sessionNotice: true })
-      if (username && password) {
-        return await request('identity.login', { username, password, sessionNotice: true })
-      }
-    } else if (!isReady) {
-      if (isRequired) throw new NoexClientError('UNAUTHORIZED', wanted)
-      return
+    const { username, password } = Object(input)
+    if (!input && isReady) throw new Error(wanted)
+    if (!input && !isRequired) return
+    if (input && typeof input === 'string') {
+      return await request('auth.login', { token: input, sessionNotice: true })
     }
-    throw new Error(wanted)
+    if (typeof username === 'string' && typeof password === 'string') {
+      return await request('identity.login', { username, password, sessionNotice: true })
+    }
+    throw new NoexClientError('UNAUTHORIZED', wanted)
   }
 
   const attempt = async (): Promise<void> => {
@@ -112,7 +111,9 @@ export function logIn (
   const failed = (thrown: any): void => {
     const code = thrown instanceof NoexClientError ? thrown.code : 'LOGIN_FAILED'
     const isFinal = !passing.test(code)
-    const advice = isFinal ? LOG_IN : 'it is tried again'
+    const advice = !isFinal
+      ? 'it is tried again'
+      : code === 'UNKNOWN_OPERATION' ? `${wanted}, as this server takes it` : LOG_IN
     const error = new NoexClientError(code, `The login has failed: ${messageOf(thrown)}: ${advice}`)
     const afterMs = delayOf(thrown.details?.retryAfterMs)
     if (!isReady || isFinal) return onFailed({ error, isFinal, afterMs })

@@ -1,3 +1,4 @@
+import { checkOptions, jsonOf, MILLISECONDS, mustBe } from './checks.js'
 import type { Connection } from './connection.js'
 import { bodyOf } from './conversation.js'
 import { randomKey, type Environment } from './environment.js'
@@ -9,10 +10,13 @@ import type { SendRequest } from './optimistic.js'
 const MAX_WAITING = 10_000
 
 /**
- * Time after its first sending for which a request with a key is repeated, in milliseconds of the server's
- * clock: it remembers keys for ten minutes. PROTOCOL.md, "Idempotency keys".
+ * Time for which a server remembers a key that does not say it, in milliseconds, and the part of that time
+ * after the first sending in which a request is repeated, by the server's clock.
  */
-const REPEAT_MS = 540_000
+const WINDOW_MS = 600_000
+const REPEATABLE = 0.9
+
+const kinds = { retry: 'a boolean', signal: 'an AbortSignal (an object)', timeoutMs: MILLISECONDS }
 
 /** Operations of every server that change nothing, and take no key. */
 const reads =
@@ -52,17 +56,16 @@ export function createRequests (
     if (state.value === 'refused') callEach(all, waiting => { waiting.disconnect() })
   })
 
-  return async (
-    type,
-    { idempotencyKey, ...members }: { idempotencyKey?: unknown } = {},
-    { retry = false, signal, timeoutMs = defaultMs } = {},
-    onReply = none
-  ) => await new Promise((resolve, reject) => {
+  return async (type, members = {}, options = {}, onReply = none) => await new Promise((resolve, reject) => {
+    mustBe(`${type}: members`, members, 'an object')
+    const { retry = false, signal, timeoutMs = defaultMs } = checkOptions(type, options, kinds)
+    if (signal) mustBe(`${type}: signal.addEventListener`, signal.addEventListener, 'a function')
+    const { idempotencyKey, ...others }: { idempotencyKey?: unknown } = members
     // Now and not when it is sent: the application may change what it has passed.
-    const body = bodyOf(type, members)
+    const body = bodyOf(type, others)
     let isRead = reads.test(type)
     const key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
-    let keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
+    let keyText = key === undefined ? '' : `"idempotencyKey":${jsonOf('idempotencyKey', key)},`
     let isKeyed = false
     /** Time of the server at the first sending. */
     let sentAt: number | undefined
@@ -92,7 +95,8 @@ export function createRequests (
       if (giveUp) return
       const hasKeys = connection.has('idempotency')
       const now = connection.serverNow()
-      if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < REPEAT_MS)) {
+      const repeatMs = (connection.welcome?.['idempotencyWindowMs'] ?? WINDOW_MS) * REPEATABLE
+      if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < repeatMs)) {
         return disconnect('it cannot be repeated safely')
       }
       isKeyed = hasKeys && !!keyText

@@ -10,8 +10,8 @@ export interface Observable<T> {
 /**
  * The state of a connection. `connecting`: a connection is being made, and what is watched is being brought
  * up to date. `open`: all of it is of now. `leaving`: the server is about to stop, or the session has ended.
- * `waiting`: for the next attempt. `refused`: there is none until `reconnect`. `offline`: the browser has no
- * network.
+ * `waiting`: for the next attempt, or with `connect: false` for the first use. `refused`: there is none until
+ * `reconnect`. `offline`: the browser has no network.
  */
 export type ConnectionStatus = 'connecting' | 'open' | 'leaving' | 'waiting' | 'refused' | 'offline'
 
@@ -19,7 +19,7 @@ export type ConnectionStatus = 'connecting' | 'open' | 'leaving' | 'waiting' | '
 export interface ConnectionState extends Observable<ConnectionStatus> {
   /** The reason why it is not open, with what to do about it; `undefined` where there is none. */
   readonly error: NoexClientError | undefined
-  /** Time of the next attempt, epoch milliseconds, while `waiting`. */
+  /** Time of the next attempt, epoch milliseconds, while `waiting` for one. */
   readonly retryAt: number | undefined
   /** The way that messages take. */
   readonly transport: 'websocket' | 'http' | 'tab'

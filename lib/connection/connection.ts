@@ -29,6 +29,8 @@ export interface ConnectionHost extends PrincipalHost {
   readonly requiresAuth: boolean
   /** Time between two pings, in milliseconds; sent with the welcome message. */
   readonly heartbeatMs: number
+  /** Time for which idempotency keys are remembered, in milliseconds; sent with the welcome message. */
+  readonly idempotencyWindowMs: number
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
   /** The limit for a client that must log in and has not yet. */
@@ -202,11 +204,17 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
 
   /** Writes the first message of every connection, at once. PROTOCOL.md, "Welcome". */
   welcome (): void {
-    const { requiresAuth, heartbeatMs, clock } = this.#host
-    const serverTime = clock.now()
-    const userId = this.session?.userId
+    const { requiresAuth, heartbeatMs, maxPayloadBytes, idempotencyWindowMs, clock } = this.#host
     this.notify({
-      type: 'welcome', version: PROTOCOL_VERSION, serverTime, requiresAuth, extensions, heartbeatMs, userId
+      type: 'welcome',
+      version: PROTOCOL_VERSION,
+      serverTime: clock.now(),
+      requiresAuth,
+      extensions,
+      heartbeatMs,
+      maxPayloadBytes,
+      idempotencyWindowMs,
+      userId: this.session?.userId
     })
     this.flow.flush()
   }

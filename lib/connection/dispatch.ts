@@ -1,10 +1,11 @@
 import { CallbackError } from '../application/application-callback.js'
+import { plainRefusal } from '../application/plain-answer.js'
 import { readableError } from '../application/thrown.js'
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
-import { NoexServerError, NothingNamedError, type NoexErrorCode } from '../protocol/errors.js'
+import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
 import { internalError } from '../protocol/refusals.js'
 import { incompleteBucket, toReplyError } from '../store/store-errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
@@ -18,13 +19,13 @@ import { runOnce } from '../operations/run-once.js'
 import { decode, type Decoded } from '../protocol/decode.js'
 import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../protocol/encode.js'
 import type { RequestMessage } from '../protocol/messages.js'
-import { charsOf, mayBeBig, type MessageText } from '../protocol/parts.js'
+import { mayBeBig, type MessageText } from '../protocol/parts.js'
 import type { Log } from '../util/log.js'
 import type { SlowLog } from '../util/slow-log.js'
 import type { Principal } from '../permissions/principal.js'
+import { countAnswer } from './answered-requests.js'
 import type { Reply } from './held-replies.js'
 import type { MessageFlow } from './message-flow.js'
-import { logSlowRequest, type AnsweredRequest } from './slow-requests.js'
 
 /** The party on whose behalf a client asks. */
 export interface RequestPrincipal extends Principal {
@@ -194,7 +195,7 @@ async function perform (
     } else {
       client.flow.reply(made, { released, instead: () => unaudited(made, request, context) })
     }
-    count({ operation, request, data, reply: made, since }, released, client, context)
+    countAnswer({ operation, request, data, reply: made, since }, released, client, context)
   } catch (error) {
     // A fault in this code: there is one reply nevertheless.
     client.logFailure(error, request.type)
@@ -232,23 +233,6 @@ async function answerBehind (releasePushes: () => void, text: Promise<MessageTex
     releasePushes()
     throw error
   }
-}
-
-/** Counts a request when its reply may be sent, which an audit entry that is not durable yet delays. */
-function count (
-  answered: AnsweredRequest & { readonly reply: Reply, readonly since: number },
-  released: Promise<boolean> | undefined,
-  client: RequestClient,
-  { requestMetrics, slowLog, server }: DispatchContext
-): void {
-  const { operation, reply: { text, failure }, since } = answered
-  const counted = (code: NoexErrorCode | undefined): void => {
-    const ms = server.clock.ticks() - since
-    requestMetrics.ended(operation?.name, code, ms, charsOf(text))
-    if (slowLog.isSlow(ms)) logSlowRequest(slowLog, ms, answered, client)
-  }
-  if (released === undefined) counted(failure?.code)
-  else released.then(isDurable => { counted(isDurable ? failure?.code : 'INTERNAL_ERROR') })
 }
 
 const noFollowUp = { sent: undefined, unsent: undefined }
@@ -308,7 +292,10 @@ function logIncomplete (failure: NoexServerError, { log }: RequestClient, { serv
   log.error({ bucket, reason }, 'a bucket takes no writes: the application must define it')
 }
 
-/** Encodes a failure. Never throws, although `details` of the application may be no JSON. */
+/**
+ * Encodes a failure. Never throws, although `details` of the application may be no JSON, or make promises that
+ * would end the process.
+ */
 function encodeFailure (
   failure: NoexServerError,
   request: RequestMessage,
@@ -316,7 +303,8 @@ function encodeFailure (
   context: DispatchContext
 ): string {
   try {
-    return encodeError(request.id, failure, context.exposeErrorDetails)
+    const plain = plainRefusal(request.type, failure)
+    return encodeError(request.id, plain, context.exposeErrorDetails)
   } catch {
     client.logFailure(failure, request.type)
     return encodeError(request.id, internalError(), false)

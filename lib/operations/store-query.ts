@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
-import { rowsIn } from '../util/slow-log.js'
+import { rowsIn } from '../util/short-text.js'
 import { defineOperation, namedQuery, type Operation } from './operation.js'
 
 /** Parameters by name; checked by the query. */

@@ -120,6 +120,10 @@ export interface WelcomeMessage {
   readonly extensions: readonly Extension[]
   /** Time between two pings, in milliseconds. */
   readonly heartbeatMs: number
+  /** The largest message that the client may send, once it is logged in where it must be; in bytes. */
+  readonly maxPayloadBytes: number
+  /** Time for which an idempotency key is remembered, in milliseconds. */
+  readonly idempotencyWindowMs: number
   /** The user, where the upgrade request has named it. */
   readonly userId?: string | undefined
 }

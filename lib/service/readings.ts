@@ -2,12 +2,16 @@ import type { StoreStats } from '@hamicek/noex-store'
 import type { Connections } from '../connection/connections.js'
 import type { Rejections } from '../limits/rejections.js'
 import type { BucketStats } from '../operations/server-info.js'
+import { shortText } from '../util/short-text.js'
 
 /** Buckets that the statistics have; the others are in the totals of the store. */
 const MAX_BUCKETS = 1_000
 
 /** Buckets that the metrics tell apart. */
 const MAX_LABELS = 100
+
+/** Characters of such a label. */
+const MAX_LABEL = 128
 
 /** The label of all other buckets together. */
 const OTHERS = '(other)'
@@ -39,12 +43,16 @@ export function bucketStats (stats: StoreStats): Readonly<Record<string, BucketS
 
 /** Returns the buckets as metrics tell them: the largest by name, all others together. */
 export function labelledBuckets (stats: StoreStats): Array<readonly [bucket: string, of: BucketStats]> {
-  const buckets = bySize(stats)
-  const others = buckets.slice(MAX_LABELS)
-  if (others.length === 0) return buckets
-  const sum = (member: keyof BucketStats): number => others.reduce((all, [, of]) => all + of[member], 0)
-  const together = { records: sum('records'), bytes: sum('bytes'), indexes: sum('indexes') }
-  return [...buckets.slice(0, MAX_LABELS).filter(([name]) => name !== OTHERS), [OTHERS, together]]
+  const labels = new Map<string, BucketStats>()
+  for (const [i, [name, of]] of bySize(stats).entries()) {
+    // Two names may become one text when they are cut.
+    const label = i < MAX_LABELS ? shortText(name, MAX_LABEL) : OTHERS
+    const sum = labels.get(label) ?? { records: 0, bytes: 0, indexes: 0 }
+    labels.set(label, {
+      records: sum.records + of.records, bytes: sum.bytes + of.bytes, indexes: sum.indexes + of.indexes
+    })
+  }
+  return [...labels]
 }
 
 function bySize ({ records, bytes, indexes }: StoreStats): Array<readonly [bucket: string, of: BucketStats]> {

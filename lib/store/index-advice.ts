@@ -38,18 +38,19 @@ export function searchWithoutValues (
     Object.entries(part).map(([member, value]: [string, unknown]) => {
       left -= member.length > MAX_NAME ? Infinity : 1
       if (left < 0) return [member, null]
-      if (!isChoice(member)) return [member, Object.fromEntries(operatorsOf(value).map(name => [name, null]))]
-      return [member, (value as readonly object[]).map(operatorsIn)]
+      if (isChoice(member, value)) return [member, value.map(operatorsIn)]
+      return [member, Object.fromEntries(operatorsOf(value).map(name => [name, null]))]
     })
   )
   const operators = operatorsIn(filter)
-  const [field] = Object.keys(sort ?? {})
-  const firstBy = limit !== undefined && Object.keys(filter).length === 0 ? field : undefined
+  const [field = ''] = Object.keys(sort ?? {})
+  const isAdvised = limit !== undefined && Object.keys(filter).length === 0 && field.length <= MAX_NAME
+  const firstBy = isAdvised && field !== '' ? field : undefined
   return left < 0 ? undefined : { bucket, filter: operators, firstBy }
 }
 
-function isChoice (member: string): boolean {
-  return member === '$and' || member === '$or'
+function isChoice (member: string, value: unknown): value is readonly object[] {
+  return (member === '$and' || member === '$or') && Array.isArray(value)
 }
 
 /**
@@ -73,9 +74,9 @@ export function indexAdvice (
  */
 function fieldsToIndex (filter: object, definition: BucketDefinition): string[] | undefined {
   const candidates: Array<{ readonly fields: string[], readonly isExact: boolean }> = []
-  for (const [member, value] of Object.entries(filter)) {
-    if (isChoice(member)) {
-      const parts = (value as readonly object[]).map(part => fieldsToIndex(part, definition))
+  for (const [member, value] of Object.entries(filter) as Array<[string, unknown]>) {
+    if (isChoice(member, value)) {
+      const parts = value.map(part => fieldsToIndex(part, definition))
       const known = parts.filter(fields => fields !== undefined)
       if (member === '$and') {
         for (const fields of known) candidates.push({ fields, isExact: false })

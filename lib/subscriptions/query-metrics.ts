@@ -1,6 +1,7 @@
 import type { NoexStore } from '../store/noex-store.js'
 import type { Clock } from '../util/clock.js'
 import { Histogram } from '../util/histogram.js'
+import { shortText } from '../util/short-text.js'
 import type { SlowLog } from '../util/slow-log.js'
 import { shapeOf, type QueryShape, type ShapedRequest } from './query-shape.js'
 
@@ -40,7 +41,7 @@ export interface QueryMetricsParts {
 /** The cost of the queries of one shape since it was first seen. */
 export class QueryCost {
   readonly id: string
-  readonly shape: QueryShape
+  shape: QueryShape
   evaluations = 0
   /** Durations of the evaluations, in milliseconds: their sum, the last and the longest. */
   ms = 0
@@ -102,7 +103,12 @@ export class QueryMetrics {
   /** Returns the cost of the shape of a request; `undefined` for a query that is not defined. */
   costOf (request: ShapedRequest): QueryCost | undefined {
     const shape = shapeOf(this.#parts.store, request)
-    return shape && (this.#costs.get(keyOf(shape)) ?? this.#add(shape))
+    if (shape === undefined) return undefined
+    const known = this.#costs.get(keyOf(shape))
+    if (known === undefined) return this.#add(shape)
+    // The query may have been defined anew.
+    known.shape = shape
+    return known
   }
 
   /**
@@ -177,8 +183,8 @@ export class QueryMetrics {
   }
 
   #labelOf ({ query, isNamed }: QueryShape): EvaluationMetrics {
-    const name = query.slice(0, MAX_LABEL)
     if (!isNamed) return this.#label(SEARCHES)
+    const name = shortText(query, MAX_LABEL)
     const known = this.#labels.get(name)
     if (known !== undefined) return known
     if (this.#named === MAX_LABELS) return this.#label(OTHERS)

@@ -2,7 +2,7 @@ import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
 import { parameterOf } from '../store/filter.js'
 import { searchWithoutValues, type AdvisedSearch } from '../store/index-advice.js'
 import type { NoexStore } from '../store/noex-store.js'
-import { shortNames } from '../util/slow-log.js'
+import { shortNames, shortText } from '../util/short-text.js'
 import type { LiveRequest } from './live-request.js'
 
 /** How a result is described: a query as data or in code, a search without a name, or a page of a list. */
@@ -35,7 +35,7 @@ export function shapeOf (
 ): QueryShape | undefined {
   if (find !== undefined) {
     const kind = page === undefined ? 'find' : 'page'
-    const query = textOfSearch(find).slice(0, MAX_TEXT)
+    const query = shortText(textOfSearch(find), MAX_TEXT)
     const { bucket, filter } = find
     const search = searchWithoutValues(find)
     return { query, kind, bucket, params: fieldsIn(filter), isNamed: false, search }
@@ -48,10 +48,23 @@ export function shapeOf (
     const names = namesIn(params)
     return { query: name, kind: 'code', bucket: undefined, params: names, isNamed: true, search: undefined }
   }
-  const kind = page === undefined ? 'declarative' : 'page'
-  const names = shortNames([...new Set(parametersIn(config.filter))])
+  const shape = shapeOfData(name, config)
+  return page === undefined ? shape : { ...shape, kind: 'page' }
+}
+
+/** The shapes of queries that are given as data. */
+const shapes = new WeakMap<DeclarativeQueryConfig, QueryShape>()
+
+/** Returns the same shape each time: `store.query` asks for it with each request. */
+function shapeOfData (query: string, config: DeclarativeQueryConfig): QueryShape {
+  const known = shapes.get(config)
+  if (known?.query === query) return known
+  const { bucket, filter } = config
+  const params = shortNames([...new Set(parametersIn(filter))])
   const search = searchWithoutValues(config)
-  return { query: name, kind, bucket: config.bucket, params: names, isNamed: true, search }
+  const shape: QueryShape = { query, kind: 'declarative', bucket, params, isNamed: true, search }
+  shapes.set(config, shape)
+  return shape
 }
 
 function textOfSearch ({ bucket, filter, sort, aggregate }: DeclarativeQueryConfig): string {

@@ -101,21 +101,3 @@ export class SlowLog {
     return this.#lines < MAX_LINES
   }
 }
-
-/** Names that a line has. */
-const MAX_NAMES = 20
-
-/** Characters of a name in a line. */
-const MAX_NAME = 64
-
-/** Returns the first of some names, none of them long, for a line of the log or a list. */
-export function shortNames (names: readonly string[]): string[] {
-  return names.slice(0, MAX_NAMES).map(name => name.slice(0, MAX_NAME))
-}
-
-/** Returns the number of rows of a result; `undefined` where it is no list. */
-export function rowsIn (result: unknown): number | undefined {
-  if (Array.isArray(result)) return result.length
-  const records = typeof result === 'object' && result !== null && 'records' in result && result.records
-  return Array.isArray(records) ? records.length : undefined
-}

@@ -1,3 +1,4 @@
+import { checkOptions, mustBe } from '../checks.js'
 import type { NoexClientError } from '../errors.js'
 import type { Find, LiveQuery, QueryStatus } from '../types.js'
 import { createSource, type AnyClient, type Source } from './source.js'
@@ -26,16 +27,26 @@ export interface InfiniteSource<T> extends Source<InfiniteState<T>> {
   readonly loadMore: () => void
 }
 
+/** Returns the rows of a page. @throws `TypeError` for wrong options, or what is no client */
+export function limitOf (client: Pick<AnyClient, 'query'>, options: InfiniteOptions): number {
+  mustBe('useInfinite: client.query (of a client by createClient)', Object(client).query, 'a function')
+  const { limit } = checkOptions('useInfinite', options, { limit: 'a number above 0' })
+  mustBe('useInfinite: limit', limit, 'a number above 0')
+  return limit
+}
+
 /**
  * Returns the pages of a list as one. All of them are live. Each begins at the cursor of the one before, so
  * that a row is in one of them only, however rows move.
+ * @throws `TypeError` for a wrong argument
  */
 export function infiniteOf<T> (
   client: Pick<AnyClient, 'query'>,
   query: string | Find,
   params: object | undefined,
-  { limit }: InfiniteOptions
+  options: InfiniteOptions
 ): InfiniteSource<T> {
+  const limit = limitOf(client, options)
   let wanted = 1
   let shown = 0
   let generation: number | undefined

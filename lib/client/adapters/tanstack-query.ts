@@ -1,4 +1,5 @@
 import type { LiveQuery } from '../types.js'
+import { checkQuery } from './source.js'
 import type { CacheEntry, QueryContext, QueryCacheOwner } from './tanstack-types.js'
 
 /** The entries of caches that have the changes of a live query. */
@@ -8,10 +9,12 @@ const followed = new WeakSet<object>()
  * Returns options with which TanStack Query has the result of a live query, and each of its changes as long
  * as a component uses it.
  *
+ * @throws `TypeError` for what is no live query
  * @example
  * const { data, isPending, error } = useQuery(queryOptions(client.query<Order[]>('open-orders')))
  */
 export function queryOptions<T> (query: LiveQuery<T>) {
+  checkQuery('queryOptions', query)
   return {
     queryKey: ['noex', query.key] as const,
     async queryFn ({ client, queryKey, signal }: QueryContext): Promise<T> {

@@ -327,3 +327,29 @@ t.test('nothing that comes after the end is heard', async t => {
   t.same(events, ['ready', 'end'])
   t.same(messages, [])
 })
+
+t.test('a request that is too long for the server is refused alone, and says by which option', async t => {
+  const { line, ask, replies, ends } = conversing()
+  line.welcome({ maxPayloadBytes: 200 })
+  const body = bodyOf('a', { text: '' })
+  const room = 200 - 24 - body.length
+  ask('a', { text: 'x'.repeat(room) })
+  t.equal(line.requests().length, 1, 'the longest that the server takes')
+  ask('a', { text: 'x'.repeat(room + 1) })
+  ask('a', { text: 'é'.repeat(room / 2 + 1) })
+  t.same(line.requests(), [])
+  const message = 'The request is longer than maxPayloadBytes of the server: 200'
+  t.same(replies, Array(2).fill(`PAYLOAD_TOO_LARGE ${message}`))
+  ask('b')
+  t.match(line.requests(), [{ type: 'b' }])
+  t.same(ends, [])
+})
+
+t.test('a server that does not say how long messages may be gets them all', async t => {
+  for (const maxPayloadBytes of [undefined, null, 'x', {}, NaN]) {
+    const { line, ask } = conversing()
+    line.welcome({ maxPayloadBytes })
+    ask('a', { text: 'x'.repeat(10_000) })
+    t.equal(line.requests().length, 1, String(maxPayloadBytes))
+  }
+})

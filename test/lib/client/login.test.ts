@@ -124,8 +124,27 @@ t.test('a server that knows no logins, and wants none, is taken as it is', async
   t.same(events, ['ready'])
 })
 
+t.test('a server that takes another kind of login is the end, with the kinds that there are', async t => {
+  const { turn, asked, ends } = loggingIn(() => ({ username: 'alice', password: 'secret' }))
+  await turn(0)
+  await asked[0]?.refuse('UNKNOWN_OPERATION')
+  const message = /it is UNKNOWN_OPERATION: getToken must return a token or .*, as this server takes it$/
+  t.match(ends, [{ isFinal: true, error: { code: 'UNKNOWN_OPERATION', message } }])
+})
+
+t.test('a getToken that returns anything else is the end, at once', async t => {
+  const all = [42, {}, [], true, { username: 'alice' }, { username: 1, password: {} }, () => 'x', 5n]
+  for (const wrong of all) {
+    const { turn, asked, ends } = loggingIn(() => wrong as never, { isRequired: false })
+    await turn(0)
+    t.match(ends, [{ isFinal: true, error: { code: 'UNAUTHORIZED', message: /getToken must return a/ } }])
+    await turn(HOUR)
+    t.equal(asked.length, 0)
+  }
+})
+
 t.test('a login that the server refuses is the end, and says so', async t => {
-  const codes = ['UNAUTHORIZED', 'SESSION_REVOKED', 'FORBIDDEN', 'VALIDATION_ERROR', 'UNKNOWN_OPERATION']
+  const codes = ['UNAUTHORIZED', 'SESSION_REVOKED', 'FORBIDDEN', 'VALIDATION_ERROR']
   for (const code of codes) {
     const { turn, asked, ends, clock } = loggingIn(() => 'secret')
     await turn(0)
@@ -153,12 +172,7 @@ t.test('a getToken that fails is not the server that refuses', async t => {
     () => { throw new Error('no network') },
     async () => { throw new Error('no network') },
     // eslint-disable-next-line no-throw-literal
-    () => { throw undefined },
-    () => 5,
-    () => ({}),
-    () => ({ username: 'alice' }),
-    () => ['secret'],
-    () => true
+    () => { throw undefined }
   ]
   for (const getToken of broken) {
     const { turn, asked, ends } = loggingIn(getToken)

@@ -65,7 +65,8 @@ t.test('a client is small, without any dependency', async t => {
   t.comment(`${bytes} bytes, of ${text.length} before gzip`)
   t.ok(bytes <= MAX_BYTES, `${bytes} bytes`)
   for (const [name, part] of lazy) t.comment(`${name}, when it is used: ${packed(part)} bytes`)
-  t.same([...lazy.keys()].sort(), ['http-transport.js', 'optimistic.js', 'tab-transport.js'])
+  const names = ['http-transport.js', 'login.js', 'optimistic.js', 'remedies.js', 'tab-transport.js']
+  t.same([...lazy.keys()].sort(), names)
   t.ok(packed(lazy.get('tab-transport.js') ?? '') <= MAX_TAB_BYTES)
 })
 

@@ -149,5 +149,5 @@ t.test('the refusal of a server is one of all tabs', async t => {
 })
 
 t.test('the user is named where there is a login', async t => {
-  t.throws(() => openTab(t, new Origin(), 'ws://127.0.0.1:1', { getToken: () => 'x' }), /tabs must be a text/)
+  t.throws(() => openTab(t, new Origin(), 'ws://127.0.0.1:1', { getToken: () => 'x' }), /tabs, with getToken, must be a string that names the user/)
 })

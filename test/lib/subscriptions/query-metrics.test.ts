@@ -5,6 +5,7 @@ import { SlowLog } from '../../../lib/util/slow-log.js'
 import { QueryMetrics, type QueryCost } from '../../../lib/subscriptions/query-metrics.js'
 import { shapeOf } from '../../../lib/subscriptions/query-shape.js'
 import { FakeClock } from '../../support/fake-clock.js'
+import { usedBytes } from '../../hostile/used-bytes.js'
 
 /** A store in which every query is defined that does not begin with "no ", as data where it has a config. */
 function storeWith (configs: Readonly<Record<string, DeclarativeQueryConfig>> = {}) {
@@ -110,5 +111,25 @@ t.test('parameters are the placeholders of a query as data, and the names given 
   for (const params of [undefined, null, 'secret', ['secret'], 7]) t.same(paramsOf('code', params), [])
   const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`p${i}`, i]))
   t.equal(paramsOf('code', many)?.length, 20)
+  t.end()
+})
+
+t.test('long names of 300 searches are not kept, and neither are values', t => {
+  const { metrics, evaluate } = startMetrics()
+  const before = usedBytes()
+  for (let i = 0; i < 300; i++) {
+    const long = `${i}${'x'.repeat(100_000)}`
+    const find = JSON.parse(JSON.stringify({
+      bucket: 'b',
+      filter: { [long]: 1, [`f${i}`]: long, $or: [{ a: long }] },
+      sort: { [`s${long}`]: 'asc' },
+      limit: 1
+    })) as DeclarativeQueryConfig
+    evaluate(metrics.costOf(search(find)), 1)
+  }
+  t.equal(metrics.costs.length, 300)
+  // What V8 knows of objects with such names goes with a later collection.
+  const kept = Math.min(...Array.from({ length: 5 }, usedBytes)) - before
+  t.ok(kept < 5_000_000, `${kept} bytes for 300 searches of 300 KB`)
   t.end()
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { rowsIn, shortNames, SlowLog } from '../../../lib/util/slow-log.js'
+import { SlowLog } from '../../../lib/util/slow-log.js'
 import type { Log } from '../../../lib/util/log.js'
 import { FakeClock } from '../../support/fake-clock.js'
 
@@ -53,13 +53,5 @@ t.test('slowMs is the first duration that is slow; 0 takes all, Infinity none', 
   const isSlow = (slowMs: number, ms: number): boolean => startLog(slowMs).slowLog.isSlow(ms)
   t.same([isSlow(100, 99.9), isSlow(100, 100)], [false, true])
   t.same([isSlow(0, 0), isSlow(Infinity, 1e9)], [true, false])
-  t.end()
-})
-
-t.test('names are few and short, and rows are those of a list', t => {
-  const names = shortNames(Array.from({ length: 1_000 }, (_, i) => `${i}`.repeat(1_000)))
-  t.same([names.length, Math.max(...names.map(({ length }) => length))], [20, 64])
-  t.same([[1, 2], { records: [1] }, { records: 1 }, null, 'text', undefined].map(rowsIn),
-    [2, 1, undefined, undefined, undefined, undefined])
   t.end()
 })
