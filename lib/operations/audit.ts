@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { notConfigured } from '../protocol/refusals.js'
-import { defineOperation, userIn, type Operation } from './operation.js'
+import { defineOperation, prefixed, type Operation } from './operation.js'
 import { AuditEntry, Time } from './outputs.js'
 
 /** The operations of the `audit` namespace. PROTOCOL.md, "Audit". */
@@ -14,13 +14,14 @@ export const audit: readonly Operation[] = [
       result: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('error')])),
       from: Type.Optional(Time),
       to: Type.Optional(Time),
-      limit: Type.Optional(Type.Integer({ minimum: 1 }))
+      limit: Type.Optional(Type.Integer({ minimum: 1 })),
+      user: Type.Optional(Type.String({ description: 'text: the id or the name of a user' }))
     }),
-    resource: userIn('userId'),
+    resource: ({ userId, user }) => prefixed('user', userId ?? user),
     output: Type.Object({ entries: Type.Array(AuditEntry) }),
-    async run ({ server: { trail } }, { userId, operation, result, from, to, limit }) {
+    async run ({ server: { trail } }, { userId, user, operation, result, from, to, limit }) {
       if (trail === undefined) throw notConfigured('The audit trail')
-      return { entries: trail.query({ userId, operation, result, from, to, limit }) }
+      return { entries: trail.query({ userId, user, operation, result, from, to, limit }) }
     }
   })
 ]

@@ -160,14 +160,56 @@ export const RuleIssues = Type.Array(Type.Object({
   path: Type.String(), message: Type.String(), severity: Type.Enum(['error', 'warning'])
 }))
 
-/** A connection in a list. */
-export const ListedConnection = Type.Object({
+/** The members of a connection in a list. */
+const connection = {
   connectionId: Type.String(),
   remoteAddress: Type.String(),
   connectedAt: Time,
   authenticated: Type.Boolean(),
   userId: nullable(Type.String()),
+  userName: nullable(Type.String()),
   roles: names,
   storeSubscriptionCount: Count,
-  rulesSubscriptionCount: Count
-}, { additionalProperties: true })
+  rulesSubscriptionCount: Count,
+  bytesQueued: Count,
+  requests: Count
+}
+
+const connections = Type.Array(Type.Object(connection))
+
+/** All connections, or a page of those that match. */
+export const ConnectionList = Type.Union([
+  connections, Type.Object({ connections, more: Type.Boolean(), total: Count })
+])
+
+/** The members of a refusal, as that of one connection has them. */
+const refusal = {
+  at: Time, operation: nullable(Type.String()), code: Type.String(), message: Type.String()
+}
+
+/** One connection, with its subscriptions and refusals. */
+export const ConnectionDetails = Type.Object({
+  ...connection,
+  requestsPerSecond: Type.Number(),
+  queued: Type.Object({ frames: Count, bytes: Count, requests: Count }),
+  subscriptions: Type.Array(Type.Object({
+    subscriptionId: Type.String(),
+    kind: Type.Enum(['store', 'rules']),
+    query: Type.Optional(Type.String()),
+    bucket: Type.Optional(Type.String()),
+    topic: Type.Optional(Type.String()),
+    since: Time
+  })),
+  refusals: Type.Array(Type.Object(refusal))
+})
+
+/** The last refusals of the process. */
+export const RefusalList = Type.Object({
+  refusals: Type.Array(Type.Object({
+    ...refusal,
+    connectionId: nullable(Type.String()),
+    address: Type.String(),
+    userId: nullable(Type.String()),
+    userName: nullable(Type.String())
+  }))
+})

@@ -1,7 +1,8 @@
 import { Type } from 'typebox'
 import { JsonObject } from '../protocol/fields.js'
 import { defineOperation, type Operation } from './operation.js'
-import { ListedConnection } from './outputs.js'
+import { serverActs } from './server-acts.js'
+import { serverConnections } from './server-connections.js'
 import { describe } from './server-describe.js'
 import { serverQueries } from './server-queries.js'
 
@@ -19,13 +20,6 @@ export const server: readonly Operation[] = [
     }
   }),
   defineOperation({
-    name: 'server.connections',
-    tier: 'admin',
-    request: Type.Object({}),
-    output: Type.Array(ListedConnection),
-    run: async ({ server: { getConnections } }) => getConnections()
-  }),
-  defineOperation({
     name: 'server.describe',
     tier: 'read',
     accessLevel: 'session',
@@ -35,5 +29,7 @@ export const server: readonly Operation[] = [
     }),
     run: describe
   }),
-  serverQueries
+  serverQueries,
+  ...serverConnections,
+  ...serverActs
 ]

@@ -67,28 +67,36 @@ function errors ({ errors: codes }, said = '') {
   return codes.length === 0 ? undefined : wrapped(`- errors: ${codes.map(code => `\`${code}\``).join(', ')}`)
 }
 
-/** Optional fields of an operation that may not be `null`, up to which each is marked. */
-const MAX_MARKS = 2
+/** Optional fields of an operation that may not be `null`, up to which each is named. */
+const MAX_NAMED = 2
 
 /** Returns the fields of a request in words; "none" where it has none. */
 function fieldsOf ({ documented: { properties, required = [] } }) {
   const fields = Object.entries(properties)
   const optional = fields.filter(([name]) => !required.includes(name))
   const present = optional.filter(([, schema]) => !takesNull(schema)).map(([name]) => name)
-  const isMarked = present.length <= MAX_MARKS
   const words = fields.map(([name, schema]) => {
     const mark = required.includes(name) ? '' : '?'
     const fallback = schema.default === undefined ? '' : ` (${number(schema.default)})`
     const kind = name === 'key' && JSON.stringify(schema) === keyText ? '' : ` ${wordsOf(schema)}`
-    return `\`${name}${mark}\`${kind}${fallback}${isMarked && present.includes(name) ? ' (not `null`)' : ''}`
+    return `\`${name}${mark}\`${kind}${fallback}`
   })
   if (words.length === 0) return 'none'
-  return words.join(', ') + (isMarked ? '' : `; ${nullsIn(optional)} may be \`null\``)
+  return words.join(', ') + nullsIn(optional, present)
 }
 
-function nullsIn (optional) {
-  const names = optional.filter(([, schema]) => takesNull(schema)).map(([name]) => `\`${name}\``)
-  return names.length === 0 ? 'none' : `only ${names.join(', ')}`
+/** Says which optional fields may be `null`, where not all of them may; `present` are those that may not. */
+function nullsIn (optional, present) {
+  if (present.length === 0) return ''
+  const isOne = present.length === 1
+  if (present.length === optional.length) return isOne ? '; not `null`' : '; none may be `null`'
+  if (present.length <= MAX_NAMED) return `; ${named(present)} ${isOne ? 'is' : 'are'} not \`null\``
+  const others = optional.filter(([, schema]) => takesNull(schema)).map(([name]) => name)
+  return `; only ${named(others)} may be \`null\``
+}
+
+function named (names) {
+  return names.map(name => `\`${name}\``).join(' and ')
 }
 
 function takesNull (schema) {

@@ -18,6 +18,8 @@ interface Trouble {
   readonly step: (name: string, variables?: Readonly<Record<string, string>>) => Promise<ShellResult>
   readonly alice: TestClient
   readonly userId: string
+  /** A connection of no user. */
+  readonly idle: TestClient
   readonly drain: () => Promise<void>
   readonly folder: string
 }
@@ -59,9 +61,11 @@ async function startTrouble (t: Test): Promise<Trouble> {
   await alice.ask('identity.login', { username: 'alice', password: PASSWORD })
   await alice.ask('store.subscribe', { find: { bucket: 'orders', filter: { status: 's1' } } })
   await alice.code('store.subscribe', { find: { bucket: 'orders' } })
+  const idle = await TestClient.open(t, `ws://127.0.0.1:${port}`)
   return {
     folder,
     alice,
+    idle,
     userId,
     step: async (name, variables) =>
       await shell.run(sample(document, name).replaceAll(':3000', `:${port}`), variables),
@@ -70,7 +74,7 @@ async function startTrouble (t: Test): Promise<Trouble> {
 }
 
 t.test('its steps find the query, the client and the entry', { timeout: 120_000 }, async t => {
-  const { step, alice, userId, folder } = await startTrouble(t)
+  const { step, alice, idle, userId, folder } = await startTrouble(t)
   /** Runs a step that must succeed, and returns the JSON that it prints. */
   const answer = async (name: string): Promise<unknown> => {
     const { code, stdout, stderr } = await step(name)
@@ -90,7 +94,7 @@ t.test('its steps find the query, the client and the entry', { timeout: 120_000 
   const figures = await answer('figures') as Record<string, unknown>
   t.match(figures, {
     process: { eventLoopDelayMs: { p99: Number } },
-    connections: { active: 2 },
+    connections: { active: 3 },
     queues: { bytes: Number },
     durability: { isUnavailable: false },
     audit: { sinks: [{ name: 'jsonl', problem: null }] }
@@ -99,7 +103,9 @@ t.test('its steps find the query, the client and the entry', { timeout: 120_000 
   t.ok((figures['refusals'] as Record<string, number>)['subscriptions'] === 1, 'what a limit has refused')
 
   t.match(await step('keep'), { code: 0, stderr: '' })
-  for (const name of ['stats.json', 'metrics.txt', 'connections.json', 'queries.json', 'verify.json']) {
+  for (const name of [
+    'stats.json', 'metrics.txt', 'connections.json', 'queries.json', 'refusals.json', 'verify.json'
+  ]) {
     const file = join(folder, 'incident', name)
     t.ok(existsSync(file) && readFileSync(file).length > 0, name)
   }
@@ -112,10 +118,17 @@ t.test('its steps find the query, the client and the entry', { timeout: 120_000 
   const clients = await answer('connections') as Array<Record<string, unknown>>
   t.match(clients.find(({ user }) => user === userId),
     { address: '127.0.0.1', connections: 1, subscriptions: 1 })
+  t.match(await answer('refusals'), [{ operation: 'store.subscribe', code: 'RATE_LIMITED', count: 1 }])
   t.match(await step('closes'), { code: 0, stdout: /noex_refusals_total\{limit="subscriptions"\} 1/ })
   t.match(await step('disk'), { code: 0, stdout: /^good: /m })
   t.match(await step('start'), { code: 0, stdout: /^good: /m })
 
+  const listed = JSON.parse(readFileSync(join(folder, 'incident', 'connections.json'), 'utf8')) as {
+    data: Array<{ connectionId: string, userId: string | null }>
+  }
+  const CONNECTION_ID = listed.data.find(connection => connection.userId === null)?.connectionId ?? ''
+  t.match(await step('close', { CONNECTION_ID }), { code: 0, stdout: 'true\n' })
+  t.match(await idle.closed, { code: 4004 })
   t.match(await step('disable', { USER_ID: userId }), { code: 0, stdout: 'true\n' })
   t.match(await alice.closed, { code: 4002, reason: 'session_revoked' })
   const who = await step('who')
