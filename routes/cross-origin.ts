@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { undescribed } from './described.js'
+import { addVary } from './http.js'
 import { urlOf } from './socket.js'
 
 /** Time for which a browser may keep the answer to a preflight, in seconds. */
@@ -42,8 +43,7 @@ function allow (
     reply.header('access-control-allow-origin', '*')
     return
   }
-  const vary = reply.getHeader('vary')
-  reply.header('vary', vary === undefined ? 'Origin' : `${String(vary)}, Origin`)
+  addVary(reply, 'Origin')
   if (!allowedOrigins.includes(origin)) return
   reply.headers({ 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true' })
 }

@@ -24,7 +24,7 @@ export const operatorRoutes: FastifyPluginAsync<OwnOptions> = async (scope, sett
     const path = options.routes[name as keyof typeof options.routes]
     if (path === false) continue
     refuseTakenPath(scope, path, `routes.${name}`)
-    const { description, handler } = route(service, logGuard)
+    const { description, handler } = route(service, logGuard, options)
     const shown = name === 'readyz' ? { ...description, id: 'Readyz' } : description
     scope.route({ url: path, ...common, ...described(scope, options.hideRoutes, shown), handler })
   }

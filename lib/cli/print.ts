@@ -80,6 +80,11 @@ export class Output {
     await once(this.#stream, 'drain', { signal: this.#gone.signal }).catch(() => {})
   }
 
+  /** Writes a line without waiting: for lines that are not many. */
+  push (text: string): void {
+    if (!this.#gone.signal.aborted) this.#stream.write(`${text}\n`)
+  }
+
   /** Resolves when everything is written or has failed. */
   async flush (): Promise<void> {
     if (!this.#gone.signal.aborted) await new Promise(resolve => { this.#stream.write('', resolve) })

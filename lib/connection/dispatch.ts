@@ -301,8 +301,8 @@ function logIncomplete (failure: NoexServerError, { log }: RequestClient, { serv
 }
 
 /**
- * Encodes a failure. Never throws, although `details` of the application may be no JSON, or make promises that
- * would end the process.
+ * Encodes a failure. Never throws, although `details` of the application may be no JSON, or make promises,
+ * which would end the process.
  */
 function encodeFailure (
   failure: NoexServerError,

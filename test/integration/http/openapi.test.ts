@@ -7,7 +7,9 @@ import { noexPlugin, type NoexOptions } from '../../../lib/index.js'
 import { serve, startStore } from '../../support/service.js'
 
 /** All routes that the plugin can have. */
-const routes = { metrics: '/metrics', rpc: '/rpc', events: '/events', client: '/client' } as const
+const routes = {
+  metrics: '/metrics', rpc: '/rpc', events: '/events', client: '/client', console: '/console'
+} as const
 
 interface Described {
   readonly tags?: string[]
@@ -52,21 +54,21 @@ t.test('@fastify/swagger makes a valid document, with tag, summary and operation
     const document = await documentOf(t, {}, { openapi: { openapi, info: { title: 'shop', version: '1' } } })
     t.equal(await problemsOf(document), undefined, openapi)
     t.same(Object.keys(document.paths).sort(), [
-      '/client/index.js', '/events', '/healthz', '/live', '/livez', '/metrics', '/orders', '/readyz', '/rpc',
-      '/stats'
+      '/client/index.js', '/console/', '/events', '/healthz', '/live', '/livez', '/metrics', '/orders', '/readyz',
+      '/rpc', '/stats'
     ])
     const operations = Object.entries(document.paths)
       .filter(([path]) => path !== '/orders')
       .flatMap(([, methods]) => Object.values(methods))
-    t.equal(operations.length, 9, 'one method each')
+    t.equal(operations.length, 10, 'one method each')
     for (const { tags, summary = '', responses = {} } of operations) {
       t.same(tags, ['noex'])
       t.match(summary, /^[A-Z]/)
       t.ok(Object.keys(responses).length > 0, summary)
     }
     t.same(operations.map(({ operationId }) => operationId).sort(), [
-      'noexClient', 'noexEvents', 'noexHealthz', 'noexLivez', 'noexMetrics', 'noexReadyz', 'noexRpc',
-      'noexSocket', 'noexStats'
+      'noexClient', 'noexConsole', 'noexEvents', 'noexHealthz', 'noexLivez', 'noexMetrics', 'noexReadyz',
+      'noexRpc', 'noexSocket', 'noexStats'
     ])
   }
   t.ok(await problemsOf({ openapi: '3.0.3', info: {}, paths: {} }), 'the validator finds what is wrong')

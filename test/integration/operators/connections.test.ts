@@ -99,6 +99,23 @@ t.test('server.connection shows subscriptions, what waits, and the rate of reque
   t.ok(shown.requestsPerSecond > 0 && shown.requestsPerSecond <= 3, `${shown.requestsPerSecond} per second`)
 })
 
+t.test('what waits for a client that does not read, and what it asks meanwhile, is shown', async t => {
+  const { connect, store } = await serve(t)
+  await store.bucket('items').insert({ id: 'big', name: 'x'.repeat(200_000) })
+  const [operator, client] = [await connect(), await connect()]
+  client.ws.pause()
+  // More than the system keeps for a socket, and than the server lets wait.
+  for (let id = 1; id <= 200; id++) client.send({ id, type: 'store.get', bucket: 'items', key: 'big' })
+  const connectionId = idsOf(await operator.ask('server.connections', { limit: 2 }))[1]
+  await until(async () => (await operator.ask('server.connection', { connectionId })).queued.requests > 0)
+  const { queued, bytesQueued } = await operator.ask('server.connection', { connectionId })
+  t.ok(queued.bytes > 200_000, `${queued.bytes} bytes`)
+  t.equal(bytesQueued, queued.bytes)
+  t.ok(queued.requests > 0, `${queued.requests} requests`)
+  t.same(await operator.ask('server.close', { connectionId }), { closed: true }, 'it is closed nevertheless')
+  await until(async () => (await operator.ask('server.connections')).length === 1)
+})
+
 t.test('refusals: of a connection the last 20, of the process the last 200, newest first', async t => {
   const { as, port } = await serveTokens(t, {}, {
     allowedOrigins: ['https://a.example'], routes: { rpc: '/rpc' }
