@@ -54,8 +54,8 @@ t.test('@fastify/swagger makes a valid document, with tag, summary and operation
     const document = await documentOf(t, {}, { openapi: { openapi, info: { title: 'shop', version: '1' } } })
     t.equal(await problemsOf(document), undefined, openapi)
     t.same(Object.keys(document.paths).sort(), [
-      '/client/index.js', '/console/', '/events', '/healthz', '/live', '/livez', '/metrics', '/orders', '/readyz',
-      '/rpc', '/stats'
+      '/client/index.js', '/console/', '/events', '/healthz', '/live', '/livez', '/metrics', '/orders',
+      '/readyz', '/rpc', '/stats'
     ])
     const operations = Object.entries(document.paths)
       .filter(([path]) => path !== '/orders')
