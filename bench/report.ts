@@ -45,6 +45,8 @@ get over HTTP: 64 connections with one request each, by POST /rpc, beside a rout
   same JSON without a check; helmet is twelve headers more.
 idle: growth of the resident memory (rss) and of the objects in it (heap) for each further connection, after a
   collection, in a fresh server whose young generation is kept at 1 MB.
+capacity: growth of the objects (heap), of the resident memory (rss) or of files (disk) for each further one,
+  and CPU time of the server for one; the memory in servers whose young generation is kept at 1 MB.
 growth: a write of one record beside more and more of something; bare: beside the least of it. Its aims in µs
   are scaled by the get of raw net, which stands above it. stampede: many clients subscribe at once; since:
   they say where they were. peers: bare is the other server, and each pushes the changed row; ws: replies of

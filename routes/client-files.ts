@@ -2,21 +2,32 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { NoexOptionsError } from '../lib/util/option-schema.js'
+import { described, textOf, undescribed, type Description } from './described.js'
 import { requestTimeoutMs } from './http.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
+
+const description: Description = {
+  id: 'Client',
+  summary: 'The client, for pages without a bundler',
+  response: {
+    200: textOf('text/javascript', 'A module, which imports others beside it'),
+    304: { type: 'null', description: 'The browser has it' }
+  }
+}
 
 /**
  * Adds `GET <routes.client>/index.js` and the modules that it imports: `fastify-noex/client` for pages
  * without a bundler. They hold no secrets, so pages of every origin may import them.
  */
 export const clientFiles: FastifyPluginAsync<RouteOptions> = async (scope, { options }) => {
-  const { client } = options.routes
+  const { routes: { client }, hideRoutes } = options
   if (client === false) return
   for (const [name, body] of modules()) {
     const path = `${client === '/' ? '' : client}/${name}`
     refuseTakenPath(scope, path, 'routes.client')
     const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
-    scope.get(path, { handlerTimeout: requestTimeoutMs(scope) }, async (request, reply) => {
+    const shown = name === 'index.js' ? described(scope, hideRoutes, description) : undescribed
+    scope.get(path, { handlerTimeout: requestTimeoutMs(scope), ...shown }, async (request, reply) => {
       return await send(request, reply, body, etag)
     })
   }

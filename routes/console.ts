@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { NoexOptionsError } from '../lib/util/option-schema.js'
 import { consolePage } from './console-page.js'
 import { addVary, requestTimeoutMs } from './http.js'
+import { described, textOf, undescribed, type Description } from './described.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
 
 /** A file as it is sent. */
@@ -42,12 +43,21 @@ const types: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8'
 }
 
+const description: Description = {
+  id: 'Console',
+  summary: 'The console, for those who run the server',
+  response: {
+    200: textOf('text/html', 'The page, which opens the WebSocket'),
+    304: { type: 'null', description: 'The browser has it' }
+  }
+}
+
 /**
  * Adds the files of the console below `routes.console`. They hold no secrets and need no right: what the
  * console shows, it gets over the WebSocket, by the rights of the user who logs in there.
  */
 export const consoleFiles: FastifyPluginAsync<RouteOptions> = async (scope, { options }) => {
-  const { console: path } = options.routes
+  const { routes: { console: path }, hideRoutes } = options
   if (path === false) return
   const base = path.replace(/\/$/, '')
   const modules = consoleModules()
@@ -62,10 +72,12 @@ export const consoleFiles: FastifyPluginAsync<RouteOptions> = async (scope, { op
   }
   for (const place of ignoresLastSlash(scope) || base === '' ? [`${base}/`] : [base, `${base}/`]) {
     refuseTakenPath(scope, place, 'routes.console')
-    scope.get(place, settings, home)
+    const shown = place.endsWith('/') ? described(scope, hideRoutes, description) : undescribed
+    scope.get(place, { ...settings, ...shown }, home)
   }
   for (const [name, asset] of modules) {
-    scope.get(`${base}/${name}`, settings, async (request, reply) => await send(request, reply, asset))
+    scope.get(`${base}/${name}`, { ...settings, ...undescribed }, async (request, reply) =>
+      await send(request, reply, asset))
   }
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { undescribed } from './described.js'
 import { addVary } from './http.js'
 import { urlOf } from './socket.js'
 
@@ -21,7 +22,7 @@ export function allowPages (
     done()
   })
   if (scope.hasRoute({ method: 'OPTIONS', url: urlOf(scope.prefix, path) })) return
-  scope.options(path, async (_request, reply) => {
+  scope.options(path, undescribed, async (_request, reply) => {
     if (reply.hasHeader('access-control-allow-origin')) {
       reply.headers({
         'access-control-allow-methods': 'GET, POST',

@@ -7,12 +7,42 @@ import { eventHeaders } from '../lib/protocol/server-sent-events.js'
 import type { QueryRefusal, QueryRequest } from '../lib/connection/query-stream.js'
 import { ResponseSink } from '../lib/connection/response-sink.js'
 import type { Upgrade } from '../lib/handshake/upgrade.js'
+import { described, textOf, type Description } from './described.js'
 import { refuseConnection } from './connection-refusal.js'
 import { allowPages } from './cross-origin.js'
 import { eventRequest } from './event-query.js'
 import { incomingRequest } from '../lib/handshake/http-request.js'
 import { refusal, requestTimeoutMs } from './http.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
+
+const json = { type: 'string', description: 'JSON' } as const
+
+const description: Description = {
+  id: 'Events',
+  summary: 'Opens a stream of messages, or of one live query',
+  description: 'Without parameters a stream in the place of a WebSocket, with query or find one live query.',
+  querystring: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      query: { type: 'string', description: 'the name of a query' },
+      params: json,
+      find: json,
+      delta: { type: 'string', enum: ['0', '1', 'false', 'true'] },
+      minIntervalMs: { type: 'integer', minimum: 0 }
+    }
+  },
+  headers: { type: 'object', properties: { 'last-event-id': { type: 'string' } } },
+  response: {
+    200: textOf('text/event-stream', 'Server-Sent Events'),
+    400: 'A parameter or a header is wrong',
+    401: 'No token, or one that is not taken',
+    403: 'Not allowed',
+    404: 'There is no such query or bucket, or there are no streams without routes.rpc',
+    429: 'A limit is reached',
+    503: 'There are too many connections, or the server shuts down'
+  }
+}
 
 /** Adds `GET <routes.events>`: streams of events. PROTOCOL.md, "Streams" and "Watching one query". */
 export const eventRoutes: FastifyPluginAsync<RouteOptions> = async (scope, settings) => {
@@ -56,6 +86,7 @@ export const eventRoutes: FastifyPluginAsync<RouteOptions> = async (scope, setti
     url: routes.events,
     // It would open a stream.
     exposeHeadRoute: false,
+    ...described(scope, settings.options.hideRoutes, description),
     handlerTimeout: requestTimeoutMs(scope) + queryTimeoutMs,
     async handler (request, reply) {
       reply.header('cache-control', eventHeaders['cache-control'])

@@ -13,6 +13,7 @@ const durability = {
 
 const ok = {
   type: 'object',
+  description: 'Clients can be sent here',
   required: ['status', 'uptime', 'connections'],
   properties: {
     status: { type: 'string', enum: ['ok'] },
@@ -24,6 +25,7 @@ const ok = {
 
 const unhealthy = {
   type: 'object',
+  description: 'Clients should go elsewhere',
   required: ['status'],
   properties: {
     status: { type: 'string', enum: ['draining', 'audit_unavailable', 'store_unavailable'] },
@@ -38,7 +40,11 @@ const unhealthy = {
  */
 export function healthz (service: NoexService) {
   return {
-    schema: { response: { 200: ok, 503: unhealthy } },
+    description: {
+      id: 'Healthz',
+      summary: 'Whether clients can be sent to this server',
+      response: { 200: ok, 503: unhealthy }
+    },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       reply.header('cache-control', 'no-store')
       const { notReady, durability } = service

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 const alive = {
   type: 'object',
+  description: 'The process answers',
   required: ['status'],
   properties: { status: { type: 'string', enum: ['ok'] } }
 } as const
@@ -12,7 +13,7 @@ const alive = {
  */
 export function livez () {
   return {
-    schema: { response: { 200: alive } },
+    description: { id: 'Livez', summary: 'Whether the process can answer', response: { 200: alive } },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       return await reply.header('cache-control', 'no-store').send({ status: 'ok' })
     }

@@ -2,7 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/service/service.js'
-import { operatorAnswer } from './operator-answer.js'
+import { textOf } from './described.js'
+import { operatorAnswer, operatorRefusals } from './operator-answer.js'
 
 /**
  * Answers `GET /metrics` with the metrics in the text format of Prometheus, to clients that may run
@@ -10,6 +11,11 @@ import { operatorAnswer } from './operator-answer.js'
  */
 export function metrics (service: NoexService, logGuard: LogGuard) {
   return {
+    description: {
+      id: 'Metrics',
+      summary: 'The metrics, for Prometheus',
+      response: { 200: textOf('text/plain', 'The text format of Prometheus'), ...operatorRefusals }
+    },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const question = { what: 'metrics', logGuard }
       const ask = async (incoming: IncomingRequest) => await service.metricsForHttp(incoming)

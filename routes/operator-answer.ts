@@ -5,7 +5,8 @@ import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { HttpRefusal } from '../lib/auth/http-authorizer.js'
 import { refusal } from './http.js'
 
-const reasons = {
+/** The answers to those who may not run `server.stats`, by status. */
+export const operatorRefusals = {
   400: 'The request is not acceptable',
   401: 'A valid token is required',
   403: 'Not allowed',
@@ -48,9 +49,9 @@ export async function operatorAnswer<T extends object> (
 }
 
 function refuse (
-  reply: FastifyReply, statusCode: keyof typeof reasons, pageOf: Question['pageOf']
+  reply: FastifyReply, statusCode: keyof typeof operatorRefusals, pageOf: Question['pageOf']
 ): void {
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
-  const message = reasons[statusCode]
+  const message = operatorRefusals[statusCode]
   reply.code(statusCode).send(pageOf?.(message) ?? refusal(statusCode, message))
 }

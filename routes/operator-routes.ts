@@ -1,5 +1,6 @@
 import helmet from '@fastify/helmet'
 import type { FastifyBaseLogger, FastifyPluginAsync, RouteOptions } from 'fastify'
+import { described } from './described.js'
 import { healthz } from './healthz.js'
 import { livez } from './livez.js'
 import { metrics } from './metrics.js'
@@ -18,25 +19,15 @@ export const operatorRoutes: FastifyPluginAsync<OwnOptions> = async (scope, sett
   const underHelmet = options.helmet !== false && isRegistered ? { helmet: options.helmet } : {}
   scope.addHook('onRoute', route => { quieten(route, scope.log) })
   const handlerTimeout = requestTimeoutMs(scope)
-  const serializerCompiler = (): typeof serialize => serialize
-  const common = { method: 'GET', handlerTimeout, serializerCompiler, ...underHelmet } as const
+  const common = { method: 'GET', handlerTimeout, ...underHelmet } as const
   for (const [name, route] of Object.entries({ healthz, readyz: healthz, livez, stats, metrics })) {
     const path = options.routes[name as keyof typeof options.routes]
     if (path === false) continue
     refuseTakenPath(scope, path, `routes.${name}`)
-    scope.route({ url: path, ...common, ...route(service, logGuard, options) })
+    const { description, handler } = route(service, logGuard, options)
+    const shown = name === 'readyz' ? { ...description, id: 'Readyz' } : description
+    scope.route({ url: path, ...common, ...described(scope, options.hideRoutes, shown), handler })
   }
-}
-
-/**
- * Serializes every payload without a schema, and errors as Fastify does. The schemas document our own
- * answers; hooks and error handlers of the application may send others, which must not fail for a missing
- * property.
- */
-function serialize (payload: unknown): string {
-  if (!(payload instanceof Error)) return JSON.stringify(payload)
-  const { statusCode, code, error, message } = payload as Error & Record<string, unknown>
-  return JSON.stringify({ statusCode, code, error, message })
 }
 
 const usualLevels: Readonly<Record<string, number>> = { trace: 10, debug: 20, info: 30, warn: 40 }

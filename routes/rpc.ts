@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { allowPages } from './cross-origin.js'
+import { described, undescribed } from './described.js'
 import { helmetHeaders } from './helmet-headers.js'
 import { refusal, requestTimeoutMs } from './http.js'
 import type { BodyRead } from './request-body.js'
 import { RpcRequests } from './rpc-requests.js'
+import { rpcDescription } from './rpc-description.js'
 import { refuseTakenPath, type RouteOptions } from './socket.js'
 import { StreamPosts } from './stream-posts.js'
 
@@ -13,7 +15,7 @@ import { StreamPosts } from './stream-posts.js'
  * events. PROTOCOL.md, "Requests over HTTP" and "Streams".
  */
 export const rpcRoutes: FastifyPluginAsync<RouteOptions> = async (scope, settings) => {
-  const { routes: { rpc }, allowedOrigins, helmet } = settings.options
+  const { routes: { rpc }, allowedOrigins, helmet, hideRoutes } = settings.options
   if (rpc === false) return
   for (const method of ['GET', 'POST'] as const) refuseTakenPath(scope, rpc, 'routes.rpc', method)
   const { headers, route } = await helmetHeaders(scope, helmet)
@@ -35,6 +37,7 @@ export const rpcRoutes: FastifyPluginAsync<RouteOptions> = async (scope, setting
     method: 'POST',
     url: rpc,
     ...route,
+    ...described(scope, hideRoutes, rpcDescription),
     onRequest (request, reply, done) {
       if (StreamPosts.isOne(request)) posts.admit(request, reply, done)
       else requests.admit(request, reply, done)
@@ -49,6 +52,7 @@ export const rpcRoutes: FastifyPluginAsync<RouteOptions> = async (scope, setting
     method: ['GET', 'PUT', 'PATCH', 'DELETE'],
     url: rpc,
     ...route,
+    ...undescribed,
     onRequest (_request, reply) {
       refuse(reply.headers(headers).header('allow', 'POST'), 405, 'Requests are sent by POST')
     },

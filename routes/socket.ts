@@ -10,6 +10,7 @@ import type { Log } from '../lib/util/log.js'
 import type { NoexService } from '../lib/service/service.js'
 import { NoexOptionsError } from '../lib/util/option-schema.js'
 import type { ResolvedOptions } from '../lib/options/options.js'
+import { described, type Description } from './described.js'
 import { addVary, refusal, requestTimeoutMs, setConnectionHeaders } from './http.js'
 import { plainPage, wantsPage } from './plain-page.js'
 import { PendingUpgrades } from './pending-upgrades.js'
@@ -31,6 +32,21 @@ interface SocketRouteOptions extends RouteOptions {
   readonly onInjectable: (injectWS: FastifyInstance['injectWS']) => void
 }
 
+const description: Description = {
+  id: 'Socket',
+  summary: 'Opens the WebSocket',
+  description: 'docs/asyncapi.json of the package fastify-noex describes its messages.',
+  response: {
+    101: { type: 'null', description: 'The WebSocket is open' },
+    400: 'A header names the client in a way that is not acceptable',
+    401: 'The gateway names no user',
+    403: 'The origin may not connect, or the user is revoked',
+    426: 'The request is no upgrade to a WebSocket',
+    429: 'The user has too many connections',
+    503: 'There are too many connections, or the server shuts down'
+  }
+}
+
 /** Adds `GET <path>`: the WebSocket. PROTOCOL.md, "Connection". */
 export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope, settings) => {
   const { service, options, logGuard, guard, log } = settings
@@ -49,6 +65,7 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
   scope.route({
     method: 'GET',
     url: options.path,
+    ...described(scope, options.hideRoutes, description),
     onRequest: (request, reply, done) => { upgrades.admit(request, reply, done) },
     preHandler (request, _reply, done) {
       upgrades.answerWithWelcome(request)

@@ -3,7 +3,7 @@ import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/service/service.js'
 import { addVary } from './http.js'
-import { operatorAnswer } from './operator-answer.js'
+import { operatorAnswer, operatorRefusals } from './operator-answer.js'
 import { plainPage, wantsPage } from './plain-page.js'
 import type { ResolvedOptions } from '../lib/options/options.js'
 
@@ -117,7 +117,11 @@ const response = object({
  */
 export function stats (service: NoexService, logGuard: LogGuard, options: ResolvedOptions) {
   return {
-    schema: { response: { 200: response } },
+    description: {
+      id: 'Stats',
+      summary: 'The statistics of the service',
+      response: { 200: { description: 'The statistics', ...response }, ...operatorRefusals }
+    },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const { stats: path } = options.routes
       const page = (text: string, block?: string): string =>

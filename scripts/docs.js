@@ -5,10 +5,18 @@
 //   <!-- generated: options GROUP... [of OWNER] -->   the options of groups, or of a member: GROUP.MEMBER
 //   <!-- generated: limits of options -->             the options that are limits: those tagged @limit
 //   <!-- generated: limits FOLDER... -->              the constants that are limits, of folders of lib
+//   <!-- generated: operations all -->                all operations of the protocol
 //   <!-- end -->
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+// The lists below the headings of operations in PROTOCOL.md are generated, too, and so are
+// docs/messages.schema.json and docs/asyncapi.json.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { operations } from '../dist/lib/operations/registry.js'
+import { asyncApi, textsOf } from './docs/asyncapi.js'
+import { messageDefinitions, messageSchema } from './docs/message-schemas.js'
+import { messageSchemas } from './docs/message-types.js'
+import { operationTable, withOperationLists } from './docs/operation-words.js'
 import { readSources } from './docs/sources.js'
 import { limitTable, optionLimitTable, optionTable } from './docs/tables.js'
 
@@ -52,7 +60,7 @@ function isIn (file, folder) {
   return file.startsWith(`lib/${folder}/`) || file.startsWith(`${folder}/`)
 }
 
-const parts = { options: optionsPart, limits: limitsPart }
+const parts = { options: optionsPart, limits: limitsPart, operations: () => operationTable(operations) }
 
 /** Returns a document with its generated parts as they should be. */
 async function regenerate (text, name) {
@@ -71,15 +79,39 @@ async function regenerate (text, name) {
 }
 
 let isStale = false
+
+/** Writes a file that is not as generated; with --check, says so. */
+function settle (name, generated) {
+  const path = join(root, name)
+  if (existsSync(path) && readFileSync(path, 'utf8') === generated) return
+  if (isCheck) console.error(`${name} is not as generated: run npm run docs`)
+  else writeFileSync(path, generated)
+  isStale = true
+}
+
 for (const name of ['PROTOCOL.md', ...readdirSync(join(root, 'docs')).map(file => `docs/${file}`)]) {
   if (!name.endsWith('.md')) continue
   const text = readFileSync(join(root, name), 'utf8')
-  const generated = await regenerate(text, name)
-  if (generated === text) continue
-  if (isCheck) console.error(`${name} is not as generated: run npm run docs`)
-  else writeFileSync(join(root, name), generated)
-  isStale = true
+  const tables = await regenerate(text, name)
+  settle(name, name === 'PROTOCOL.md' ? withOperationLists(tables, operations) : tables)
 }
+const definitions = messageDefinitions(messageSchemas(root))
+settle('docs/messages.schema.json', json(messageSchema(definitions)))
+settle('docs/asyncapi.json', json(asyncApi(definitions, textsOf(root))))
 const missing = sources.limits.filter(({ file }) => ![...shownFolders].some(folder => isIn(file, folder)))
 for (const { file, text } of missing) console.error(`no document shows the limit of ${file}: ${text}`)
 if (missing.length > 0 || (isCheck && isStale)) process.exitCode = 1
+
+/** Returns JSON with a line for each definition: short, and with changes that can be read. */
+function json (value) {
+  return `${linesOf(value, 3)}\n`
+}
+
+function linesOf (value, levels, indent = '') {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (levels === 0 || !isObject) return JSON.stringify(value)
+  const inner = `${indent}  `
+  const members = Object.entries(value).map(([name, member]) =>
+    `${inner}${JSON.stringify(name)}: ${linesOf(member, levels - 1, inner)}`)
+  return members.length === 0 ? '{}' : `{\n${members.join(',\n')}\n${indent}}`
+}

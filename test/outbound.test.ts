@@ -112,8 +112,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'lib/cli/connect/connect.ts': ['../../operations/registry.js'],
   // The client of the package, which no server loads: lint holds that.
   'lib/client/client.ts': ['./http-transport.js', './tab-transport.js'],
+  'lib/client/ending.ts': ['./remedies.js'],
   'lib/client/http-transport.ts': ['fetch'],
-  'lib/client/preload.ts': ['fetch']
+  'lib/client/lazy-login.ts': ['./login.js'],
+  'lib/client/live-queries.ts': ['./optimistic.js'],
+  'lib/client/preload.ts': ['fetch'],
+  // The page of the console.
+  'lib/console/start.ts': ['./main.js']
 }
 
 t.test('the code has no client besides these', t => {

@@ -1,5 +1,6 @@
 import { audit } from './audit.js'
 import { auditedWrites } from './audited-writes.js'
+import { capacity } from './capacity.js'
 import { connect } from './connect.js'
 import { consoleCost } from './console.js'
 import { durability } from './durability.js'
@@ -53,6 +54,7 @@ export const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['connect', quick(connect)],
   ['heartbeat', whole(heartbeat)],
   ['idle', quick(idle)],
+  ['capacity', quick(capacity)],
   ['fairness', whole(fairness)],
   // In Chromium, which takes a core for itself.
   ['console', quick(consoleCost)],

@@ -10,6 +10,7 @@ export type ServerName =
   | 'transfer-noex' | 'transfer-bare-ws' | 'transfer-sqlite' | 'transfer-postgres' | 'transfer-redis'
   | 'bare-heartbeat' | 'noex-heartbeat' | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
   | 'prepared-ws' | 'noex-growth' | 'noex-code-queries' | 'bare-post' | 'noex-rpc' | 'noex-console'
+  | 'noex-capacity'
 
 /** The programs in `peers/`, which are no part of the build. */
 export type PeerName = 'socket-io' | 'feathers' | 'trpc' | 'mercurius'

@@ -53,9 +53,15 @@ export async function connected ({ state }: Client): Promise<void> {
   }).finally(() => { stop() })
 }
 
+/** The codes of the client for requests without an answer. */
+const unanswered = [
+  'TIMEOUT', 'DISCONNECTED', 'ABORTED', 'REFUSED', 'LOGIN_FAILED', 'LOGGED_OUT', 'OTHER_USER',
+  'SESSION_ENDED', 'UNSUPPORTED', 'PROTOCOL_ERROR'
+]
+
 /** Whether the server itself has answered a request with this error. */
 export function isRefusal ({ code }: NoexClientError): boolean {
-  return !['TIMEOUT', 'DISCONNECTED', 'ABORTED', 'REFUSED', 'LOGIN_FAILED'].includes(code)
+  return !unanswered.includes(code)
 }
 
 /** Returns the message of an error without the advice to call a function: there is none to call here. */

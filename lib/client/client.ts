@@ -41,7 +41,7 @@ export function composeClient (
   state.subscribe(() => { live.refuse(state.value === 'refused' ? state.error : undefined) })
   const request: SendRequest = async (type, members, how) => {
     mustBe('request: type', type, TEXT)
-    const [, , end] = /^(auth|identity)\.log(in|out)/.exec(type) ?? []
+    const end = /^(auth|identity)\.log(in|out)/.exec(type)?.[2]
     const asked = end === 'in' ? { sessionNotice: true, ...members } : members
     return await send(type, asked, how, ({ data }) => {
       if (end === 'in') connection.identify(data)

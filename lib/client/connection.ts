@@ -17,7 +17,7 @@ export interface Connection extends Link {
   /** Connects, where that has not begun. */
   readonly wake: () => void
   /** The number of attempts to connect so far. */
-  readonly attempt: number
+  attempt: number
   /** Connects at once, anew where there is a connection. */
   readonly reconnect: () => void
   /** Ends the present connection. */
@@ -39,7 +39,6 @@ export function createConnection (settings: ConnectionSettings): Connection {
   const listeners: Connection['listeners'] = []
   let present: Conversation | undefined
   let hasBegun = false
-  let attempt = 0
   let openedAt: number | undefined
   let cancelRetry = none
   let unwatch: (() => void) | undefined
@@ -61,12 +60,12 @@ export function createConnection (settings: ConnectionSettings): Connection {
   const identify = (message: ServerMessage | undefined): void => {
     const former = link.user
     link.user = message?.['userId'] ?? message?.['user']?.id
-    const isOther = former !== undefined && former !== link.user
+    const isOther = !!former && former !== link.user
     callEach(listeners, listener => { listener.onUser?.(isOther) })
   }
 
   const connect = (): void => {
-    attempt++
+    link.attempt++
     const own = converse(settings, {
       onUser: identify,
       onReady: () => {
@@ -123,7 +122,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
     state,
     listeners,
     user: undefined,
-    get attempt () { return attempt },
+    attempt: 0,
     get isReady () { return !!present?.isReady },
     get welcome () { return present?.welcome },
     has: extension => !!present?.has(extension),

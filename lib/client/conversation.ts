@@ -119,13 +119,13 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
 
   const ready = (): void => {
     if (isOver) return
+    cancelWelcome()
     isReady = true
     listener.onReady()
   }
 
   const welcomed = (message: ServerMessage): void => {
     welcome = message
-    cancelWelcome()
     serverZero = Number(message['serverTime']) - now()
     setSilence(message['heartbeatMs'])
     const isRequired = message['requiresAuth'] === true
@@ -166,7 +166,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
         listener.onMessage(message)
         if (type === 'push') break
         if (event === 'session_revoked') {
-          end(endingOfSession('SESSION_REVOKED', `The session was revoked: ${message['reason']}`))
+          end(endingOfSession('SESSION_REVOKED', String(message['reason'])))
         } else if (event === 'shutdown' || (event === 'session_ended' && !settings.isLoginManual)) {
           isReady = false
           awayMs = delayOf(message['reconnectAfterMs'])
@@ -209,8 +209,8 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   const liveness = watchLiveness(environment, () => {
     transport.send(`{"id":${++lastId},"type":"ping"}`)
   }, () => { closed(LOST, '', 'the server does not answer') })
-  // Each way to a server has a bound of its own; this one is for what stands before them.
-  const cancelWelcome = after(3 * connectTimeoutMs, () => { closed(LOST, '', 'no welcome') })
+  // Each way to a server, and a login, has a bound of its own; this one is for code that is loaded first.
+  const cancelWelcome = after(3 * connectTimeoutMs, () => { closed(LOST, '', 'no welcome or login') })
   const transport = settings.open({ onMessage, onClose: closed })
 
   return {

@@ -1,3 +1,4 @@
+import { environment } from './environment.js'
 import { NoexClientError } from './errors.js'
 import { IMPOSSIBLE, type OpenTransport } from './transport.js'
 
@@ -20,6 +21,9 @@ export const LOG_IN = 'log in anew, then call reconnect()'
 /** Longest delay that a server can ask for, in milliseconds. */
 const MAX_DELAY_MS = 600_000
 
+/** Time for the text of a close to be loaded, in milliseconds. */
+const REMEDY_MS = 1_000
+
 /** Whether a client that was closed in this way should not come back. */
 export function isFinalClose (code: number, reason: string): boolean {
   return finalCodes.includes(code) || (code === 1008 && reason !== 'login_timeout')
@@ -31,9 +35,10 @@ export function withRemedies (open: OpenTransport): OpenTransport {
     onMessage,
     onClose: (code, reason, problem) => {
       if (code === IMPOSSIBLE || !isFinalClose(code, reason)) return onClose(code, reason, problem)
-      import('./remedies.js').then(
+      const late = new Promise<never>((_resolve, reject) => { environment.after(REMEDY_MS, reject) })
+      Promise.race([import('./remedies.js'), late]).then(
         ({ remedyOf }) => { onClose(code, reason, remedyOf(code, reason, problem)) },
-        // The service may have other files by now.
+        // The service may have other files by now, or not answer.
         () => { onClose(code, reason, problem) }
       )
     }
@@ -54,8 +59,8 @@ export function endingOfSession (code: string, why: string): Ending {
 export function endingOfClose (place: string, code: number, reason: string, problem?: string): Ending {
   const why = `${place}: ${problem ?? `closed with ${code} ${reason}`}`
   if (code === 4002 || reason === 'session_ended') {
-    const isKnown = /^(logged_out|other_user|session_ended)$/.test(reason)
-    return endingOfSession(isKnown ? reason.toUpperCase() : 'SESSION_REVOKED', why)
+    const [known = 'session_revoked'] = /^(logged_out|other_user|session_ended)$/.exec(reason) ?? []
+    return endingOfSession(known.toUpperCase(), why)
   }
   const isFinal = isFinalClose(code, reason)
   const advice = isFinal ? 'remedy that, then call reconnect()' : 'check URL, server, certificate, proxies'

@@ -216,10 +216,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       if (isOther) forget()
       for (const entry of entries.values()) {
         const isDue = isOther || entry.own.error?.code === 'UNAUTHORIZED'
-        if (isDue && entry.isWatched && link.isReady) {
-          entry.outdate()
-          watched.start(entry)
-        }
+        if (isDue && entry.isWatched && link.isReady) watched.start(entry)
       }
       show()
     },

@@ -8,7 +8,7 @@ import type { ResolvedIdempotency } from './idempotency-options.js'
  * Characters of an `idempotencyKey`, in UTF-16 units.
  * @limit `VALIDATION_ERROR`
  */
-const MAX_KEY_CHARS = 64
+export const MAX_KEY_CHARS = 64
 
 /** Pause that a client is told where nothing tells when there will be room, in milliseconds. */
 const RETRY_AFTER_MS = 1_000

@@ -7,6 +7,7 @@ import { userRevoked } from '../protocol/refusals.js'
 import { IdentitySession } from '../identity/session-service.js'
 import type { Client } from './context.js'
 import { defineOperation, type Operation } from './operation.js'
+import { done, nullable, Time, Whoami } from './outputs.js'
 
 /**
  * Characters of a token of any kind, which is kept as long as its session.
@@ -24,6 +25,10 @@ export const auth: readonly Operation[] = [
     isChange: true,
     needsConnection: 'send the token in the header Authorization instead',
     request: Type.Object({ token: Token, sessionNotice: SessionNotice }),
+    output: Type.Object({
+      userId: Type.String(), roles: Type.Array(Type.String()), expiresAt: nullable(Time)
+    }),
+    errors: ['UNAUTHORIZED', 'SESSION_REVOKED', 'RATE_LIMITED'],
     async run ({ server: { authenticator, clock, revocations }, client }, r) {
       const { mark } = revocations
       const session = await authenticator?.identify(r.token, client.origin)
@@ -47,6 +52,7 @@ export const auth: readonly Operation[] = [
     isChange: true,
     needsConnection: 'leave the token out; identity.logout ends the session of an account',
     request: Type.Object({}),
+    output: done('loggedOut'),
     async run ({ server: { identity }, client, grant }) {
       const { session } = grant.principal
       client.logOut()
@@ -59,6 +65,7 @@ export const auth: readonly Operation[] = [
     name: 'auth.whoami',
     accessLevel: 'everyone',
     request: Type.Object({}),
+    output: Whoami,
     async run ({ server: { clock }, grant: { principal: { session } } }) {
       if (session === undefined || isExpired(session, clock.now()) || session.state !== 'live') {
         return { authenticated: false }

@@ -12,6 +12,7 @@ import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
 import type { OperationAccess } from '../permissions/policy.js'
 import type { Principal } from '../permissions/principal.js'
+import type { NoexErrorCode } from '../protocol/errors.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import type { Origin, Session } from '../protocol/session.js'
 import type { SharedStore } from '../store/shared-store.js'
@@ -101,6 +102,12 @@ export interface StepRights {
 export interface Operation extends OperationAccess, AuditedOperation {
   /** The request's fields; unknown members are ignored. */
   readonly request: TObject
+  /** The fields as documents show them: `request`, or what says more. */
+  readonly documented: TObject
+  /** The shape of the reply's `data`; `undefined` where it is not said. */
+  readonly output: TSchema | undefined
+  /** The codes of its own refusals, for documents; `undefined` where they are not said. */
+  readonly errors: readonly NoexErrorCode[] | undefined
   /** Whether it works on the store alone; then a change of rights waits for its writes. */
   readonly usesStore: boolean
   /**
@@ -128,8 +135,6 @@ export interface Operation extends OperationAccess, AuditedOperation {
 
 /** An operation of the application. */
 export interface OwnOperation extends Operation {
-  /** The shape of its results; `undefined` where it says none. */
-  readonly output: TSchema | undefined
   /** Whether the resources depend on the request: then they may be records. */
   readonly hasComputedResources: boolean
   /** Does `run`; `outer` is the call of another operation of the application that it is a part of. */

@@ -5,6 +5,7 @@ import type { RoleInput } from '../identity/role-service.js'
 import { Name } from '../protocol/fields.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { accounts, defineOperation, nameIn, prefixed, type Operation } from './operation.js'
+import { done, RoleList, RoleOutput } from './outputs.js'
 
 const Description = Type.Optional(Type.Union([Type.Null(), Type.String()]))
 const Permissions = Type.Optional(Type.Union([Type.Null(), Type.Array(Type.Unknown())]))
@@ -19,6 +20,8 @@ export const identityRoles: readonly Operation[] = [
     details: permissionsIn,
     accessLevel: 'superadmin',
     request: Type.Object({ name: Name, description: Description, permissions: Permissions }),
+    output: RoleOutput,
+    errors: ['ALREADY_EXISTS'],
     async run ({ server, grant }, { name, description, permissions }) {
       return shownRole(await accounts(server).roles.create(grant, name, given(description, permissions)))
     }
@@ -31,6 +34,8 @@ export const identityRoles: readonly Operation[] = [
     details: permissionsIn,
     accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name, description: Description, permissions: Permissions }),
+    output: RoleOutput,
+    errors: ['NOT_FOUND'],
     async run ({ server, grant }, { roleId, description, permissions }) {
       return shownRole(await accounts(server).roles.update(grant, roleId, given(description, permissions)))
     }
@@ -42,6 +47,8 @@ export const identityRoles: readonly Operation[] = [
     resource: request => prefixed('role', request['roleId']),
     accessLevel: 'superadmin',
     request: Type.Object({ roleId: Name }),
+    output: done('deleted'),
+    errors: ['NOT_FOUND'],
     async run ({ server, grant }, r) {
       await accounts(server).roles.delete(grant, r.roleId)
       return { deleted: true }
@@ -51,6 +58,7 @@ export const identityRoles: readonly Operation[] = [
     name: 'identity.listRoles',
     accessLevel: 'admin',
     request: Type.Object({}),
+    output: RoleList,
     run: async ({ server }) => ({ roles: accounts(server).roles.list().map(shownRole) })
   })
 ]

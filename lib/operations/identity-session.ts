@@ -6,6 +6,7 @@ import { SUPERADMIN_ID } from '../identity/system-roles.js'
 import { Name, SessionNotice } from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { accounts, defineOperation, userIn, type Operation } from './operation.js'
+import { AccountLogin, done, Whoami } from './outputs.js'
 
 /**
  * Characters of a name, password or secret to log in with.
@@ -28,6 +29,8 @@ export const identitySession: readonly Operation[] = [
     isChange: true,
     request: Type.Object({ username: Credential, password: Credential, sessionNotice: SessionNotice }),
     secrets: ['password'],
+    output: AccountLogin,
+    errors: ['UNAUTHORIZED', 'RATE_LIMITED', 'SESSION_REVOKED'],
     async run (context, { username, password, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
@@ -44,6 +47,8 @@ export const identitySession: readonly Operation[] = [
     isChange: true,
     request: Type.Object({ secret: Credential, sessionNotice: SessionNotice }),
     secrets: ['secret'],
+    output: AccountLogin,
+    errors: ['UNAUTHORIZED', 'RATE_LIMITED', 'SESSION_REVOKED'],
     async run (context, { secret, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
@@ -58,6 +63,7 @@ export const identitySession: readonly Operation[] = [
     accessLevel: 'session',
     isChange: true,
     request: Type.Object({}),
+    output: done('loggedOut'),
     async run ({ server, client, grant }) {
       const session = sessionOf(grant.principal)
       client.logOut()
@@ -69,6 +75,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.whoami',
     accessLevel: 'session',
     request: Type.Object({}),
+    output: Whoami,
     async run ({ grant }) {
       const { userId, roles, expiresAt } = sessionOf(grant.principal)
       return { authenticated: true, userId, roles, expiresAt }
@@ -80,6 +87,7 @@ export const identitySession: readonly Operation[] = [
     accessLevel: 'session',
     isChange: true,
     request: Type.Object({}),
+    output: AccountLogin,
     async run (context) {
       const { server, client, grant } = context
       const { note } = grant
@@ -105,6 +113,8 @@ export const identitySession: readonly Operation[] = [
     accessLevel: 'session',
     isChange: true,
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
+    output: done('changed'),
+    errors: ['UNAUTHORIZED', 'RATE_LIMITED', 'CONFLICT'],
     async run (context, r) {
       const { server, client, grant } = context
       const begun = await accounts(server).users.changePassword(

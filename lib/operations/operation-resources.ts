@@ -2,6 +2,7 @@ import type { ResourceAccess, Tier } from '../permissions/policy.js'
 import type { Problem } from '../permissions/where.js'
 import { isPlainObject } from '../util/option-schema.js'
 import type { OperationResource } from './application-operation.js'
+import type { Operation, OwnOperation } from './context.js'
 import { nameIn } from './operation.js'
 
 /** Things that one request of an operation of the application may use. */
@@ -48,4 +49,17 @@ export function accessesTo (
 ): readonly ResourceAccess[] {
   return list.map(({ type, name, records = type === 'bucket' || type === 'query' }) =>
     ({ operation, tier, type, name: nameIn(name), records }))
+}
+
+/** A request that names one resource of each kind. */
+const sample = {
+  bucket: 'name', name: 'name', query: 'name', operations: [{ op: 'get', bucket: 'name', key: 'key' }]
+}
+
+/** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
+export function accessesRecords (operation: Operation | OwnOperation): boolean {
+  if ('hasComputedResources' in operation && operation.hasComputedResources) return true
+  const { name, resources } = operation
+  const used = resources({ id: 0, type: name, ...sample })
+  return used.some(({ operation, records }) => operation === name && records)
 }

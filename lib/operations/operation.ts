@@ -1,12 +1,9 @@
-import type { Static, TObject, TProperties } from 'typebox'
+import type { Static, TObject, TProperties, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { AccessLevel, ResourceAccess, Tier } from '../permissions/policy.js'
-import type {
-  Client, Operation, OperationContext, OwnOperation, ServerContext, StepRights
-} from './context.js'
+import type { Client, Operation, OperationContext, ServerContext, StepRights } from './context.js'
 import { checkKey } from '../idempotency/keyed-requests.js'
-import { EncodedJson } from '../protocol/encode.js'
-import { NoexServerError } from '../protocol/errors.js'
+import { NoexServerError, type NoexErrorCode } from '../protocol/errors.js'
 import { notConfigured } from '../protocol/refusals.js'
 import type { Identity } from '../identity/identity.js'
 import type { Charge } from '../limits/request-limiter.js'
@@ -16,16 +13,6 @@ import { firstProblem } from '../protocol/shape.js'
 import { requireFields, type NamedField } from '../store/named-fields.js'
 
 export type { Operation }
-
-/**
- * Ends a subscription of the client and returns the reply.
- * @throws `NOT_FOUND` when it is not one of this connection
- */
-export function unsubscribe (subscriptions: { remove: (id: string) => boolean }, id: string): object {
-  // It shows nothing of the store: as one that waits by itself, it is not run again like a read.
-  if (subscriptions.remove(id)) return new EncodedJson('{"unsubscribed":true}', () => {})
-  throw new NoexServerError('NOT_FOUND', `Subscription "${id}" is not one of this connection`)
-}
 
 /** Names a user as the audit does: by the field that holds the id or the user name. */
 export function userIn (field: 'userId' | 'username'): (request: RequestMessage) => string {
@@ -75,6 +62,12 @@ interface OperationDefinition<Fields extends TProperties, Result> {
    * @default false
    */
   readonly takesKey?: boolean
+  /** The shape of the request for documents, where `check` demands more. @default `request` */
+  readonly documented?: TObject
+  /** The shape of the reply's `data`, for documents. @default any */
+  readonly output?: TSchema
+  /** The codes of its own refusals, beside those that every request may get. @default not said */
+  readonly errors?: readonly NoexErrorCode[]
   /**
    * Whether it changes something, and resolves when that is durable, with a result that shows no other state
    * of the store.
@@ -116,6 +109,9 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     tier,
     accessLevel,
     request: definition.request,
+    documented: definition.documented ?? definition.request,
+    output: definition.output,
+    errors: definition.errors,
     usesStore: name.startsWith('store.'),
     isChange,
     resources: request => resources(request, self),
@@ -230,19 +226,6 @@ export function namedTopic (named: (request: RequestMessage) => unknown): Resour
 /** Returns the number of elements of a list; 0 where there is none. */
 export function lengthOf (list: unknown): number {
   return Array.isArray(list) ? list.length : 0
-}
-
-/** A request that names one resource of each kind. */
-const sample = {
-  bucket: 'name', name: 'name', query: 'name', operations: [{ op: 'get', bucket: 'name', key: 'key' }]
-}
-
-/** Whether an operation reads or changes records, so that a permission with `where` can allow it. */
-export function accessesRecords (operation: Operation | OwnOperation): boolean {
-  if ('hasComputedResources' in operation && operation.hasComputedResources) return true
-  const { name, resources } = operation
-  const used = resources({ id: 0, type: name, ...sample })
-  return used.some(({ operation, records }) => operation === name && records)
 }
 
 /** Names no resource but the server. */

@@ -51,6 +51,8 @@ function ownOperation (definition: CheckedOperation, runs: LimitedRuns, limits: 
     tier,
     accessLevel: 'permission',
     request: input,
+    documented: input,
+    errors: undefined,
     output,
     usesStore: false,
     // Its result may show what it has read.

@@ -1,7 +1,8 @@
 import { Type } from 'typebox'
-import { JsonObject, MaybeObject, Name } from '../protocol/fields.js'
+import { Count, JsonObject, MaybeObject, Name } from '../protocol/fields.js'
 import type { RequestMessage } from '../protocol/messages.js'
 import { defineOperation, memberIn, nameIn, type Operation, type ResourcesOf } from './operation.js'
+import { done, named } from './outputs.js'
 
 const Named = Type.Object({ name: Name })
 
@@ -23,6 +24,8 @@ export const procedures: readonly Operation[] = [
     request: Type.Object({ procedure: JsonObject }),
     resources: byDefinition,
     details: request => runAsIn(request['procedure']),
+    output: done('registered', named),
+    errors: ['ALREADY_EXISTS', 'RATE_LIMITED'],
     run: async ({ server: { procedures }, grant }, { procedure }) => ({
       name: await procedures.register(procedure, grant),
       registered: true
@@ -34,6 +37,8 @@ export const procedures: readonly Operation[] = [
     takesKey: true,
     request: Named,
     resources: byName,
+    output: done('unregistered', named),
+    errors: ['NOT_FOUND'],
     async run ({ server: { procedures }, grant }, { name }) {
       await procedures.unregister(name, grant)
       return { name, unregistered: true }
@@ -46,6 +51,8 @@ export const procedures: readonly Operation[] = [
     request: Type.Object({ name: Name, updates: JsonObject }),
     resources: byName,
     details: request => runAsIn(request['updates']),
+    output: done('updated', named),
+    errors: ['NOT_FOUND'],
     async run ({ server: { procedures }, grant }, { name, updates }) {
       await procedures.update(name, updates, grant)
       return { name, updated: true }
@@ -56,6 +63,8 @@ export const procedures: readonly Operation[] = [
     tier: 'read',
     request: Named,
     resources: byName,
+    output: JsonObject,
+    errors: ['NOT_FOUND'],
     run: async ({ server: { procedures } }, { name }) => procedures.get(name).procedure.definition
   }),
   defineOperation({
@@ -63,6 +72,11 @@ export const procedures: readonly Operation[] = [
     tier: 'admin',
     request: Type.Object({}),
     resources: namedProcedure(() => '*'),
+    output: Type.Object({
+      procedures: Type.Array(Type.Object({
+        ...named, description: Type.Optional(Type.String()), stepsCount: Count
+      }))
+    }),
     run: async ({ server: { procedures } }) => ({ procedures: procedures.list() })
   }),
   defineOperation({
@@ -73,6 +87,8 @@ export const procedures: readonly Operation[] = [
     isChange: false,
     request: Type.Object({ name: Name, input: MaybeObject }),
     resources: byName,
+    output: done('success', { result: Type.Optional(Type.Unknown()), results: JsonObject }),
+    errors: ['NOT_FOUND'],
     run: async (context, { name, input }) =>
       await context.server.procedures.call(name, input ?? {}, context),
     rightsOfSteps: ({ name }, context) => context.server.procedures.rightsOf(name, context)

@@ -10,7 +10,8 @@ import { identityUsers } from './identity-users.js'
 import type { OperationTable, OwnOperation } from './context.js'
 import type { Operation } from './operation.js'
 import { procedures } from './procedures.js'
-import { rules } from './rules.js'
+import { rules as ruleEvents } from './rules.js'
+import { rulesAdmin } from './rules-admin.js'
 import { server } from './server.js'
 import { storeAdmin } from './store-admin.js'
 import { storeQuery } from './store-query.js'
@@ -29,6 +30,7 @@ const always: readonly Operation[] = [
   ...procedures,
   ...server
 ]
+const rules: readonly Operation[] = [...ruleEvents, ...rulesAdmin]
 const identity: readonly Operation[] = [
   ...identitySession,
   ...identityUsers,

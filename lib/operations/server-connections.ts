@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { NoexServerError } from '../protocol/errors.js'
 import { MAX_USER_ID_CHARS } from '../protocol/session.js'
 import { defineOperation, prefixed, type Operation } from './operation.js'
+import { ConnectionDetails, ConnectionList, RefusalList } from './outputs.js'
 
 /** Connections of one page of `server.connections`, or in its place refusals of `server.refusals`. */
 const DEFAULT_LIMIT = 100
@@ -18,8 +19,13 @@ const MAX_CONNECTIONS = 1_000
  */
 const MAX_REFUSALS = 200
 
-const ConnectionId = Type.String({ minLength: 1, maxLength: 64 })
-const Filter = Type.Optional(Type.String({ minLength: 1, maxLength: MAX_USER_ID_CHARS }))
+const idLength = { minLength: 1, maxLength: 64 }
+const ConnectionId = Type.String(idLength)
+const afterPage = '`connectionId` of the last one of the page before, which may have ended'
+
+/** Returns the shape of a text by which connections are looked for. */
+const filter = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: MAX_USER_ID_CHARS, description }))
 
 /** The operations of the `server` namespace that show connections. PROTOCOL.md, "Server operations". */
 export const serverConnections: readonly Operation[] = [
@@ -27,12 +33,14 @@ export const serverConnections: readonly Operation[] = [
     name: 'server.connections',
     tier: 'admin',
     request: Type.Object({
-      user: Filter,
-      address: Filter,
-      query: Filter,
-      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_CONNECTIONS })),
-      after: Type.Optional(ConnectionId)
+      user: filter('the id of the user, or the beginning of its name in any case'),
+      address: filter('the beginning of the address'),
+      query: filter('the name of a query that is watched (`find in <bucket>` for a search)'),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_CONNECTIONS, default: DEFAULT_LIMIT })),
+      after: Type.Optional(Type.String({ ...idLength, description: afterPage }))
     }),
+    output: ConnectionList,
+    errors: ['VALIDATION_ERROR'],
     async run ({ server: { connectionList } }, request) {
       const { user, address, query, limit, after } = request
       // The list of all is the answer of noex-server.
@@ -47,6 +55,8 @@ export const serverConnections: readonly Operation[] = [
     tier: 'admin',
     resource: ({ connectionId }) => prefixed('connection', connectionId),
     request: Type.Object({ connectionId: ConnectionId }),
+    output: ConnectionDetails,
+    errors: ['NOT_FOUND'],
     async run ({ server: { connectionList } }, { connectionId }) {
       const details = connectionList.details(connectionId)
       if (details !== undefined) return details
@@ -56,7 +66,11 @@ export const serverConnections: readonly Operation[] = [
   defineOperation({
     name: 'server.refusals',
     tier: 'admin',
-    request: Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_REFUSALS })) }),
+    request: Type.Object({
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_REFUSALS, default: DEFAULT_LIMIT }))
+    }),
+    output: RefusalList,
+    errors: [],
     run: async ({ server }, { limit }) => ({ refusals: server.refusals.newest(limit ?? DEFAULT_LIMIT) })
   })
 ]

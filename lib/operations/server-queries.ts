@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { Name } from '../protocol/fields.js'
+import { Count, Name } from '../protocol/fields.js'
 import { listQueries } from '../subscriptions/query-list.js'
 import { defineOperation } from './operation.js'
 
@@ -14,8 +14,32 @@ const MAX_FILTER = 256
 
 const Queries = Type.Object({
   filter: Type.Optional(Type.String({ maxLength: MAX_FILTER })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_QUERIES })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_QUERIES, default: 100 })),
   after: Type.Optional(Name)
+})
+
+const Seconds = Type.Number({ description: 'seconds' })
+const Millis = Type.Number({ description: 'milliseconds' })
+
+const QueryCost = Type.Object({
+  id: Type.String(),
+  query: Type.String(),
+  kind: Type.Enum(['declarative', 'code', 'find', 'page']),
+  bucket: Type.Optional(Type.String()),
+  params: Type.Optional(Type.Array(Type.String())),
+  watchers: Count,
+  liveQueries: Count,
+  evaluations: Count,
+  seconds: Seconds,
+  lastMs: Millis,
+  maxMs: Millis,
+  updates: Count,
+  updateSeconds: Seconds,
+  bytesOut: Count,
+  rows: Count,
+  bytes: Count,
+  slow: Count,
+  advice: Type.Optional(Type.String())
 })
 
 /** Lists what queries cost, for operators. PROTOCOL.md, "Server operations". */
@@ -23,6 +47,8 @@ export const serverQueries = defineOperation({
   name: 'server.queries',
   tier: 'admin',
   request: Queries,
+  output: Type.Object({ queries: Type.Array(QueryCost), more: Type.Boolean(), total: Count }),
+  errors: ['NOT_FOUND'],
   async run ({ server, grant }, { filter = '', limit = 100, after }) {
     const { liveQueries, sharedStore, getStoreStats } = server
     const stats = await getStoreStats(grant.principal.session)

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { JsonObject } from '../protocol/fields.js'
 import { defineOperation, type Operation } from './operation.js'
 import { serverActs } from './server-acts.js'
 import { serverConnections } from './server-connections.js'
@@ -11,6 +12,7 @@ export const server: readonly Operation[] = [
     name: 'server.stats',
     tier: 'admin',
     request: Type.Object({}),
+    output: JsonObject,
     async run ({ server: { getStats }, grant }) {
       // The address of the server is for its operators alone.
       const { port: _port, host: _host, ...stats } = await getStats(grant.principal.session)
@@ -22,6 +24,9 @@ export const server: readonly Operation[] = [
     tier: 'read',
     accessLevel: 'session',
     request: Type.Object({}),
+    output: Type.Object({
+      buckets: JsonObject, queries: JsonObject, procedures: JsonObject, operations: JsonObject
+    }),
     run: describe
   }),
   serverQueries,

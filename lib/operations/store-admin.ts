@@ -2,11 +2,12 @@ import { Type } from 'typebox'
 import { bucketNotDefined, queryNotDefined } from '../protocol/errors.js'
 import { defineBucket, dropBucket, updateBucket } from '../store/schema-change.js'
 import { checkQueryConfig } from '../store/query-config.js'
-import { JsonObject, Name } from '../protocol/fields.js'
+import { Count, JsonObject, Name } from '../protocol/fields.js'
 import type { ResourceAccess } from '../permissions/policy.js'
 import { referencedBuckets } from '../store/bucket-definition.js'
 import { causedBy } from '../store/row-scope.js'
 import { defineOperation, nameIn, wholeBucket, namedQuery, type Operation } from './operation.js'
+import { done, named } from './outputs.js'
 
 const Named = Type.Object({ name: Name })
 
@@ -37,6 +38,8 @@ export const storeAdmin: readonly Operation[] = [
     takesKey: true,
     request: Type.Object({ name: Name, config: JsonObject }),
     resources: (request, self) => [...bucket(request, self), ...references(request['config'], 'schema')],
+    output: done('created', named),
+    errors: ['ALREADY_EXISTS', 'BUCKET_NOT_DEFINED'],
     async run ({ server: { sharedStore, identity }, grant }, r) {
       await defineBucket(sharedStore, r.name, r.config, grant)
       await identity?.recordOwner('bucket', r.name, grant.principal.session, grant.note)
@@ -49,6 +52,8 @@ export const storeAdmin: readonly Operation[] = [
     takesKey: true,
     request: Named,
     resources: bucket,
+    output: done('dropped', named),
+    errors: ['BUCKET_NOT_DEFINED'],
     async run ({ server: { sharedStore, identity }, grant }, r) {
       await dropBucket(sharedStore, r.name, grant)
       await identity?.forgetResource('bucket', r.name, grant)
@@ -61,6 +66,8 @@ export const storeAdmin: readonly Operation[] = [
     takesKey: true,
     request: Type.Object({ name: Name, updates: JsonObject }),
     resources: (request, self) => [...bucket(request, self), ...references(request['updates'], 'addFields')],
+    output: done('updated', named),
+    errors: ['BUCKET_NOT_DEFINED'],
     async run ({ server: { sharedStore }, grant }, r) {
       await updateBucket(sharedStore, r.name, r.updates, grant)
       return { name: r.name, updated: true }
@@ -71,6 +78,8 @@ export const storeAdmin: readonly Operation[] = [
     tier: 'admin',
     request: Named,
     resources: bucket,
+    output: Type.Object({ ...named, config: JsonObject }),
+    errors: ['BUCKET_NOT_DEFINED'],
     run: async ({ server: { sharedStore } }, r) => ({ name: r.name, config: sharedStore.definition(r.name) })
   }),
   defineOperation({
@@ -86,6 +95,8 @@ export const storeAdmin: readonly Operation[] = [
         { operation: 'store.where', tier: 'read', type: 'bucket', name: source, records: true }
       ]
     },
+    output: done('defined', named),
+    errors: ['ALREADY_EXISTS', 'BUCKET_NOT_DEFINED'],
     async run ({ server: { sharedStore, identity }, grant }, r) {
       const config = checkQueryConfig(r.config)
       if (!sharedStore.store.hasBucket(config.bucket)) throw bucketNotDefined(config.bucket)
@@ -100,6 +111,8 @@ export const storeAdmin: readonly Operation[] = [
     takesKey: true,
     request: Named,
     resources: namedQuery('name'),
+    output: done('undefined', named),
+    errors: ['QUERY_NOT_DEFINED'],
     async run ({ server: { sharedStore, identity }, grant }, r) {
       if (!sharedStore.store.undefineQuery(r.name, causedBy(grant))) throw queryNotDefined(r.name)
       await identity?.forgetResource('query', r.name, grant)
@@ -110,6 +123,14 @@ export const storeAdmin: readonly Operation[] = [
     name: 'store.listQueries',
     tier: 'admin',
     request: Type.Object({}),
+    output: Type.Object({
+      queries: Type.Array(Type.Object({
+        ...named,
+        type: Type.String(),
+        activeSubscriptions: Count,
+        config: Type.Optional(JsonObject)
+      }))
+    }),
     run: async ({ server: { sharedStore, liveQueries } }) => ({
       queries: sharedStore.store
         .getQueries()

@@ -4,7 +4,10 @@ import { Name } from '../protocol/fields.js'
 import { rowsIn } from '../util/short-text.js'
 import { defineOperation, namedQuery, type Operation } from './operation.js'
 
-const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })
+/** Parameters by name; checked by the query. */
+const Params = Type.Optional(Type.Unknown({ description: 'object' }))
+
+const Query = Type.Object({ query: Name, params: Params })
 
 /** The operations that run queries. PROTOCOL.md, "Queries". */
 export const storeQuery: readonly Operation[] = [
@@ -13,6 +16,8 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Query,
     resources: namedQuery('query'),
+    output: Type.Unknown(),
+    errors: ['QUERY_NOT_DEFINED'],
     async run ({ server, client, grant }, { query, params }) {
       const { sharedStore, queries, liveQueries: { metrics } } = server
       const given = params ?? undefined

@@ -5,10 +5,11 @@ import { fieldsIn, fieldsOfFilter, fieldsOfGroups } from '../store/named-fields.
 import { accessOf } from '../store/row-scope.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import {
-  GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
+  Count, GroupBy, JsonObject, Key, MaybeLimit, MaybeObject, Name, PositiveInteger
 } from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { defineOperation, recordsOfBucket, type Operation } from './operation.js'
+import { nullable, StoredRecord, StoredRecords, StoreFigures } from './outputs.js'
 
 const Filtered = Type.Object({ bucket: Name, filter: JsonObject })
 const MaybeFiltered = Type.Object({ bucket: Name, filter: MaybeObject })
@@ -43,6 +44,8 @@ function slice (method: 'first' | 'last'): Operation {
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
+    output: StoredRecords,
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) => bucketOf(`store.${method}`, context, r)[method](r.n, filterOf(r))
   })
 }
@@ -57,6 +60,9 @@ function fieldAggregate (method: FieldAggregate): Operation {
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: r => [...fieldsIn(r.field, 'field'), ...fieldsOf(r)],
+    // Of nothing, the sum and the average are 0; there is no least and no greatest value.
+    output: method === 'sum' || method === 'avg' ? Type.Number() : nullable(Type.Number()),
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) => bucketOf(`store.${method}`, context, r)[method](r.field, filterOf(r))
   })
 }
@@ -68,6 +74,8 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ bucket: Name, key: Key }),
     resources: recordsOfBucket,
+    output: nullable(StoredRecord),
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) => bucketOf('store.get', context, r).get(r.key)
   }),
   defineOperation({
@@ -75,6 +83,8 @@ export const storeRead: readonly Operation[] = [
     tier: 'read',
     request: Type.Object({ bucket: Name }),
     resources: recordsOfBucket,
+    output: StoredRecords,
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) => bucketOf('store.all', context, r).all()
   }),
   defineOperation({
@@ -84,6 +94,8 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
+    output: StoredRecords,
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) =>
       bucketOf('store.where', context, r).find({ filter: r.filter, limit: r.limit ?? undefined })
   }),
@@ -94,6 +106,8 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
+    output: nullable(StoredRecord),
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) => bucketOf('store.findOne', context, r).findOne(r.filter)
   }),
   defineOperation({
@@ -103,6 +117,8 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
+    output: Count,
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) => bucketOf('store.count', context, r).count(filterOf(r))
   }),
   slice('first'),
@@ -111,11 +127,18 @@ export const storeRead: readonly Operation[] = [
     name: 'store.paginate',
     tier: 'read',
     request: Type.Object({
-      bucket: Name, limit: PositiveInteger, after: Type.Optional(Type.Unknown()), filter: MaybeObject
+      bucket: Name,
+      limit: PositiveInteger,
+      after: Type.Optional(Type.Unknown({ description: 'key' })),
+      filter: MaybeObject
     }),
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: fieldsOf,
+    output: Type.Object({
+      records: StoredRecords, hasMore: Type.Boolean(), nextCursor: Type.Optional(Type.Unknown())
+    }),
+    errors: ['BUCKET_NOT_DEFINED'],
     async run (context, r) {
       // An empty cursor may be sent as null: it asks for the first page.
       const page = { limit: r.limit, after: r.after ?? undefined, filter: filterOf(r) }
@@ -133,12 +156,15 @@ export const storeRead: readonly Operation[] = [
     resources: recordsOfBucket,
     check: checkFilterOf,
     fields: r => fieldsOfGroups(r),
+    output: Type.Array(Type.Object({ key: JsonObject, value: nullable(Type.Number()) })),
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) => bucketOf('store.groupBy', context, r).groupBy(r.field, r.aggregate, filterOf(r))
   }),
   defineOperation({
     name: 'store.buckets',
     tier: 'read',
     request: Type.Object({}),
+    output: Type.Object({ count: Count, names: Type.Array(Type.String()) }),
     async run ({ server: { sharedStore } }) {
       const names = sharedStore.bucketNames().filter(name => !isSystemBucket(name, sharedStore))
       return { count: names.length, names }
@@ -148,6 +174,7 @@ export const storeRead: readonly Operation[] = [
     name: 'store.stats',
     tier: 'read',
     request: Type.Object({}),
+    output: nullable(StoreFigures),
     run: async ({ server: { getStats }, grant }) => (await getStats(grant.principal.session)).store
   })
 ]

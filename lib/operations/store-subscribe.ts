@@ -1,14 +1,14 @@
 import type { DeclarativeQueryConfig } from '@hamicek/noex-store'
 import { Type, type Static } from 'typebox'
 import { searchScope } from '../permissions/authorizer.js'
-import { invalid } from '../protocol/errors.js'
+import { EncodedJson } from '../protocol/encode.js'
+import { invalid, NoexServerError } from '../protocol/errors.js'
 import { JsonObject, Name, PositiveInteger, Count } from '../protocol/fields.js'
 import { fieldsIn, fieldsOfFilter, requireFields, type NamedField } from '../store/named-fields.js'
 import { checkQueryConfig, checkQueryParams } from '../store/query-config.js'
 import type { OperationContext } from './context.js'
-import {
-  defineOperation, nameIn, namedQuery, unsubscribe, type Operation, type ResourcesOf
-} from './operation.js'
+import { defineOperation, nameIn, namedQuery, type Operation, type ResourcesOf } from './operation.js'
+import { done, Subscribed } from './outputs.js'
 
 /**
  * Characters of `page.after` and `since.epoch`, texts that the server has made.
@@ -23,7 +23,7 @@ const Text = Type.String({ maxLength: MAX_TEXT })
 
 const Subscribe = Type.Object({
   query: Type.Optional(Name),
-  params: Type.Optional(Type.Unknown()),
+  params: Type.Optional(Type.Unknown({ description: 'object' })),
   find: Type.Optional(JsonObject),
   page: Type.Optional(Type.Object({
     limit: PositiveInteger, after: Type.Optional(Type.Union([Type.Null(), Text]))
@@ -96,6 +96,8 @@ export const storeSubscribe: readonly Operation[] = [
     resources: watched,
     guard: client => { client.subscriptions.checkQuota() },
     check,
+    output: Subscribed,
+    errors: ['QUERY_NOT_DEFINED', 'BUCKET_NOT_DEFINED', 'RATE_LIMITED'],
     async run (context, request) {
       const { query, find, params = undefined, page, since } = request
       const { delta = false, complete = false, minIntervalMs = 0 } = request
@@ -128,9 +130,21 @@ export const storeSubscribe: readonly Operation[] = [
     request: Type.Object({ subscriptionId: Name }),
     accessLevel: 'session',
     needsConnection: 'only a connection has subscriptions',
+    output: done('unsubscribed'),
+    errors: ['NOT_FOUND'],
     run: async ({ client }, { subscriptionId }) => unsubscribe(client.subscriptions, subscriptionId)
   })
 ]
+
+/**
+ * Ends a subscription of the client and returns the reply.
+ * @throws `NOT_FOUND` when it is not one of this connection
+ */
+export function unsubscribe (subscriptions: { remove: (id: string) => boolean }, id: string): object {
+  // It shows nothing of the store: as one that waits by itself, it is not run again like a read.
+  if (subscriptions.remove(id)) return new EncodedJson('{"unsubscribed":true}', () => {})
+  throw new NoexServerError('NOT_FOUND', `Subscription "${id}" is not one of this connection`)
+}
 
 /** @throws `VALIDATION_ERROR` for a query that cannot be cut into pages */
 function checkPagedQuery ({ server: { sharedStore } }: OperationContext, query: string): void {

@@ -8,7 +8,8 @@ import { EntryFields } from '../store/entry-fields.js'
 import type { TransactionEntry } from '../store/transaction-entry.js'
 import { placeOf, runTransaction } from '../store/transaction.js'
 import {
-  ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name, RecordBatch
+  Count, ExpectedVersion, GroupBy, incrementFields, JsonObject, Key, MaybeLimit, MaybeObject, Name,
+  RecordBatch
 } from '../protocol/fields.js'
 import type { Tier, ResourceAccess } from '../permissions/policy.js'
 import { defineOperation, lengthOf, memberIn, nameIn, type Operation, type ResourcesOf } from './operation.js'
@@ -42,6 +43,12 @@ const entryFields: Readonly<Record<TransactionEntry['op'], TObject>> = {
   groupBy: GroupBy
 }
 
+/** An entry, of any kind. */
+const Entry = Type.Union(Object.entries(entryFields).map(([op, { properties }]) =>
+  Type.Object({ op: Type.Literal(op), ...properties })))
+
+const size = { minItems: 1, maxItems: MAX_ENTRIES }
+
 const entrySchemas = new Map<string, Validator>(
   Object.entries(entryFields).map(([op, fields]) => [op, Compile(fields)])
 )
@@ -51,7 +58,10 @@ export const storeTransaction: Operation = defineOperation({
   name: 'store.transaction',
   tier: 'write',
   takesKey: true,
-  request: Type.Object({ operations: Type.Array(Type.Unknown(), { minItems: 1, maxItems: MAX_ENTRIES }) }),
+  request: Type.Object({ operations: Type.Array(Type.Unknown(), size) }),
+  documented: Type.Object({
+    operations: Type.Array(Entry, { ...size, description: 'array of 1 to 1,000 entries' })
+  }),
   resources: resourcesOfEntries,
   resource: request => bucketsIn(request).length === 1 ? bucketsIn(request)[0] as string : '*',
   details: request => ({ buckets: bucketsIn(request) }),
@@ -69,6 +79,8 @@ export const storeTransaction: Operation = defineOperation({
       throw invalid('operations', `must not insert more than ${MAX_RECORDS} records by insertMany`)
     }
   },
+  output: Type.Object({ results: Type.Array(Type.Object({ index: Count, data: Type.Unknown() })) }),
+  errors: ['BUCKET_NOT_DEFINED', 'NOT_FOUND', 'CONFLICT', 'ALREADY_EXISTS'],
   async run ({ server: { sharedStore }, grant }, request) {
     const entries = request.operations as TransactionEntry[]
     const fields = new EntryFields(sharedStore)

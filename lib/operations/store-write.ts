@@ -2,9 +2,12 @@ import { Type } from 'typebox'
 import { checkFilter } from '../store/filter.js'
 import { fieldsOfFilter, fieldsOfIncrement } from '../store/named-fields.js'
 import { Writes } from '../store/writes.js'
-import { ExpectedVersion, incrementFields, JsonObject, Key, Name, RecordBatch } from '../protocol/fields.js'
+import {
+  Count, ExpectedVersion, incrementFields, JsonObject, Key, Name, RecordBatch
+} from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { defineOperation, lengthOf, wholeBucket, recordsOfBucket, type Operation } from './operation.js'
+import { done, StoredRecord, StoredRecords } from './outputs.js'
 
 /** Returns the writes that a request may make. */
 const writes = ({ server, grant }: OperationContext): Writes => new Writes(server.sharedStore, grant)
@@ -19,6 +22,8 @@ export const storeWrite: readonly Operation[] = [
     takesKey: true,
     request: BucketData,
     resources: recordsOfBucket,
+    output: StoredRecord,
+    errors: ['BUCKET_NOT_DEFINED', 'ALREADY_EXISTS'],
     run: (context, r) => writes(context).insert(r.bucket, r.data)
   }),
   defineOperation({
@@ -28,6 +33,8 @@ export const storeWrite: readonly Operation[] = [
     charges: request => [{ operation: 'store.insertMany', times: Math.max(1, lengthOf(request['data'])) }],
     request: Type.Object({ bucket: Name, data: RecordBatch }),
     resources: recordsOfBucket,
+    output: StoredRecords,
+    errors: ['BUCKET_NOT_DEFINED', 'ALREADY_EXISTS'],
     run: (context, r) => writes(context).insertMany(r.bucket, r.data)
   }),
   defineOperation({
@@ -36,6 +43,8 @@ export const storeWrite: readonly Operation[] = [
     takesKey: true,
     request: Type.Object({ bucket: Name, data: JsonObject, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
+    output: StoredRecord,
+    errors: ['BUCKET_NOT_DEFINED', 'CONFLICT', 'ALREADY_EXISTS'],
     run: (context, r) => writes(context).upsert(r.bucket, r.data, r.expectedVersion)
   }),
   defineOperation({
@@ -44,6 +53,8 @@ export const storeWrite: readonly Operation[] = [
     takesKey: true,
     request: Type.Object({ bucket: Name, key: Key, data: JsonObject, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
+    output: StoredRecord,
+    errors: ['BUCKET_NOT_DEFINED', 'NOT_FOUND', 'CONFLICT', 'ALREADY_EXISTS'],
     run: (context, r) => writes(context).update(r.bucket, r.key, r.data, r.expectedVersion)
   }),
   defineOperation({
@@ -53,6 +64,8 @@ export const storeWrite: readonly Operation[] = [
     request: Type.Object(incrementFields),
     resources: recordsOfBucket,
     fields: r => fieldsOfIncrement(r.field, 'field'),
+    output: StoredRecord,
+    errors: ['BUCKET_NOT_DEFINED', 'NOT_FOUND', 'CONFLICT'],
     run: (context, r) => writes(context).increment(r.bucket, r)
   }),
   defineOperation({
@@ -63,6 +76,8 @@ export const storeWrite: readonly Operation[] = [
     resources: recordsOfBucket,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
+    output: Count,
+    errors: ['BUCKET_NOT_DEFINED', 'ALREADY_EXISTS'],
     run: (context, r) => writes(context).updateMany(r.bucket, r.filter, r.data)
   }),
   defineOperation({
@@ -71,6 +86,8 @@ export const storeWrite: readonly Operation[] = [
     takesKey: true,
     request: Type.Object({ bucket: Name, key: Key, expectedVersion: ExpectedVersion }),
     resources: recordsOfBucket,
+    output: done('deleted'),
+    errors: ['BUCKET_NOT_DEFINED', 'CONFLICT'],
     run: (context, r) => writes(context).delete(r.bucket, r.key, r.expectedVersion),
     reply: () => ({ deleted: true })
   }),
@@ -82,6 +99,8 @@ export const storeWrite: readonly Operation[] = [
     resources: recordsOfBucket,
     check: r => { checkFilter(r.filter, 'filter') },
     fields: r => fieldsOfFilter(r.filter, 'filter'),
+    output: Count,
+    errors: ['BUCKET_NOT_DEFINED', 'CONFLICT'],
     run: (context, r) => writes(context).deleteMany(r.bucket, r.filter)
   }),
   defineOperation({
@@ -90,6 +109,8 @@ export const storeWrite: readonly Operation[] = [
     takesKey: true,
     request: Type.Object({ bucket: Name }),
     resources: wholeBucket('bucket'),
+    output: done('cleared'),
+    errors: ['BUCKET_NOT_DEFINED'],
     run: (context, r) => writes(context).clear(r.bucket),
     reply: () => ({ cleared: true })
   })

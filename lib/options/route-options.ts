@@ -1,6 +1,6 @@
 import type { FastifyHelmetOptions } from '@fastify/helmet'
 import { isPlainObject, option, options, type ValueType } from '../util/option-schema.js'
-import { nonEmptyText, orFalse, type } from '../util/option-types.js'
+import { boolean, nonEmptyText, orFalse, type } from '../util/option-types.js'
 
 /** The options of the plugin's routes. */
 export interface RouteOptions {
@@ -21,6 +21,11 @@ export interface RouteOptions {
   name?: string | undefined
   /** Paths of the HTTP routes, each `false` to leave it away. */
   routes?: RoutePaths | undefined
+  /**
+   * Whether documents that `@fastify/swagger` makes leave the routes of the plugin out.
+   * @default false
+   */
+  hideRoutes?: boolean | undefined
   /**
    * Options of `@fastify/helmet` for the HTTP routes, or `false` to serve them without it. Where the
    * application has registered helmet already, they are added to its own for these routes.
@@ -112,5 +117,6 @@ export const routeOptions = options<RouteOptions>()({
   prefix: option(prefix, ''),
   name: option(nonEmptyText, 'noex-server'),
   routes: routePaths,
+  hideRoutes: option(boolean, false),
   helmet: option(helmet, {})
 })

@@ -12,7 +12,7 @@ const CLOSE_BRACE = 0x7d
  * Messages in the body of one POST to a stream.
  * @limit 400
  */
-const MAX_MESSAGES = 1_000
+export const MAX_MESSAGES = 1_000
 
 /**
  * Takes apart the body of a POST: one message, or an array of messages. The messages are not parsed: one that

@@ -79,7 +79,8 @@ function firstSentence (text) {
   return text.split(/[.:;](?= |$)/)[0]
 }
 
-function table (header, rows) {
+/** Builds a table of Markdown. */
+export function table (header, rows) {
   const line = cells => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
   return [line(header), `|${'---|'.repeat(header.length)}`, ...rows.map(line)].join('\n')
 }

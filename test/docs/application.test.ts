@@ -1,4 +1,4 @@
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Store } from '@hamicek/noex-store'
 import { noexPlugin, type NoexServer } from '../../lib/index.js'
@@ -32,4 +32,14 @@ t.test('its sample of two scopes serves two stores', async t => {
   await app.ready()
   t.equal((await app.inject('/shop/healthz')).statusCode, 200)
   t.equal((await app.inject('/desk/healthz')).statusCode, 200)
+})
+
+t.test('its sample of OpenAPI has the routes of the plugin in the document', async t => {
+  const { app, store } = await runSample(t, document, 'openapi', ['app', 'store']) as {
+    app: FastifyInstance, store: Store
+  }
+  t.teardown(async () => { await store.stop() })
+  t.teardown(async () => { await app.close() })
+  const { paths } = (await app.inject('/openapi.json')).json<{ paths: object }>()
+  t.same(Object.keys(paths).sort(), ['/healthz', '/live', '/livez', '/readyz', '/rpc', '/stats'])
 })

@@ -2,6 +2,7 @@ import { RuleEngine } from '@hamicek/noex-rules'
 import t, { type Test } from 'tap'
 import type { TestClient } from '../support/client.js'
 import { baseRequests } from '../support/base-requests.js'
+import { exchangeProblems } from '../support/message-schema.js'
 import { serve, type Served } from '../support/service.js'
 import { ADMIN_SECRET, serveAccounts } from '../support/identity.js'
 import { operations } from '../../lib/operations/registry.js'
@@ -32,6 +33,9 @@ const values: readonly unknown[] = [
   { bucket: 'items', filter: 5 }, { id: 'taken' }, { id: null }, { id: {} },
   { _version: 'x', _createdAt: null, _expiresAt: {} }
 ]
+
+/** They take a value of the wrong kind for none; the documents show the right kind. */
+const isLenient = /^identity\.(?:createUser|updateUser|listUsers)$/
 
 /** Operations that exist with accounts only; they are sent by the superadmin. */
 const ofAccounts = /^(?:auth|identity)\./
@@ -115,6 +119,9 @@ async function complaints (
     if (reply['type'] === 'error' && !acceptable.has(reply['code'])) {
       found.push(`${type} with ${title}: ${JSON.stringify(reply)}`)
     }
+    const undocumented = exchangeProblems({ ...fields, id: reply['id'], type }, reply)
+      .filter(problem => !(isLenient.test(type) && problem.includes('.request: ')))
+    found.push(...undocumented.map(problem => `${type} with ${title}: ${problem}`))
     // Subscriptions that were made push, and end when their query does.
     const strays = client.waiting.filter(frame => frame['type'] !== 'push' && frame['type'] !== 'system')
     if (strays.length > 0) found.push(`${type} with ${title}: a second reply ${JSON.stringify(strays)}`)

@@ -60,7 +60,7 @@ t.test('keeps what it has answered over a kill, and a restart by SIGTERM', { tim
   writeFileSync(file, readFileSync(file, 'utf8').replace('"$gte"', '"$lte"'))
   const third = await startServe(t, file)
   const watched = await run(watch, ['--count', '1', third.url, 'at-least', 'n=9'])
-  t.same(watched.lines, ['[]'], 'a query is as in the file')
+  t.same([watched.errors, watched.lines], [[], ['[]']], 'a query is as in the file')
   third.process.child.kill('SIGTERM')
   t.equal(await third.process.exited, 0)
   writeFileSync(file, readFileSync(file, 'utf8').replace('"n": {', '"m": {').replace('"n"\n', '"m"\n'))

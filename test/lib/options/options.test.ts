@@ -52,6 +52,7 @@ t.test('resolveOptions', t => {
         events: false,
         client: false
       },
+      hideRoutes: false,
       helmet: {},
       rulesTimeoutMs: 30_000,
       liveQueries: { maxBytesPerUser: 67_108_864, maxBytes: 268_435_456 },
@@ -106,6 +107,7 @@ t.test('resolveOptions', t => {
         events: '/e',
         client: '/c'
       },
+      hideRoutes: true,
       helmet: false,
       rulesTimeoutMs: 1,
       maxPayloadBytes: 1,
@@ -254,6 +256,7 @@ t.test('resolveOptions', t => {
     'routes.metrics': [null, true, '', 'up', '/*', 1],
     'routes.client': [null, true, '', 'up', '/*', 1],
     'routes.readyz': [null, true, '', 'up', '/*', 1],
+    hideRoutes: [null, 1, 'yes', {}],
     helmet: [null, true, 1, 'off', []],
     maxPayloadBytes: [null, 0, -1, 1.5, NaN, Infinity, 2 ** 31, '1024', 1n],
     heartbeat: [null, 30_000, [], false],
