@@ -35,6 +35,8 @@ export async function openSession (settings: Settings, fields?: LoginFields): Pr
   let token = login?.token
   const client: Client = createClient(settings.socket, {
     fallback: false,
+    // An operator waits for the server, and there are few of them.
+    maxDelayMs: 5_000,
     ...(token !== undefined && {
       getToken: async () => {
         // Called in an open connection, the session is about to end: one of accounts can be renewed.
