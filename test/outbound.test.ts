@@ -97,7 +97,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // A socket with a path, by which the processes of one machine know who writes a file.
   'packages/journal/src/file-lock.ts': ['node:net'],
   // The database and the issuer's keys, where the options name them.
-  'lib/audit/postgres/client.ts': ['node:net', 'pg'],
+  'lib/postgres/connection.ts': ['node:net', 'pg'],
   'lib/auth/jwks.ts': ['fetch'],
   // Packages that are there only when they are wanted.
   'lib/identity/password-key.ts': ['@node-rs/argon2'],
