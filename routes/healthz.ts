@@ -15,14 +15,15 @@ const unhealthy = {
   type: 'object',
   required: ['status'],
   properties: {
-    status: { type: 'string', enum: ['draining', 'audit_unavailable', 'store_unavailable'] },
+    status: { type: 'string', enum: ['draining', 'audit_unavailable', 'store_unavailable', 'standby'] },
     reason: { type: 'string', description: 'why the audit trail cannot be written' }
   }
 } as const
 
 /**
  * Answers `GET /healthz`: 200 when clients can be sent to this server; 503 from the beginning of a shutdown,
- * and while requests are refused because the audit trail or the log of the store cannot be written.
+ * while requests are refused because the audit trail or the log of the store cannot be written, and while
+ * another process takes the writes.
  */
 export function healthz (service: NoexService) {
   return {

@@ -73,6 +73,9 @@ function gap (name: string, wanted: number, first: number): Error {
 }
 
 function unreadable (name: string, revision: number, problem: string, cause?: unknown): Error {
-  return new Error(`cluster.postgres: revision ${revision} of the log "${name}" cannot be read ` +
-    `(${problem}): run the version of the package that wrote it, or bring the tables back from a backup`, { cause })
+  const remedy = 'run the version of the package that wrote it, or bring the tables back from a backup'
+  return new Error(
+    `cluster.postgres: revision ${revision} of the log "${name}" cannot be read (${problem}): ${remedy}`,
+    { cause }
+  )
 }

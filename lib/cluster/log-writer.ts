@@ -218,6 +218,6 @@ function assertAt (own: number, last: number, name: string): void {
   if (own === last) return
   if (last > own) throw new LogAheadError(`The log "${name}" is at revision ${last}, the store at ${own}`)
   throw new LogRefusedError(`The log "${name}" is at revision ${last}, and this store at ${own}: the ` +
-    'database has lost commits, by a failover to a standby that was behind, or by a backup. Start this node again, ' +
-    'which then begins with what the database has')
+    'database has lost commits, by a failover to a standby that was behind, or by a backup. Start this ' +
+    'node again, which then begins with what the database has')
 }

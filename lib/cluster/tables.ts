@@ -58,8 +58,13 @@ export const createTables = [
  */
 export async function prepareTables (connection: PostgresConnection): Promise<void> {
   await checkServer(connection)
-  if ((await missingTables(connection)).length > 0) await create(connection)
-  await checkColumns(connection)
+  const missing = await missingTables(connection)
+  // First those that are there: they may be of others.
+  await checkColumns(connection, Object.keys(tables).filter(table => !missing.includes(table)))
+  if (missing.length > 0) {
+    await create(connection)
+    await checkColumns(connection, missing)
+  }
   await checkRights(connection)
 }
 
@@ -99,8 +104,9 @@ async function create (connection: PostgresConnection): Promise<void> {
   }
 }
 
-async function checkColumns (connection: PostgresConnection): Promise<void> {
-  for (const [table, columns] of Object.entries(tables)) {
+async function checkColumns (connection: PostgresConnection, names: readonly string[]): Promise<void> {
+  for (const table of names) {
+    const columns = tables[table] ?? []
     const { rows } = await connection.query(`SELECT attname AS name, format_type(atttypid, NULL) AS type,
       attnotnull AND NOT atthasdef AND attidentity = '' AS required
       FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`, [table])

@@ -6,6 +6,7 @@ import type { IncomingRequest } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { AcceptedUpgrade, UpgradeRefusal } from '../handshake/upgrade-admission.js'
+import { Membership } from '../cluster/membership.js'
 import { Drain } from '../lifecycle/drain.js'
 import { checkDrainOptions, type DrainOptions } from '../lifecycle/shutdown-options.js'
 import { checkCosts } from '../limits/rate-limit-options.js'
@@ -33,13 +34,17 @@ export class NoexService {
   readonly #options: ResolvedOptions
   readonly #log: Log
   readonly #parts: ServiceParts
+  readonly #membership: Membership | undefined
   /** The clients over plain HTTP. */
   readonly streams: StreamService
   #drain: Drain | undefined
   #closed: Promise<void> | undefined
 
-  private constructor (options: ResolvedOptions, log: Log, parts: ServiceParts) {
+  private constructor (
+    options: ResolvedOptions, log: Log, parts: ServiceParts, membership: Membership | undefined
+  ) {
     this.#options = options
+    this.#membership = membership
     this.#log = log
     this.#parts = parts
     this.streams = new StreamService({
@@ -52,7 +57,14 @@ export class NoexService {
     const known = new OperationNames(namesOf(options))
     checkCosts(options.rateLimit, known)
     checkAllowed(options.auth, known)
-    return new NoexService(options, environment.log, await startParts(options, environment))
+    const { cluster, store } = options
+    const membership = cluster && await Membership.join(cluster, store, environment.log)
+    try {
+      return new NoexService(options, environment.log, await startParts(options, environment), membership)
+    } catch (error) {
+      await membership?.leave().catch(() => {})
+      throw error
+    }
   }
 
   /**
@@ -219,6 +231,9 @@ export class NoexService {
     }
     await this.#drain.ended
     await this.#parts.presences.end()
+    await this.#membership?.leave().catch((error: unknown) => {
+      this.#log.error({ err: error }, 'the last commits could not be made durable, and were taken back')
+    })
   }
 
   /** Drains, then releases everything that the service holds. The store goes on: the application owns it. */

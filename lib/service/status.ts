@@ -7,7 +7,7 @@ export type NoexState = 'serving' | 'draining' | 'closed'
 
 /** The reason for which load balancers should send clients to another instance. */
 export interface NotReadyReason {
-  readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable'
+  readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable' | 'standby'
   readonly reason?: string
 }
 
@@ -36,6 +36,7 @@ export class ServiceStatus {
     if (this.state !== 'serving') return { status: 'draining' }
     const reason = this.#trail?.problem
     if (reason !== undefined) return { status: 'audit_unavailable', reason }
+    if (this.#durability.isFollowing) return { status: 'standby' }
     return this.#durability.isUnavailable ? { status: 'store_unavailable' } : undefined
   }
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptyChain, type ChainHead, type SealedEntry } from '../chain/chain.js'
-import { DatabaseRefusal, PostgresConnection, type PostgresSource, type PostgresUser } from '../../postgres/connection.js'
+import {
+  DatabaseRefusal, PostgresConnection, type PostgresSource, type PostgresUser
+} from '../../postgres/connection.js'
 
 /** Maximum number of rows of one insert. */
 export const BATCH_ROWS = 512
