@@ -1,5 +1,6 @@
 import { audit } from './audit.js'
 import { auditedWrites } from './audited-writes.js'
+import { cluster } from './cluster.js'
 import { connect } from './connect.js'
 import { durability } from './durability.js'
 import { fairness } from './fairness.js'
@@ -55,8 +56,9 @@ export const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['fairness', whole(fairness)],
   // These install what they compare with.
   ['peers', quick(peers)],
-  // Last, since it needs databases.
-  ['transfer', whole(transfer)]
+  // Last, since they need databases.
+  ['transfer', whole(transfer)],
+  ['cluster', quick(cluster)]
 ])
 
 function whole (run: () => Promise<Row[]>): Benchmark {

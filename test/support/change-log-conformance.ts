@@ -9,7 +9,7 @@ export interface LogPlace {
   readonly make: () => ChangeLog
 }
 
-export const entryOf = (revision: number, text = `k${revision}`): LogEntry => ({
+const entryOf = (revision: number, text = `k${revision}`): LogEntry => ({
   revision,
   time: 1_700_000_000_000 + revision,
   changes: [{
@@ -23,11 +23,11 @@ export const entryOf = (revision: number, text = `k${revision}`): LogEntry => ({
   counters: { users: revision }
 })
 
-export const entriesOf = (from: number, to: number): LogEntry[] =>
+const entriesOf = (from: number, to: number): LogEntry[] =>
   Array.from({ length: to - from + 1 }, (_, i) => entryOf(from + i))
 
 /** Reads the rest of a log; the term of the writer, which not every log has, is left out. */
-export async function collect (log: ChangeLog, from: number): Promise<LogEntry[]> {
+async function collect (log: ChangeLog, from: number): Promise<LogEntry[]> {
   const found: LogEntry[] = []
   for await (const entry of log.tail(from)) found.push(withoutTerm(entry))
   return found

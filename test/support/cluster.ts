@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { Store, type BucketDefinition, type DurabilityNotice } from '@hamicek/noex-store'
 import { PostgresLog } from '../../lib/cluster/postgres-log.js'
 
-export const items: BucketDefinition = {
+const items: BucketDefinition = {
   key: 'id', schema: { id: { type: 'string', required: true }, n: { type: 'number' } }
 }
 

@@ -21,7 +21,7 @@ interface LogTroubleParts {
   readonly onLeading: () => void
 }
 
-/** What a log has that takes no entries of this process: the refusal of writes, and the way back. */
+/** Refuses writes while a log takes no entries of this process, and finds the way back. */
 export class LogTrouble {
   readonly #parts: LogTroubleParts
   #error: StoreUnavailableError | NotLeaderError | undefined
