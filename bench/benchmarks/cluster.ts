@@ -41,7 +41,9 @@ async function catchUp (database: Database, commits: number): Promise<Row> {
   await fill(writer, 'plain', 0)
   const records = writer.bucket('records')
   await Promise.all(Array.from({ length: WRITERS }, async (_, first) => {
-    for (let i = first; i < commits; i += WRITERS) await records.insert({ id: String(i), name: 'a record', score: i })
+    for (let i = first; i < commits; i += WRITERS) {
+      await records.insert({ id: String(i), name: 'a record', score: i })
+    }
   }))
   await writer.stop()
   const { seconds, cpuSeconds } = await start(database, 'commits')

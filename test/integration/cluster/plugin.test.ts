@@ -43,12 +43,13 @@ t.test('options that are wrong, or not built, are refused by name', async t => {
     [{ store, cluster: { postgres } }, /option cluster\.name is required/],
     [{ store, cluster: { postgres, name: "a'; --" } }, /option cluster\.name must be a name of/],
     [{ store, cluster: { postgres: {}, name: 'a' } }, /option cluster\.postgres must be a connection string or/],
-    [{ store, cluster: { postgres, name: 'a', leaseMs: 10 } }, /option cluster\.leaseMs must be an integer from 500/],
+    [{ store, cluster: { postgres, name: 'a', leaseMs: 10 } }, /cluster\.leaseMs must be an integer from 500/],
     [{ store, cluster: { postgres, name: 'a', reads: 'local' } }, /option cluster\.reads is unknown/],
     [{ store: kept, cluster: { postgres, name: 'a' } }, /option store must be in memory with cluster/]
   ] as unknown as Array<[NoexOptions, RegExp]>) {
     const app = Fastify()
-    await t.rejects(async () => { await app.register(noexPlugin, options) }, { name: 'NoexOptionsError', message })
+    const register = async (): Promise<void> => { await app.register(noexPlugin, options) }
+    await t.rejects(register, { name: 'NoexOptionsError', message })
   }
 })
 

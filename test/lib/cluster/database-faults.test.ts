@@ -16,9 +16,9 @@ if (programs !== undefined) {
     const items = store.bucket('items')
     const acknowledged: string[] = []
     const unknown = new Set<string>()
-    let isOver = false
+    const over = new AbortController()
     const writing = Array.from({ length: 16 }, async (_, writer) => {
-      for (let i = 0; !isOver; i++) {
+      for (let i = 0; !over.signal.aborted; i++) {
         const id = `${writer}-${i}`
         try {
           await items.insert({ id })
@@ -36,7 +36,7 @@ if (programs !== undefined) {
       t.match(await items.get(acknowledged[0]), { id: acknowledged[0] }, 'reads go on')
       await server.start()
       const writable = [store, follower.store]
-      await until('one takes writes again', () => writable.some(({ durability }) => durability.state === 'ok'))
+      await until('one takes writes', () => writable.some(({ durability }) => durability.state === 'ok'))
       await until('the first one does', async () => {
         if (follower.store.durability.state !== 'ok') return store.durability.state === 'ok'
         await sql(server.connectionString, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -44,7 +44,7 @@ if (programs !== undefined) {
         return false
       })
     }
-    isOver = true
+    over.abort()
     await Promise.all(writing)
     await until('both are the same', () => store.revision === follower.store.revision)
     t.ok(acknowledged.length > 100, `${acknowledged.length} writes`)

@@ -16,7 +16,7 @@ t.test('a second process follows, refuses writes, and takes over when the first 
   const heard: number[] = []
   second.store.onDurable(({ revision }) => { heard.push(revision) })
   const bucket = first.store.bucket('items')
-  await Promise.all(Array.from({ length: 500 }, async (_, i) => { await bucket.insert({ id: `i${i}`, n: i }) }))
+  await Promise.all(Array.from({ length: 500 }, async (_, i) => await bucket.insert({ id: `i${i}`, n: i })))
   await until('the second one has caught up', () => second.store.revision === first.store.revision)
   t.strictSame(await second.store.takeImage(), await first.store.takeImage())
   const all = Array.from({ length: 500 }, (_, i) => i + first.store.revision - 499)
