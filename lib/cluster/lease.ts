@@ -19,13 +19,15 @@ export interface LeaseRow {
   /** `undefined` where it has been given back. */
   readonly holder: string | undefined
   readonly lastRevision: number
+  /** Revision with which the log began; `undefined` where it has not. */
+  readonly firstRevision: number | undefined
   readonly epoch: string
   readonly format: number
   /** Whether its time is up, by the clock of the database. */
   readonly isExpired: boolean
 }
 
-const columns = 'term, holder, last_revision, epoch::text AS epoch, format, ' +
+const columns = 'term, holder, last_revision, first_revision, epoch::text AS epoch, format, ' +
   'expires_at <= clock_timestamp() AS is_expired'
 
 /** The lock that the session of a term has, from before its row says so until the session ends. */
@@ -37,7 +39,8 @@ const expiry = (parameter: string): string =>
 const append = {
   name: 'noex-append',
   text: `WITH fence AS (
-      UPDATE noex_lease SET last_revision = $4, expires_at = ${expiry('$5')}
+      UPDATE noex_lease SET last_revision = $4, expires_at = ${expiry('$5')},
+        first_revision = coalesce(first_revision, $4::bigint - $6::int + 1)
       WHERE name = $1 AND term = $2 AND last_revision = $3 RETURNING name
     ), entry AS (
       INSERT INTO noex_log (name, revision, term, n, at, format, body)
@@ -196,6 +199,7 @@ function rowOf (rows: readonly any[], name: string): LeaseRow {
     term: Number(row.term),
     holder: row.holder ?? undefined,
     lastRevision: Number(row.last_revision),
+    firstRevision: row.first_revision === null ? undefined : Number(row.first_revision),
     epoch: row.epoch,
     format: row.format,
     isExpired: row.is_expired

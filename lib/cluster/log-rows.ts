@@ -39,7 +39,7 @@ export async function readPage (
     const count = Number(row.n)
     const first = Number(row.revision) - count + 1
     // The first group of a log may begin at any revision.
-    if (first > next && from > 0) throw gap(name, next, first)
+    if (first > next && (from > 0 || next > 1)) throw gap(name, next, first)
     if (row.format > FORMAT) throw unreadable(name, first, `it has format ${row.format}`)
     chars += row.body.length
     entries.push(...await entriesOf(row.body, first, Number(row.term), name, next))

@@ -8,10 +8,11 @@ import {
   describe, PostgresConnection, type PostgresSource, type PostgresUser
 } from '../postgres/connection.js'
 import { withRemedy } from './database-faults.js'
-import { readLease, readOrMakeLease } from './lease.js'
+import { readOrMakeLease } from './lease.js'
+import { readContents } from './log-contents.js'
 import { LogReader } from './log-reader.js'
 import { readPage } from './log-rows.js'
-import { readSnapshot, writeSnapshot } from './snapshot-rows.js'
+import { writeSnapshot } from './snapshot-rows.js'
 import { prepareTables } from './tables.js'
 import { LogWriter } from './log-writer.js'
 
@@ -51,6 +52,7 @@ export class PostgresLog implements ChangeLog {
   readonly #writer: LogWriter
   #tailBytes = 0
   #renewal: NodeJS.Timeout | undefined
+  #snapshotConnection: PostgresConnection | undefined
   #isClosed = false
   #onTrouble: (error: Error) => void = () => {}
 
@@ -150,6 +152,7 @@ export class PostgresLog implements ChangeLog {
   async truncate (snapshot: StoreImage): Promise<void> {
     const { tailBytes } = this
     const connection = await PostgresConnection.open(this.#options.source, user)
+    this.#snapshotConnection = connection
     try {
       await writeSnapshot(connection, this.#options.name, snapshot)
     } catch (error) {
@@ -160,10 +163,12 @@ export class PostgresLog implements ChangeLog {
     this.#tailBytes -= tailBytes
   }
 
-  /** Gives the lease back and ends the connections. */
+  /** Gives the lease back, and ends the connections. */
   async close (): Promise<void> {
     this.#isClosed = true
     cancelTimer(this.#renewal)
+    // A snapshot that is being written is given up.
+    await this.#snapshotConnection?.close()
     await this.#writer.close()
     await this.#reader.close()
   }
@@ -203,34 +208,6 @@ export class PostgresLog implements ChangeLog {
       }
     }
   }
-}
-
-interface Contents {
-  readonly image: StoreImage | undefined
-  readonly damaged: readonly number[]
-  readonly tail: LogEntry[]
-  readonly chars: number
-}
-
-/** Reads everything as it is at one moment: what is cut meanwhile is there nevertheless. */
-async function readContents (
-  connection: PostgresConnection, name: string, onProgress: (chars: number) => void
-): Promise<Contents> {
-  await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0')
-  await readLease(connection, name)
-  const { image, damaged } = await readSnapshot(connection, name, onProgress)
-  const tail: LogEntry[] = []
-  let chars = 0
-  for (let from = image?.revision ?? 0; ;) {
-    const page = await readPage(connection, name, from)
-    if (page.entries.length === 0) break
-    for (const entry of page.entries) tail.push(entry)
-    chars += page.chars
-    onProgress(page.chars)
-    from = (page.entries.at(-1) as LogEntry).revision
-  }
-  await connection.query('COMMIT')
-  return { image, damaged, tail, chars }
 }
 
 /** @throws LogRefusedError unless entries follow each other, and a revision that is not 0 */

@@ -17,6 +17,7 @@ const tables: Readonly<Record<string, readonly Column[]>> = {
     ['holder', 'text', 'NULL'],
     ['address', 'text', 'NULL'],
     ['last_revision', 'bigint'],
+    ['first_revision', 'bigint', 'NULL'],
     ['expires_at', 'timestamp with time zone'],
     ['epoch', 'uuid']
   ],

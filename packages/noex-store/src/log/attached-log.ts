@@ -7,14 +7,12 @@ import type { DurabilityNotice, DurabilityStatus, RecoveryProgress } from '../ty
 import { BackgroundSnapshots } from './background-snapshots.js'
 import { applyCommit, prepareBuckets } from './apply.js'
 import type { ChangeLog, LogBackups, LogEntry } from './change-log.js'
-import { CommitQueue } from './commit-queue.js'
+import { CommitAppender } from './commit-appender.js'
 import { Declarations } from './declarations.js'
 import { DurableWaiters } from './durable-waiters.js'
 import { firstEntry, imageInSlices } from './image.js'
 import { LogTrouble, textOf } from './log-trouble.js'
 import { replay } from './recovery.js'
-
-const { setImmediate: runInNextTurn } = globalThis
 
 /** Options of a log that a store is joined to. */
 export interface AttachOptions {
@@ -36,11 +34,10 @@ export class AttachedLog {
   readonly #queries: QueryRegistry
   readonly #log: ChangeLog
   readonly #snapshots: BackgroundSnapshots
-  readonly #pending = new CommitQueue()
+  readonly #appender: CommitAppender
   readonly #waiters = new DurableWaiters()
   readonly #trouble: LogTrouble
   #durable: number
-  #isAppending = false
   #isClosed = false
   /** Whether the commit that is heard comes from the log. */
   #isApplying = false
@@ -59,11 +56,23 @@ export class AttachedLog {
     this.#snapshots = new BackgroundSnapshots(engine, queries, log, {
       snapshotBytes, onNotice, whenDurable: async revision => { await this.whenDurable(revision) }
     })
+    const durableRevision = (): number => this.#durable
+    this.#appender = new CommitAppender({
+      log,
+      slicer: engine.slicer,
+      durableRevision,
+      onAppended: revision => {
+        this.#settle(revision)
+        this.#snapshots.check()
+      },
+      onRefused: error => { this.#takeBack(error) },
+      onError: engine.options.onListenerError
+    })
     this.#trouble = new LogTrouble({
       engine,
       log,
       onNotice,
-      durableRevision: () => this.#durable,
+      durableRevision,
       apply: async entry => { await this.#apply(entry) },
       onLeading: () => { this.#takeOver() }
     })
@@ -120,7 +129,7 @@ export class AttachedLog {
     engine.startAt(Math.max(1, engine.revision), epoch)
     const attached = new AttachedLog(engine, queries, log, options)
     // From this step on, for the commits that come while the first entry is made and appended.
-    attached.#isAppending = true
+    attached.#appender.hold()
     attached.#start()
     const image = imageInSlices(engine, queries)
     const time = engine.now
@@ -139,8 +148,7 @@ export class AttachedLog {
       else engine.startAt(engine.revision, former.epoch)
       throw error
     }
-    attached.#isAppending = false
-    if (attached.#pending.size > 0) attached.#append().catch(engine.options.onListenerError)
+    attached.#appender.release()
     await attached.#snapshots.refresh()
     return attached
   }
@@ -236,6 +244,7 @@ export class AttachedLog {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#stopListening()
+    this.#appender.stop()
     this.#trouble.stop()
     const snapshot = this.#snapshots.stop()
     await this.#log.close()
@@ -248,39 +257,13 @@ export class AttachedLog {
       this.#forget(commit)
       return
     }
-    this.#pending.add(commit)
-    // At the end of this turn of the event loop, so that commits of many sockets go in one group.
-    if (!this.#isAppending) this.#append().catch(this.#engine.options.onListenerError)
+    this.#appender.add(commit)
   }
 
   /** Leaves out a commit that the application takes back: its writer and all that have seen it are told. */
   #forget ({ revision }: Commit): void {
-    this.#pending.dropLast(revision)
+    this.#appender.dropLast(revision)
     this.#waiters.rejectFrom(revision, new StoreUnavailableError('The write was taken back'))
-  }
-
-  async #append (): Promise<void> {
-    this.#isAppending = true
-    try {
-      await new Promise<void>(resolve => { runInNextTurn(resolve) })
-      while (this.#pending.size > 0 && !this.#isClosed) {
-        const group = this.#pending.takeGroup()
-        const { revision } = group.at(-1) as LogEntry
-        try {
-          await this.#log.append(group, this.#durable)
-        } catch (error) {
-          this.#takeBack(error)
-          return
-        }
-        this.#settle(revision)
-        this.#snapshots.check()
-        // A log in memory answers in microtasks: what hears of durable commits and writes would hold the
-        // loop.
-        if (this.#engine.slicer.isSpent) await this.#engine.slicer.nextTurn()
-      }
-    } finally {
-      this.#isAppending = false
-    }
   }
 
   #settle (revision: number): void {
@@ -291,7 +274,7 @@ export class AttachedLog {
 
   #takeBack (cause: unknown): void {
     const outcome = this.#trouble.begin(cause)
-    this.#pending.clear()
+    this.#appender.clear()
     const reject = this.#waiters.takeAll()
     this.#engine.undo(this.#durable)
     reject(outcome)
@@ -300,7 +283,7 @@ export class AttachedLog {
 
   /** Hears of a trouble between two groups; an append that is under way finds it by itself. */
   #onTrouble (error: Error): void {
-    if (!this.#isClosed && !this.#isAppending && this.#trouble.error === undefined) this.#takeBack(error)
+    if (!this.#isClosed && !this.#appender.isBusy && this.#trouble.error === undefined) this.#takeBack(error)
   }
 
   /** Takes over an entry of the log. */

@@ -9,6 +9,9 @@ const TAKES_NONE = 'The log of commits takes none at the moment; the write was t
 const UNANSWERED = 'The log of commits does not answer: whether it has the write is not known yet'
 const LEFT = 'The store has left its log, and takes no writes'
 
+/** Time within which the next trouble counts as the same one, in milliseconds. */
+const QUICK_MS = 5_000
+
 interface LogTroubleParts {
   readonly engine: Engine
   readonly log: ChangeLog
@@ -31,6 +34,10 @@ export class LogTrouble {
   #hasFollowed = false
   #regaining: Regaining | undefined
   #isStopped = false
+  /** When the log has taken entries again, by the clock of `performance.now`. */
+  #endedAt = -Infinity
+  /** Number of troubles that have followed each other quickly. */
+  #repetitions = 0
 
   constructor (parts: LogTroubleParts) {
     this.#parts = parts
@@ -65,15 +72,21 @@ export class LogTrouble {
 
   /** Tells of what has begun, and asks the log until it takes entries. */
   regain (cause: unknown): void {
-    if (isFollowedError(cause)) this.#follow()
-    else this.#tell('unavailable', `the store takes no writes: ${textOf(cause)}`, cause)
-    this.#ask()
+    if (isFollowedError(cause)) {
+      this.#follow()
+      this.#ask(undefined)
+      return
+    }
+    this.#tell('unavailable', `the store takes no writes: ${textOf(cause)}`, cause)
+    // A log that says it takes entries, and then does not, is asked less and less often.
+    this.#repetitions = performance.now() - this.#endedAt < QUICK_MS ? this.#repetitions + 1 : 0
+    this.#ask(this.#repetitions)
   }
 
   /** Follows another process that writes the log, if it does not do so, and asks the log until that ends. */
   followFromStart (): void {
     this.#follow()
-    this.#ask()
+    this.#ask(undefined)
   }
 
   /** Refuses writes for good. */
@@ -96,13 +109,14 @@ export class LogTrouble {
     this.#tell('following', 'another process writes the log; the store follows it and takes no writes')
   }
 
-  #ask (): void {
+  #ask (failedBefore: number | undefined): void {
     if (this.#isStopped) return
     const { engine, log, durableRevision, apply } = this.#parts
     this.#regaining = new Regaining({
       log,
       durableRevision,
       apply,
+      failedBefore,
       onFollowed: () => { this.#follow() },
       onFailure: error => { this.#onFailedAttempt(error) }
     })
@@ -124,6 +138,7 @@ export class LogTrouble {
     if (engine.unavailable === this.#error) engine.unavailable = undefined
     this.#error = undefined
     this.#isFollowing = false
+    this.#endedAt = performance.now()
     if (!this.#hasFollowed) {
       this.#tell('available', 'the store takes writes again')
       return

@@ -11,6 +11,8 @@ interface RegainingOptions {
   readonly durableRevision: () => number
   /** Takes over an entry of the log that the store does not have. */
   readonly apply: (entry: LogEntry) => Promise<void>
+  /** Number of attempts that have failed before; with `undefined` the first one is made at once. */
+  readonly failedBefore: number | undefined
   /** Hears that another process writes the log. */
   readonly onFollowed: () => void
   /** Hears why an attempt has failed. */
@@ -33,12 +35,11 @@ export class Regaining {
 
   /** Resolves with `true` when the log takes entries, with `false` when it was stopped before. */
   async run (): Promise<boolean> {
-    const { log, durableRevision, onFollowed, onFailure } = this.#options
-    let attempt = 0
-    for (let isFirst = log.changed === undefined; !this.#isStopped; isFirst = false) {
+    const { log, durableRevision, failedBefore, onFollowed, onFailure } = this.#options
+    let attempt = failedBefore ?? 0
+    if (failedBefore !== undefined) await this.#pause(attempt++)
+    while (!this.#isStopped) {
       try {
-        if (isFirst) await this.#pause(attempt++)
-        if (this.#isStopped) break
         await log.append([], durableRevision())
         return !this.#isStopped
       } catch (error) {
