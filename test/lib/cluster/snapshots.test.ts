@@ -6,7 +6,7 @@ import { testDatabase } from '../../support/postgres.js'
 
 t.test('the leader writes snapshots beside its commits, and cuts the log behind the older one', async t => {
   const { connectionString } = await testDatabase(t)
-  const { store, log, notices } = await startNode(t, connectionString, { snapshotBytes: 100_000 })
+  const { store, notices } = await startNode(t, connectionString, { snapshotBytes: 100_000 })
   const follower = await startNode(t, connectionString)
   const items = store.bucket('items')
   const text = 'x'.repeat(1_000)
@@ -17,7 +17,6 @@ t.test('the leader writes snapshots beside its commits, and cuts the log behind 
     `SELECT count(DISTINCT s.revision)::int AS snapshots, min(s.revision)::int AS older,
       (SELECT min(revision) FROM noex_log)::int AS first FROM noex_snapshot AS s`))[0]
   await until('there are two', async () => (await counts()).snapshots === 2)
-  await until('the last one is written', () => log.tailBytes < 100_000)
   const { snapshots, older, first } = await counts()
   t.equal(snapshots, 2)
   t.equal(first, older + 1)
@@ -76,7 +75,7 @@ t.test('a damaged snapshot is passed over, or refused where nothing else has its
 t.test('a log in which a row is missing, or is not as it was written, is refused with its revision', async t => {
   for (const [damage, pattern] of [
     ['DELETE FROM noex_log WHERE revision = 3', /has no revision 3 any more, it goes on with 4/],
-    ['UPDATE noex_log SET body = left(body, 9) WHERE revision = 3', /revision 3 of the log "test" cannot be/],
+    ['UPDATE noex_log SET body = left(body, 9) WHERE revision = 3', /revision 3 of the log .* cannot be read/],
     ['UPDATE noex_log SET format = 2 WHERE revision = 3', /revision 3 .*it has format 2/],
     ['DELETE FROM noex_log WHERE revision < 3', /its beginning is missing/]
   ] as const) {

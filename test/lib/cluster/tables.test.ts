@@ -17,8 +17,11 @@ t.test('tables of others are refused by name, and stay as they are', async t => 
     ['CREATE TABLE noex_log (id serial)', /noex_log is none of this log: column name is missing/],
     [createTables + '; ALTER TABLE noex_lease ALTER term TYPE text', /column term is text, and must be bigint/],
     [createTables + '; ALTER TABLE noex_log ADD extra int NOT NULL', /a column extra that needs a value/],
-    [createTables + "; INSERT INTO noex_lease VALUES ('test', 2, 0, NULL, NULL, 0, NULL, now(), gen_random_uuid())",
-      /the log "test" has format 2, and this version reads 1/]
+    [
+      `${createTables}; INSERT INTO noex_lease (name, format, term, last_revision, expires_at, epoch)
+        VALUES ('test', 2, 0, 0, now(), gen_random_uuid())`,
+      /the log "test" has format 2, and this version reads 1/
+    ]
   ] as Array<[string, RegExp]>) {
     const { connectionString } = await testDatabase(t)
     await sql(connectionString, text)
