@@ -1,13 +1,24 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { NoexService } from '../lib/service/service.js'
 
+const durability = {
+  type: 'object',
+  required: ['state', 'lagMs'],
+  description: 'of a store that is not in memory only',
+  properties: {
+    state: { type: 'string', enum: ['ok', 'unavailable', 'following'] },
+    lagMs: { type: 'integer', description: 'age of the oldest commit that is not durable yet' }
+  }
+} as const
+
 const ok = {
   type: 'object',
   required: ['status', 'uptime', 'connections'],
   properties: {
     status: { type: 'string', enum: ['ok'] },
     uptime: { type: 'integer', description: 'milliseconds since the plugin started' },
-    connections: { type: 'integer', description: 'connections, of WebSockets and streams' }
+    connections: { type: 'integer', description: 'connections, of WebSockets and streams' },
+    durability
   }
 } as const
 
@@ -16,7 +27,8 @@ const unhealthy = {
   required: ['status'],
   properties: {
     status: { type: 'string', enum: ['draining', 'audit_unavailable', 'store_unavailable', 'standby'] },
-    reason: { type: 'string', description: 'why the audit trail cannot be written' }
+    reason: { type: 'string', description: 'why the audit trail cannot be written' },
+    durability
   }
 } as const
 
@@ -30,9 +42,9 @@ export function healthz (service: NoexService) {
     schema: { response: { 200: ok, 503: unhealthy } },
     async handler (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       reply.header('cache-control', 'no-store')
-      const { notReady } = service
-      if (notReady !== undefined) return await reply.code(503).send(notReady)
-      return { status: 'ok', uptime: service.uptimeMs, connections: service.connectionCount }
+      const { notReady, durability } = service
+      if (notReady !== undefined) return await reply.code(503).send({ ...notReady, durability })
+      return { status: 'ok', uptime: service.uptimeMs, connections: service.connectionCount, durability }
     }
   }
 }

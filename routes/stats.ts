@@ -4,6 +4,7 @@ import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/service/service.js'
 import { operatorAnswer } from './operator-answer.js'
 
+const number = { type: 'number' } as const
 const integer = { type: 'integer' } as const
 const boolean = { type: 'boolean' } as const
 const string = { type: 'string' } as const
@@ -13,14 +14,20 @@ function object (required: Record<string, object>, optional: Record<string, obje
   return { type: 'object', required: Object.keys(required), properties: { ...required, ...optional } }
 }
 
+function each (schema: object): object {
+  return { type: 'object', additionalProperties: schema }
+}
+
 function nullable (schema: object): object {
   return { ...schema, nullable: true }
 }
 
 const store = nullable(object({
   name: string,
+  revision: integer,
   buckets: object({ count: integer, names: { type: 'array', items: string } }),
   records: object({ total: integer, perBucket }),
+  bytes: object({ total: integer, perBucket }),
   indexes: object({ total: integer, perBucket }),
   queries: object({ defined: integer, activeSubscriptions: integer }),
   persistence: object({ enabled: boolean }),
@@ -41,6 +48,42 @@ const audit = object({
   }
 })
 
+const figures = {
+  process: object({
+    rssBytes: integer,
+    heapUsedBytes: integer,
+    heapTotalBytes: integer,
+    heapLimitBytes: integer,
+    externalBytes: integer,
+    cpuSeconds: object({ user: number, system: number }),
+    gc: object({ count: integer, seconds: number }),
+    eventLoopDelayMs: object({ p50: number, p99: number, max: number })
+  }),
+  operations: each(object({
+    count: integer,
+    errors: integer,
+    seconds: number,
+    p50Ms: number,
+    p99Ms: number,
+    maxMs: number,
+    bytesOut: integer
+  })),
+  buckets: each(object({ records: integer, bytes: integer, indexes: integer })),
+  durability: nullable(object({
+    mode: string,
+    isDurable: boolean,
+    isUnavailable: boolean,
+    lagCommits: integer,
+    lagMs: number,
+    diskBytes: nullable(integer),
+    freeBytes: nullable(integer),
+    isDiskLow: boolean,
+    lastError: nullable(string)
+  })),
+  queues: object({ bytes: integer, largestBytes: integer }),
+  refusals: each(integer)
+}
+
 const response = object({
   name: string,
   port: { type: 'integer', nullable: true },
@@ -56,8 +99,12 @@ const response = object({
     totalStoreSubscriptions: integer,
     totalRulesSubscriptions: integer
   }),
+  liveQueries: object({
+    count: integer, bytes: integer, resume: object({ keys: integer, bytes: integer })
+  }),
   store,
-  rules: { type: 'object', nullable: true, additionalProperties: true }
+  rules: { type: 'object', nullable: true, additionalProperties: true },
+  ...figures
 }, { audit })
 
 /**

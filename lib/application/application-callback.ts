@@ -2,6 +2,7 @@ import type { Clock } from '../util/clock.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { withTimeoutResult } from '../util/with-timeout.js'
 import { FailureLog, type CallbackEnvironment } from './failure-log.js'
+import { plainRefusal } from './plain-answer.js'
 import { ignoreRejection, isThenable } from './thenable.js'
 import { messageOf, readableError, readError } from './thrown.js'
 
@@ -89,8 +90,14 @@ export class ApplicationCallback<Args extends unknown[]> {
   }
 
   #failure (kind: Failure, problem: string, cause?: unknown): CallbackError | NoexServerError {
-    const readable = readableError(cause)
-    if (readable instanceof NoexServerError) return readable
+    let readable = readableError(cause)
+    if (readable instanceof NoexServerError) {
+      try {
+        return plainRefusal(this.name, readable)
+      } catch (unsendable) {
+        readable = unsendable as Error
+      }
+    }
     const error = new CallbackError(
       this.name,
       problem,

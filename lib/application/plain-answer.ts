@@ -1,3 +1,4 @@
+import { NoexServerError } from '../protocol/errors.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
 import { ignoreRejection, isThenable } from './thenable.js'
 import { readableError } from './thrown.js'
@@ -27,6 +28,17 @@ export async function plainAnswerInSlices<T> (subject: string, answer: T): Promi
     if (i % 256 === 255 && isTurnOver()) await nextTurn()
   }
   return answer
+}
+
+/**
+ * Returns a refusal by the application with details as JSON represents them, or the refusal itself where
+ * nothing in them has a `toJSON`.
+ * @throws as `plainAnswer` does
+ */
+export function plainRefusal (subject: string, refusal: NoexServerError): NoexServerError {
+  const { code, message, details } = refusal
+  const plain = plainAnswer(subject, details)
+  return plain === details ? refusal : new NoexServerError(code, message, plain)
 }
 
 function refusalOf (subject: string, error: unknown): Error {

@@ -41,8 +41,19 @@ export interface RevocationOptions {
   blacklistTtlMs?: number | undefined
 }
 
+/** The option of every mode of authentication for programs that watch the service. */
+interface ScrapeAuth {
+  /**
+   * A token that reads `/metrics` and `/stats` and does nothing else, for Prometheus: sent as
+   * `Authorization: Bearer`, valid until it is changed. At least 16 characters without blanks; a warning
+   * where it can be guessed.
+   * @default none
+   */
+  scrapeToken?: string | undefined
+}
+
 /** The options of every mode with tokens. */
-export interface TokenAuth {
+export interface TokenAuth extends ScrapeAuth {
   /**
    * Whether a client must log in before it may do anything. With `false`, anonymous clients may do what the
    * role `anonymous` may; without `permissions`, or by `default: 'allow'`, they may read and write
@@ -84,7 +95,7 @@ export interface ExternalAuth extends TokenAuth {
 }
 
 /** The option `auth` with the identity headers of a proxy in front. */
-export interface GatewayAuth {
+export interface GatewayAuth extends ScrapeAuth {
   /** The proxy, and its headers. */
   gateway: GatewayOptions
   /**
@@ -95,7 +106,7 @@ export interface GatewayAuth {
 }
 
 /** The option `auth` with accounts in the store. */
-export interface BuiltInAuth {
+export interface BuiltInAuth extends ScrapeAuth {
   /** Chooses this form of `auth`. */
   builtIn: true
   /** Logs in as the superadmin, who sets up everything else. A warning below 16 characters. */
@@ -126,17 +137,26 @@ export type AuthOptions = ExternalAuth | GatewayAuth | BuiltInAuth
 
 const durationOrFalse = orFalse(integer(0, MAX_INTEGER))
 
+/** Tokens as a header can have them (RFC 6750), long enough not to be guessed one by one. */
+const scrapeToken = type(
+  'text of at least 16 characters',
+  'must be a text of 16 to 4096 visible ASCII characters without blanks',
+  value => typeof value === 'string' && /^[!-~]{16,4096}$/.test(value)
+)
+
 export const externalOptions = options<ExternalAuth>()({
   validate: required(callback),
   required: option(boolean, true),
   permissions: optional(permissionOptions),
   revalidateMs: option(durationOrFalse, false),
-  validateTimeoutMs: option(timerMs, 30_000)
+  validateTimeoutMs: option(timerMs, 30_000),
+  scrapeToken: option(scrapeToken, undefined)
 })
 
 export const gatewayAuthOptions = options<GatewayAuth>()({
   gateway: gatewayOptions,
-  permissions: optional(permissionOptions)
+  permissions: optional(permissionOptions),
+  scrapeToken: option(scrapeToken, undefined)
 })
 
 export const builtInOptions = options<BuiltInAuth>()({
@@ -146,20 +166,21 @@ export const builtInOptions = options<BuiltInAuth>()({
   sessionTtl: option(integer(1, 1e15), 86_400_000),
   passwordMinLength: option(integer(1, 1_024), 8),
   maxSessionsPerUser: option(integer(1, MAX_INTEGER), 10),
-  loginRateLimit
+  loginRateLimit,
+  scrapeToken: option(scrapeToken, undefined)
 })
 
 /** The options of external authentication with their defaults, checked. */
 export type ResolvedExternal = Resolved<typeof externalOptions>
 
 /** The options of the accounts in the store with their defaults, checked. */
-export type ResolvedBuiltIn = Omit<Resolved<typeof builtInOptions>, 'builtIn'>
+export type ResolvedBuiltIn = Omit<Resolved<typeof builtInOptions>, 'builtIn' | 'scrapeToken'>
 
 /** The option `auth` with its defaults, checked. */
 export type ResolvedAuth =
   | ({ readonly mode: 'external' } & ResolvedExternal)
   | ({ readonly mode: 'gateway' } & Resolved<typeof gatewayAuthOptions>)
-  | ({ readonly mode: 'builtIn' } & ResolvedBuiltIn)
+  | ({ readonly mode: 'builtIn', readonly scrapeToken: string | undefined } & ResolvedBuiltIn)
 
 /** The option `auth`, whose members say which of its forms it has. */
 const authOptions: Schema<ResolvedAuth | undefined> = {

@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../util/clock.js'
 import { WindowLimiter } from '../limits/window-limiter.js'
 import type { RequestOrigin, RequestOriginRefusal, IncomingRequest } from '../handshake/request-origin.js'
@@ -17,6 +18,10 @@ interface HttpAuthorizerOptions {
   readonly authenticator: Authenticator | undefined
   readonly isRevoked: (userId: string) => boolean
   readonly clock: Clock
+  /** Returns the address behind a request, also of one that comes past the gateway. */
+  readonly addressOf: (request: IncomingRequest) => string
+  /** The token that reads statistics and metrics; `undefined`: there is none. */
+  readonly scrapeToken: string | undefined
   readonly resolveOrigin: (request: IncomingRequest) => RequestOrigin | RequestOriginRefusal
   /** Limit of wrong tokens from one address; `undefined`: none. */
   readonly rateLimit: { readonly maxRequests: number, readonly windowMs: number } | undefined
@@ -48,10 +53,12 @@ class WrongToken {
 export class HttpAuthorizer {
   readonly #options: HttpAuthorizerOptions
   readonly #guesses: WindowLimiter | undefined
+  readonly #scrapeDigest: Buffer | undefined
 
   constructor (options: HttpAuthorizerOptions) {
-    const { rateLimit, clock } = options
+    const { rateLimit, clock, scrapeToken } = options
     this.#options = options
+    this.#scrapeDigest = scrapeToken === undefined ? undefined : digestOf(scrapeToken)
     this.#guesses =
       rateLimit && new WindowLimiter({ max: rateLimit.maxRequests, windowMs: rateLimit.windowMs }, clock)
   }
@@ -91,6 +98,26 @@ export class HttpAuthorizer {
   }
 
   /**
+   * Authorizes a request by `auth.scrapeToken`. `undefined`: it has another token or none, which counts by
+   * itself where there are tokens, and here where there are not.
+   */
+  #authorizeScrape (request: IncomingRequest): { readonly session: undefined } | HttpRefusal | undefined {
+    const digest = this.#scrapeDigest
+    const token = digest && bearerToken(request.headers)
+    if (digest === undefined || token === undefined) return undefined
+    const isRight = timingSafeEqual(digestOf(token), digest)
+    const guesses = this.#guesses
+    if (guesses === undefined) return isRight ? { session: undefined } : undefined
+    const key = addressKey(this.#options.addressOf(request))
+    const takeBack = guesses.take(key)
+    if (takeBack === undefined) {
+      return { refused: 429, reason: 'too many wrong tokens', retryAfterMs: guesses.retryAfterMs(key) }
+    }
+    if (isRight || this.#options.authenticator !== undefined) takeBack()
+    return isRight ? { session: undefined } : undefined
+  }
+
+  /**
    * Authorizes a request for statistics. Resolves with its session (`undefined`: an anonymous client) or with
    * its refusal. Rejects when the token cannot be checked at the moment.
    */
@@ -98,6 +125,8 @@ export class HttpAuthorizer {
     request: IncomingRequest
   ): Promise<{ readonly session: Session | undefined } | HttpRefusal> {
     const { required, policy, retainedHeaders } = this.#options
+    const scrape = this.#authorizeScrape(request)
+    if (scrape !== undefined) return scrape
     const found = await this.identify(request, retainedHeaders(request.headers))
     if ('refused' in found) return found
     const { session } = found
@@ -119,6 +148,11 @@ export class HttpAuthorizer {
     if (isRevoked(session.userId)) return new WrongToken('its user may not log in', userRevoked())
     return session.state === 'live' ? session : new WrongToken('its session has ended')
   }
+}
+
+/** Returns a digest of a token: two of them are compared in constant time, for tokens of any length. */
+function digestOf (token: string): Buffer {
+  return createHash('sha256').update(token).digest()
 }
 
 /** Returns the bearer token of a request (RFC 6750). */

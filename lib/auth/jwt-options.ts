@@ -76,7 +76,8 @@ export interface ResolvedJwt {
   readonly rolesPath: readonly string[]
   readonly clockToleranceMs: number
   /** The options that belong to every `auth`. */
-  readonly auth: Pick<JwtValues, 'required' | 'permissions' | 'revalidateMs' | 'validateTimeoutMs'>
+  readonly auth: Pick<JwtValues,
+    'required' | 'permissions' | 'revalidateMs' | 'validateTimeoutMs' | 'scrapeToken'>
 }
 
 /** One text, or several. */
@@ -127,7 +128,7 @@ export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {
     throw new NoexOptionsError(`${PATH}.cooldownMs`, 'has no effect without jwksUri')
   }
   checkAlgorithms(values.algorithms, kind === 'secret' ? 'secret' : 'public', `${PATH}.algorithms`)
-  const { required, permissions, revalidateMs, validateTimeoutMs } = values
+  const { required, permissions, revalidateMs, validateTimeoutMs, scrapeToken } = values
   return {
     key: keyOf(kind, values),
     algorithms: [...values.algorithms],
@@ -135,7 +136,7 @@ export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {
     audience: textsIn(values.audience),
     rolesPath: textsIn(values.rolesClaim),
     clockToleranceMs: values.clockToleranceMs,
-    auth: { required, permissions, revalidateMs, validateTimeoutMs }
+    auth: { required, permissions, revalidateMs, validateTimeoutMs, scrapeToken }
   }
 }
 

@@ -1,3 +1,4 @@
+import { checkOptions, MILLISECONDS, mustBe, TEXT } from './checks.js'
 import type { ClientOptions } from './types.js'
 
 /** The options, checked, with their defaults. */
@@ -11,43 +12,54 @@ const defaults = {
   lingerMs: 5_000
 }
 
+const kinds = {
+  getToken: 'a function',
+  WebSocket: 'a class (a function)',
+  heartbeatMs: MILLISECONDS,
+  timeoutMs: MILLISECONDS,
+  connectTimeoutMs: MILLISECONDS,
+  minDelayMs: MILLISECONDS,
+  maxDelayMs: MILLISECONDS,
+  lingerMs: '0 or a greater number',
+  tabs: 'a boolean or a non-empty string',
+  fallback: 'an object or false',
+  connect: 'a boolean'
+}
+
 /**
  * Checks options and adds the defaults. An option that is `undefined` counts as absent.
  * @throws `TypeError` that names the option and says what it must be.
  */
-export function resolveOptions (options: ClientOptions): ResolvedOptions {
-  const resolved: Record<string, unknown> = { ...defaults }
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined) continue
-    const isTime = /Ms$/.test(name) && (value > 0 || (value === 0 && name === 'lingerMs'))
-    assert(isTime || /^(getToken|WebSocket|tabs|fallback|connect)$/.test(name),
-      `${name} is no option, or no milliseconds above 0`)
-    resolved[name] = value
+export function resolveOptions (given: ClientOptions): ResolvedOptions {
+  const options = checkOptions('createClient', given, kinds)
+  const { tabs, getToken, fallback } = options
+  if (tabs && getToken) mustBe('createClient: tabs, with getToken,', tabs, 'a string that names the user')
+  if (fallback) {
+    mustBe('createClient: fallback.rpc', fallback.rpc, TEXT)
+    mustBe('createClient: fallback.events', fallback.events, TEXT)
   }
-  assert(options.tabs !== true || !options.getToken, 'with getToken, tabs must be a text that names the user')
-  return resolved as unknown as ResolvedOptions
-}
-
-function assert (isRight: unknown, problem: string): void {
-  if (!isRight) throw new TypeError(`createClient: ${problem}`)
+  return { ...defaults, ...options }
 }
 
 /**
  * Returns the URL of the WebSocket, absolute and without a fragment: http and https are made ws and wss, a
- * URL that is relative belongs to the page.
+ * URL that is relative belongs to the page. `owner` begins the message of an error.
  * @throws `TypeError` for anything else.
  */
-export function resolveUrl (url: string | { readonly href: string }): string {
+export function resolveUrl (owner: string, url: string | { readonly href: string }): string {
   const { location } = globalThis as { location?: { href: string } }
-  const text = String(url)
-  const absolute = location && !/^\w+:/.test(text) ? new URL(text, location.href).href : text
-  const [, security, host, rest] = /^(?:ws|http)(s?):\/\/([^/?#\s]+)([^#\s]*)/i.exec(absolute) ?? []
-  assert(host, `${text} is no URL like wss://example.com/live`)
+  const text: unknown = Object(url).href ?? url
+  mustBe(`${owner}: the URL`, text, TEXT)
+  let absolute = (text as string).trim()
+  try {
+    // The URL itself: that of React Native would be changed.
+    const { href } = new URL(absolute, location?.href)
+    if (location) absolute = href
+  } catch {
+    absolute = ''
+  }
+  const [, security, host, rest] = /^(?:ws|http)(s?):\/\/([^/?#]+)([^#]*)/i.exec(absolute) ?? []
+  if (!host) throw new TypeError(`${owner}: ${text} is no URL like wss://example.com/live`)
   // With a path, so that others can stand beside it.
   return `ws${security}://${host}/${rest?.replace(/^\//, '')}`
-}
-
-/** Returns a URL as messages may show it: without a name, a password and what was asked. */
-export function shownUrl (url: string): string {
-  return url.replace(/^(\w+:\/\/)([^/]*@)?([^?]*).*/, '$1$3')
 }

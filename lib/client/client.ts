@@ -1,9 +1,14 @@
 import { backoff } from './backoff.js'
-import { resolveOptions, resolveUrl, shownUrl, type ResolvedOptions } from './client-options.js'
+import { mustBe, TEXT } from './checks.js'
+import { resolveOptions, resolveUrl, type ResolvedOptions } from './client-options.js'
 import { createConnection } from './connection.js'
+import { endingOfSession, withRemedies } from './ending.js'
 import { environment as realEnvironment, type Environment } from './environment.js'
+import { loadLogin } from './lazy-login.js'
 import { lazyTransport } from './lazy-transport.js'
 import { createLiveQueries } from './live-queries.js'
+import type { SendRequest } from './optimistic.js'
+import { none, shownUrl } from './report.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
 import type { OpenTransport } from './transport.js'
@@ -18,28 +23,40 @@ export function composeClient (
 ): Client {
   const settings = resolveOptions(options)
   const { minDelayMs, maxDelayMs, connectTimeoutMs } = settings
-  const fullUrl = resolveUrl(url)
+  const fullUrl = resolveUrl('createClient', url)
   const choice = chooseTransport(waysTo(fullUrl, settings, environment), connectTimeoutMs, environment)
   const connection = createConnection({
     ...settings,
-    open: throughTabs(fullUrl, choice.open, settings, environment),
+    open: withRemedies(throughTabs(fullUrl, choice.open, settings, environment)),
     place: shownUrl(fullUrl),
     nextDelay: backoff(minDelayMs, maxDelayMs),
     onNetwork: choice.reset,
     environment
   })
   // Before the live queries: then what is answered again comes before the results that have it.
-  const request = createRequests(connection, settings.timeoutMs, environment)
+  const send = createRequests(connection, settings.timeoutMs, environment)
   const live = createLiveQueries(connection, settings)
+  const { state } = connection
   connection.listeners.push(live)
+  state.subscribe(() => { live.refuse(state.value === 'refused' ? state.error : undefined) })
+  const request: SendRequest = async (type, members, how) => {
+    mustBe('request: type', type, TEXT)
+    const [, , end] = /^(auth|identity)\.log(in|out)/.exec(type) ?? []
+    const asked = end === 'in' ? { sessionNotice: true, ...members } : members
+    return await send(type, asked, how, ({ data }) => {
+      if (end === 'in') connection.identify(data)
+      else if (end) connection.end(endingOfSession('LOGGED_OUT', 'The user has logged out'))
+    })
+  }
+  if (settings.getToken) loadLogin().catch(none)
   let isClosed = false
   if (settings.connect !== false) connection.wake()
   return {
-    state: connection.state,
+    state,
     request,
     query: live.query,
     events: live.events,
-    optimistic: async (change, changeOptions) => await live.optimistic(change, changeOptions, request),
+    optimistic: async (change, changeOptions) => await live.optimistic(change, changeOptions, send),
     hydrate: live.hydrate,
     reconnect: () => { if (!isClosed) connection.reconnect() },
     close: () => {

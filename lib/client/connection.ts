@@ -16,8 +16,14 @@ export interface Connection extends Link {
   readonly welcome: ServerMessage | undefined
   /** Connects, where that has not begun. */
   readonly wake: () => void
+  /** The number of attempts to connect so far. */
+  readonly attempt: number
   /** Connects at once, anew where there is a connection. */
   readonly reconnect: () => void
+  /** Ends the present connection. */
+  readonly end: (ending: Ending) => void
+  /** Takes note of who is logged in, by the reply to a login, or by a welcome. */
+  readonly identify: (message: ServerMessage | undefined) => void
   /** Ends the connection until `reconnect`. */
   readonly close: () => void
   /** Does what `ask` does, for a body as `bodyOf` makes it. Returns what gives the request up. */
@@ -33,6 +39,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
   const listeners: Connection['listeners'] = []
   let present: Conversation | undefined
   let hasBegun = false
+  let attempt = 0
   let openedAt: number | undefined
   let cancelRetry = none
   let unwatch: (() => void) | undefined
@@ -51,8 +58,17 @@ export function createConnection (settings: ConnectionSettings): Connection {
     former?.end({})
   }
 
+  const identify = (message: ServerMessage | undefined): void => {
+    const former = link.user
+    link.user = message?.['userId'] ?? message?.['user']?.id
+    const isOther = former !== undefined && former !== link.user
+    callEach(listeners, listener => { listener.onUser?.(isOther) })
+  }
+
   const connect = (): void => {
+    attempt++
     const own = converse(settings, {
+      onUser: identify,
       onReady: () => {
         Promise.allSettled(listeners.map(async listener => await listener.onReady?.())).then(() => {
           if (own !== present || !own.isReady) return
@@ -103,14 +119,18 @@ export function createConnection (settings: ConnectionSettings): Connection {
     return undefined
   }
 
-  return {
+  const link: Connection = {
     state,
     listeners,
+    user: undefined,
+    get attempt () { return attempt },
     get isReady () { return !!present?.isReady },
     get welcome () { return present?.welcome },
     has: extension => !!present?.has(extension),
     wake: () => { if (!hasBegun) reconnect() },
     reconnect,
+    end: ending => { present?.end(ending) },
+    identify,
     close: () => {
       hasBegun = true
       unwatch?.()
@@ -121,4 +141,5 @@ export function createConnection (settings: ConnectionSettings): Connection {
     send,
     serverNow: () => present?.serverNow() ?? 0
   }
+  return link
 }

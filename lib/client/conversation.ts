@@ -1,14 +1,18 @@
-import { delayOf, endingOfClose, type Ending } from './ending.js'
+import { jsonOf } from './checks.js'
+import { delayOf, endingOfClose, endingOfSession, type Ending } from './ending.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { ServerMessage } from './link.js'
 import { watchLiveness } from './liveness.js'
-import { logIn, type Login } from './login.js'
-import { callEach } from './report.js'
+import { logIn } from './lazy-login.js'
+import type { Login } from './login.js'
+import { callEach, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
 import { LOST, type Transport } from './transport.js'
 
 /** The receiver of all that happens in a conversation. */
 export interface ConversationListener {
+  /** Called before `onReady` and at each renewal, with the first message that may say who is logged in. */
+  readonly onUser: (message: ServerMessage) => void
   readonly onReady: () => void
   /** Called with each push and each message `system`. */
   readonly onMessage: (message: ServerMessage) => void
@@ -47,6 +51,9 @@ export type Callbacks = [
 const SILENCE_MS = 30_000
 const MIN_SILENCE_MS = 1_000
 
+/** Bytes of the id that stands before a request, also where tabs share a connection. */
+const ID_BYTES = 24
+
 /** Begins a connection. */
 export function converse (settings: ConnectionSettings, listener: ConversationListener): Conversation {
   const { environment, place, getToken, heartbeatMs, connectTimeoutMs } = settings
@@ -74,7 +81,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     login?.stop()
     transport.close()
     callEach(pending.values(), ([, onError]) => {
-      onError(new DisconnectedError('the connection has ended', 'unknown'))
+      onError(new DisconnectedError(ending.error?.message ?? 'the connection has ended', 'unknown'))
     })
     listener.onEnd({ afterMs: awayMs, ...ending })
   }
@@ -84,6 +91,14 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 
   const ask = (body: string, ...callbacks: Callbacks): (() => void) => {
+    const maxBytes: unknown = welcome?.['maxPayloadBytes']
+    // A character has three bytes at most.
+    const isLong = typeof maxBytes === 'number' && body.length > maxBytes / 4
+    if (isLong && new Blob([body]).size > maxBytes - ID_BYTES) {
+      callbacks[1](new NoexClientError('PAYLOAD_TOO_LARGE',
+        `The request is longer than maxPayloadBytes of the server: ${maxBytes}`))
+      return none
+    }
     const id = ++lastId
     pending.set(id, callbacks)
     transport.send(`{"id":${id},${body}`)
@@ -103,6 +118,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 
   const ready = (): void => {
+    if (isOver) return
     isReady = true
     listener.onReady()
   }
@@ -113,13 +129,17 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
     serverZero = Number(message['serverTime']) - now()
     setSilence(message['heartbeatMs'])
     const isRequired = message['requiresAuth'] === true
-    if (!getToken && (!isRequired || settings.isLoginManual)) return ready()
+    if (!getToken && (!isRequired || settings.isLoginManual)) {
+      listener.onUser(message)
+      return ready()
+    }
     login = logIn(settings, {
       isRequired,
       request: async (type, members) => await new Promise((resolve, reject) => {
         ask(bodyOf(type, members), resolve, reject)
       }),
       serverNow,
+      onUser: reply => { listener.onUser(reply ?? message) },
       onReady: ready,
       onProblem: listener.onProblem,
       onFailed: end
@@ -146,8 +166,8 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
         listener.onMessage(message)
         if (type === 'push') break
         if (event === 'session_revoked') {
-          end({ isFinal: true, error: new NoexClientError('SESSION_REVOKED', String(message['reason'])) })
-        } else if (event === 'shutdown') {
+          end(endingOfSession('SESSION_REVOKED', `The session was revoked: ${message['reason']}`))
+        } else if (event === 'shutdown' || (event === 'session_ended' && !settings.isLoginManual)) {
           isReady = false
           awayMs = delayOf(message['reconnectAfterMs'])
           listener.onLeaving()
@@ -208,7 +228,7 @@ export function converse (settings: ConnectionSettings, listener: ConversationLi
   }
 }
 
-/** Returns the JSON of a request without its beginning, which has the id. */
+/** Returns the JSON of a request without its beginning, which has the id. @throws `TypeError` without one */
 export function bodyOf (type: string, members: object): string {
-  return JSON.stringify({ ...members, id: undefined, type }).slice(1)
+  return jsonOf(type, { ...members, toJSON: undefined, id: undefined, type }).slice(1)
 }

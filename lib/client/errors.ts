@@ -6,7 +6,8 @@ export class NoexClientError extends Error {
   override name = 'NoexClientError'
   /**
    * An error code of PROTOCOL.md, or one of the client: `TIMEOUT`, `DISCONNECTED`, `ABORTED`, `REFUSED`,
-   * `LOGIN_FAILED`.
+   * `LOGIN_FAILED`, `LOGGED_OUT`, `OTHER_USER`, `SESSION_ENDED`, `PAYLOAD_TOO_LARGE`, `UNSUPPORTED`,
+   * `PROTOCOL_ERROR`.
    */
   readonly code: string
   /** The `details` of the server's error, where it has some. */

@@ -1,5 +1,5 @@
 import { environment as realEnvironment, type Environment } from './environment.js'
-import { messageOf, none } from './report.js'
+import { messageOf, none, shownUrl } from './report.js'
 import { IMPOSSIBLE, LOST, type OpenTransport } from './transport.js'
 
 /** The part of `fetch` that the client uses. */
@@ -10,13 +10,20 @@ interface FetchResponse {
   readonly status: number
   readonly headers: { readonly get: (name: string) => string | null }
   /** Absent where the class of `fetch` cannot stream. */
-  readonly body?: { readonly getReader: () => Reader } | null
+  readonly body?: { readonly getReader: () => Reader, readonly cancel?: () => Promise<void> } | null
   readonly json: () => Promise<any>
 }
 
 /** The surroundings of the transport: time, and where there is no global one, a `fetch`. */
 export interface HttpEnvironment extends Pick<Environment, 'after'> {
   readonly fetch?: Fetch | undefined
+}
+
+/** The URLs of a server: of its routes, and of its WebSocket, but of HTTP, where that is to be looked at. */
+interface HttpUrls {
+  readonly rpc: string
+  readonly events: string
+  readonly socket?: string
 }
 
 interface Reader {
@@ -36,7 +43,7 @@ const CLOSE_MS = 1_000
  * wait together. PROTOCOL.md, "Streams".
  */
 export function httpTransport (
-  { rpc, events }: { readonly rpc: string, readonly events: string }, connectTimeoutMs: number,
+  { rpc, events, socket }: HttpUrls, connectTimeoutMs: number,
   { after, fetch = globalThis.fetch as Fetch }: HttpEnvironment = realEnvironment
 ): OpenTransport {
   return ({ onMessage, onClose }) => {
@@ -55,15 +62,18 @@ export function httpTransport (
     const end = (code: number, reason: string, problem?: string): void => {
       if (signal.aborted) return
       stop()
-      onClose(code, reason, problem && `${events} ${problem}`)
+      onClose(code, reason, problem)
     }
+
+    /** Ends the transport because of what the URL of its events does. */
+    const lose = (problem: string, code = LOST): void => { end(code, '', `${shownUrl(events)} ${problem}`) }
 
     /** Ends the transport after a time, because of a POST. */
-    const lose = (answer: unknown, delayMs: number): void => {
-      cancel = after(delayMs, () => { end(LOST, '', `is lost: a POST has got ${answer}`) })
+    const loseAfter = (delayMs: number, answer: unknown): void => {
+      cancel = after(delayMs, () => { lose(`is lost: a POST has got ${answer}`) })
     }
 
-    const fail = (error: unknown): void => { end(LOST, '', messageOf(error)) }
+    const fail = (error: unknown): void => { lose(messageOf(error)) }
 
     const handle = (name: string, data: string): void => {
       if (signal.aborted) return
@@ -78,19 +88,32 @@ export function httpTransport (
       }
     }
 
+    /** Whether there is nothing at the URL of the WebSocket: then this is the wrong URL. */
+    const isMissing = async (): Promise<boolean> => {
+      if (socket === undefined) return false
+      // A page may not get the answer of another origin.
+      const answer = await fetch(socket, { cache: 'no-store', signal }).catch(none)
+      answer?.body?.cancel?.().catch(none)
+      return answer?.status === 404
+    }
+
     const receive = async (): Promise<void> => {
+      if (await isMissing()) {
+        return end(LOST, '', `${shownUrl(socket as string)} answers 404: no WebSocket is at this ` +
+          'path, which must be the option `path` of the server, "/" unless that is set, behind `prefix`')
+      }
       const response = await fetch(events, { headers: { accept: eventType }, cache: 'no-store', signal })
       const { status, headers, body } = response
       const type = headers.get('content-type')
       if (status === 200 && type?.startsWith(eventType)) {
-        if (!body?.getReader) return end(IMPOSSIBLE, '', 'cannot be read: this fetch does not stream')
+        if (!body?.getReader) return lose('cannot be read: this fetch does not stream', IMPOSSIBLE)
         await readEvents(body.getReader(), handle)
         end(LOST, '')
       } else if (status === 404 || status === 405) {
-        end(LOST, '', "is not there: the server needs routes: { rpc: '/rpc', events: '/events' }")
+        lose("is not there: the server needs routes: { rpc: '/rpc', events: '/events' }")
       } else {
         const answer = await response.json().then(({ message }) => message, () => type)
-        end(LOST, '', `answers ${status} ${answer}${status === 200 ? ': a proxy, or another server' : ''}`)
+        lose(`answers ${status} ${answer}${status === 200 ? ': a proxy, or another server' : ''}`)
       }
     }
 
@@ -106,7 +129,7 @@ export function httpTransport (
         do chars += (waiting[count++] as string).length
         while (count < waiting.length && chars + (waiting[count] as string).length < BATCH_CHARS)
         const batch = waiting.splice(0, count)
-        lose('no answer', connectTimeoutMs)
+        loseAfter(connectTimeoutMs, 'no answer')
         const { status } = await fetch(rpc, {
           method: 'POST',
           headers: { 'content-type': 'application/json', 'noex-stream': stream },
@@ -115,7 +138,7 @@ export function httpTransport (
         })
         cancel()
         // Unless the stream ends meanwhile, and says why.
-        if (status !== 202) return lose(status, CLOSE_MS)
+        if (status !== 202) return loseAfter(CLOSE_MS, status)
       }
       isSending = false
     }
@@ -123,7 +146,7 @@ export function httpTransport (
     const send = (): void => { sendAll().catch(fail) }
 
     cancel = after(connectTimeoutMs, () => {
-      end(LOST, '', `sends nothing within ${connectTimeoutMs} ms: a proxy that buffers holds it back, or ` +
+      lose(`sends nothing within ${connectTimeoutMs} ms: a proxy that buffers holds it back, or ` +
         'a fetch that does not stream (in React Native take that of expo/fetch)')
     })
     receive().catch(fail)
@@ -176,7 +199,8 @@ async function readEvents (reader: Reader, onEvent: (name: string, data: string)
 }
 
 /** Returns the URLs of the routes that stand beside a WebSocket: in the place of the end of its path. */
-export function urlsBeside (url: string): Record<'rpc' | 'events', string> {
-  const folder = url.replace(/^ws/, 'http').replace(/[^/]*(\?.*)?$/, '')
-  return { rpc: `${folder}rpc`, events: `${folder}events` }
+export function urlsBeside (url: string): Required<HttpUrls> {
+  const socket = url.replace(/^ws/, 'http')
+  const folder = socket.replace(/[^/]*(\?.*)?$/, '')
+  return { rpc: `${folder}rpc`, events: `${folder}events`, socket }
 }

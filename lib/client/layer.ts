@@ -1,7 +1,9 @@
-import { reuse, type Row } from './delta.js'
+import { checkOptions, jsonOf, mustBe, TEXT } from './checks.js'
+import type { Row } from './delta.js'
 import type { QueryEntry } from './live-query.js'
 import { compare, matches } from './matching.js'
-import type { OptimisticTransaction } from './types.js'
+import { none } from './report.js'
+import type { OptimisticTransaction, WriteOptions } from './types.js'
 
 /** The live queries of a client, by key. */
 export type Entries = ReadonlyMap<string, QueryEntry>
@@ -37,10 +39,14 @@ export interface Layer {
 
 let inserts = 0
 
-/** Collects the changes of a function. @throws what it throws, and where something is no JSON */
+/**
+ * Collects the changes of a function.
+ * @throws what it throws, and `TypeError` where something is no JSON, or the function is `async`
+ */
 export function collect (change: (tx: OptimisticTransaction) => void, entries: Entries): readonly Change[] {
   const changes: Change[] = []
-  change({
+  mustBe('optimistic: change', change, 'a function')
+  const result: unknown = change({
     bucket: bucket => ({
       insert: given => {
         const data = copyOf(given)
@@ -49,31 +55,49 @@ export function collect (change: (tx: OptimisticTransaction) => void, entries: E
         changes.push({ op: 'insert', bucket, temporary: `optimistic-${++inserts}-${now}`, data, record })
       },
       update: (key: unknown, given: object, options?: object) => {
+        checkWriteOptions(options)
         const data = copyOf(given)
         const record = recordOf(bucket, key, entries)
         const next = record && { ...record, ...data }
         changes.push({ op: 'update', bucket, key, data, options, record: next, isWhole: true })
       },
-      delete: (key: unknown, options?: object) => { changes.push({ op: 'delete', bucket, key, options }) }
+      delete: (key: unknown, options?: object) => {
+        checkWriteOptions(options)
+        changes.push({ op: 'delete', bucket, key, options })
+      }
     }),
-    query: ({ key }, change) => { changes.push({ key, change }) }
+    query: (query, change) => {
+      mustBe('tx.query: query.key (of a query by client.query)', Object(query).key, TEXT)
+      mustBe('tx.query: change', change, 'a function')
+      changes.push({ key: query.key, change })
+    }
   })
+  refusePromise('optimistic: the function', result)
   // What comes later is neither sent nor shown: it throws.
   return Object.freeze(changes)
 }
 
+/** @throws `TypeError` for the promise of a function of the application, which does its work too late */
+function refusePromise (name: string, result: any): void {
+  if (typeof result?.then !== 'function') return
+  result.then(none, none)
+  throw new TypeError(`${name} must do its work before it returns: it must not be async`)
+}
+
 /** Returns the data of a live query under layers. @throws what a change of the application throws */
 export function overlaid (entry: QueryEntry, layers: readonly Layer[]): unknown {
-  const own: unknown = entry.own.data
-  let data = own
+  let data: unknown = entry.own.data
   for (const { changes, shownBy } of layers) {
     if (shownBy.has(entry)) continue
     for (const change of changes) {
       if (change.op) data = written(entry, data, change)
-      else if (change.key === entry.key && data !== undefined) data = change.change?.(data)
+      else if (change.key === entry.key && data !== undefined) {
+        data = change.change?.(data)
+        refusePromise('tx.query: the function', data)
+      }
     }
   }
-  return data === own ? data : reuse(entry.state.data, data)
+  return data
 }
 
 /** Returns data with a write. */
@@ -126,7 +150,13 @@ function recordOf (bucket: string, key: unknown, entries: Entries): Row | undefi
   return undefined
 }
 
+/** @throws `TypeError` for what are no options of a write */
+function checkWriteOptions (options: WriteOptions = {}): void {
+  checkOptions('optimistic: a write', options, { expectedVersion: '0 or a greater number' })
+}
+
 /** Returns what the server will see of an object. */
 function copyOf (data: object): Row {
-  return JSON.parse(JSON.stringify(data))
+  mustBe('optimistic: data', data, 'an object')
+  return JSON.parse(jsonOf('optimistic: data', data))
 }

@@ -7,6 +7,8 @@ export type ServerMessage = Readonly<Record<string, any>>
 export interface Link {
   /** Whether requests can be sent: the server has sent its welcome, and the client is logged in. */
   readonly isReady: boolean
+  /** The id of the user that the data are of, as far as it is known. */
+  user?: unknown
   /** Connects where that has not begun. To be called when something is needed of the link. */
   wake?: () => void
   /** Whether the server has an extension of the protocol. */
@@ -23,6 +25,11 @@ export interface Link {
 
 /** The user of a link. */
 export interface LinkListener {
+  /**
+   * Called when it is known who is logged in: before `onReady`, and at each login on the same connection.
+   * `isOther`: whether that is another user than before.
+   */
+  onUser?: (isOther: boolean) => void
   /**
    * Called when a new connection can be used: subscribes everything again. The connection is `open` when the
    * promise has settled.

@@ -1,12 +1,14 @@
+import { mustBe, TEXT } from './checks.js'
+import { hidesData } from './ending.js'
 import { environment } from './environment.js'
 import { DisconnectedError, NoexClientError } from './errors.js'
 import type { Link, LinkListener, ServerMessage } from './link.js'
 import { keyOf, QueryEntry } from './live-query.js'
-import { createOptimisticChanges, type SendRequest } from './optimistic.js'
+import type { OptimisticChanges, SendRequest } from './optimistic.js'
 import { listen } from './observable.js'
-import { callEach, none, report } from './report.js'
+import { callEach, messageOf, none, report } from './report.js'
 import { subscribeOver, type Subscription } from './subscriptions.js'
-import type { Client, LiveQuery, OptimisticTransaction, RequestOptions } from './types.js'
+import type { Client, LiveQuery, OptimisticTransaction, Preloaded, RequestOptions } from './types.js'
 
 /** The events of the rules whose topics one pattern matches. */
 interface EventChannel extends Subscription {
@@ -22,6 +24,8 @@ export interface LiveQueries extends LinkListener, Pick<Client, 'query' | 'event
   readonly optimistic: (
     change: (tx: OptimisticTransaction) => void, options: RequestOptions | undefined, send: SendRequest
   ) => Promise<any>
+  /** Gives all queries the error with which the connection was refused; `undefined`: takes it from them. */
+  readonly refuse: (error: NoexClientError | undefined) => void
   /** Ends all queries and events for good. */
   readonly close: () => void
 }
@@ -35,16 +39,26 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
   const channels = new Map<string, EventChannel>()
   /** Pushes of one moment, until the last of them has come; another list on each connection. */
   let group: ServerMessage[] = []
-  /** The error of all queries, once the client is closed. */
-  let end: DisconnectedError | undefined
+  /** The error of all queries, as long as there is no connection until `reconnect`. */
+  let end: NoexClientError | undefined
+  let generation = 0
+  /** Present once their code is loaded: the first paint of a page does not need it. */
+  let changes: OptimisticChanges | undefined
 
   /** Shows what has changed: all of it before the first listener is called. */
   const show = (): void => {
-    const changed = [...entries.values()].filter(entry => entry.show(changes.over(entry)))
+    const changed = [...entries.values()].filter(entry =>
+      entry.show(changes ? changes.over(entry) : entry.own.data))
     callEach(changed.flatMap(({ listeners }) => [...listeners]), onChange => { onChange() })
   }
 
-  const changes = createOptimisticChanges(link, entries, show)
+  const loadChanges = async (): Promise<OptimisticChanges> => {
+    const { createOptimisticChanges } = await import('./optimistic.js').catch(error => {
+      throw new DisconnectedError(`optimistic changes cannot be loaded: ${messageOf(error)}`, 'not-done')
+    })
+    changes ??= createOptimisticChanges(link, entries, show)
+    return changes
+  }
 
   const watched = subscribeOver<QueryEntry>(link, (entry, reply) => {
     const taken = take(entry, reply, true)
@@ -52,7 +66,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     return taken
   }, (entry, error) => {
     entry.fail(error)
-    changes.saw(entry, true)
+    changes?.saw(entry, true)
     show()
   })
 
@@ -62,7 +76,7 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
   const take = async (entry: QueryEntry, message: ServerMessage, isReply: boolean): Promise<void> => {
     try {
       entry.take(message)
-      changes.saw(entry, isReply)
+      changes?.saw(entry, isReply)
     } catch (error) {
       if (entry.isMisfit) {
         watched.end(entry)
@@ -82,8 +96,13 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     return group
   }
 
+  const outdateAll = (): void => {
+    turn()
+    for (const entry of entries.values()) if (entry.own.status === 'live') entry.outdate()
+    show()
+  }
+
   const linger = (entry: QueryEntry): void => {
-    if (end) return
     entry.keep = environment.after(lingerMs, () => {
       entries.delete(entry.key)
       watched.end(entry)
@@ -112,10 +131,18 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       getSnapshot: () => entry().state.data,
       get state () { return entry().state },
       get serverState () { return entry().serverState },
+      get generation () { return generation },
       get status () { return entry().state.status },
       get error () { return entry().state.error }
     }
     return query
+  }
+
+  /** Takes away all that is of a user. */
+  const forget = (): void => {
+    generation++
+    changes?.forget()
+    for (const entry of entries.values()) entry.forget()
   }
 
   const subscribe = (entry: QueryEntry, listener: () => void): (() => void) => {
@@ -135,6 +162,8 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     query: (...query) => entryOf(keyOf(...query)).query,
 
     events: (pattern, onEvent) => {
+      mustBe('events: pattern', pattern, TEXT)
+      mustBe('events: onEvent', onEvent, 'a function')
       let channel = channels.get(pattern)
       if (!channel) {
         channel = { type: 'rules', members: () => ({ pattern }), listeners: new Set() }
@@ -148,7 +177,10 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       })
     },
 
-    hydrate: ({ queries }) => {
+    hydrate: preloaded => {
+      const { queries, userId } = Object(preloaded) as Preloaded
+      mustBe('hydrate: queries', queries, 'an array')
+      if (userId && userId !== (link.user ??= userId)) return
       callEach(queries, ([key, { error, ...result }]: readonly [string, any]) => {
         const entry = entryOf(key)
         if (entry.own.status !== 'loading') return
@@ -162,14 +194,44 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       show()
     },
 
-    optimistic: changes.run,
+    // At once where that is possible: `await` would make it later.
+    optimistic: async (...change) => await (changes ?? await loadChanges()).run(...change),
+
+    refuse: error => {
+      const former = end
+      if (error === former) return
+      end = error
+      if (error && hidesData(error)) {
+        forget()
+        link.user = undefined
+      }
+      for (const entry of entries.values()) {
+        if (error) entry.fail(error)
+        else if (entry.own.error === former) entry.outdate()
+      }
+      show()
+    },
+
+    onUser: isOther => {
+      if (isOther) forget()
+      for (const entry of entries.values()) {
+        const isDue = isOther || entry.own.error?.code === 'UNAUTHORIZED'
+        if (isDue && entry.isWatched && link.isReady) {
+          entry.outdate()
+          watched.start(entry)
+        }
+      }
+      show()
+    },
 
     onReady: async () => {
       const present = turn()
-      const onAllShown = changes.onReady()
+      // So that the first change is shown at once. Where it fails, it is loaded when it is needed.
+      loadChanges().catch(none)
+      const onAllShown = changes?.onReady()
       const asked = [...entries.values()].filter(({ isWatched }) => isWatched)
       await Promise.all([...asked.map(watched.start), ...[...channels.values()].map(heard.start)])
-      if (present === group) onAllShown()
+      if (present === group) onAllShown?.()
     },
 
     onPush: message => {
@@ -187,7 +249,9 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
     },
 
     onSystem: ({ event, revision, reason, subscriptionId }) => {
-      if (event === 'revision') changes.onRevision(revision)
+      if (event === 'revision') changes?.onRevision(revision)
+      // The server sends nothing more of them.
+      if (event === 'session_ended') outdateAll()
       if (event !== 'subscription_closed') return
       const error = new NoexClientError(
         reason, `ended by the server: ${reason}: remedy that, then call reconnect()`
@@ -196,21 +260,13 @@ export function createLiveQueries (link: Link, { lingerMs }: { readonly lingerMs
       heard.ended(subscriptionId, error)
     },
 
-    onLost: () => {
-      turn()
-      for (const entry of entries.values()) if (entry.own.status === 'live') entry.outdate()
-      show()
-    },
+    onLost: outdateAll,
 
     close: () => {
-      end = new DisconnectedError('The client is closed', 'not-done')
+      lingerMs = Infinity
       turn()
       channels.clear()
-      for (const entry of entries.values()) {
-        entry.keep()
-        entry.fail(end)
-      }
-      show()
+      for (const entry of entries.values()) entry.keep()
     }
   }
 }

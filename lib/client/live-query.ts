@@ -1,4 +1,6 @@
+import { checkOptions, jsonOf, mustBe } from './checks.js'
 import { applyDelta, assertFits, isKeyed, reuse } from './delta.js'
+import { hidesData } from './ending.js'
 import { NoexClientError } from './errors.js'
 import type { Link, ServerMessage } from './link.js'
 import { differs } from './observable.js'
@@ -13,15 +15,19 @@ interface QueryRequest extends QueryOptions {
   readonly find?: Find
 }
 
+const kinds = { page: 'an object', minIntervalMs: '0 or a greater number' }
+
 /**
  * Returns the text that is equal for equal requests, in any order of their members: JSON of the request. The
  * order of `sort` stays, since it counts.
+ * @throws `TypeError` for what is none
  */
-export function keyOf (
-  query: string | Find, params?: object, { page, minIntervalMs }: QueryOptions = {}
-): string {
+export function keyOf (query: string | Find, params?: object, options: QueryOptions = {}): string {
+  mustBe('query: query', query, 'a non-empty string or an object')
+  if (params !== undefined) mustBe('query: params', params, 'an object')
+  const { page, minIntervalMs } = checkOptions('query', options, kinds)
   const request = typeof query === 'string' ? { query, params } : { find: query }
-  return JSON.stringify({ ...request, page, minIntervalMs }, (name, value) =>
+  return jsonOf('query: the query', { ...request, page, minIntervalMs }, (name, value) =>
     name === 'sort' || Object(value) !== value || Array.isArray(value)
       ? value
       : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)))
@@ -50,7 +56,7 @@ export class QueryEntry implements Subscription {
   /** The state that is shown: with optimistic changes. */
   state = loading
   /** The state that `hydrate` has made, which stays. */
-  serverState?: QueryState<any>
+  serverState: QueryState<any> | undefined
   /** The field whose value tells the rows apart; `null` where there is none. */
   rowKey: string | null = null
   /** The bucket whose key that is. */
@@ -95,9 +101,15 @@ export class QueryEntry implements Subscription {
 
   /** Takes an error. Data that the client may not read any more go. */
   fail (error: NoexClientError): void {
-    const isForbidden = /^forbidden$/i.test(error.code)
-    if (isForbidden) this.rowKey = null
-    this.own = { ...isForbidden ? loading : this.own, status: 'error', error }
+    if (hidesData(error)) this.forget()
+    this.own = { ...this.own, status: 'error', error }
+  }
+
+  /** Makes it as if nothing had come yet. */
+  forget (): void {
+    this.own = loading
+    this.rowKey = null
+    this.serverState = undefined
   }
 
   /** Makes the data those of before. */
@@ -108,7 +120,7 @@ export class QueryEntry implements Subscription {
   /** Shows data over its own. Returns whether that is another state. */
   show (data: unknown): boolean {
     const { own, state } = this
-    const next = data === own.data ? own : { ...own, data }
+    const next = data === own.data ? own : { ...own, data: reuse(state.data, data) }
     const isChanged = differs(next, state)
     if (isChanged) this.state = next
     return isChanged

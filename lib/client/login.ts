@@ -1,5 +1,5 @@
 import { backoff } from './backoff.js'
-import { delayOf, type Ending } from './ending.js'
+import { delayOf, LOG_IN, type Ending } from './ending.js'
 import { NoexClientError } from './errors.js'
 import { messageOf, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
@@ -11,6 +11,8 @@ export interface LoginHost {
   readonly request: (type: string, members: object) => Promise<any>
   /** Returns the time of the server, epoch milliseconds: that of the client may be wrong. */
   readonly serverNow: () => number
+  /** Called at each login, with the reply to it; with `undefined` where none is needed. */
+  readonly onUser: (reply: any) => void
   /** Called once, when the client is logged in or need not be. */
   readonly onReady: () => void
   /** Called when a renewal has failed and the session goes on; without an error when one has succeeded. */
@@ -41,7 +43,7 @@ const wanted = 'getToken must return a token or { username, password }'
 /** Logs in, and again before the session ends. */
 export function logIn (
   { environment: { now, after }, getToken, connectTimeoutMs, minDelayMs, maxDelayMs }: ConnectionSettings,
-  { isRequired, request, serverNow, onReady, onProblem, onFailed }: LoginHost
+  { isRequired, request, serverNow, onUser, onReady, onProblem, onFailed }: LoginHost
 ): Login {
   const nextDelay = backoff(minDelayMs, maxDelayMs)
   let isReady = false
@@ -57,15 +59,16 @@ export function logIn (
     const input: any = await getToken?.()
     // Neither a token nor a password is sent when it is not waited for any more.
     if (isLate()) return
-    if (input) {
-      const { username, password } = input
-      if (typeof input === 'string') return await request('auth.login', { token: input })
-      if (username && password) return await request('identity.login', { username, password })
-    } else if (!isReady) {
-      if (isRequired) throw new NoexClientError('UNAUTHORIZED', wanted)
-      return
+    const { username, password } = Object(input)
+    if (!input && isReady) throw new Error(wanted)
+    if (!input && !isRequired) return
+    if (input && typeof input === 'string') {
+      return await request('auth.login', { token: input, sessionNotice: true })
     }
-    throw new Error(wanted)
+    if (typeof username === 'string' && typeof password === 'string') {
+      return await request('identity.login', { username, password, sessionNotice: true })
+    }
+    throw new NoexClientError('UNAUTHORIZED', wanted)
   }
 
   const attempt = async (): Promise<void> => {
@@ -99,6 +102,7 @@ export function logIn (
       const aheadMs = Math.min(leftMs / 4, AHEAD_MS * (1 + Math.random()))
       cancel = after(Math.max(leftMs - aheadMs, PAUSE_MS), attempt)
     }
+    onUser(data)
     if (isReady) return onProblem()
     isReady = true
     onReady()
@@ -107,7 +111,9 @@ export function logIn (
   const failed = (thrown: any): void => {
     const code = thrown instanceof NoexClientError ? thrown.code : 'LOGIN_FAILED'
     const isFinal = !passing.test(code)
-    const advice = isFinal ? 'log in anew, then call reconnect()' : 'it is tried again'
+    const advice = !isFinal
+      ? 'it is tried again'
+      : code === 'UNKNOWN_OPERATION' ? `${wanted}, as this server takes it` : LOG_IN
     const error = new NoexClientError(code, `The login has failed: ${messageOf(thrown)}: ${advice}`)
     const afterMs = delayOf(thrown.details?.retryAfterMs)
     if (!isReady || isFinal) return onFailed({ error, isFinal, afterMs })

@@ -10,7 +10,7 @@ import type {
 /**
  * A client with the API of `@hamicek/noex-client`: programs that were written for that need another import
  * only. New ones are shorter with `createClient`.
- * @throws `TypeError` for a wrong URL
+ * @throws `TypeError` for a wrong URL or option
  * @example
  * const client = new NoexClient('wss://example.com/live', { auth: { token } })
  * await client.connect()
@@ -49,8 +49,8 @@ export class NoexClient {
       unsubscribe,
       transaction: async operations => {
         const { results = [] } = Object(await request('store.transaction', { operations }))
-        // Programs read the results by either.
-        return Object.assign(results, { results })
+        // Programs read them by either. A copy: with a circle they could not be sent or printed.
+        return Object.assign(results, { results: [...results] })
       }
     }
     this.rules = {

@@ -1,15 +1,17 @@
-import { resolveUrl, shownUrl } from './client-options.js'
+import { mustBe, TEXT } from './checks.js'
+import { resolveUrl } from './client-options.js'
 import { createConnection, type Connection } from './connection.js'
-import { delayOf } from './ending.js'
+import { delayOf, withRemedies } from './ending.js'
 import { environment } from './environment.js'
 import { DisconnectedError, NoexClientError, TimeoutError } from './errors.js'
 import type { LinkListener } from './link.js'
+import { checkHandler, reconnectDefaults, resolveNoexOptions } from './noex-options.js'
 import { NoexSubscriptions } from './noex-subscriptions.js'
 import type {
   NoexClientEvents, NoexClientOptions, NoexClientState, Unsubscribe, WelcomeInfo
 } from './noex-types.js'
 import type { SendRequest } from './optimistic.js'
-import { callEach } from './report.js'
+import { callEach, shownUrl } from './report.js'
 import { createRequests } from './requests.js'
 import { socketTransport } from './socket-transport.js'
 import { chooseTransport } from './transport-choice.js'
@@ -42,17 +44,15 @@ export class NoexConnection {
   #settle: Settle | undefined
 
   constructor (url: string, options: NoexClientOptions) {
-    const {
-      auth, reconnect = true, heartbeat = true, WebSocket, requestTimeoutMs = 10_000, connectTimeoutMs = 5_000
-    } = options
-    const {
-      maxRetries = Infinity, initialDelayMs = 1_000, maxDelayMs = 30_000, backoffMultiplier = 2,
-      jitterMs = 500
-    } = Object(reconnect)
-    this.#token = auth?.token
-    this.#credentials = auth?.credentials
-    const fullUrl = resolveUrl(url)
-    const { open } = chooseTransport([socketTransport(fullUrl, WebSocket)], connectTimeoutMs, environment)
+    const resolved = resolveNoexOptions(options)
+    const { auth, reconnect, heartbeat, WebSocket, requestTimeoutMs, connectTimeoutMs } = resolved
+    const { maxRetries, initialDelayMs, maxDelayMs, backoffMultiplier, jitterMs } =
+      reconnect || reconnectDefaults
+    this.#token = auth.token
+    this.#credentials = auth.credentials
+    const fullUrl = resolveUrl('NoexClient', url)
+    const choice = chooseTransport([socketTransport(fullUrl, WebSocket)], connectTimeoutMs, environment)
+    const open = withRemedies(choice.open)
     this.#connection = createConnection({
       open: listener => open({
         onMessage: listener.onMessage,
@@ -93,6 +93,7 @@ export class NoexConnection {
   on<E extends keyof NoexClientEvents> (
     event: E, handler: (...args: NoexClientEvents[E]) => void
   ): Unsubscribe {
+    checkHandler(event, handler)
     const handlers = this.#handlers.get(event) ?? new Set()
     this.#handlers.set(event, handlers)
     handlers.add(handler as () => void)
@@ -115,19 +116,28 @@ export class NoexConnection {
   }
 
   async request (type: string, members?: object, options?: RequestOptions): Promise<any> {
+    mustBe('request: type', type, TEXT)
     this.#assertUsable(type, this.#isOpen || (this.#isKept && options?.retry === true))
-    const data = await this.#send(type, members, options)
+    const isLogin = /^(auth|identity)\.login/.test(type)
+    const data = await this.#send(type, isLogin ? this.#noticed(members) : members, options)
     if (/^identity\.(login|refresh)/.test(type)) {
       this.#token = data?.token
     } else if (type === 'auth.login') {
       this.#token = (members as { token?: string } | undefined)?.token
-    } else if (/\.logout$/.test(type)) {
+    } else if (/^(auth|identity)\.logout$/.test(type)) {
       this.#token = this.#credentials = undefined
+      this.#subscriptions.onRest('LOGGED_OUT', 'The user has logged out')
     }
     return data
   }
 
+  /** Returns the members of a login that asks for the notice of its end, where the server has that. */
+  #noticed (members: object | undefined): object | undefined {
+    return this.#connection.has('session') ? { sessionNotice: true, ...members } : members
+  }
+
   async subscribe (...subscription: Parameters<NoexSubscriptions['add']>): Promise<Unsubscribe> {
+    mustBe(`${subscription[0]}.subscribe: callback`, subscription[2], 'a function')
     this.#assertUsable(`${subscription[0]}.subscribe`, this.#isOpen)
     return await this.#subscriptions.add(...subscription)
   }
@@ -159,6 +169,7 @@ export class NoexConnection {
     onSystem: message => {
       const { event, reason } = message
       if (event === 'session_revoked') this.#emit(event, String(reason))
+      else if (event === 'session_ended') this.#subscriptions.onRest('SESSION_ENDED', 'The session has ended')
       else if (event === 'shutdown') this.#reason = 'server_shutdown'
       else if (event === 'subscription_closed') this.#subscriptions.onClosed(message)
     },
@@ -170,13 +181,13 @@ export class NoexConnection {
     if (this.#connection.welcome?.['requiresAuth'] !== true) return
     if (this.#token !== undefined) {
       try {
-        return await this.#send('auth.login', { token: this.#token })
+        return await this.#send('auth.login', this.#noticed({ token: this.#token }))
       } catch (error) {
         if (this.#credentials === undefined || (error as NoexClientError).code !== 'UNAUTHORIZED') throw error
       }
     }
     if (this.#credentials === undefined) return
-    this.#token = (await this.#send('identity.login', this.#credentials))?.token
+    this.#token = (await this.#send('identity.login', this.#noticed(this.#credentials)))?.token
   }
 
   async #onLoginFailed (error: NoexClientError): Promise<void> {

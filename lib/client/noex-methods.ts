@@ -1,3 +1,4 @@
+import { mustBe } from './checks.js'
 import type { RequestFunction } from './noex-types.js'
 
 /**
@@ -124,6 +125,10 @@ export function createMethods<T> (
     return [name, async (...args: any[]) => {
       const isWhole = common === undefined && args.length === 1 && Object(args[0]) === args[0] &&
         !objects.test(names[0] ?? '...')
+      names.forEach((member, i) => {
+        const isGiven = member === '...' && args[i] !== undefined && args[i] !== null
+        if (isGiven) mustBe(`${namespace}.${name}: argument ${i + 1}`, args[i], 'an object')
+      })
       const given = isWhole
         ? [args[0]]
         : names.map((member, i) => member === '...' ? args[i] : { [member]: args[i] })

@@ -109,6 +109,12 @@ export class NoexSubscriptions {
     this.#present.ended(subscriptionId, new NoexClientError(String(reason), message))
   }
 
+  /** Takes note that the session has ended, and tells the program where that has subscriptions. */
+  onRest (code: string, why: string): void {
+    if (this.#kept.size === 0) return
+    this.#onError(new NoexClientError(code, `${why}: the subscriptions rest until the next login`))
+  }
+
   onLost (): void {
     this.#present.lost()
   }

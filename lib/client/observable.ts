@@ -1,3 +1,4 @@
+import { mustBe } from './checks.js'
 import type { NoexClientError } from './errors.js'
 import { callEach, none } from './report.js'
 import type { ConnectionState, ConnectionStatus } from './types.js'
@@ -9,6 +10,7 @@ import type { ConnectionState, ConnectionStatus } from './types.js'
 export function listen<T extends (...args: any[]) => void> (
   listeners: Set<T>, listener: T, onLast = none
 ): () => void {
+  mustBe('subscribe: listener', listener, 'a function')
   const own = ((...args) => { if (listeners.has(own)) listener(...args) }) as T
   listeners.add(own)
   return () => { if (listeners.delete(own) && listeners.size === 0) onLast() }

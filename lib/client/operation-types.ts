@@ -97,6 +97,10 @@ interface Reads {
   'procedures.list': Call<None, { readonly procedures: readonly any[] }>
   'server.stats': Call<None, any>
   'server.connections': Call<None, any[]>
+  'server.queries': Call<
+    { readonly filter?: string, readonly limit?: number, readonly after?: string },
+    { readonly queries: readonly any[], readonly more: boolean, readonly total: number }
+  >
   'audit.query': Call<AuditFilter, { readonly entries: readonly AuditedRequest[] }>
   'auth.login': Call<{ readonly token: string }, LoggedIn>
   'auth.whoami': Call<None, Whoami>

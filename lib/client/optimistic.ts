@@ -18,6 +18,8 @@ export type SendRequest = (
 
 /** The changes that are shown before the server has answered. */
 export interface OptimisticChanges {
+  /** Takes all changes away, also of requests that have no answer yet. */
+  readonly forget: () => void
   /** Returns what a live query shows. */
   readonly over: (entry: QueryEntry) => unknown
   /** Takes note of a result: the answer to a request, or a push. */
@@ -70,6 +72,8 @@ export function createOptimisticChanges (link: Link, entries: Entries, show: () 
 
   return {
     saw,
+
+    forget: () => { layers = [] },
 
     over: entry => {
       try {

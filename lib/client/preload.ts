@@ -1,7 +1,9 @@
+import { checkOptions, MILLISECONDS, mustBe, TEXT } from './checks.js'
+import { environment } from './environment.js'
 import { DisconnectedError, NoexClientError, TimeoutError } from './errors.js'
 import { keyOf } from './live-query.js'
 import type { Find, LiveQuery, Preloaded, QueryOptions } from './types.js'
-import { messageOf } from './report.js'
+import { messageOf, shownUrl } from './report.js'
 
 /** A service in this process: `app.noex`. */
 export interface PreloadService {
@@ -23,9 +25,15 @@ export interface PreloadOptions {
   readonly timeoutMs?: number
 }
 
+const kinds = {
+  token: TEXT,
+  session: 'an object or null',
+  timeoutMs: MILLISECONDS
+}
+
 /** The reply to one request. */
 interface Reply {
-  readonly data?: object
+  readonly data?: any
   readonly code?: unknown
   readonly message?: unknown
 }
@@ -34,7 +42,8 @@ interface Reply {
  * Asks for the present results of live queries, to be shown by `client.hydrate` before there is a connection:
  * the server by one POST to the URL of its `routes.rpc`, or a service of this process. A query that is
  * refused has its error in the place of its result, and the others are not the worse for it.
- * @throws `NoexClientError` where there is no answer, or none of this server
+ * @throws `NoexClientError` where there is no answer, or none of this server, and `TypeError` for a wrong
+ * argument
  * @example
  * const queries = [['open-orders'], [{ bucket: 'customers' }]] as const
  * const preloaded = await preload(app.noex, queries, { session: request })
@@ -44,14 +53,24 @@ export async function preload (
   source: string | { readonly href: string } | PreloadService, queries: readonly PreloadQuery[],
   options: PreloadOptions = {}
 ): Promise<Preloaded> {
-  const keys = queries.map(query => 'key' in query ? query.key : keyOf(...query))
-  const requests = keys.map(key => ({ ...JSON.parse(key), delta: true }))
-  const replies: readonly Reply[] = requests.length === 0
-    ? []
-    : typeof source === 'object' && 'call' in source
-      ? await Promise.all(requests.map(async request => await callService(source, request, options)))
-      : await post(String(Object(source).href ?? source), requests, options)
+  const { call, href }: { call?: unknown, href?: unknown } = Object(source)
+  const isService = typeof source === 'object' && typeof call === 'function'
+  const url: unknown = href ?? source
+  if (!isService) mustBe('preload: the source', url, '`app.noex`, or a URL (a non-empty string)')
+  mustBe('preload: queries', queries, 'an array')
+  const keys = Array.from(queries, keyIn)
+  const checked = checkOptions('preload', options, kinds)
+  if (keys.length === 0) return { queries: [] }
+  const requests = keys.map(key => ({ ...JSON.parse(key), delta: true, type: 'store.subscribe' }))
+  // So that the results are not shown to another user.
+  if (checked.token ?? checked.session) requests.push({ type: 'auth.whoami' })
+  const replies: readonly Reply[] = isService
+    ? await Promise.all(requests.map(async request =>
+      await callService(source as PreloadService, request, checked)))
+    : await post(url as string, requests, checked)
+  const userId = requests.length > keys.length ? replies[keys.length]?.data?.userId : undefined
   return {
+    ...(userId && { userId }),
     queries: keys.map((key, i) => {
       const { data, code = 'REFUSED', message = 'The server has not replied' } = replies[i] ?? {}
       return [key, data ?? { error: { code, message } }]
@@ -59,14 +78,24 @@ export async function preload (
   }
 }
 
+/** Returns the key of a query. @throws `TypeError` for what is none */
+function keyIn (query: PreloadQuery, index: number): string {
+  if (Array.isArray(query)) return keyOf(...query as Parameters<typeof keyOf>)
+  const key: unknown = Object(query).key
+  try {
+    if (typeof JSON.parse(key as string) === 'object') return key as string
+  } catch {}
+  throw new TypeError(`preload: queries[${index}] must be an array [query, params, options], or a live query`)
+}
+
 async function callService (
-  source: PreloadService, request: object, { session = null }: PreloadOptions
+  source: PreloadService, { type, ...fields }: any, { session = null }: PreloadOptions
 ): Promise<Reply> {
   try {
-    return { data: await source.call(session, 'store.subscribe', request) as object }
+    return { data: await source.call(session, type, fields) }
   } catch (error) {
     // Of the application itself: a wrong session, for instance.
-    if (typeof (error as Reply).code !== 'string') throw error
+    if (typeof Object(error).code !== 'string') throw error
     return error as Reply
   }
 }
@@ -75,25 +104,26 @@ async function post (
   url: string, requests: readonly object[], { token, timeoutMs = 10_000 }: PreloadOptions
 ): Promise<readonly Reply[]> {
   const controller = new AbortController()
-  const timer = setTimeout(() => { controller.abort() }, timeoutMs)
+  const cancel = environment.after(timeoutMs, () => { controller.abort() })
   try {
     const answer = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-      body: JSON.stringify(requests.map((request, id) => ({ ...request, id, type: 'store.subscribe' }))),
+      body: JSON.stringify(requests.map((request, id) => ({ ...request, id }))),
       signal: controller.signal
     })
     const text = await answer.text()
-    return repliesIn(text, `${url} has answered ${answer.status}`)
+    return repliesIn(text, `${shownUrl(url)} has answered ${answer.status}`)
   } catch (error) {
     if (error instanceof NoexClientError) throw error
     if (controller.signal.aborted) {
-      throw new TimeoutError(`${url} has no answer after ${timeoutMs} ms`, 'not-done')
+      throw new TimeoutError(`${shownUrl(url)} has no answer after ${timeoutMs} ms`, 'not-done')
     }
     const { cause } = error as { cause?: unknown }
-    throw new DisconnectedError(`${url} cannot be reached: ${messageOf(cause ?? error)}`, 'not-done')
+    const why = messageOf(cause ?? error)
+    throw new DisconnectedError(`${shownUrl(url)} cannot be reached: ${why}`, 'not-done')
   } finally {
-    clearTimeout(timer)
+    cancel()
   }
 }
 

@@ -28,3 +28,8 @@ export const none = (): void => {}
 export function messageOf (error: unknown): string {
   return String((error as Error | undefined)?.message ?? error)
 }
+
+/** Returns a URL as messages may show it: without a name, a password and what was asked. */
+export function shownUrl (url: string): string {
+  return url.replace(/^(\w+:\/\/)([^/]*@)?([^?]*).*/, '$1$3')
+}

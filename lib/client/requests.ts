@@ -1,3 +1,4 @@
+import { checkOptions, jsonOf, MILLISECONDS, mustBe } from './checks.js'
 import type { Connection } from './connection.js'
 import { bodyOf } from './conversation.js'
 import { randomKey, type Environment } from './environment.js'
@@ -9,10 +10,13 @@ import type { SendRequest } from './optimistic.js'
 const MAX_WAITING = 10_000
 
 /**
- * Time after its first sending for which a request with a key is repeated, in milliseconds of the server's
- * clock: it remembers keys for ten minutes. PROTOCOL.md, "Idempotency keys".
+ * Time for which a server remembers a key that does not say it, in milliseconds, and the part of that time
+ * after the first sending in which a request is repeated, by the server's clock.
  */
-const REPEAT_MS = 540_000
+const WINDOW_MS = 600_000
+const REPEATABLE = 0.9
+
+const kinds = { retry: 'a boolean', signal: 'an AbortSignal (an object)', timeoutMs: MILLISECONDS }
 
 /** Operations of every server that change nothing, and take no key. */
 const reads =
@@ -20,9 +24,11 @@ const reads =
 
 /** A request that has no answer yet. */
 interface Waiting {
+  /** The attempt to connect in which it was made. */
+  readonly attempt: number
   /** Sends it over the present connection, unless that is done already. */
   readonly send: () => void
-  readonly disconnect: () => void
+  readonly disconnect: (why?: string) => void
 }
 
 /**
@@ -37,23 +43,29 @@ export function createRequests (
   const all = new Set<Waiting>()
 
   connection.listeners.push({
+    onUser: isOther => {
+      // They are of the user before. Those that are on their way are so too, and get their answers.
+      if (!isOther || connection.isReady) return
+      callEach(all, ({ attempt, disconnect }) => {
+        if (attempt < connection.attempt) disconnect('another user has logged in')
+      })
+    },
     onReady: async () => { callEach(all, waiting => { waiting.send() }) }
   })
   state.subscribe(() => {
     if (state.value === 'refused') callEach(all, waiting => { waiting.disconnect() })
   })
 
-  return async (
-    type,
-    { idempotencyKey, ...members }: { idempotencyKey?: unknown } = {},
-    { retry = false, signal, timeoutMs = defaultMs } = {},
-    onReply = none
-  ) => await new Promise((resolve, reject) => {
+  return async (type, members = {}, options = {}, onReply = none) => await new Promise((resolve, reject) => {
+    mustBe(`${type}: members`, members, 'an object')
+    const { retry = false, signal, timeoutMs = defaultMs } = checkOptions(type, options, kinds)
+    if (signal) mustBe(`${type}: signal.addEventListener`, signal.addEventListener, 'a function')
+    const { idempotencyKey, ...others }: { idempotencyKey?: unknown } = members
     // Now and not when it is sent: the application may change what it has passed.
-    const body = bodyOf(type, members)
+    const body = bodyOf(type, others)
     let isRead = reads.test(type)
     const key = idempotencyKey ?? (retry && !isRead ? randomKey() : undefined)
-    let keyText = key === undefined ? '' : `"idempotencyKey":${JSON.stringify(key)},`
+    let keyText = key === undefined ? '' : `"idempotencyKey":${jsonOf('idempotencyKey', key)},`
     let isKeyed = false
     /** Time of the server at the first sending. */
     let sentAt: number | undefined
@@ -83,7 +95,8 @@ export function createRequests (
       if (giveUp) return
       const hasKeys = connection.has('idempotency')
       const now = connection.serverNow()
-      if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < REPEAT_MS)) {
+      const repeatMs = (connection.welcome?.['idempotencyWindowMs'] ?? WINDOW_MS) * REPEATABLE
+      if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < repeatMs)) {
         return disconnect('it cannot be repeated safely')
       }
       isKeyed = hasKeys && !!keyText
@@ -108,13 +121,13 @@ export function createRequests (
       })
     }
 
-    const waiting: Waiting = { send, disconnect }
     const cancelTimeout = after(timeoutMs, () => {
       const why = state.error?.message ?? 'none has come'
       fail(new TimeoutError(`${type} has no answer after ${timeoutMs} ms: ${why}`, outcome()))
     })
     signal?.addEventListener('abort', onAbort)
     connection.wake()
+    const waiting: Waiting = { attempt: connection.attempt, send, disconnect }
     if (signal?.aborted) onAbort()
     else if (state.value === 'refused') disconnect()
     else if (!connection.isReady && all.size >= MAX_WAITING) disconnect(`${MAX_WAITING} others wait`)

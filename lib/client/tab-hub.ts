@@ -7,7 +7,7 @@ import { LOST, type OpenTransport, type Transport, type TransportListener } from
 export interface Hub {
   /** Adds one of them. It gets the welcome at once, where that has come. */
   readonly join: OpenTransport
-  /** Whether the server is about to stop. */
+  /** Whether all are about to leave: the server stops, or the session has ended. */
   readonly isLeaving: () => boolean
   /** Ends the transport, and those of all. */
   readonly end: TransportListener['onClose']
@@ -37,11 +37,8 @@ const MAX_MISSED = 3
 /** Logins that are remembered. */
 const MAX_LOGINS = 50
 
-/** Close code and reason for all others, when one has logged out. */
-const LOGGED_OUT = [4002, 'logged_out'] as const
-
-/** Close code and reason for all, when one logs in as another user than the others. */
-const OTHER_USER = [4002, 'other_user'] as const
+/** The close code for the end of a session. */
+const SESSION_ENDED = 4002
 
 /**
  * Opens a transport for several. It gives requests ids of its own, answers pings, and sends an equal login
@@ -67,7 +64,7 @@ export function openHub (
   let isOver = false
 
   const tell = (member: Member | undefined, text: string): void => {
-    if (member && members.has(member)) member.listener.onMessage(text)
+    if (members.has(member as Member)) member?.listener.onMessage(text)
   }
 
   const tellAll = (text: string): void => { callEach(members, member => { tell(member, text) }) }
@@ -85,7 +82,7 @@ export function openHub (
 
   const leave = (member: Member): boolean => {
     if (!members.delete(member)) return false
-    for (const [id, owner] of [...owners]) if (owner.member === member) unsubscribe(id, owner.type)
+    for (const [id, owner] of owners) if (owner.member === member) unsubscribe(id, owner.type)
     if (members.size === 0) end(LOST, '')
     return true
   }
@@ -143,7 +140,7 @@ export function openHub (
     }
     if (reply['type'] !== 'result') return callEach(askers, answer)
     if (login) {
-      if (session && userOf(session) !== userOf(data)) return end(...OTHER_USER)
+      if (session && userOf(session) !== userOf(data)) return end(SESSION_ENDED, 'other_user')
       session = data
       if (logins.size >= MAX_LOGINS) logins.clear()
       logins.add(login)
@@ -154,12 +151,13 @@ export function openHub (
       owners.set(data.subscriptionId, { member: asker, type })
       if (!members.has(asker)) unsubscribe(data.subscriptionId, type)
     }
-    callEach(askers, answer)
-    if (/\.logout$/.test(type)) {
+    if (/^(auth|identity)\.logout$/.test(type)) {
       session = undefined
       logins.clear()
-      callEach(members, member => { if (member !== asker) drop(member, ...LOGGED_OUT) })
+      // Before the answer, after which the one that has logged out may end all.
+      callEach(members, member => { if (member !== asker) drop(member, SESSION_ENDED, 'logged_out') })
     }
+    callEach(askers, answer)
   }
 
   /** Passes on the pushes of one moment: for each member they are a group of its own. */
@@ -184,7 +182,7 @@ export function openHub (
     if (type === 'result' || type === 'error') return settle(message, text)
     if (type === 'push' && channel !== 'event') {
       group.push([message, text])
-      return message['more'] === true ? undefined : pushGroup()
+      return message['more'] ? undefined : pushGroup()
     }
     if (subscriptionId !== undefined) {
       const owner = owners.get(subscriptionId)
@@ -194,7 +192,7 @@ export function openHub (
     if (type === 'welcome') {
       welcome = message
       serverZero = Number(message['serverTime']) - now()
-    } else if (event === 'shutdown') {
+    } else if (/^(shutdown|session_ended)$/.test(event)) {
       shutdown = text
     } else if (type === 'ping') {
       real.send(JSON.stringify({ type: 'pong', timestamp }))

@@ -9,8 +9,9 @@ export interface Observable<T> {
 
 /**
  * The state of a connection. `connecting`: a connection is being made, and what is watched is being brought
- * up to date. `open`: all of it is of now. `leaving`: the server is about to stop. `waiting`: for the next
- * attempt. `refused`: there is none until `reconnect`. `offline`: the browser has no network.
+ * up to date. `open`: all of it is of now. `leaving`: the server is about to stop, or the session has ended.
+ * `waiting`: for the next attempt, or with `connect: false` for the first use. `refused`: there is none until
+ * `reconnect`. `offline`: the browser has no network.
  */
 export type ConnectionStatus = 'connecting' | 'open' | 'leaving' | 'waiting' | 'refused' | 'offline'
 
@@ -18,7 +19,7 @@ export type ConnectionStatus = 'connecting' | 'open' | 'leaving' | 'waiting' | '
 export interface ConnectionState extends Observable<ConnectionStatus> {
   /** The reason why it is not open, with what to do about it; `undefined` where there is none. */
   readonly error: NoexClientError | undefined
-  /** Time of the next attempt, epoch milliseconds, while `waiting`. */
+  /** Time of the next attempt, epoch milliseconds, while `waiting` for one. */
   readonly retryAt: number | undefined
   /** The way that messages take. */
   readonly transport: 'websocket' | 'http' | 'tab'
@@ -120,7 +121,7 @@ export interface QueryOptions {
 
 /**
  * `loading`: nothing has come yet. `live`: the data are of now. `stale`: they are of before the connection
- * was lost. `error`: the server has refused or ended the query.
+ * was lost. `error`: the server has refused or ended the query, or the connection is refused.
  */
 export type QueryStatus = 'loading' | 'live' | 'stale' | 'error'
 
@@ -147,6 +148,8 @@ export interface LiveQuery<T> {
   readonly state: QueryState<T>
   /** The state that `hydrate` has made: what a server has rendered. `undefined` where there was none. */
   readonly serverState?: QueryState<T> | undefined
+  /** Grows when the client forgets all data: the session has ended, or another user has logged in. */
+  readonly generation?: number
   readonly status: QueryStatus
   readonly error: NoexClientError | undefined
 }
@@ -170,6 +173,8 @@ export interface OptimisticTransaction {
 
 /** The results of live queries that a server has asked for a page: JSON. Made by `preload`. */
 export interface Preloaded {
+  /** The user that they are for; absent where they are for all, or the user is not known. */
+  readonly userId?: string
   readonly queries: ReadonlyArray<readonly [key: string, result: object]>
 }
 

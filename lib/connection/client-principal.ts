@@ -6,6 +6,7 @@ import type { Authorizer } from '../permissions/authorizer.js'
 import type { Scope, TopicScope } from '../permissions/policy.js'
 import type { Principal } from '../permissions/principal.js'
 import { REVOKED_REASON } from '../protocol/close-codes.js'
+import type { SessionEnd } from '../protocol/messages.js'
 import { endOf, type Origin, type Session } from '../protocol/session.js'
 import type { Presence } from '../store/presence.js'
 import type { LiveQueries } from '../subscriptions/live-queries.js'
@@ -40,6 +41,8 @@ export interface SessionOwner {
   revoke: (reason: string) => void
   /** Called before each change of the session. Throws when the user must not log in; never for a logout. */
   beforeSessionChange: (from: Session | undefined, to: Session | undefined) => void
+  /** Called when the session has ended, and not by a logout of the client. */
+  onSessionEnded: (reason: SessionEnd) => void
   logFailure: (error: unknown, operation: string) => void
 }
 
@@ -139,13 +142,18 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     const session = this.session
     if (session === undefined) return
     if (this.#endsAt !== undefined && this.#host.clock.now() > this.#endsAt) {
-      this.change(undefined)
+      this.#lose('expired')
       this.#hasExpired = true
     } else if (session.state === 'ended') {
-      this.change(undefined)
+      this.#lose('ended')
     } else if (session.state === 'barred') {
       this.#owner.revoke(REVOKED_REASON)
     }
+  }
+
+  #lose (reason: SessionEnd): void {
+    this.change(undefined)
+    this.#owner.onSessionEnded(reason)
   }
 
   /** Applies a change of the user's rights: subscriptions that are not allowed any more end. */
@@ -227,7 +235,7 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     if (this.session !== session) return
     if (confirmed instanceof TokenRefusal) {
       this.#owner.log.info({ reason: confirmed.reason }, 'token refused')
-      this.change(undefined)
+      this.#lose('ended')
     } else if (confirmed !== session) {
       this.change(confirmed)
     }

@@ -1,4 +1,5 @@
 import type { loginOptions } from '../auth/auth-options.js'
+import type { ResolvedIdempotency } from '../idempotency/idempotency-options.js'
 import { payloadBytes, type limitOptions } from '../limits/limit-options.js'
 import { option, options, type Resolved } from '../util/option-schema.js'
 import { boolean, integer, MAX_INTEGER, MAX_TIMER_MS, timerMs, type } from '../util/option-types.js'
@@ -109,4 +110,4 @@ export const connectionOptions = options<ConnectionOptions>()({
 
 /** The options, checked, that all connections obey. */
 export type ConnectionsOptions = Resolved<typeof connectionOptions> & Resolved<typeof limitOptions> &
-  Pick<Resolved<typeof loginOptions>, 'loginTimeoutMs'>
+  Pick<Resolved<typeof loginOptions>, 'loginTimeoutMs'> & { readonly idempotency: ResolvedIdempotency }

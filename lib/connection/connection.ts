@@ -7,7 +7,7 @@ import type { Operation } from '../operations/operation.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
 import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
 import { encodeNotice } from '../protocol/encode.js'
-import { extensions, PROTOCOL_VERSION, type NoticeMessage } from '../protocol/messages.js'
+import { extensions, PROTOCOL_VERSION, type NoticeMessage, type SessionEnd } from '../protocol/messages.js'
 import type { Origin, Session } from '../protocol/session.js'
 import type { EventSubscriptions } from '../subscriptions/event-subscriptions.js'
 import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js'
@@ -29,6 +29,8 @@ export interface ConnectionHost extends PrincipalHost {
   readonly requiresAuth: boolean
   /** Time between two pings, in milliseconds; sent with the welcome message. */
   readonly heartbeatMs: number
+  /** Time for which idempotency keys are remembered, in milliseconds; sent with the welcome message. */
+  readonly idempotencyWindowMs: number
   readonly outboxLimits: OutboxLimits
   readonly maxPayloadBytes: number
   /** The limit for a client that must log in and has not yet. */
@@ -80,6 +82,8 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   #isRevoked = false
   /** Whether the client must log in and has not yet. */
   #isUnauthenticated: boolean
+  /** Whether the client has asked for the notice that its session has ended. */
+  #isNotified = false
   /** Whether the audit has recorded the close: a sink may close the connection again meanwhile. */
   #isCloseRecorded = false
 
@@ -144,8 +148,10 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     return { connectionId: id, remoteAddress: upgrade.remoteAddress, connectedAt, ...principal.info }
   }
 
-  logIn (session: Session): void {
-    if (this.isOpen) this.principal.change(session)
+  logIn (session: Session, isNotified = false): void {
+    if (!this.isOpen) return
+    this.principal.change(session)
+    this.#isNotified ||= isNotified
   }
 
   logOut (): void {
@@ -162,6 +168,16 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     }
     // A revoked client cannot log in any more.
     if (to === undefined && from !== undefined && !this.#isRevoked) this.#host.onLoggedOut(this)
+  }
+
+  onSessionEnded (reason: SessionEnd): void {
+    if (!this.#isNotified) return
+    const tell = (): void => {
+      if (this.session === undefined) this.notify({ type: 'system', event: 'session_ended', reason })
+    }
+    // A request about the session itself may put another in its place.
+    if (this.answering?.accessLevel === 'session') this.flow.afterReplies(tell)
+    else tell()
   }
 
   /** Ends the session with its subscriptions at once, and closes the connection with `session_revoked`. */
@@ -188,10 +204,17 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
 
   /** Writes the first message of every connection, at once. PROTOCOL.md, "Welcome". */
   welcome (): void {
-    const { requiresAuth, heartbeatMs, clock } = this.#host
-    const serverTime = clock.now()
+    const { requiresAuth, heartbeatMs, maxPayloadBytes, idempotencyWindowMs, clock } = this.#host
     this.notify({
-      type: 'welcome', version: PROTOCOL_VERSION, serverTime, requiresAuth, extensions, heartbeatMs
+      type: 'welcome',
+      version: PROTOCOL_VERSION,
+      serverTime: clock.now(),
+      requiresAuth,
+      extensions,
+      heartbeatMs,
+      maxPayloadBytes,
+      idempotencyWindowMs,
+      userId: this.session?.userId
     })
     this.flow.flush()
   }

@@ -60,6 +60,7 @@ export class Connections implements ConnectionHost {
   readonly unauthenticatedInboxes: UnauthenticatedInboxes
   readonly requiresAuth: boolean
   readonly heartbeatMs: number
+  readonly idempotencyWindowMs: number
   readonly trail: AuditTrail | undefined
   readonly stalled: DeadlineQueue<Connection>
   readonly closing: DeadlineQueue<Connection>
@@ -99,6 +100,7 @@ export class Connections implements ConnectionHost {
     this.closing = new DeadlineQueue(CLOSE_TIMEOUT_MS, clock, connection => { connection.terminate() })
     this.requiresAuth = requiresAuth
     this.heartbeatMs = options.heartbeat.intervalMs
+    this.idempotencyWindowMs = options.idempotency.windowMs
     this.trail = trail
     this.authorizer = authorizer
     this.authenticator = authenticator

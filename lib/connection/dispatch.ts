@@ -1,10 +1,11 @@
 import { CallbackError } from '../application/application-callback.js'
+import { plainRefusal } from '../application/plain-answer.js'
 import { readableError } from '../application/thrown.js'
 import { appliedUnaudited, auditUnavailable } from '../audit/audit-unavailable.js'
 import { RequestAudit, type AuditSubject } from '../audit/request-audit.js'
 import type { Authorizer } from '../permissions/authorizer.js'
 import type { Grant } from '../permissions/grant.js'
-import { NoexServerError, NothingNamedError, type NoexErrorCode } from '../protocol/errors.js'
+import { NoexServerError, NothingNamedError } from '../protocol/errors.js'
 import { internalError } from '../protocol/refusals.js'
 import { incompleteBucket, toReplyError } from '../store/store-errors.js'
 import type { RequestLimiter } from '../limits/request-limiter.js'
@@ -20,7 +21,9 @@ import { EncodedJson, encodeBigResult, encodeError, encodeResult } from '../prot
 import type { RequestMessage } from '../protocol/messages.js'
 import { mayBeBig, type MessageText } from '../protocol/parts.js'
 import type { Log } from '../util/log.js'
+import type { SlowLog } from '../util/slow-log.js'
 import type { Principal } from '../permissions/principal.js'
+import { countAnswer } from './answered-requests.js'
 import type { Reply } from './held-replies.js'
 import type { MessageFlow } from './message-flow.js'
 
@@ -54,8 +57,8 @@ export interface DispatchContext {
   readonly authorizer: Authorizer
   /** `undefined` where there is no limit. */
   readonly limiter: RequestLimiter | undefined
-  /** `undefined` where there are no metrics. */
-  readonly requestMetrics: RequestMetrics | undefined
+  readonly requestMetrics: RequestMetrics
+  readonly slowLog: SlowLog
   readonly server: ServerContext
   readonly exposeErrorDetails: boolean
 }
@@ -127,8 +130,9 @@ function refuse (
   client: RequestClient,
   { registry, requestMetrics, exposeErrorDetails }: DispatchContext
 ): void {
-  client.flow.reply({ text: encodeError(id, error, exposeErrorDetails), failure: error })
-  requestMetrics?.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0)
+  const text = encodeError(id, error, exposeErrorDetails)
+  client.flow.reply({ text, failure: error })
+  requestMetrics.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0, text.length)
 }
 
 async function perform (
@@ -138,10 +142,11 @@ async function perform (
   let isAnswered = false
   try {
     const { trail, clock } = context.server
-    const since = context.requestMetrics && clock.ticks()
+    const since = clock.ticks()
     const audit = trail && RequestAudit.begin(trail, operation, request, client, clock)
     let failure: NoexServerError | undefined
     let grant: Grant | undefined
+    let data: unknown
     const userId = context.limiter && client.principal.session?.userId
     try {
       const reserved = audit?.reserve()
@@ -154,7 +159,6 @@ async function perform (
       operation.guard?.(client)
       operation.validate(request)
       const operationContext = { server: context.server, client, grant }
-      let data: unknown
       if (request['idempotencyKey'] === undefined) {
         data = await runDurably(operation, request, operationContext)
       } else {
@@ -191,7 +195,7 @@ async function perform (
     } else {
       client.flow.reply(made, { released, instead: () => unaudited(made, request, context) })
     }
-    if (since !== undefined) count(operation, failure, since, released, context)
+    countAnswer({ operation, request, data, reply: made, since }, released, client, context)
   } catch (error) {
     // A fault in this code: there is one reply nevertheless.
     client.logFailure(error, request.type)
@@ -229,21 +233,6 @@ async function answerBehind (releasePushes: () => void, text: Promise<MessageTex
     releasePushes()
     throw error
   }
-}
-
-/** Counts a request when its reply may be sent, which an audit entry that is not durable yet delays. */
-function count (
-  operation: Operation | undefined,
-  failure: NoexServerError | undefined,
-  since: number,
-  released: Promise<boolean> | undefined,
-  { requestMetrics, server }: DispatchContext
-): void {
-  const counted = (code: NoexErrorCode | undefined): void => {
-    requestMetrics?.ended(operation?.name, code, server.clock.ticks() - since)
-  }
-  if (released === undefined) counted(failure?.code)
-  else released.then(isDurable => { counted(isDurable ? failure?.code : 'INTERNAL_ERROR') })
 }
 
 const noFollowUp = { sent: undefined, unsent: undefined }
@@ -303,7 +292,10 @@ function logIncomplete (failure: NoexServerError, { log }: RequestClient, { serv
   log.error({ bucket, reason }, 'a bucket takes no writes: the application must define it')
 }
 
-/** Encodes a failure. Never throws, although `details` of the application may be no JSON. */
+/**
+ * Encodes a failure. Never throws, although `details` of the application may be no JSON, or make promises that
+ * would end the process.
+ */
 function encodeFailure (
   failure: NoexServerError,
   request: RequestMessage,
@@ -311,7 +303,8 @@ function encodeFailure (
   context: DispatchContext
 ): string {
   try {
-    return encodeError(request.id, failure, context.exposeErrorDetails)
+    const plain = plainRefusal(request.type, failure)
+    return encodeError(request.id, plain, context.exposeErrorDetails)
   } catch {
     client.logFailure(failure, request.type)
     return encodeError(request.id, internalError(), false)

@@ -86,6 +86,13 @@ export const risks: readonly Risk[] = [
       'set auth.gateway.secret to 32 random characters that come from outside the code'
   },
   {
+    id: 'weak-secret',
+    option: 'auth.scrapeToken',
+    isRun: ({ at }) => isWeak(at('auth.scrapeToken')),
+    message: 'the token that reads the metrics can be guessed: ' +
+      'set auth.scrapeToken to 32 random characters that come from outside the code'
+  },
+  {
     id: 'any-origin',
     option: 'allowedOrigins',
     isRun: ({ at, hasCookies }) =>

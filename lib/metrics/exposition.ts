@@ -1,18 +1,16 @@
 import type { Registry } from 'prom-client'
 import { NoexOptionsError } from '../util/option-schema.js'
-import type { EventLoopReading } from './event-loop-delay.js'
+import { EVALUATION_BOUNDS } from '../subscriptions/query-metrics.js'
+import { Durations } from './durations.js'
 import type { MetricsSnapshot } from './metrics-snapshot.js'
-import { RequestDurations } from './request-durations.js'
-import type { OperationMetrics } from './request-metrics.js'
+import { processRegistry } from './process-registry.js'
+import { DURATION_BOUNDS } from './request-metrics.js'
 
 /** The part of `prom-client` that is used. */
-export type PromClient = Pick<typeof import('prom-client'), 'Counter' | 'Gauge' | 'Registry'>
+type PromClient = Pick<typeof import('prom-client'),
+  'collectDefaultMetrics' | 'Counter' | 'Gauge' | 'Registry'>
 
-/**
- * Loads `prom-client`, an optional package.
- * @throws {NoexOptionsError} when it is missing or cannot be loaded
- */
-export async function loadPromClient (): Promise<PromClient> {
+async function loadPromClient (): Promise<PromClient> {
   try {
     return (await import('prom-client')).default
   } catch (error) {
@@ -31,18 +29,43 @@ type SetOne = (value: number) => void
 type SetAll = (samples: Iterable<readonly [...labels: string[], value: number]>) => void
 
 /**
- * Writes all metrics of a snapshot in the Prometheus text format, from a registry of its own.
- * docs/metrics.md.
+ * Writes all metrics of a snapshot in the Prometheus text format, from a registry of its own: they are
+ * separate from those of other services in the process and of the application. docs/metrics.md.
  */
 export class Exposition {
   readonly #registry: Registry
-  readonly #durations = new RequestDurations()
+  readonly #processRegistry: Registry
+  readonly #requestDurations = new Durations({
+    name: 'noex_request_duration_seconds',
+    help: 'Time from the arrival of a request to its reply.',
+    label: 'operation',
+    bounds: DURATION_BOUNDS
+  })
+
+  readonly #evaluationDurations = new Durations({
+    name: 'noex_evaluation_seconds',
+    help: 'Time that evaluations of queries take, by query: from the start to the result.',
+    label: 'query',
+    bounds: EVALUATION_BOUNDS
+  })
+
   readonly #set: ReturnType<typeof define>
 
-  constructor (prom: PromClient) {
+  private constructor (prom: PromClient) {
     this.#registry = new prom.Registry()
+    this.#processRegistry = processRegistry(prom)
     this.#set = define(prom, this.#registry)
-    this.#registry.registerMetric(this.#durations.asMetric)
+    for (const durations of [this.#requestDurations, this.#evaluationDurations]) {
+      this.#registry.registerMetric(durations.asMetric)
+    }
+  }
+
+  /**
+   * Loads `prom-client`, an optional package.
+   * @throws {NoexOptionsError} when it is missing or cannot be loaded
+   */
+  static async open (): Promise<Exposition> {
+    return new Exposition(await loadPromClient())
   }
 
   get contentType (): string {
@@ -52,21 +75,21 @@ export class Exposition {
   /**
    * Returns the metrics as text. Concurrent calls do not mix: all values are set before the first `await`.
    */
-  async text (
-    snapshot: MetricsSnapshot,
-    operations: readonly OperationMetrics[],
-    eventLoop: EventLoopReading
-  ): Promise<string> {
+  async text (snapshot: MetricsSnapshot): Promise<string> {
+    const { operations, evaluationsOf, eventLoop, buckets } = snapshot
     const set = this.#set
     set.uptime(snapshot.uptimeMs / 1_000)
     set.ready(Number(snapshot.ready))
     set.draining(Number(snapshot.draining))
     set.connections(snapshot.connections)
+    set.connectionLimit(snapshot.connectionLimit === Infinity ? [] : [[snapshot.connectionLimit]])
     set.authenticated(snapshot.authenticated)
     set.subscriptions(Object.entries(snapshot.subscriptions))
     set.liveQueries(Object.entries(snapshot.distinctSubscriptions))
     set.evaluations(snapshot.evaluations)
-    set.slowEvaluations(snapshot.slowEvaluations)
+    set.slowEvaluations(evaluationsOf.map(({ query, slow }) => [query, slow]))
+    set.records(buckets.map(([bucket, { records }]) => [bucket, records]))
+    set.bucketBytes(buckets.map(([bucket, { bytes }]) => [bucket, bytes]))
     set.liveBytes(snapshot.live.bytes)
     set.resumeKeys(snapshot.live.resume.keys)
     set.resumeBytes(snapshot.live.resume.bytes)
@@ -80,15 +103,22 @@ export class Exposition {
         [...codes].map(([code, count]) => [operation, code, count] as const)
       )
     )
-    this.#durations.set(operations)
+    this.#requestDurations.set(
+      operations.map(({ operation, buckets, totalMs }) => ({ label: operation, buckets, totalMs }))
+    )
+    this.#evaluationDurations.set(evaluationsOf.map(({ query, durations }) => (
+      { label: query, buckets: durations.buckets, totalMs: durations.sum }
+    )))
     set.storeUnavailable(Number(snapshot.store.isUnavailable))
     set.storeLag(snapshot.store.lagMs / 1_000)
     set.storeDisk(snapshot.store.diskBytes)
     this.#setSinks(snapshot)
+    set.heapLimit(snapshot.heapLimitBytes)
     set.delayP50(eventLoop.p50)
     set.delayP99(eventLoop.p99)
     set.delayMax(eventLoop.max)
-    return await this.#registry.metrics()
+    const texts = await Promise.all([this.#registry.metrics(), this.#processRegistry.metrics()])
+    return texts.join('')
   }
 
   /**
@@ -106,7 +136,7 @@ export class Exposition {
   }
 }
 
-/** Registers every metric but the durations, and returns a function for each that sets it. */
+/** Registers every metric but durations and those of the process. Returns a function for each to set it. */
 function define (prom: PromClient, registry: Registry) {
   const registers = [registry]
 
@@ -151,6 +181,9 @@ function define (prom: PromClient, registry: Registry) {
     ),
     draining: gauge('noex_draining', 'Whether the service is shutting down: 0 or 1.'),
     connections: gauge('noex_connections', 'WebSocket connections.'),
+    connectionLimit: gauges(
+      'noex_connections_limit', 'Connections that there may be; absent where they are unlimited.'
+    ),
     authenticated: gauge(
       'noex_authenticated_connections',
       'WebSocket connections that have a session.'
@@ -165,9 +198,13 @@ function define (prom: PromClient, registry: Registry) {
       'Distinct live queries (store) and event patterns (rules) that are watched.',
       'kind'
     ),
-    evaluations: counter('noex_evaluations_total', 'Evaluations of live queries.'),
+    evaluations: counter('noex_evaluations_total', 'Evaluations of queries.'),
     slowEvaluations: counters(
-      'noex_slow_evaluations_total', 'Evaluations of live queries in code that took long, by query.', 'query'
+      'noex_slow_evaluations_total', 'Evaluations of queries that took slowMs or longer, by query.', 'query'
+    ),
+    records: gauges('noex_records', 'Records in the store, by bucket.', 'bucket'),
+    bucketBytes: gauges(
+      'noex_bucket_bytes', 'Estimated bytes of the records in the store as JSON, by bucket.', 'bucket'
     ),
     liveBytes: gauge('noex_live_query_bytes', 'Estimated bytes that live queries keep.'),
     resumeKeys: gauge('noex_resume_keys', 'Changes that are remembered for clients that come back.'),
@@ -213,6 +250,7 @@ function define (prom: PromClient, registry: Registry) {
       'sink'
     ),
     sinkFailing: gauges('noex_audit_failing', 'Whether audit entries do not become durable: 0 or 1.', 'sink'),
+    heapLimit: gauge('noex_heap_limit_bytes', 'Bytes beyond which the heap of the process cannot grow.'),
     delayP50: gauge(
       'noex_event_loop_delay_p50_seconds',
       'Median of the delay of the event loop in the last one or two minutes.'

@@ -1,4 +1,5 @@
 import type { NoexErrorCode } from '../protocol/errors.js'
+import { Histogram } from '../util/histogram.js'
 
 /** Label of requests for operations that do not exist: a name that a client invents is never a label. */
 const UNKNOWN = 'unknown'
@@ -24,6 +25,19 @@ export interface OperationMetrics {
   readonly totalMs: number
 }
 
+/** The requests of one operation since the start, as the statistics show them. */
+export interface OperationStats {
+  readonly count: number
+  readonly errors: number
+  readonly seconds: number
+  /** Estimated from a histogram, as `p99Ms`; the error is at most that of its buckets. */
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+  /** Characters of the replies: bytes, as far as they are ASCII. */
+  readonly bytesOut: number
+}
+
 /**
  * Counts requests by operation and code, and measures their durations. It runs for every request, so counting
  * is a lookup and some additions; the samples of prom-client are made at a scrape. Its size is bounded by the
@@ -37,26 +51,34 @@ export class RequestMetrics {
     return [...this.#operations.values()]
   }
 
+  /** The same for the statistics, by operation. */
+  get stats (): Readonly<Record<string, OperationStats>> {
+    return Object.fromEntries(Array.from(this.#operations, ([name, counters]) => [name, counters.stats]))
+  }
+
   /**
    * Counts a request that was answered.
    * @param operation its name in the registry of operations; `undefined` when it does not exist
    * @param code code of the error; `undefined` for a result
    * @param durationMs time from arrival to reply
+   * @param chars length of the reply
    */
-  ended (operation: string | undefined, code: NoexErrorCode | undefined, durationMs: number): void {
+  ended (
+    operation: string | undefined, code: NoexErrorCode | undefined, durationMs: number, chars: number
+  ): void {
     const name = operation ?? UNKNOWN
     let counters = this.#operations.get(name)
     if (counters === undefined) this.#operations.set(name, counters = new OperationCounters(name))
-    counters.add(code, durationMs)
+    counters.add(code, durationMs, chars)
   }
 }
 
 class OperationCounters implements OperationMetrics {
   readonly operation: string
-  readonly buckets = new Float64Array(boundsMs.length + 1)
+  readonly #durations = new Histogram(boundsMs)
   readonly #failures = new Map<NoexErrorCode, number>()
   #ok = 0
-  totalMs = 0
+  bytesOut = 0
 
   constructor (operation: string) {
     this.operation = operation
@@ -66,13 +88,32 @@ class OperationCounters implements OperationMetrics {
     return new Map<string, number>([[OK, this.#ok], ...this.#failures])
   }
 
-  add (code: NoexErrorCode | undefined, durationMs: number): void {
+  get buckets (): ArrayLike<number> {
+    return this.#durations.buckets
+  }
+
+  get totalMs (): number {
+    return this.#durations.sum
+  }
+
+  get stats (): OperationStats {
+    const errors = [...this.#failures.values()].reduce((sum, count) => sum + count, 0)
+    const durations = this.#durations
+    return {
+      count: this.#ok + errors,
+      errors,
+      seconds: durations.sum / 1_000,
+      p50Ms: durations.quantile(0.5),
+      p99Ms: durations.quantile(0.99),
+      maxMs: durations.max,
+      bytesOut: this.bytesOut
+    }
+  }
+
+  add (code: NoexErrorCode | undefined, durationMs: number, chars: number): void {
     if (code === undefined) this.#ok++
     else this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1)
-    this.totalMs += durationMs
-    let bucket = 0
-    // Most requests are in one of the first buckets.
-    while (bucket < boundsMs.length && durationMs > (boundsMs[bucket] as number)) bucket++
-    this.buckets[bucket] = (this.buckets[bucket] as number) + 1
+    this.#durations.add(durationMs)
+    this.bytesOut += chars
   }
 }

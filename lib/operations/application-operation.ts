@@ -4,6 +4,7 @@ import type { ApplicationOperation } from '../protocol/messages.js'
 import type { AuthSession, Origin } from '../protocol/session.js'
 import type { ApplicationStore } from '../store/application-store.js'
 import type { Log } from '../util/log.js'
+import { isPlainObject } from '../util/option-schema.js'
 
 /** A thing that an operation reads or changes: permissions are asked for it. */
 export interface OperationResource {
@@ -112,5 +113,6 @@ export function operation<
 > (
   definition: OperationDefinition<Name, Input, Output, Result>
 ): ApplicationOperation<Name, Static<Input>, TUnknown extends Output ? Awaited<Result> : Static<Output>> {
-  return Object.freeze({ ...definition })
+  // Anything else is refused when the server starts, with its place in the option `operations`.
+  return isPlainObject(definition) ? Object.freeze({ ...definition }) : definition
 }

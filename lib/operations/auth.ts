@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { isExpired } from '../protocol/session.js'
 import { TokenRefusal } from '../auth/token-refusal.js'
 import { NoexServerError } from '../protocol/errors.js'
+import { SessionNotice } from '../protocol/fields.js'
 import { userRevoked } from '../protocol/refusals.js'
 import { IdentitySession } from '../identity/session-service.js'
 import type { Client } from './context.js'
@@ -20,8 +21,9 @@ export const auth: readonly Operation[] = [
     name: 'auth.login',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     needsConnection: 'send the token in the header Authorization instead',
-    request: Type.Object({ token: Token }),
+    request: Type.Object({ token: Token, sessionNotice: SessionNotice }),
     async run ({ server: { authenticator, clock, revocations }, client }, r) {
       const session = await authenticator?.identify(r.token, client.origin)
       if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
@@ -33,7 +35,7 @@ export const auth: readonly Operation[] = [
         throw userRevoked()
       }
       if (session.state === 'barred') throw refused(client, 'its user is disabled, deleted or revoked')
-      client.logIn(session)
+      client.logIn(session, r.sessionNotice)
       return { userId: session.userId, roles: session.roles, expiresAt: session.expiresAt ?? null }
     }
   }),
@@ -41,6 +43,7 @@ export const auth: readonly Operation[] = [
     name: 'auth.logout',
     tier: 'admin',
     accessLevel: 'everyone',
+    isChange: true,
     needsConnection: 'leave the token out; identity.logout ends the session of an account',
     request: Type.Object({}),
     async run ({ server: { identity }, client, grant }) {

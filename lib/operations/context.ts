@@ -1,3 +1,4 @@
+import type { StoreStats } from '@hamicek/noex-store'
 import type { TObject, TSchema } from 'typebox'
 import type { AuditedOperation } from '../audit/request-audit.js'
 import type { AuditTrail } from '../audit/trail.js'
@@ -49,6 +50,8 @@ export interface ServerContext {
   readonly clock: Clock
   /** Returns the statistics that a session may see. */
   readonly getStats: (session: Session | undefined) => Promise<ServerStats>
+  /** Returns those of the store alone; `null` where it fails to answer. */
+  readonly getStoreStats: (session: Session | undefined) => Promise<StoreStats | null>
   readonly getConnections: () => ConnectionInfo[]
 }
 
@@ -69,8 +72,11 @@ export interface Client {
   readonly eventSubscriptions: Pick<EventSubscriptions, 'checkQuota' | 'add' | 'remove'>
   /** The write that is under way for the client: a change of its rights waits for it. */
   writing: Promise<unknown> | undefined
-  /** Replaces the client's session; its subscriptions are checked anew. Does nothing once it is closed. */
-  logIn: (session: Session) => void
+  /**
+   * Replaces the client's session; its subscriptions are checked anew. Does nothing once it is closed.
+   * `isNotified`: whether the client is told, from now on, when its session ends without its doing.
+   */
+  logIn: (session: Session, isNotified?: boolean) => void
   /** Makes the client anonymous; its subscriptions are suspended unless an anonymous client may have them. */
   logOut: () => void
 }
@@ -94,6 +100,11 @@ export interface Operation extends OperationAccess, AuditedOperation {
   readonly request: TObject
   /** Whether it works on the store alone; then a change of rights waits for its writes. */
   readonly usesStore: boolean
+  /**
+   * Whether it changes something, and resolves when that is durable, with a result that shows no other state
+   * of the store.
+   */
+  readonly isChange: boolean
   /** Returns the charges of a request, where they are not one of its own; works on unchecked input. */
   readonly chargesOf: ((request: RequestMessage) => readonly Charge[]) | undefined
   /** Refuses a request before its fields are checked. PROTOCOL.md, "Request pipeline". */

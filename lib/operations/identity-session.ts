@@ -3,7 +3,7 @@ import type { Principal } from '../permissions/principal.js'
 import { loginRequired, userRevoked } from '../protocol/refusals.js'
 import { IdentitySession, type NewSession } from '../identity/session-service.js'
 import { SUPERADMIN_ID } from '../identity/system-roles.js'
-import { Name } from '../protocol/fields.js'
+import { Name, SessionNotice } from '../protocol/fields.js'
 import type { OperationContext } from './context.js'
 import { accounts, defineOperation, userIn, type Operation } from './operation.js'
 
@@ -25,31 +25,36 @@ export const identitySession: readonly Operation[] = [
     resource: userIn('username'),
     details: ['username'],
     accessLevel: 'everyone',
-    request: Type.Object({ username: Credential, password: Credential }),
-    async run (context, { username, password }) {
+    isChange: true,
+    request: Type.Object({ username: Credential, password: Credential, sessionNotice: SessionNotice }),
+    secrets: ['password'],
+    async run (context, { username, password, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
       const begun = await accounts(server).logins
         .withPassword(username, password, client.origin, isHere, note)
-      return logIn(context, begun)
+      return logIn(context, begun, sessionNotice)
     }
   }),
   defineOperation({
     name: 'identity.loginWithSecret',
     tier: 'admin',
     accessLevel: 'everyone',
-    request: Type.Object({ secret: Credential }),
-    async run (context, { secret }) {
+    isChange: true,
+    request: Type.Object({ secret: Credential, sessionNotice: SessionNotice }),
+    secrets: ['secret'],
+    async run (context, { secret, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
       const begun = await accounts(server).logins.withSecret(secret, client.origin, isHere, note)
-      return logIn(context, begun)
+      return logIn(context, begun, sessionNotice)
     }
   }),
   defineOperation({
     name: 'identity.logout',
     tier: 'admin',
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({}),
     async run ({ server, client, grant }) {
       const session = sessionOf(grant.principal)
@@ -71,6 +76,7 @@ export const identitySession: readonly Operation[] = [
     name: 'identity.refreshSession',
     tier: 'admin',
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({}),
     async run (context) {
       const { server, client, grant } = context
@@ -95,6 +101,7 @@ export const identitySession: readonly Operation[] = [
     resource: userIn('userId'),
     details: ['userId'],
     accessLevel: 'session',
+    isChange: true,
     request: Type.Object({ userId: Name, currentPassword: Credential, newPassword: Credential }),
     async run (context, r) {
       const { server, client, grant } = context
@@ -117,7 +124,7 @@ function sessionOf ({ session }: Principal): IdentitySession {
  * @throws `SESSION_REVOKED` when the user was revoked or the client has gone while the session was written
  */
 function logIn (
-  { server, client, grant }: OperationContext, { token, session }: NewSession
+  { server, client, grant }: OperationContext, { token, session }: NewSession, isNotified?: boolean
 ): object {
   const { principal, note } = grant
   const { directory } = accounts(server)
@@ -127,7 +134,7 @@ function logIn (
     throw userRevoked()
   }
   try {
-    client.logIn(session)
+    client.logIn(session, isNotified)
   } catch (error) {
     // The user has too many connections: the client must not keep the token.
     directory.endSessions([session.id], { user: userId, note })

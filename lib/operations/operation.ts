@@ -75,6 +75,12 @@ interface OperationDefinition<Fields extends TProperties, Result> {
    * @default false
    */
   readonly takesKey?: boolean
+  /**
+   * Whether it changes something, and resolves when that is durable, with a result that shows no other state
+   * of the store.
+   * @default takesKey
+   */
+  readonly isChange?: boolean
   /** The members with passwords. @default none */
   readonly secrets?: readonly string[]
   readonly run: (context: OperationContext, request: Static<TObject<Fields>>) => Promise<Result>
@@ -99,6 +105,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
   const schema = Compile(definition.request)
   const { name, tier, accessLevel = 'permission', resources = wholeServer, details } = definition
   const { check, fields, run, reply, takesKey = false, secrets = [] } = definition
+  const { isChange = takesKey } = definition
   const { rightsOfSteps = rightsOfRequest } = definition
   const execute = reply === undefined
     ? run as Operation['run']
@@ -110,6 +117,7 @@ export function defineOperation<Fields extends TProperties, Result = unknown> (
     accessLevel,
     request: definition.request,
     usesStore: name.startsWith('store.'),
+    isChange,
     resources: request => resources(request, self),
     resourceOf: definition.resource ?? (request => resources(request, self)[0]?.name ?? '*'),
     detailsOf: detailsFrom(details),

@@ -53,6 +53,8 @@ function ownOperation (definition: CheckedOperation, runs: LimitedRuns, limits: 
     request: input,
     output,
     usesStore: false,
+    // Its result may show what it has read.
+    isChange: false,
     hasComputedResources: requests.hasComputedResources,
     resources: request => requests.resources(request),
     resourceOf: request => requests.resourceOf(request),

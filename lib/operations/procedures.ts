@@ -69,6 +69,8 @@ export const procedures: readonly Operation[] = [
     name: 'procedures.call',
     tier: 'write',
     takesKey: true,
+    // Its result may show what it has read.
+    isChange: false,
     request: Type.Object({ name: Name, input: MaybeObject }),
     resources: byName,
     run: async (context, { name, input }) =>

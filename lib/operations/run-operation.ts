@@ -9,7 +9,8 @@ const MAX_READS = 3
 
 /**
  * Runs the operation of a request, and settles when the state that its outcome shows is durable. A read of a
- * state that was taken back runs again; any other operation rejects.
+ * state that was taken back runs again; any other operation rejects. What an operation has changed itself is
+ * durable when it resolves: no loss of other changes makes it a failure.
  * @throws the error of the operation, or `StoreUnavailableError`
  */
 export async function runDurably (
@@ -41,9 +42,9 @@ export async function runDurably (
   }
 }
 
-/** Whether the operation itself has waited until the state is durable: a write, or a new live query. */
-function waitsByItself ({ tier, usesStore }: Operation, data: unknown): boolean {
-  return (tier === 'write' && usesStore) || (data instanceof EncodedJson && data.sent !== undefined)
+/** Whether the operation itself has waited until the state is durable: a change, or a new live query. */
+function waitsByItself ({ isChange }: Operation, data: unknown): boolean {
+  return isChange || (data instanceof EncodedJson && data.sent !== undefined)
 }
 
 /**

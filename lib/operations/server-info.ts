@@ -1,5 +1,8 @@
 import type { AuditStats } from '../audit/trail.js'
 import type { StoreStats } from '@hamicek/noex-store'
+import type { ProcessStats } from '../metrics/process-metrics.js'
+import type { OperationStats } from '../metrics/request-metrics.js'
+import type { DurabilityStats } from '../store/durability-watch.js'
 import type { LiveQueryStats } from '../subscriptions/live-queries.js'
 
 /** One connection, as `server.connections` and `app.noex.getConnections()` list it. */
@@ -13,6 +16,14 @@ export interface ConnectionInfo {
   readonly roles: readonly string[]
   readonly storeSubscriptionCount: number
   readonly rulesSubscriptionCount: number
+}
+
+/** One bucket in the statistics. */
+export interface BucketStats {
+  readonly records: number
+  /** Estimated bytes of the records as JSON. */
+  readonly bytes: number
+  readonly indexes: number
 }
 
 /** The statistics of a service: the answer of `/stats` and `app.noex.getStats()`. */
@@ -39,4 +50,15 @@ export interface ServerStats {
   readonly rules: object | null
   /** Absent where `audit` is not configured. */
   readonly audit?: AuditStats
+  readonly process: ProcessStats
+  /** Requests since the start, by operation; those that clients have not asked for are not there. */
+  readonly operations: Readonly<Record<string, OperationStats>>
+  /** The buckets with most bytes, at most 1,000. */
+  readonly buckets: Readonly<Record<string, BucketStats>>
+  /** `null` for a store in memory only. */
+  readonly durability: DurabilityStats | null
+  /** Bytes that wait for clients to read them: for all, and for the one with most. */
+  readonly queues: { readonly bytes: number, readonly largestBytes: number }
+  /** Refusals and closes because of a limit since the start, by the limit. */
+  readonly refusals: Readonly<Record<string, number>>
 }

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { defineOperation, type Operation } from './operation.js'
 import { describe } from './server-describe.js'
+import { serverQueries } from './server-queries.js'
 
 /** The operations of the `server` namespace. PROTOCOL.md, "Server operations". */
 export const server: readonly Operation[] = [
@@ -26,5 +27,6 @@ export const server: readonly Operation[] = [
     accessLevel: 'session',
     request: Type.Object({}),
     run: describe
-  })
+  }),
+  serverQueries
 ]

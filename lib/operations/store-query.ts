@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { checkQueryParams } from '../store/query-config.js'
 import { Name } from '../protocol/fields.js'
+import { rowsIn } from '../util/short-text.js'
 import { defineOperation, namedQuery, type Operation } from './operation.js'
 
 const Query = Type.Object({ query: Name, params: Type.Optional(Type.Unknown()) })
@@ -12,11 +13,21 @@ export const storeQuery: readonly Operation[] = [
     tier: 'read',
     request: Query,
     resources: namedQuery('query'),
-    async run ({ server: { sharedStore, queries }, client, grant }, r) {
-      const params = r.params ?? undefined
-      checkQueryParams(sharedStore.store, r.query, params)
-      const { rows } = grant.scope(r.query)
-      return await queries.result({ query: r.query, params, rows, owner: client.id, work: grant.work })
+    async run ({ server, client, grant }, { query, params }) {
+      const { sharedStore, queries, liveQueries: { metrics } } = server
+      const given = params ?? undefined
+      checkQueryParams(sharedStore.store, query, given)
+      const { rows } = grant.scope(query)
+      const cost = metrics.costOf({ query, params: given, page: undefined })
+      const userId = grant.principal.session?.userId
+      const endEvaluation = metrics.begin(cost, userId && `user ${userId}`)
+      let result: unknown
+      try {
+        result = await queries.result({ query, params: given, rows, owner: client.id, work: grant.work })
+        return result
+      } finally {
+        endEvaluation(rowsIn(result))
+      }
     }
   })
 ]

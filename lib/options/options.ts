@@ -13,6 +13,7 @@ import { ruleOptions, type RuleOptions } from '../rules/rule-options.js'
 import { storeProblem, type NoexStore } from '../store/noex-store.js'
 import { liveOptions, type LiveOptions } from '../subscriptions/live-options.js'
 import { queryOptions, type QueryOptions } from '../subscriptions/query-runner.js'
+import { slowOptions, type SlowOptions } from '../util/slow-log.js'
 import {
   NoexOptionsError, optional, options, required, type Resolved, type ValueType
 } from '../util/option-schema.js'
@@ -25,7 +26,7 @@ import { routeOptions, type RouteOptions } from './route-options.js'
  */
 export interface NoexOptions extends
   RouteOptions, OriginOptions, ConnectionOptions, LimitOptions, QueryOptions, LiveOptions, RuleOptions,
-  LoginOptions, OperationOptions {
+  LoginOptions, OperationOptions, SlowOptions {
   /** The store to serve, from `Store.start()`. It stays the application's: the plugin never stops it. */
   store: NoexStore
   /**
@@ -66,6 +67,7 @@ export const noexOptions = options<NoexOptions>()({
   ...ruleOptions.members,
   ...loginOptions.members,
   ...operationOptions.members,
+  ...slowOptions.members,
   audit: optional(auditOptions),
   cluster: optional(clusterOptions),
   idempotency: idempotencyOptions,

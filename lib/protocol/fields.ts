@@ -29,6 +29,9 @@ const MAX_BATCH = 10_000
 /** The records of one `insertMany`. */
 export const RecordBatch = Type.Array(JsonObject, { maxItems: MAX_BATCH })
 
+/** Whether a login asks for the notice `session_ended`. */
+export const SessionNotice = Type.Optional(Type.Boolean())
+
 /** An integer of at least 1. */
 export const PositiveInteger = Type.Integer({ minimum: 1 })
 

@@ -7,7 +7,7 @@ export const PROTOCOL_VERSION = '1.0.0'
  * The extensions that the welcome names, in its order: what a client may use beyond the protocol of its
  * version. A client that uses none sees nothing of them but their names. PROTOCOL.md, "Welcome".
  */
-export const extensions = ['delta', 'find', 'page', 'idempotency', 'ping', 'revision'] as const
+export const extensions = ['delta', 'find', 'page', 'idempotency', 'ping', 'revision', 'session'] as const
 
 /** The name of an extension. */
 type Extension = typeof extensions[number]
@@ -120,6 +120,12 @@ export interface WelcomeMessage {
   readonly extensions: readonly Extension[]
   /** Time between two pings, in milliseconds. */
   readonly heartbeatMs: number
+  /** The largest message that the client may send, once it is logged in where it must be; in bytes. */
+  readonly maxPayloadBytes: number
+  /** Time for which an idempotency key is remembered, in milliseconds. */
+  readonly idempotencyWindowMs: number
+  /** The user, where the upgrade request has named it. */
+  readonly userId?: string | undefined
 }
 
 /** Server → client. Asks for a pong. PROTOCOL.md, "Heartbeat". */
@@ -138,6 +144,7 @@ export type SystemMessage =
     readonly reconnectAfterMs: number
   }
   | { readonly type: 'system', readonly event: 'session_revoked', readonly reason: string }
+  | { readonly type: 'system', readonly event: 'session_ended', readonly reason: SessionEnd }
   | {
     readonly type: 'system'
     readonly event: 'subscription_closed'
@@ -156,6 +163,9 @@ export type SystemMessage =
     /** All live queries of the connection have been shown a state of at least this revision. */
     readonly revision: number
   }
+
+/** The reason why a session is over: its time, or its issuer or another connection has ended it. */
+export type SessionEnd = 'expired' | 'ended'
 
 /** The reason why the server has ended a subscription. */
 export type SubscriptionEnd = 'query_undefined' | 'bucket_dropped' | 'forbidden' | 'failed' | 'memory_limit'

@@ -18,7 +18,7 @@ export interface HttpCallsParts {
   readonly callQuota: CallQuota
   readonly callAudit: CallAudit | undefined
   readonly originResolver: RequestOriginResolver
-  readonly requestMetrics: RequestMetrics | undefined
+  readonly requestMetrics: RequestMetrics
   /** Whether requests need the header `Origin`, because browsers are authenticated without a token. */
   readonly requiresOrigin: boolean
   /** Whether a client must log in. */
@@ -81,8 +81,9 @@ export class HttpCalls {
 
   /** Returns the text of a failure that concerns a request as a whole, and counts it. */
   textOf (failure: NoexServerError): string {
-    this.#parts.requestMetrics?.ended(undefined, failure.code, 0)
-    return encodeError(0, failure, this.#parts.exposeErrorDetails)
+    const text = encodeError(0, failure, this.#parts.exposeErrorDetails)
+    this.#parts.requestMetrics.ended(undefined, failure.code, 0, text.length)
+    return text
   }
 
   /** Logs and records that a request is refused before it is read. */

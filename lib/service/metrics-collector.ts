@@ -1,25 +1,33 @@
+import type { StoreStats } from '@hamicek/noex-store'
 import type { IncomingRequest } from '../handshake/request-origin.js'
 import type { HttpAuthorizer, HttpRefusal } from '../auth/http-authorizer.js'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Connections } from '../connection/connections.js'
 import type { LiveQueries } from '../subscriptions/live-queries.js'
-import type { Rejections } from '../limits/rejections.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
-import type { Metrics } from '../metrics/metrics.js'
+import type { Exposition } from '../metrics/exposition.js'
+import type { ProcessMetrics } from '../metrics/process-metrics.js'
+import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { DurabilityWatch } from '../store/durability-watch.js'
+import { labelledBuckets, refusalCounts, type RefusalSources } from './readings.js'
 import type { ServiceStatus } from './status.js'
 import type { MetricsSnapshot } from '../metrics/metrics-snapshot.js'
 
 /** The parts that metrics are read from. */
-export interface MetricsSources {
+export interface MetricsSources extends RefusalSources {
   readonly connections: Connections
   readonly liveQueries: LiveQueries
   readonly rules: RuleService | undefined
   readonly trail: AuditTrail | undefined
-  readonly rejections: Rejections
   readonly httpAuthorizer: HttpAuthorizer
   readonly durability: DurabilityWatch
   readonly status: ServiceStatus
+  /** Infinity: there is none. */
+  readonly connectionLimit: number
+  readonly requestMetrics: RequestMetrics
+  readonly processMetrics: ProcessMetrics
+  /** Returns the statistics of the store, without system buckets; `null` where it has none. */
+  readonly storeStats: () => Promise<StoreStats | null>
 }
 
 /** The body of an answer to `/metrics`. */
@@ -28,16 +36,13 @@ export interface MetricsText {
   readonly text: string
 }
 
-/** Closes that count as rejections too: the client has exceeded a limit. */
-const refusingCloses = ['login_timeout', 'overloaded', 'slow_consumer', 'heartbeat_timeout'] as const
-
-/** The metrics of a service, read when they are scraped: between two scrapes, only requests are counted. */
+/** The metrics of a service, read when they are scraped. */
 export class MetricsCollector {
-  readonly #metrics: Metrics
+  readonly #exposition: Exposition
   readonly #sources: MetricsSources
 
-  constructor (metrics: Metrics, sources: MetricsSources) {
-    this.#metrics = metrics
+  constructor (exposition: Exposition, sources: MetricsSources) {
+    this.#exposition = exposition
     this.#sources = sources
   }
 
@@ -45,40 +50,38 @@ export class MetricsCollector {
   async forHttp (request: IncomingRequest): Promise<MetricsText | HttpRefusal> {
     const admitted = await this.#sources.httpAuthorizer.authorizeStats(request)
     if ('refused' in admitted) return admitted
-    return { contentType: this.#metrics.contentType, text: await this.#metrics.scrape(this.#read()) }
+    const stats = await this.#sources.storeStats()
+    return { contentType: this.#exposition.contentType, text: await this.#exposition.text(this.#read(stats)) }
   }
 
-  /** Ends the metrics. */
-  close (): void {
-    this.#metrics.close()
-  }
-
-  #read (): MetricsSnapshot {
-    const { connections, liveQueries, rules, trail, rejections, status, durability } = this.#sources
+  #read (stats: StoreStats | null): MetricsSnapshot {
+    const { connections, liveQueries, rules, trail, status, durability } = this.#sources
+    const { requestMetrics, processMetrics } = this.#sources
     const { quota } = connections
-    const closes = connections.closeCounters.all
     return {
       uptimeMs: status.uptimeMs,
       ready: status.notReady === undefined,
       draining: status.state !== 'serving',
       connections: connections.size,
+      connectionLimit: this.#sources.connectionLimit,
       authenticated: connections.authenticated,
       subscriptions: quota.taken,
       distinctSubscriptions: { store: liveQueries.size, rules: rules?.channelCount ?? 0 },
-      evaluations: liveQueries.evaluations,
-      slowEvaluations: liveQueries.slowEvaluations,
+      evaluations: liveQueries.metrics.evaluations,
+      evaluationsOf: liveQueries.metrics.labels,
       live: liveQueries.stats,
       pushes: quota.pushes,
       queued: connections.queued,
-      rejections: {
-        ...rejections.all,
-        ...Object.fromEntries(refusingCloses.map(reason => [reason, closes[reason]]))
-      },
-      closes,
+      rejections: refusalCounts(this.#sources),
+      closes: connections.closeCounters.all,
+      buckets: stats === null ? [] : labelledBuckets(stats),
       store: {
         isUnavailable: durability.isUnavailable, lagMs: durability.lagMs, diskBytes: durability.diskBytes
       },
-      sinks: trail?.stats.sinks ?? []
+      sinks: trail?.stats.sinks ?? [],
+      operations: requestMetrics.operations,
+      heapLimitBytes: processMetrics.heapLimitBytes,
+      eventLoop: processMetrics.eventLoop
     }
   }
 }

@@ -24,7 +24,7 @@ import type { HttpCalls } from './http-calls.js'
 import type { MetricsCollector, MetricsText } from './metrics-collector.js'
 import { startParts, type NoexEnvironment, type ServiceParts } from './start-parts.js'
 import { StreamService } from './stream-service.js'
-import type { NoexState, NotReadyReason } from './status.js'
+import type { DurabilityState, NoexState, NotReadyReason } from './status.js'
 
 /** Time for which names are compared before the service is ready without that, in milliseconds. */
 const ADVICE_TIMEOUT_MS = 1_000
@@ -105,6 +105,11 @@ export class NoexService {
 
   get notReady (): NotReadyReason | undefined {
     return this.#parts.status.notReady
+  }
+
+  /** Whether changes reach the disk; `undefined` for a store that is in memory only. */
+  get durability (): DurabilityState | undefined {
+    return this.#parts.status.durability
   }
 
   /** Accepts an upgrade, with its origin and in gateway mode its session, or returns the refusal. */
@@ -255,7 +260,7 @@ export class NoexService {
     parts.fieldWarnings.stop()
     parts.durability.stop()
     const ended = await Promise.allSettled([
-      parts.metricsCollector?.close(),
+      parts.processMetrics.close(),
       parts.procedures.close(),
       parts.identity?.close(),
       parts.liveQueries.stop(),

@@ -15,7 +15,9 @@ import { ConnectionQuota } from '../limits/connection-quota.js'
 import { rejectionReasons } from '../limits/rejections.js'
 import { Counters } from '../util/counters.js'
 import { RequestLimiter } from '../limits/request-limiter.js'
-import { Metrics } from '../metrics/metrics.js'
+import { Exposition } from '../metrics/exposition.js'
+import { ProcessMetrics } from '../metrics/process-metrics.js'
+import { RequestMetrics } from '../metrics/request-metrics.js'
 import type { ServerContext } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
 import { ownOperations } from '../operations/own-operations.js'
@@ -29,10 +31,12 @@ import type { RequestHeaders } from '../protocol/session.js'
 import { SharedStore } from '../store/shared-store.js'
 import { isSystemBucket } from '../store/system-buckets.js'
 import { LiveQueries } from '../subscriptions/live-queries.js'
+import { QueryMetrics } from '../subscriptions/query-metrics.js'
 import { QueryRunner } from '../subscriptions/query-runner.js'
 import { RuleService } from '../subscriptions/rule-service.js'
 import { systemClock, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
+import { SlowLog } from '../util/slow-log.js'
 import { MetricsCollector } from './metrics-collector.js'
 import { startCalls } from './start-calls.js'
 import { rowRulesOf, startAuthentication } from './start-auth.js'
@@ -80,8 +84,10 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const sharedStore = SharedStore.of(options.store)
   const own = ownOperations(options.operations, { timeoutMs: options.operationTimeoutMs, clock, log })
 
-  const metrics = options.routes.metrics === false ? undefined : await Metrics.open(clock)
-  if (metrics !== undefined) started.push(metrics)
+  const exposition = options.routes.metrics === false ? undefined : await Exposition.open()
+  const requestMetrics = new RequestMetrics()
+  const processMetrics = new ProcessMetrics(clock)
+  started.push(processMetrics)
   const trail = options.audit && await AuditTrail.open(options.audit, log, clock)
   if (trail !== undefined) started.push(trail)
   await trail?.join(options.store)
@@ -97,7 +103,11 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const durability = new DurabilityWatch(sharedStore.store, log)
   const status = new ServiceStatus(clock, trail, durability)
   const queries = new QueryRunner(sharedStore, { timeoutMs: options.queryTimeoutMs, clock, log })
-  const liveQueries = new LiveQueries(sharedStore, { ...options, queries, rejections, log, clock })
+  const slowLog = new SlowLog({ slowMs: options.slowMs, log, clock })
+  const queryMetrics = new QueryMetrics({ store: sharedStore.store, clock, slowLog })
+  const liveQueries = new LiveQueries(sharedStore, {
+    ...options, queries, metrics: queryMetrics, rejections, log, clock
+  })
   const eventVisibility = { isHidden: (bucket: string) => isSystemBucket(bucket, sharedStore) }
   const rules = options.rules &&
     new RuleService(options.rules, eventVisibility, { timeoutMs: options.rulesTimeoutMs, clock, log })
@@ -118,6 +128,8 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     isRevoked,
     clock,
     rateLimit,
+    scrapeToken: auth?.scrapeToken,
+    addressOf: request => originResolver.addressOf(request),
     resolveOrigin: request => originResolver.resolve(request),
     retainedHeaders: headersToRetain
   })
@@ -154,6 +166,10 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     trail,
     httpAuthorizer,
     status,
+    durability,
+    rejections,
+    requestMetrics,
+    processMetrics,
     log,
     address: environment.address
   })
@@ -176,11 +192,12 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     trail,
     clock,
     getStats: async session => await statistics.for(session),
+    getStoreStats: async session => await statistics.storeFor(session),
     getConnections: () => connections.infos
   }
   const limiter = rateLimit && new RequestLimiter(rateLimit, clock, rejections)
   const dispatchContext = {
-    registry, authorizer, limiter, requestMetrics: metrics?.requests, server, exposeErrorDetails
+    registry, authorizer, limiter, requestMetrics, slowLog, server, exposeErrorDetails
   }
   connections.start(dispatchWith(dispatchContext))
   const { calls, applicationCalls, httpCalls } = startCalls(options, {
@@ -196,8 +213,19 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     retainedHeaders: headersToRetain,
     isBarred: userId => identity?.directory.user(userId)?.enabled === false
   })
-  const metricsCollector = metrics && new MetricsCollector(metrics, {
-    connections, liveQueries, rules, trail, rejections, httpAuthorizer, durability, status
+  const metricsCollector = exposition && new MetricsCollector(exposition, {
+    connections,
+    connectionLimit: connectionLimits.maxConnections,
+    liveQueries,
+    rules,
+    trail,
+    rejections,
+    httpAuthorizer,
+    durability,
+    status,
+    requestMetrics,
+    processMetrics,
+    storeStats: async () => await statistics.storeFor(undefined)
   })
   identity?.onChange(async ({ userId, rights }) => {
     if (rights) fieldWarnings.checkRules()
@@ -222,6 +250,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     own,
     presences,
     procedures,
+    processMetrics,
     revocations,
     rules,
     sharedStore,

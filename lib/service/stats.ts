@@ -6,6 +6,8 @@ import type { HttpAuthorizer, HttpRefusal } from '../auth/http-authorizer.js'
 import type { Session } from '../protocol/session.js'
 import type { AuditTrail } from '../audit/trail.js'
 import type { Connections } from '../connection/connections.js'
+import type { ProcessMetrics } from '../metrics/process-metrics.js'
+import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { ServerStats } from '../operations/server-info.js'
 import type { Log } from '../util/log.js'
 import type { ResolvedOptions } from '../options/options.js'
@@ -13,10 +15,12 @@ import type { LiveQueries } from '../subscriptions/live-queries.js'
 import type { RuleService } from '../subscriptions/rule-service.js'
 import type { SharedStore } from '../store/shared-store.js'
 import type { ServiceStatus } from './status.js'
+import type { DurabilityWatch } from '../store/durability-watch.js'
 import { isSystemBucket } from '../store/system-buckets.js'
+import { bucketStats, refusalCounts, type RefusalSources } from './readings.js'
 
 /** The parts that statistics are read from. */
-export interface StatisticsSources {
+export interface StatisticsSources extends RefusalSources {
   readonly options: ResolvedOptions
   readonly sharedStore: SharedStore
   readonly connections: Connections
@@ -26,6 +30,9 @@ export interface StatisticsSources {
   readonly httpAuthorizer: HttpAuthorizer
   readonly address: () => AddressInfo | string | null
   readonly status: ServiceStatus
+  readonly durability: DurabilityWatch
+  readonly requestMetrics: RequestMetrics
+  readonly processMetrics: ProcessMetrics
   readonly log: Log
 }
 
@@ -38,8 +45,8 @@ export class Statistics {
   }
 
   /**
-   * Returns all statistics, those of system buckets included. Costs the same for any number of clients, and
-   * never rejects because of the store.
+   * Returns all statistics, those of system buckets included. Never rejects because of the store. Takes a
+   * look at each connection and each bucket, and none at a record.
    */
   async all (): Promise<ServerStats> {
     return await this.#collect(this.#sources.sharedStore.hasSystemBuckets)
@@ -47,15 +54,18 @@ export class Statistics {
 
   /** Returns the statistics that a session may see: only a superadmin sees those of system buckets. */
   async for (session: Session | undefined): Promise<ServerStats> {
-    return session?.roles.includes('superadmin') === true ? await this.all() : await this.#collect(false)
+    return isSuperadmin(session) ? await this.all() : await this.#collect(false)
   }
 
   async #collect (withSystemBuckets: boolean): Promise<ServerStats> {
     const { options, connections, liveQueries, rules, trail, status } = this.#sources
+    const { durability, requestMetrics, processMetrics } = this.#sources
     const address = this.#sources.address()
     const { port, address: host } =
       typeof address === 'object' && address !== null ? address : { port: null, address: null }
     const active = connections.size
+    const { allBytes: bytes, largestBytes } = connections.queued
+    const store = await this.#storeStats(withSystemBuckets)
     return {
       name: options.name,
       port,
@@ -72,9 +82,15 @@ export class Statistics {
         totalRulesSubscriptions: connections.quota.taken.rules
       },
       liveQueries: liveQueries.stats,
-      store: await this.#storeStats(withSystemBuckets),
+      store,
       rules: await rules?.stats() ?? null,
-      ...(trail !== undefined && { audit: trail.stats })
+      ...(trail !== undefined && { audit: trail.stats }),
+      process: processMetrics.read(),
+      operations: requestMetrics.stats,
+      buckets: store === null ? {} : bucketStats(store),
+      durability: durability.stats,
+      queues: { bytes, largestBytes },
+      refusals: refusalCounts(this.#sources)
     }
   }
 
@@ -82,6 +98,11 @@ export class Statistics {
   async forHttp (request: IncomingRequest): Promise<ServerStats | HttpRefusal> {
     const admitted = await this.#sources.httpAuthorizer.authorizeStats(request)
     return 'refused' in admitted ? admitted : await this.for(admitted.session)
+  }
+
+  /** Returns the statistics of the store alone that a session may see; `null` where it fails to answer. */
+  async storeFor (session: Session | undefined): Promise<StoreStats | null> {
+    return await this.#storeStats(isSuperadmin(session) && this.#sources.sharedStore.hasSystemBuckets)
   }
 
   /** Returns the statistics of the store, to which the subscriptions of this service are added. */
@@ -97,4 +118,8 @@ export class Statistics {
       return null
     }
   }
+}
+
+function isSuperadmin (session: Session | undefined): boolean {
+  return session?.roles.includes('superadmin') === true
 }

@@ -5,6 +5,13 @@ import type { Clock } from '../util/clock.js'
 /** `serving` → `draining` (readiness answers 503, and connections are brought to an end) → `closed`. */
 export type NoexState = 'serving' | 'draining' | 'closed'
 
+/** Whether the changes of a durable store reach its disk, or are those of another process, which it follows. */
+export interface DurabilityState {
+  readonly state: 'ok' | 'unavailable' | 'following'
+  /** Age of the oldest commit that is not durable yet; 0 where there is none. */
+  readonly lagMs: number
+}
+
 /** The reason for which load balancers should send clients to another instance. */
 export interface NotReadyReason {
   readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable' | 'standby'
@@ -29,6 +36,14 @@ export class ServiceStatus {
   /** Milliseconds since the start. */
   get uptimeMs (): number {
     return Math.round(this.#clock.ticks() - this.#startedAt)
+  }
+
+  /** `undefined` for a store that is in memory only. */
+  get durability (): DurabilityState | undefined {
+    const { stats, isFollowing } = this.#durability
+    if (stats === null) return undefined
+    const state = stats.isUnavailable ? 'unavailable' : isFollowing ? 'following' : 'ok'
+    return { state, lagMs: Math.round(stats.lagMs) }
   }
 
   /** `undefined` while clients can be served. */

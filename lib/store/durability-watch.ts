@@ -2,6 +2,26 @@ import type { Log } from '../util/log.js'
 import { NoexOptionsError } from '../util/option-schema.js'
 import type { NoexStore } from './noex-store.js'
 
+/** How durable a store is, as the statistics show it. */
+export interface DurabilityStats {
+  /** `log`: a change is on the disk before its reply; `adapter`: buckets are saved a while after it. */
+  readonly mode: 'adapter' | 'log'
+  /** Whether each change that is confirmed is on the disk: not with an adapter, and not while unavailable. */
+  readonly isDurable: boolean
+  /** Whether writes are refused because the log cannot be written. */
+  readonly isUnavailable: boolean
+  /** Commits that are not durable yet, and the age of the oldest of them. */
+  readonly lagCommits: number
+  readonly lagMs: number
+  /** Bytes of log and snapshots, and free ones on their disk; `null` where there are no files. */
+  readonly diskBytes: number | null
+  readonly freeBytes: number | null
+  /** Whether the disk is so full that room should be made. */
+  readonly isDiskLow: boolean
+  /** The last failure, also when it is over. */
+  readonly lastError: string | null
+}
+
 /** Observes whether a store can make commits durable, and logs when that changes. */
 export class DurabilityWatch {
   readonly #store: NoexStore
@@ -34,6 +54,24 @@ export class DurabilityWatch {
     if (files === undefined) return []
     const snapshots = files.snapshots.reduce((sum, { bytes }) => sum + bytes, 0)
     return [['log', files.logBytes], ['snapshots', snapshots], ['free', files.freeBytes]]
+  }
+
+  /** The statistics; `null` for a store in memory only. */
+  get stats (): DurabilityStats | null {
+    const { mode, state, lag, files, isDiskLow, lastError } = this.#store.durability
+    if (mode === 'memory') return null
+    const snapshots = files?.snapshots.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0
+    return {
+      mode,
+      isDurable: mode === 'log' && state === 'ok',
+      isUnavailable: state === 'unavailable',
+      lagCommits: lag.commits,
+      lagMs: lag.ms,
+      diskBytes: files === undefined ? null : files.logBytes + snapshots,
+      freeBytes: files?.freeBytes ?? null,
+      isDiskLow,
+      lastError: lastError?.message ?? null
+    }
   }
 
   /** Begins to observe the store. Logs at once where its disk is nearly full. */

@@ -4,17 +4,16 @@ import { Work } from '../store/work.js'
 import { runInNextTurn, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { isTurnOver, nextTurn } from '../util/slice.js'
+import { rowsIn } from '../util/short-text.js'
 import { withTimeout } from '../util/with-timeout.js'
 import type { CodeQuery, CodeRun } from './code-runs.js'
 import { notJson, type CodeSource, type CodeSourceHost } from './code-source.js'
 import { DependencyIndex, type Dependent, type ReadSet } from './dependency-index.js'
+import type { QueryMetrics } from './query-metrics.js'
 import type { QueryRunner } from './query-runner.js'
 
 /** Longest pause before the evaluation of a live query that changes during each, in milliseconds. */
 const MAX_PAUSE_MS = 1_000
-
-/** Time within which the slow evaluations of one query are logged once, in milliseconds. */
-const SLOW_LOG_MS = 60_000
 
 /**
  * Evaluations after a change that run beside each other: the results of all of them at once would take much
@@ -30,8 +29,7 @@ export interface CodeQueriesEnvironment {
   readonly queries: QueryRunner
   readonly log: Log
   readonly clock: Clock
-  /** Duration from which on an evaluation is slow, in milliseconds. */
-  readonly slowMs: number
+  readonly metrics: QueryMetrics
 }
 
 /** Evaluates the live queries in code, in slices, and finds those that a change concerns. */
@@ -43,23 +41,10 @@ export class CodeQueries implements CodeSourceHost {
   #running = 0
   /** Cancels the evaluations that wait for a pause to end. */
   readonly #postponed = new Set<() => void>()
-  /** The slow evaluations of each query, and when one was last logged. */
-  readonly #slow = new Map<string, { count: number, loggedAt: number }>()
-  #evaluations = 0
 
   constructor (sharedStore: SharedStore, environment: CodeQueriesEnvironment) {
     this.#sharedStore = sharedStore
     this.#environment = environment
-  }
-
-  /** Number of evaluations since the start. */
-  get evaluations (): number {
-    return this.#evaluations
-  }
-
-  /** Slow evaluations since the start, by query. */
-  get slowEvaluations (): Array<readonly [query: string, count: number]> {
-    return Array.from(this.#slow, ([query, { count }]) => [query, count] as const)
   }
 
   get revision (): number {
@@ -85,13 +70,15 @@ export class CodeQueries implements CodeSourceHost {
     return [...reads.buckets].filter(bucket => store.getBucketSchema(bucket)?.key === keyField)
   }
 
-  async run ({ query, params, scope, owner }: CodeQuery, reads: ReadSet): Promise<CodeRun> {
-    this.#evaluations++
-    const { queries, clock } = this.#environment
+  async run (
+    { query, params, scope, owner, account, cost }: CodeQuery, reads: ReadSet
+  ): Promise<CodeRun> {
+    const { queries, metrics } = this.#environment
     const endRead = this.#sharedStore.store.beginRead()
-    const begun = clock.ticks()
+    const endEvaluation = metrics.begin(cost, account)
+    let result: unknown
     try {
-      const result = await queries.result({
+      result = await queries.result({
         query, params, rows: scope.rows, owner, reads, work: new Work(Infinity)
       })
       return { result, revision: this.revision, durable: endRead() }
@@ -101,7 +88,7 @@ export class CodeQueries implements CodeSourceHost {
       if (pending !== undefined) await pending
       throw error
     } finally {
-      this.#noteDuration(query, clock.ticks() - begun)
+      endEvaluation(rowsIn(result))
     }
   }
 
@@ -160,17 +147,5 @@ export class CodeQueries implements CodeSourceHost {
       this.#running--
       this.#evaluateNext()
     }
-  }
-
-  #noteDuration (query: string, ms: number): void {
-    const { clock, log, slowMs } = this.#environment
-    if (ms < slowMs) return
-    let slow = this.#slow.get(query)
-    if (slow === undefined) this.#slow.set(query, slow = { count: 0, loggedAt: -Infinity })
-    slow.count++
-    const now = clock.ticks()
-    if (now - slow.loggedAt < SLOW_LOG_MS) return
-    slow.loggedAt = now
-    log.warn({ query, ms: Math.round(ms) }, 'a live query is slow')
   }
 }

@@ -1,6 +1,7 @@
 import type { Scope } from '../permissions/policy.js'
 import { isTakenBack } from '../store/noex-store.js'
 import type { ReadSet } from './dependency-index.js'
+import type { QueryCost } from './query-metrics.js'
 
 /** Runs of one evaluation: the query runs again when it has read a state that was taken back. */
 const MAX_RUNS = 5
@@ -12,6 +13,10 @@ export interface CodeQuery {
   readonly scope: Scope
   /** The id of the client that subscribed first. */
   readonly owner: string
+  /** The user or address of that client. */
+  readonly account: string
+  /** The cost of the queries of this name; `undefined` where it is not defined. */
+  readonly cost: QueryCost | undefined
 }
 
 /** The result of one run of a query. */

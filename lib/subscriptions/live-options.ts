@@ -3,7 +3,7 @@ import { integer, MAX_INTEGER } from '../util/option-types.js'
 
 /** The options of live queries. */
 export interface LiveOptions {
-  /** How much live queries may keep, and which of them count as slow. */
+  /** How much live queries may keep. */
   liveQueries?: LiveQueriesOptions | undefined
   /** How far back a client that comes back gets what it has missed, and not the complete result. */
   resume?: ResumeOptions | undefined
@@ -25,11 +25,6 @@ export interface LiveQueriesOptions {
    * @default 268_435_456
    */
   maxBytes?: number | undefined
-  /**
-   * Duration from which on an evaluation of a query in code is logged as slow, in milliseconds.
-   * @default 100
-   */
-  slowMs?: number | undefined
 }
 
 /** The option `resume`. */
@@ -57,8 +52,7 @@ const bytes = integer(1, MAX_INTEGER)
 export const liveOptions = options<LiveOptions>()({
   liveQueries: options<LiveQueriesOptions>()({
     maxBytesPerUser: option(bytes, 67_108_864),
-    maxBytes: option(bytes, 268_435_456),
-    slowMs: option(integer(1, 3_600_000), 100)
+    maxBytes: option(bytes, 268_435_456)
   }),
   resume: options<ResumeOptions>()({
     maxKeys: option(integer(0, 10_000_000), 100_000),

@@ -17,6 +17,7 @@ import { LiveQueryInvalidator } from './live-query-invalidator.js'
 import { configOf, keyOf, nameOf, type LiveRequest } from './live-request.js'
 import type { LiveSource } from './live-source.js'
 import { Publisher } from './publisher.js'
+import type { QueryCost, QueryMetrics } from './query-metrics.js'
 import type { QueryRunner } from './query-runner.js'
 import { usedKey } from './recorded-params.js'
 import { settled, ViewSource } from './view-source.js'
@@ -24,6 +25,8 @@ import { settled, ViewSource } from './view-source.js'
 /** The parts and bounds that live queries work with. */
 export type LiveQueriesEnvironment = Resolved<typeof liveOptions> & {
   readonly queries: QueryRunner
+  /** Measures evaluations. */
+  readonly metrics: QueryMetrics
   readonly rejections: Rejections
   readonly log: Log
   readonly clock: Clock
@@ -48,6 +51,7 @@ export interface LiveQueryStats {
 export class LiveQueries implements LiveQueryHost {
   readonly clock: Clock
   readonly publisher: Publisher
+  readonly metrics: QueryMetrics
   readonly #sharedStore: SharedStore
   readonly #environment: LiveQueriesEnvironment
   readonly #code: CodeQueries
@@ -56,15 +60,15 @@ export class LiveQueries implements LiveQueryHost {
   readonly #invalidator: LiveQueryInvalidator
   /** Live queries without subscribers that are kept for those who come back. */
   readonly #abandoned: DeadlineQueue<LiveQuery>
-  #viewsOpened = 0
   #stopListening: Array<() => void> = []
 
   constructor (sharedStore: SharedStore, environment: LiveQueriesEnvironment) {
-    const { log, clock, queries, liveQueries, resume, rejections } = environment
+    const { log, clock, queries, metrics, liveQueries, resume, rejections } = environment
     this.clock = clock
+    this.metrics = metrics
     this.#sharedStore = sharedStore
     this.#environment = environment
-    this.#code = new CodeQueries(sharedStore, { queries, log, clock, slowMs: liveQueries.slowMs })
+    this.#code = new CodeQueries(sharedStore, { queries, log, clock, metrics })
     this.#invalidator = new LiveQueryInvalidator(sharedStore.store, this.#code.index, this.#all)
     this.#memory = new LiveMemory(liveQueries, rejections)
     this.publisher = new Publisher(sharedStore.store.views, log)
@@ -74,16 +78,6 @@ export class LiveQueries implements LiveQueryHost {
   /** The number of distinct live queries. */
   get size (): number {
     return this.#all.size
-  }
-
-  /** The number of evaluations since the start. */
-  get evaluations (): number {
-    return this.#code.evaluations + this.#viewsOpened
-  }
-
-  /** Slow evaluations of queries in code since the start, by query. */
-  get slowEvaluations (): Array<readonly [query: string, count: number]> {
-    return this.#code.slowEvaluations
   }
 
   /** Returns the memory that is taken, for the statistics. */
@@ -121,7 +115,17 @@ export class LiveQueries implements LiveQueryHost {
     }
     const liveQuery = new LiveQuery(request, this)
     this.#all.add(liveQuery, key)
+    if (liveQuery.cost !== undefined) liveQuery.cost.liveQueries++
     return liveQuery
+  }
+
+  /** All of them, in the order in which they were made; they may come and go meanwhile. */
+  get all (): Iterable<LiveQuery> {
+    return this.#all
+  }
+
+  costOf ({ request }: LiveQuery): QueryCost | undefined {
+    return this.metrics.costOf(request)
   }
 
   /** Returns the number of subscriptions to a query, with any parameters. */
@@ -136,14 +140,15 @@ export class LiveQueries implements LiveQueryHost {
     const { store } = this.#sharedStore
     const config = configOf(store, request)
     if (config === undefined) {
-      const { params, scope, owner } = request
-      return new CodeSource({ query: request.query as string, params, scope, owner }, liveQuery, this.#code)
+      const { params, scope, owner, account } = request
+      const query = { query: request.query as string, params, scope, owner, account, cost: liveQuery.cost }
+      return new CodeSource(query, liveQuery, this.#code)
     }
     return new ViewSource(config, request.scope.rows, liveQuery, {
       views: store.views,
       changedKeys: store.changedKeys,
       settled: () => settled(store),
-      onEvaluation: () => { this.#viewsOpened++ },
+      beginEvaluation: () => this.metrics.begin(liveQuery.cost, request.account),
       work: () => new Work(this.#environment.workBudget)
     })
   }
@@ -243,6 +248,7 @@ export class LiveQueries implements LiveQueryHost {
 
   #forget (liveQuery: LiveQuery): void {
     if (!this.#all.delete(liveQuery)) return
+    if (liveQuery.cost !== undefined) liveQuery.cost.liveQueries--
     this.#abandoned.delete(liveQuery)
     this.#memory.release(liveQuery)
     liveQuery.source.close()

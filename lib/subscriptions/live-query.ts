@@ -7,6 +7,7 @@ import { EncodedResult } from './encoded-result.js'
 import { LiveQueryListeners, type LiveQueryListener } from './live-query-listeners.js'
 import type { LiveSource, SourceListener } from './live-source.js'
 import type { LiveRequest } from './live-request.js'
+import type { QueryCost, QueryMetrics } from './query-metrics.js'
 import { ResultUpdates } from './result-updates.js'
 import { subscriptionId } from './subscriber.js'
 
@@ -18,6 +19,10 @@ export interface LiveQueryHost {
   identityOf: (liveQuery: LiveQuery) => string
   /** Makes the source of a live query. */
   sourceOf: (liveQuery: LiveQuery) => LiveSource
+  /** Returns the cost that live queries of one shape share; `undefined` for a query that is not defined. */
+  costOf: (liveQuery: LiveQuery) => QueryCost | undefined
+  /** Measures the publication of a changed result. */
+  readonly metrics: Pick<QueryMetrics, 'update'>
   /** Returns the live query of the same request under other rights or parameters. */
   find: (request: LiveRequest) => LiveQuery
   /** Whether a live query has changed and is yet to be published. */
@@ -54,6 +59,7 @@ export class LiveQuery implements SourceListener {
   /** The subscription id that subscribers share, so that they can share the frame too. */
   readonly id = subscriptionId()
   readonly request: LiveRequest
+  readonly cost: QueryCost | undefined
   readonly source: LiveSource
   /** Its complete result. */
   readonly encoded: EncodedResult
@@ -76,6 +82,7 @@ export class LiveQuery implements SourceListener {
     this.request = request
     this.#host = host
     this.#ownBytes = OWN_BYTES + JSON.stringify(request).length
+    this.cost = host.costOf(this)
     this.source = host.sourceOf(this)
     this.encoded = new EncodedResult(this.source, this.id, chars => { host.onText(this, chars) })
     this.updates = new ResultUpdates(this, this.source, this.encoded)
@@ -248,6 +255,15 @@ export class LiveQuery implements SourceListener {
   /** Publishes what has changed since the last time, and calls `onChange` of each subscriber. */
   publish (): void {
     if (this.#end !== undefined || this.#listeners.size === 0) return
+    this.#host.metrics.update(this.cost, () => { this.#publish() })
+  }
+
+  /** Counts a push to one subscriber, of so many characters. */
+  countPush (chars: number): void {
+    if (this.cost !== undefined) this.cost.bytesOut += chars
+  }
+
+  #publish (): void {
     const { publishedTo } = this.updates
     const version = this.#publishedVersion
     this.#publishedVersion = this.encoded.version

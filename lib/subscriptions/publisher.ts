@@ -71,9 +71,12 @@ export class Publisher {
     this.schedule()
   }
 
-  /** Flushes a connection at once, where the results are of one moment: it may be allowed just now. */
+  /**
+   * Flushes a connection at once, where all results of this moment are published: it may be allowed just now.
+   */
   flushNow (receiver: Receiver): void {
-    if (this.#state.isBusy || this.#isStopped || !receiver.flush(this.#state.revision)) this.flush(receiver)
+    const isOfOneMoment = !this.#state.isBusy && !this.hasChanged
+    if (!isOfOneMoment || this.#isStopped || !receiver.flush(this.#state.revision)) this.flush(receiver)
   }
 
   /** To be called when there is something to publish, and when the views have come to another revision. */

@@ -74,6 +74,7 @@ export class PushRound {
       subscription,
       push: () => {
         const { text } = whole.json
+        liveQuery.countPush(text.length)
         // A big one leaves in parts, as fast as the client reads.
         if (text.length >= BIG_CHARS) this.#target.send(encodePush(id, text))
         else this.#target.sendFrame(liveQuery.encoded.frame(id, whole))
@@ -117,12 +118,14 @@ export class PushRound {
 
   #addText (subscription: QuerySubscription, revision: number, body: LiveBody): boolean {
     const { id, liveQuery } = subscription
-    this.#chars += 'data' in body ? body.data.length : body.delta.length
+    const chars = 'data' in body ? body.data.length : body.delta.length
+    this.#chars += chars
     // A query in code that takes long is shown by itself, as of an earlier moment.
     const items = revision === this.#revision ? this.#group : this.#single
     items.push({
       subscription,
       push: more => {
+        liveQuery.countPush(chars)
         this.#target.send(liveQuery.updates.push(id, revision, body, more))
         subscription.position = { epoch: liveQuery.epoch, revision }
       }
@@ -137,6 +140,7 @@ export class PushRound {
     this.#single.push({
       subscription,
       push: () => {
+        liveQuery.countPush(text.length)
         this.#target.send(liveQuery.updates.push(id, revision, { data: text }, false))
         subscription.position = { epoch: liveQuery.epoch, revision }
         subscription.whole = undefined

@@ -113,6 +113,7 @@ export class QuerySubscription implements LiveQueryListener {
   /** Sends the frame that others get too; `more`: another one of the same moment follows. */
   sendShared (target: PushTarget, more: boolean): void {
     const frame = this.#liveQuery.updates.sharedFrame(more)
+    this.#liveQuery.countPush(frame.length)
     if (more) target.sendFrame(frame)
     else target.sendLast(frame)
     this.position = this.#liveQuery.updates.publishedPosition

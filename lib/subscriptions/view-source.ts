@@ -17,8 +17,8 @@ export interface ViewSourceEnvironment {
   readonly changedKeys: Pick<ChangedKeys, 'since'>
   /** Waits until the views have all commits of the present; `undefined` where they have. */
   readonly settled: () => Promise<void> | undefined
-  /** Called once per view that is opened. */
-  readonly onEvaluation: () => void
+  /** Called once per view that is opened; the returned function when it is open, with the rows of a list. */
+  readonly beginEvaluation: () => (rows?: number) => void
   /** Returns the count of one evaluation. */
   readonly work: () => Work
 }
@@ -90,9 +90,9 @@ export class ViewSource implements LiveSource, ViewListener {
 
   async #open (): Promise<void> {
     const { bucket } = this.#config
-    const { views, work, onEvaluation } = this.#environment
+    const { views, work, beginEvaluation } = this.#environment
+    const endEvaluation = beginEvaluation()
     try {
-      onEvaluation()
       const access = this.#rows(bucket)
       if (access === false) throw unreadable()
       const view = await views.open(
@@ -105,7 +105,9 @@ export class ViewSource implements LiveSource, ViewListener {
       view.listener = this
       this.#view = view
       this.#isFailing = false
+      endEvaluation(view.keyField === undefined ? undefined : view.size)
     } catch (error) {
+      endEvaluation()
       this.#isFailing = true
       throw error
     } finally {

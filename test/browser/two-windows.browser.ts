@@ -252,8 +252,9 @@ t.test('The page works with a server that has no extensions', async t => {
       server.send(text)
     })
     server.onMessage(text => {
-      const { extensions: _, heartbeatMs: _ms, ...frame } = JSON.parse(String(text)) as Frame
-      socket.send(JSON.stringify(frame))
+      const frame = JSON.parse(String(text)) as Frame
+      const own = ['extensions', 'heartbeatMs', 'maxPayloadBytes', 'idempotencyWindowMs']
+      socket.send(JSON.stringify(frame, (name, value) => own.includes(name) ? undefined : value))
     })
   })
   await page.goto(`http://127.0.0.1:${port}/`)

@@ -101,10 +101,15 @@ t.test('its excerpts are in the files', async t => {
   }
 })
 
-/** Returns the properties of a value and their types; of a list, those of its first item. */
+/** Members with an item for each operation or bucket. */
+const maps = new Set(['operations', 'buckets'])
+
+/** Returns the properties of a value and their types; of a list or a map, those of its first item. */
 function shape (value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shape)
   if (typeof value !== 'object' || value === null) return typeof value
-  return Object.fromEntries(Object.entries(value)
-    .map(([name, item]) => [name, name === 'perBucket' ? 'object' : shape(item)]))
+  return Object.fromEntries(Object.entries(value).map(([name, item]: [string, object]) => {
+    if (name === 'perBucket') return [name, 'object']
+    return [name, shape(maps.has(name) ? Object.values(item) : item)]
+  }))
 }

@@ -10,7 +10,7 @@ const protocol = readDocument('PROTOCOL.md')
 const exchanges = exchangesOf(protocol)
 
 /** Replies that are mostly measurements: their members and types are compared. */
-const measuring = new Set(['store.stats', 'rules.stats', 'server.stats'])
+const measuring = new Set(['store.stats', 'rules.stats', 'server.stats', 'server.queries'])
 
 t.test('a server answers each example of PROTOCOL.md as it is shown', async t => {
   const clients = new ExampleClients(t)
@@ -52,7 +52,9 @@ t.test('every message is shown, and every error code that a client can cause', a
   const types = new Set(shown.map(({ type }) => type as string))
   t.same([...types].sort(), ['error', 'ping', 'push', 'result', 'system', 'welcome'])
   const events = new Set(shown.filter(({ type }) => type === 'system').map(({ event }) => event as string))
-  t.same([...events].sort(), ['gap', 'revision', 'session_revoked', 'shutdown', 'subscription_closed'])
+  t.same([...events].sort(), [
+    'gap', 'revision', 'session_ended', 'session_revoked', 'shutdown', 'subscription_closed'
+  ])
   const codes = new Set(shown.filter(({ type }) => type === 'error').map(({ code }) => code as string))
   const unseen = Object.keys(ErrorCode).filter(code => !codes.has(code))
   t.same(unseen, ['BACKPRESSURE', 'INTERNAL_ERROR'], 'one is never sent, one is a fault of the server')

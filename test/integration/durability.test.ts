@@ -222,7 +222,7 @@ t.test('a write that cannot be made durable was never shown', async t => {
   t.match(await reader.ask('store.all', { bucket: 'items' }), [{ id: 'first', n: 1 }], 'reads go on')
   const health = await app.inject('/healthz')
   t.equal(health.statusCode, 503)
-  t.same(health.json(), { status: 'store_unavailable' })
+  t.match(health.json(), { status: 'store_unavailable', durability: { state: 'unavailable' } })
   t.match((await app.inject('/metrics')).body, /noex_store_unavailable 1\n/)
   t.equal((await app.inject('/livez')).statusCode, 200)
   log.isFull = false

@@ -52,7 +52,7 @@ t.test('[G-B20] the gateway\'s header says who the client is, from the start', a
     origin,
     headers: { 'x-forwarded-user': 'ann', 'x-forwarded-groups': 'user, staff' }
   })
-  t.match(await client.next(), { type: 'welcome', requiresAuth: false })
+  t.match(await client.next(), { type: 'welcome', requiresAuth: false, userId: 'ann' })
   t.same(await client.ask('auth.whoami'), {
     authenticated: true,
     userId: 'ann',

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import type { AuthSession } from '../../lib/index.js'
+import { NoexServerError, type AuthSession } from '../../lib/index.js'
 import { plainAnswer } from '../../lib/application/plain-answer.js'
 import { encodeEvent } from '../../lib/rules/rule-engine.js'
 import { serve } from '../support/service.js'
@@ -81,6 +81,50 @@ t.test('metadata of a session that makes a promise of itself does no harm', asyn
   t.match(await client.ask('store.subscribe', { query: 'count' }), { data: 0 })
   await setImmediate()
   t.same(uncaught, [])
+})
+
+const details: Readonly<Record<string, () => unknown>> = {
+  ...promised,
+  'a cycle': () => {
+    const cycle: Record<string, unknown> = {}
+    cycle['self'] = cycle
+    return cycle
+  },
+  'a getter that throws': () => ({ get member () { throw new Error('mine') } })
+}
+
+for (const [title, make] of Object.entries(details)) {
+  t.test(`a refusal whose details have ${title} is a failure of the application, and nothing more`, async t => {
+    const refuse = (): never => { throw new NoexServerError('RATE_LIMITED', 'not now', make()) }
+    const auth = { validate: refuse, required: false }
+    const { connect, store, port } = await serve(t, { auth, routes: { rpc: '/rpc' } })
+    store.defineQuery('refused', async () => refuse())
+    const client = await connect()
+    const failure = { type: 'error', code: 'INTERNAL_ERROR' }
+    t.match(await client.request('store.query', { query: 'refused' }), failure)
+    t.match(await client.request('store.subscribe', { query: 'refused' }), failure)
+    t.match(await client.request('auth.login', { token: 'x' }), failure)
+    const answer = await fetch(`http://127.0.0.1:${port}/rpc`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: 'Bearer x' },
+      body: JSON.stringify({ type: 'store.buckets' })
+    })
+    t.match(await answer.json(), failure)
+    await setImmediate()
+    t.same(uncaught, [])
+  })
+}
+
+t.test('a refusal whose details JSON can hold is sent with them', async t => {
+  const refuse = (): never => {
+    throw new NoexServerError('CONFLICT', 'not now', { at: new Date(0), own: { toJSON: () => 5 } })
+  }
+  const { connect, store } = await serve(t, { auth: { validate: refuse, required: false } })
+  store.defineQuery('refused', async () => refuse())
+  const client = await connect()
+  const refusal = { code: 'CONFLICT', message: 'not now', details: { at: '1970-01-01T00:00:00.000Z', own: 5 } }
+  t.match(await client.request('store.query', { query: 'refused' }), refusal)
+  t.match(await client.request('auth.login', { token: 'x' }), refusal)
 })
 
 t.test('a value without a toJSON is handed on as it is; a cycle is refused', async t => {

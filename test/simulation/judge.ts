@@ -22,6 +22,8 @@ export class Judge {
   readonly #oracle = new Oracle()
   /** The session in which each view has shown something last. */
   readonly #shownIn = new WeakMap<LiveView, string>()
+  /** The last states of the store in which rights had changed; those of a process that was killed, too. */
+  #changesOfRights: StateAt[] = []
   /** Hears of each kind of comparison. */
   readonly #onDone: (what: string) => void
 
@@ -33,6 +35,12 @@ export class Judge {
   /** Forgets everything: revisions mean other states from now on. */
   forget (): void {
     this.#oracle.forget()
+    this.#changesOfRights = []
+  }
+
+  /** Takes a state of the store in which rights have changed, and which may never come to the log. */
+  noteRights (state: StateAt): void {
+    this.#changesOfRights = [...this.#changesOfRights, state].slice(-MAX_RIGHTS_LAG)
   }
 
   /** Checks what a view shows against the state of its revision. Rejects with the difference. */
@@ -68,9 +76,7 @@ export class Judge {
     user: string, shown: Shown, state: StateAt
   ): Promise<boolean> {
     const tried = new Set<string>()
-    for (let at = this.#history.present.revision; at > state.revision - MAX_RIGHTS_LAG; at--) {
-      const rightsOf = this.#history.at(at)
-      if (rightsOf === undefined) break
+    for (const rightsOf of this.#statesAround(state)) {
       const { key } = rightsAt(rightsOf, user)
       if (tried.has(key)) continue
       tried.add(key)
@@ -80,6 +86,16 @@ export class Judge {
       return true
     }
     return false
+  }
+
+  /** Yields the states whose rights may hold for what is shown of a state: the last first. */
+  * #statesAround ({ revision }: StateAt): Iterable<StateAt> {
+    for (let at = this.#history.present.revision; at > revision - MAX_RIGHTS_LAG; at--) {
+      const state = this.#history.at(at)
+      if (state === undefined) break
+      yield state
+    }
+    yield * this.#changesOfRights
   }
 
   /**
@@ -125,6 +141,9 @@ export class Judge {
     for (let at = revision; at <= this.#history.present.revision; at++) {
       const state = this.#history.at(at)
       if (state !== undefined) keys.add(rightsAt(state, user).key)
+    }
+    for (const state of this.#changesOfRights) {
+      if (state.revision >= revision) keys.add(rightsAt(state, user).key)
     }
     return keys.size !== 1
   }

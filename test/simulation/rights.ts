@@ -34,6 +34,9 @@ export const changedPermissions: ReadonlyArray<readonly RolePermission[]> = [
 /** Returns the id under which a role is stored. */
 export const roleId = (name: string): string => `role-${name}`
 
+/** Whether the records of a bucket say who has which rights. */
+export const isOfRights = (bucket: string): boolean => bucket === '_roles' || bucket === '_user_roles'
+
 /** Returns which records a user may read at one revision, and a text that is equal for equal rights. */
 export function rightsAt (state: StateAt, user: string): { readonly key: string, readonly rows: Rows } {
   if (user === ROOT) return { key: ROOT, rows: () => true }

@@ -5,12 +5,12 @@ import { WatchingClient, type ClientWorld, type Line, type LineEnd } from './cli
 import { Disk } from './disk.js'
 import { Life } from './event-loop.js'
 import { loop } from './globals.js'
-import { History } from './history.js'
+import { History, stateOf } from './history.js'
 import { applicationWrite, changeRights, changeStructure, isExpected, randomWrite } from './operations.js'
 import { Judge } from './judge.js'
 import { randomRequest } from './queries.js'
 import { Random } from './random.js'
-import { ROOT, users } from './rights.js'
+import { isOfRights, ROOT, users } from './rights.js'
 import { SimulatedServer } from './server.js'
 
 /** The bounds of a run. */
@@ -120,11 +120,10 @@ export class Simulation implements ClientWorld {
   /** Lets everything come to rest, and compares what all clients show with the plain evaluation. */
   async #mark (): Promise<void> {
     this.#disk.fullUntil = 0
-    for (const client of this.#clients) {
-      client.read(true)
-      // A backup that was restored may have ended its session.
-      client.logIn(client.user).catch(error => { loop.fail(error) })
-    }
+    for (const client of this.#clients) client.read(true)
+    await this.#settle()
+    // A backup that was restored may have ended a session, also one that was about to begin.
+    for (const client of this.#clients) client.logIn(client.user).catch(error => { loop.fail(error) })
     await this.#settle()
     for (const client of this.#clients) {
       for (const view of client.views) client.subscribe(view)
@@ -264,6 +263,11 @@ export class Simulation implements ClientWorld {
     SimulatedServer.boot(life, this.#disk, random).then(server => {
       this.server = server
       this.#running = server
+      server.store.onCommit(({ changes }) => {
+        if (changes.some(change => 'bucket' in change && isOfRights(change.bucket))) {
+          this.#judge.noteRights(stateOf(this.#disk.epoch, server.store.image()))
+        }
+      })
     }, error => { loop.fail(error) })
   }
 

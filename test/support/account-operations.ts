@@ -164,6 +164,7 @@ export async function startAccounts (t: Test, {
       return unused()
     },
     getStats: unused,
+    getStoreStats: unused,
     getConnections: unused
   }
 

@@ -68,6 +68,7 @@ export const baseRequests: Readonly<Record<string, object>> = {
   'procedures.call': { name: 'kept', input: { id: 'taken' } },
   'server.stats': {},
   'server.connections': {},
+  'server.queries': { filter: 'orders', limit: 10 },
   'server.describe': {},
   'audit.query': { userId: 'alice', operation: 'store.insert', result: 'error', from: 0, to: 1, limit: 1 },
   'auth.login': { token: 'x' },

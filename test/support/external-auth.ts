@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { AuthSession, ExternalAuth, NoexOptions, Origin } from '../../lib/index.js'
 import { TestClient } from './client.js'
-import { serve, type Served } from './service.js'
+import { serve, type Served, type ServeSettings } from './service.js'
 
 /** Tokens and whose they are; a test may change them while it runs. */
 type Tokens = Record<string, AuthSession | null>
@@ -25,7 +25,8 @@ export interface ServedTokens extends Served {
 export async function serveTokens (
   t: Test,
   auth: Partial<ExternalAuth> = {},
-  options: Omit<NoexOptions, 'store' | 'auth'> = {}
+  options: Omit<NoexOptions, 'store' | 'auth'> = {},
+  settings: ServeSettings = {}
 ): Promise<ServedTokens> {
   const tokens = knownTokens()
   const asked: ServedTokens['asked'] = []
@@ -33,7 +34,7 @@ export async function serveTokens (
     asked.push({ token, origin })
     return tokens[token] ?? null
   }
-  const served = await serve(t, { ...options, auth: { validate, ...auth } })
+  const served = await serve(t, { ...options, auth: { validate, ...auth } }, settings)
   served.store.defineDeclarativeQuery('all-items', { bucket: 'items' })
   const as = async (token: string): Promise<TestClient> => {
     const client = await served.connect(options.path)

@@ -1,6 +1,8 @@
 import type { Environment } from '../../lib/client/environment.js'
 import type { OpenTransport, Transport, TransportListener } from '../../lib/client/transport.js'
 import { FakeClock } from './fake-clock.js'
+// Loaded by now: a test waits for a turn, and not for a file.
+import '../../lib/client/login.js'
 
 /** A message of either side. */
 export type LineMessage = Readonly<Record<string, any>>

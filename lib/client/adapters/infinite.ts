@@ -1,3 +1,4 @@
+import { checkOptions, mustBe } from '../checks.js'
 import type { NoexClientError } from '../errors.js'
 import type { Find, LiveQuery, QueryStatus } from '../types.js'
 import { createSource, type AnyClient, type Source } from './source.js'
@@ -26,18 +27,29 @@ export interface InfiniteSource<T> extends Source<InfiniteState<T>> {
   readonly loadMore: () => void
 }
 
+/** Returns the rows of a page. @throws `TypeError` for wrong options, or what is no client */
+export function limitOf (client: Pick<AnyClient, 'query'>, options: InfiniteOptions): number {
+  mustBe('useInfinite: client.query (of a client by createClient)', Object(client).query, 'a function')
+  const { limit } = checkOptions('useInfinite', options, { limit: 'a number above 0' })
+  mustBe('useInfinite: limit', limit, 'a number above 0')
+  return limit
+}
+
 /**
  * Returns the pages of a list as one. All of them are live. Each begins at the cursor of the one before, so
  * that a row is in one of them only, however rows move.
+ * @throws `TypeError` for a wrong argument
  */
 export function infiniteOf<T> (
   client: Pick<AnyClient, 'query'>,
   query: string | Find,
   params: object | undefined,
-  { limit }: InfiniteOptions
+  options: InfiniteOptions
 ): InfiniteSource<T> {
+  const limit = limitOf(client, options)
   let wanted = 1
   let shown = 0
+  let generation: number | undefined
   let parts: Array<readonly T[] | undefined> = []
   let isStarted = false
   let isChaining = false
@@ -65,8 +77,11 @@ export function infiniteOf<T> (
     const loaded = states.filter(({ data }) => data !== undefined)
     const failed = states.find(({ status }) => status === 'error')
     const isLoading = failed === undefined && loaded.length < states.length
-    // Pages that are asked for anew after a pause: until they have come, the rows of before are shown.
-    const isHeld = isLoading && loaded.length < shown
+    // Pages that are asked for anew after a pause: until they have come, the rows of before are shown, unless
+    // they were those of another user.
+    const former = generation
+    generation = pages[0]?.page.generation
+    const isHeld = isLoading && loaded.length < shown && generation === former
     const before = parts
     if (!isHeld) {
       shown = loaded.length
@@ -75,7 +90,7 @@ export function infiniteOf<T> (
     const isSame = before.length === parts.length && before.every((part, index) => part === parts[index])
     const { status, error } = failed ?? states.find(other => other.status === 'stale') ?? states[0]!
     return {
-      data: isSame ? last?.data : (parts as T[][]).flat(),
+      data: isSame ? last?.data : parts.length > 0 ? (parts as T[][]).flat() : undefined,
       status,
       error,
       hasMore: loaded.at(-1)?.hasMore === true,

@@ -1,3 +1,4 @@
+import { mustBe } from '../checks.js'
 import type { NoexClientError } from '../errors.js'
 import type { RequestOptions } from '../types.js'
 import { createSource, type AnyClient, type Source } from './source.js'
@@ -43,9 +44,11 @@ export function mutationOf<A extends unknown[], T> (define: () => Definition<A, 
   async function start (...args: A): Promise<T> {
     const [first, what, options] = define()
     if (typeof first === 'function') return await first(...args)
-    return typeof what === 'string'
-      ? await first.request(what, args[0], options)
-      : await first.optimistic(tx => { what?.(tx, ...args) }, options)
+    mustBe('useMutation: client.request (of a client by createClient)', Object(first).request, 'a function')
+    if (typeof what === 'string') return await first.request(what, args[0], options)
+    mustBe('useMutation: the change, or type of a request,', what, 'a function or a non-empty string')
+    // Its result says whether it is `async`, which is refused.
+    return await first.optimistic(tx => what?.(tx, ...args), options)
   }
 
   return {

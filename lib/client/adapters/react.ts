@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import type { Find, LiveQuery, RequestOptions } from '../types.js'
-import { infiniteOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
+import { infiniteOf, limitOf, type InfiniteOptions, type InfiniteState } from './infinite.js'
 import { mutationOf, type Change, type Definition, type MutationState, type Resettable } from './mutation.js'
 import {
   connectionOf, queryOf, type AnyClient, type Connection, type IdleState, type Maybe, type QueryResult,
@@ -40,7 +40,7 @@ export function useQuery<T> (query: Maybe<LiveQuery<T>>): QueryResult<T> | IdleS
 export function useInfinite<T = any> (
   client: Pick<AnyClient, 'query'>, query: string | Find, params: object | undefined, options: InfiniteOptions
 ): InfiniteState<T> & { readonly loadMore: () => void } {
-  const { limit } = options
+  const limit = limitOf(client, options)
   const { key } = client.query(query, params, { page: { limit } })
   // The key says all of query, parameters and limit.
   const source = useMemo(() => infiniteOf<T>(client, query, params, options), [client, key])

@@ -1,3 +1,4 @@
+import { mustBe } from '../checks.js'
 import type { NoexClientError } from '../errors.js'
 import type {
   ConnectionState, ConnectionStatus, LiveQuery, QueryOptions, QueryState, RequestOptions
@@ -42,9 +43,16 @@ const idle: Source<IdleState> = { state: idleState, subscribe: () => () => {} }
 /** A value that may not be there yet. */
 export type Maybe<T> = T | null | undefined
 
-/** Returns a query as a source, which is idle where there is none. */
+/** Returns a query as a source, which is idle where there is none. @throws `TypeError` for anything else */
 export function queryOf<T> (query: Maybe<LiveQuery<T>>): Source<QueryResult<T> | IdleState> {
-  return query as Maybe<Source<QueryResult<T>>> ?? idle
+  if (query === undefined || query === null) return idle
+  checkQuery('useQuery', query)
+  return query as Source<QueryResult<T>>
+}
+
+/** @throws `TypeError` that begins with `owner` for what is no live query */
+export function checkQuery (owner: string, query: unknown): void {
+  mustBe(`${owner}: query.subscribe (of a query by client.query)`, Object(query).subscribe, 'a function')
 }
 
 /** Holds a state and its listeners; `onStart` is called for the first of them, its result after the last. */
@@ -80,8 +88,10 @@ export interface Connection {
 
 const connections = new WeakMap<ConnectionState, Connection>()
 
-/** Returns the connection of a client. */
-export function connectionOf ({ state }: Pick<AnyClient, 'state'>): Source<Connection> {
+/** Returns the connection of a client. @throws `TypeError` for what is no client */
+export function connectionOf (client: Pick<AnyClient, 'state'>): Source<Connection> {
+  const { state } = Object(client) as Pick<AnyClient, 'state'>
+  mustBe('useConnection: client.state (of a client by createClient)', state, 'an object')
   return {
     get state () {
       const { value: status, error, retryAt, transport } = state

@@ -1,5 +1,6 @@
+import { checkOptions, mustBe, TEXT } from '../checks.js'
 import type { LiveQuery, OptimisticTransaction } from '../types.js'
-import type { AnyClient } from './source.js'
+import { checkQuery, type AnyClient } from './source.js'
 import type { ChangedCollection, CollectionSync } from './tanstack-types.js'
 
 /** The options of a collection. */
@@ -16,9 +17,25 @@ export interface LiveCollectionOptions<T extends object, K extends string | numb
   readonly id?: string
 }
 
+const FUNCTION = 'a function'
+const kinds = {
+  client: 'an object', query: 'an object', bucket: TEXT, getKey: FUNCTION, toRecord: FUNCTION, id: TEXT
+}
+
+function checked<T extends object, K extends string | number> (
+  options: LiveCollectionOptions<T, K>
+): LiveCollectionOptions<T, K> {
+  const given = checkOptions<LiveCollectionOptions<T, K>>('collectionOptions', options, kinds)
+  checkQuery('collectionOptions', given.query)
+  mustBe('collectionOptions: client.optimistic', given.client?.optimistic, FUNCTION)
+  mustBe('collectionOptions: getKey', given.getKey, FUNCTION)
+  return given
+}
+
 /**
  * Returns the options of a collection of TanStack DB: it has the rows of a live query. Its changes are one
  * transaction each, done once also over a reconnect, and shown by all live queries at once.
+ * @throws `TypeError` for a wrong option
  *
  * @example
  * const query = client.query<Order[]>('open-orders')
@@ -26,8 +43,9 @@ export interface LiveCollectionOptions<T extends object, K extends string | numb
  * const orders = createCollection(options)
  */
 export function collectionOptions<T extends object, K extends string | number = string | number> (
-  { client, query, bucket, getKey, toRecord = row => row, id = query.key }: LiveCollectionOptions<T, K>
+  options: LiveCollectionOptions<T, K>
 ) {
+  const { client, query, bucket, getKey, toRecord = (row: T) => row, id = query.key } = checked(options)
   const change = async ({ transaction: { mutations } }: ChangedCollection<T>): Promise<void> => {
     await client.optimistic((tx: OptimisticTransaction) => {
       const records = tx.bucket(bucket as string)

@@ -1,4 +1,5 @@
 import type { LiveQuery } from '../types.js'
+import { checkQuery } from './source.js'
 import type { CacheEntry, QueryContext, QueryCacheOwner } from './tanstack-types.js'
 
 /** The entries of caches that have the changes of a live query. */
@@ -8,10 +9,12 @@ const followed = new WeakSet<object>()
  * Returns options with which TanStack Query has the result of a live query, and each of its changes as long
  * as a component uses it.
  *
+ * @throws `TypeError` for what is no live query
  * @example
  * const { data, isPending, error } = useQuery(queryOptions(client.query<Order[]>('open-orders')))
  */
 export function queryOptions<T> (query: LiveQuery<T>) {
+  checkQuery('queryOptions', query)
   return {
     queryKey: ['noex', query.key] as const,
     async queryFn ({ client, queryKey, signal }: QueryContext): Promise<T> {
@@ -49,10 +52,15 @@ async function resultOf<T> (query: LiveQuery<T>, signal: AbortSignal): Promise<T
 /** Writes the changes of a query into its entry of the cache, as long as that has observers. */
 function follow (client: QueryCacheOwner, entry: CacheEntry, query: LiveQuery<unknown>): void {
   let end: (() => void) | undefined
+  let { generation } = query
   const write = (): void => {
     const { data, status, error } = query.state
-    if (status === 'error') entry.setState({ status, error, fetchStatus: 'idle' })
-    else if (data !== undefined && (data !== entry.state.data || entry.state.status === 'error')) {
+    const isForgotten = generation !== query.generation
+    generation = query.generation
+    if (status === 'error') entry.setState({ status, error, data, fetchStatus: 'idle' })
+    else if (data === undefined) {
+      if (isForgotten) entry.setState({ status: 'pending', error: null, data, fetchStatus: 'idle' })
+    } else if (data !== entry.state.data || entry.state.status === 'error') {
       client.setQueryData(entry.queryKey, data)
     }
   }

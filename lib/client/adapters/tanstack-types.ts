@@ -8,7 +8,9 @@ export interface CacheEntry {
   readonly queryKey: readonly unknown[]
   readonly state: { readonly data: unknown, readonly status: string }
   readonly getObserversCount: () => number
-  readonly setState: (state: { status: 'error', error: any, fetchStatus: 'idle' }) => void
+  readonly setState: (
+    state: { status: 'error' | 'pending', error: any, data: any, fetchStatus: 'idle' }
+  ) => void
 }
 
 /** A `QueryClient`. */

@@ -185,3 +185,40 @@ t.test('a client that is closed has no connection and no timer left', async t =>
   await t.rejects(client.request('store.buckets'), { code: 'DISCONNECTED', message: /closed/ })
   await t.resolves(app.close())
 })
+
+t.test('a request that is too long is refused alone, and the connection lives', async t => {
+  const { url, app } = await serve(t, { maxPayloadBytes: 2_000 })
+  const client = clientFor(t, url)
+  const insert = async (text: string): Promise<any> =>
+    await client.request('store.insert', { bucket: 'items', data: { name: text } }, { retry: true })
+  await insert('short')
+  for (const text of ['x'.repeat(2_000), 'é'.repeat(1_000)]) {
+    await t.rejects(insert(text), { code: 'PAYLOAD_TOO_LARGE', message: /longer than maxPayloadBytes of the server: 2000/ })
+  }
+  await insert('x'.repeat(1_700))
+  t.match(await client.request('store.count', { bucket: 'items' }), 2)
+  t.same(client.states, ['connecting', 'open'])
+  t.equal(app.noex.connectionCount, 1)
+})
+
+t.test('a final close of a server that does not say its bound has the remedy in its error', async t => {
+  let received = 0
+  const client = clientFor(t, await speaking(t, ws => {
+    ws.send(JSON.stringify({ type: 'welcome', version: '1.0.0', serverTime: 1, requiresAuth: false }))
+    ws.on('message', () => {
+      received++
+      ws.close(1009)
+    })
+  }))
+  await client.reached('open')
+  const message = /closed with 1009: a message was longer than the option maxPayloadBytes.*reconnect\(\)/
+  await Promise.all([false, true].map(async retry => {
+    await t.rejects(client.request('store.insert', {}, { retry }), {
+      code: 'DISCONNECTED', outcome: 'unknown', message
+    })
+  }))
+  await client.reached('refused')
+  t.match(client.state.error, { code: 'REFUSED', message })
+  await t.rejects(client.request('store.insert', {}), { message })
+  t.ok(received <= 2, 'nothing is sent again')
+})

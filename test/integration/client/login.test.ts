@@ -19,6 +19,7 @@ t.test('logs in at each connect, with the token of the moment', async t => {
   t.match(await client.request('auth.whoami'), { userId: 'walt' })
   relay.fail('cut')
   await until(() => client.states.includes('waiting'))
+  await client.reached('open')
   t.match(await client.request('auth.whoami'), { userId: 'anna' })
   t.same(asked.map(({ token }) => token), ['writer', 'admin'])
 })

@@ -21,6 +21,8 @@ async function startBoard (t: Test): Promise<Board> {
   const relay = await Relay.start(served.port)
   t.teardown(async () => { await relay.stop() })
   const client = clientFor(t, `ws://127.0.0.1:${relay.port}`)
+  // The code is loaded by then.
+  await client.optimistic(() => {})
   return { ...served, relay, client }
 }
 

@@ -143,12 +143,3 @@ t.test('a client that a server sends away for good does not come again', async t
   })
   t.equal(second.state.error, undefined)
 })
-
-t.test('a request that is too large ends the connection, and is not sent again', async t => {
-  const { client } = await relayed(t, {}, { maxPayloadBytes: 1_000 })
-  const data = { n: 1, name: 'x'.repeat(2_000) }
-  await t.rejects(client.request('store.insert', { bucket: 'items', data }, { retry: true }), {
-    code: 'DISCONNECTED', outcome: 'unknown', message: /1009/
-  })
-  t.equal(client.state.value, 'refused')
-})

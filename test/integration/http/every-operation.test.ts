@@ -18,6 +18,12 @@ const last = 'identity.refreshSession'
 /** Texts that are made anew each time: ids, tokens, the name of a store, the id of an event. */
 const fresh = /^(?:[0-9a-f]{8}-[0-9a-f-]{27}|[\w-]{20,}(?:\.[\w-]+)?|store-\d+|[\w-]{12}-\d+)$/
 
+/** Members that are measured, or differ from service to service. */
+const measured = new Set([
+  'uptimeMs', 'connectionCount', 'connections', 'memory', 'bytes', 'process', 'operations', 'seconds',
+  'lastMs', 'maxMs', 'updateSeconds'
+])
+
 /** Returns a reply's data without what differs from service to service. */
 function comparable (value: unknown): unknown {
   if (typeof value === 'number') return value > 1_000_000 ? 'a time' : value
@@ -25,7 +31,7 @@ function comparable (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(comparable)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value)
-    .filter(([name]) => !['uptimeMs', 'connectionCount', 'connections', 'memory', 'bytes'].includes(name))
+    .filter(([name]) => !measured.has(name))
     .map(([name, member]) => [name, comparable(member)]))
 }
 

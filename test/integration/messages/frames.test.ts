@@ -8,10 +8,12 @@ t.test('The welcome is the first frame and has its members in order', async t =>
   const client = TestClient.raw(t, `${url}/`)
   const welcome = await client.next()
   t.same(Object.keys(welcome), [
-    'type', 'version', 'serverTime', 'requiresAuth', 'extensions', 'heartbeatMs'
+    'type', 'version', 'serverTime', 'requiresAuth', 'extensions', 'heartbeatMs', 'maxPayloadBytes',
+    'idempotencyWindowMs'
   ])
   t.match(welcome, { type: 'welcome', version: '1.0.0', requiresAuth: false, heartbeatMs: 30_000 })
-  t.same(welcome['extensions'], ['delta', 'find', 'page', 'idempotency', 'ping', 'revision'])
+  t.match(welcome, { maxPayloadBytes: 1_048_576, idempotencyWindowMs: 600_000 })
+  t.same(welcome['extensions'], ['delta', 'find', 'page', 'idempotency', 'ping', 'revision', 'session'])
   t.ok(welcome['serverTime'] >= before && welcome['serverTime'] <= Date.now(), 'the time is the server\'s')
   await assertQuiet(t, client)
 })

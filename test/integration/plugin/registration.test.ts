@@ -257,7 +257,8 @@ t.test('NoexServer', t => {
     const stats = await server.getStats()
     t.same(Object.keys(stats), [
       'name', 'port', 'host', 'connectionCount', 'uptimeMs', 'authEnabled', 'rateLimitEnabled',
-      'rulesEnabled', 'connections', 'liveQueries', 'store', 'rules'
+      'rulesEnabled', 'connections', 'liveQueries', 'store', 'rules', 'process', 'operations', 'buckets',
+      'durability', 'queues', 'refusals'
     ])
     t.same(stats.connections, {
       active: 1,

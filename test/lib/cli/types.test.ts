@@ -89,6 +89,16 @@ t.test('says what to do where a server cannot be asked', async t => {
   t.match(await run(types, [url]), { code: 2, errors: [/check URL, server/] })
 })
 
+t.test('a wrong path is said to be one, though the server has the routes of HTTP', async t => {
+  const { url } = await serve(t, { path: '/live', routes: { rpc: '/rpc', events: '/events' } })
+  const { code, errors } = await run(types, [`${url}/wrong?token=secret`])
+  t.equal(code, 2)
+  t.match(errors[0], /http:\/\/[^ ]+\/wrong answers 404: no WebSocket is at this path/)
+  t.match(errors[0], /option `path` of the server, "\/" unless that is set/)
+  t.notMatch(errors[0], /secret/)
+  t.equal((await run(types, [`${url}/live`])).code, 0)
+})
+
 t.test('is a command of the program, with help', async t => {
   const { url } = await serve(t)
   t.match(await execute('types', url), { code: 0, stdout: /export interface Schema/, stderr: '' })

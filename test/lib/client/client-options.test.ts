@@ -1,5 +1,5 @@
 import t from 'tap'
-import { resolveOptions, resolveUrl, shownUrl } from '../../../lib/client/client-options.js'
+import { resolveOptions, resolveUrl } from '../../../lib/client/client-options.js'
 
 t.test('has defaults, and takes what is given', async t => {
   t.same(resolveOptions({}), {
@@ -16,20 +16,55 @@ t.test('an option that is undefined is absent', async t => {
 })
 
 t.test('an option that is wrong is named, with what is right', async t => {
-  const wrong: Array<[object, RegExp]> = [
-    [{ heartbeatMs: '30s' }, /heartbeatMs is no option, or no milliseconds above 0/],
-    [{ timeoutMs: -1 }, /timeoutMs is no option, or no milli/],
-    [{ minDelayMs: NaN }, /minDelayMs is no option, or no milli/],
-    [{ maxDelayMs: 0 }, /maxDelayMs is no option, or no milli/],
-    [{ lingerMs: -1 }, /lingerMs is no option, or no milli/],
-    [{ connectTimeoutMs: null }, /connectTimeoutMs is no option, or no milli/],
-    [{ token: 'x' }, /token is no option/],
-    [{ constructor: 1 }, /constructor is no option/],
-    [{ toString: () => '' }, /toString is no option/]
+  const milliseconds = 'must be a number of milliseconds above 0'
+  const wrong: Array<[object, string]> = [
+    [{ heartbeatMs: '30s' }, `heartbeatMs ${milliseconds}`],
+    [{ timeoutMs: '5' }, `timeoutMs ${milliseconds}`],
+    [{ timeoutMs: -1 }, `timeoutMs ${milliseconds}`],
+    [{ minDelayMs: NaN }, `minDelayMs ${milliseconds}`],
+    [{ maxDelayMs: 0 }, `maxDelayMs ${milliseconds}`],
+    [{ maxDelayMs: 5n }, `maxDelayMs ${milliseconds}`],
+    [{ connectTimeoutMs: null }, `connectTimeoutMs ${milliseconds}`],
+    [{ lingerMs: -1 }, 'lingerMs must be 0 or a greater number'],
+    [{ getToken: 'x' }, 'getToken must be a function'],
+    [{ getToken: null }, 'getToken must be a function'],
+    [{ WebSocket: 'x' }, 'WebSocket must be a class (a function)'],
+    [{ connect: 0 }, 'connect must be a boolean'],
+    [{ tabs: '' }, 'tabs must be a boolean or a non-empty string'],
+    [{ fallback: 'x' }, 'fallback must be an object or false'],
+    [{ fallback: true }, 'fallback must be an object or false'],
+    [{ fallback: [] }, 'fallback must be an object or false'],
+    [{ fallback: { rpc: '/rpc' } }, 'fallback.events must be a non-empty string'],
+    [{ fallback: { rpc: 5, events: '/events' } }, 'fallback.rpc must be a non-empty string']
   ]
   for (const [options, message] of wrong) {
-    t.throws(() => resolveOptions(options), { message }, String(message))
+    t.throws(() => resolveOptions(options), { name: 'TypeError', message: `createClient: ${message}` })
   }
+  for (const options of [null, 'x', [], 5] as object[]) {
+    t.throws(() => resolveOptions(options), { message: 'createClient: options must be an object' })
+  }
+})
+
+t.test('an option that there is not is named, with those that there are, the nearest first', async t => {
+  const nearest: Array<[string, string]> = [
+    ['token', 'getToken'],
+    ['websocket', 'WebSocket'],
+    ['timeout', 'timeoutMs'],
+    ['heartbeat', 'heartbeatMs'],
+    ['minDelay', 'minDelayMs'],
+    ['tab', 'tabs'],
+    ['constructor', ''],
+    ['toString', ''],
+    ['__proto__', '']
+  ]
+  for (const [name, first] of nearest) {
+    const options = Object.defineProperty({}, name, { value: 1, enumerable: true })
+    const message = new RegExp(`^createClient: there is no option ${name}: there are ${first}`)
+    t.throws(() => resolveOptions(options), { message }, name)
+  }
+  t.throws(() => resolveOptions({ nothing: 1 } as object), {
+    message: /getToken.*WebSocket|WebSocket.*getToken/
+  })
 })
 
 t.test('makes every good URL that of a WebSocket', async t => {
@@ -41,27 +76,36 @@ t.test('makes every good URL that of a WebSocket', async t => {
     ['wss://h?room=1', 'wss://h/?room=1'],
     ['wss://h/live#part', 'wss://h/live'],
     ['ws://[::1]:80/x', 'ws://[::1]:80/x'],
-    [new URL('http://h/live'), 'ws://h/live']
+    [new URL('http://h/live'), 'ws://h/live'],
+    [' wss://h/live ', 'wss://h/live'],
+    ['wss://h/my live?to=a b', 'wss://h/my live?to=a b'],
+    ['wss://ünï.example/live', 'wss://ünï.example/live'],
+    [{ href: 'wss://h/live' } as URL, 'wss://h/live']
   ]
-  for (const [url, expected] of good) t.equal(resolveUrl(url), expected)
+  for (const [url, expected] of good) t.equal(resolveUrl('createClient', url), expected)
 })
 
 t.test('a relative URL is that of the page', async t => {
   const globals = globalThis as { location?: { href: string } }
   globals.location = { href: 'https://shop.example/desk/index.html?a=1' }
   t.teardown(() => { delete globals.location })
-  t.equal(resolveUrl('/live'), 'wss://shop.example/live')
-  t.equal(resolveUrl('live'), 'wss://shop.example/desk/live')
-  t.equal(resolveUrl('ws://other.example/'), 'ws://other.example/')
+  t.equal(resolveUrl('createClient', '/live'), 'wss://shop.example/live')
+  t.equal(resolveUrl('createClient', 'live'), 'wss://shop.example/desk/live')
+  t.equal(resolveUrl('createClient', 'ws://other.example/'), 'ws://other.example/')
 })
 
-t.test('any other URL is refused, with an example of a good one', async t => {
-  for (const url of ['', 'live', '/live', 'ftp://h/', 'localhost:8080', 'wss://', 'ws:/h', undefined, 5, {}]) {
-    t.throws(() => resolveUrl(url as string), { message: /no URL like wss:\/\// }, String(url))
+t.test('any other URL is refused at once, with an example of a good one', async t => {
+  const bad = [
+    'live', '/live', 'ftp://h/', 'localhost:8080', 'wss://', 'ws:/h', 'ws://localhost:99999/', 'ws://[::1/live',
+    'ws://a b/', 'ws://h:port/', 'ws://%/', '   '
+  ]
+  for (const url of bad) {
+    t.throws(() => resolveUrl('NoexClient', url), { message: /^NoexClient: .*no URL like wss:\/\// }, url)
   }
-})
-
-t.test('a URL is shown without its secrets', async t => {
-  t.equal(shownUrl('wss://bob:secret@h/live?token=secret'), 'wss://h/live')
-  t.equal(shownUrl('wss://h/a@b'), 'wss://h/a@b')
+  const none = ['', undefined, null, 5, {}, [], Symbol('x'), 5n, Object.create(null), () => 'ws://h/']
+  for (const url of none) {
+    t.throws(() => resolveUrl('createClient', url as string), {
+      name: 'TypeError', message: 'createClient: the URL must be a non-empty string'
+    })
+  }
 })

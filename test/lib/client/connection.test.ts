@@ -73,6 +73,27 @@ t.test('connects, is open when its listeners are up to date, and tells of what c
   t.same(lines.told, ['push', 'system gap'])
 })
 
+t.test('tells of another user, by the login or the welcome, before it is ready', async t => {
+  const users: string[] = []
+  const lines = connecting(t, {}, {
+    onUser: isOther => { users.push(`${lines.connection.user} ${isOther} ${lines.connection.isReady}`) }
+  })
+  await welcomed(lines)
+  lines.connection.identify({ userId: 'alice' })
+  lines.connection.identify({ user: { id: 'alice' } })
+  lines.connection.identify({ userId: 'bob' })
+  lines.last.drop()
+  lines.environment.clock.turn(500)
+  lines.last.welcome({ userId: 'bob' })
+  lines.last.drop()
+  lines.environment.clock.turn(1_000)
+  await welcomed(lines)
+  t.same(users, [
+    'undefined false false', 'alice false true', 'alice false true', 'bob true true',
+    'bob false false', 'undefined true false'
+  ])
+})
+
 t.test('begins once', async t => {
   const lines = connecting(t)
   lines.connection.wake()

@@ -11,6 +11,8 @@ interface Conversing {
   readonly environment: FakeEnvironment
   readonly line: FakeLine
   readonly events: string[]
+  /** The users that are known, with what has said so. */
+  readonly users: string[]
   readonly messages: LineMessage[]
   readonly ends: Ending[]
   /** The arguments of the callbacks of requests, in order. */
@@ -22,6 +24,7 @@ function conversing (settings: Partial<ConnectionSettings> = {}): Conversing {
   const environment = new FakeEnvironment()
   const lines = new FakeLines()
   const events: string[] = []
+  const users: string[] = []
   const messages: LineMessage[] = []
   const ends: Ending[] = []
   const replies: unknown[] = []
@@ -35,6 +38,7 @@ function conversing (settings: Partial<ConnectionSettings> = {}): Conversing {
     nextDelay: () => undefined,
     ...settings
   }, {
+    onUser: ({ type, userId }) => { users.push(`${userId} by ${type ?? 'login'}`) },
     onReady: () => { events.push('ready') },
     onMessage: message => { messages.push(message) },
     onLeaving: () => { events.push('leaving') },
@@ -49,6 +53,7 @@ function conversing (settings: Partial<ConnectionSettings> = {}): Conversing {
     environment,
     line: lines.last,
     events,
+    users,
     messages,
     ends,
     replies,
@@ -81,15 +86,26 @@ t.test('extensions that are none are none', async t => {
 })
 
 t.test('logs in before it is ready', async t => {
-  const { line, events } = conversing({ getToken: () => 'secret' })
+  const { line, events, users } = conversing({ getToken: () => 'secret' })
   line.welcome({ requiresAuth: true })
   await setImmediate()
   const [login = {}] = line.requests()
   t.match(login, { type: 'auth.login', token: 'secret' })
   t.same(events, [])
-  line.answer(login, { expiresAt: null })
+  line.answer(login, { userId: 'alice', expiresAt: null })
   await setImmediate()
   t.same(events, ['ready'])
+  t.same(users, ['alice by login'])
+})
+
+t.test('without a login it is the welcome that may say who is logged in', async t => {
+  const { line, users } = conversing()
+  line.welcome({ userId: 'alice' })
+  t.same(users, ['alice by welcome'])
+  const optional = conversing({ getToken: () => undefined as never })
+  optional.line.welcome({ userId: 'bob' })
+  await setImmediate()
+  t.same(optional.users, ['bob by welcome'])
 })
 
 t.test('without a login that the server wants it ends, unless the application sends one', async t => {
@@ -255,6 +271,20 @@ t.test('a server that closes first has said when to come back, too', async t => 
   t.match(ends, [{ afterMs: 1_730, isFinal: false }])
 })
 
+t.test('leaves when its session has ended, unless the application logs in', async t => {
+  const { line, ask, events, ends } = conversing()
+  line.welcome()
+  ask('store.insert')
+  line.say({ type: 'system', event: 'session_ended', reason: 'expired' })
+  t.same(events, ['ready', 'leaving'])
+  line.answer(line.requests()[0] as LineMessage, 'done')
+  t.same(ends, [{ afterMs: 0 }])
+  const manual = conversing({ isLoginManual: true })
+  manual.line.welcome({ requiresAuth: true })
+  manual.line.say({ type: 'system', event: 'session_ended', reason: 'expired' })
+  t.same(manual.events, ['ready'])
+})
+
 t.test('leaves at once when nothing waits, and for no longer than is reasonable', async t => {
   for (const [reconnectAfterMs, afterMs] of [[undefined, 0], ['soon', 0], [-1, 0], [1e12, 600_000]]) {
     const { line, ends } = conversing()
@@ -296,4 +326,30 @@ t.test('nothing that comes after the end is heard', async t => {
   line.say('junk')
   t.same(events, ['ready', 'end'])
   t.same(messages, [])
+})
+
+t.test('a request that is too long for the server is refused alone, and says by which option', async t => {
+  const { line, ask, replies, ends } = conversing()
+  line.welcome({ maxPayloadBytes: 200 })
+  const body = bodyOf('a', { text: '' })
+  const room = 200 - 24 - body.length
+  ask('a', { text: 'x'.repeat(room) })
+  t.equal(line.requests().length, 1, 'the longest that the server takes')
+  ask('a', { text: 'x'.repeat(room + 1) })
+  ask('a', { text: 'é'.repeat(room / 2 + 1) })
+  t.same(line.requests(), [])
+  const message = 'The request is longer than maxPayloadBytes of the server: 200'
+  t.same(replies, Array(2).fill(`PAYLOAD_TOO_LARGE ${message}`))
+  ask('b')
+  t.match(line.requests(), [{ type: 'b' }])
+  t.same(ends, [])
+})
+
+t.test('a server that does not say how long messages may be gets them all', async t => {
+  for (const maxPayloadBytes of [undefined, null, 'x', {}, NaN]) {
+    const { line, ask } = conversing()
+    line.welcome({ maxPayloadBytes })
+    ask('a', { text: 'x'.repeat(10_000) })
+    t.equal(line.requests().length, 1, String(maxPayloadBytes))
+  }
 })

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { delayOf, endingOfClose, isFinalClose } from '../../../lib/client/ending.js'
+import { delayOf, endingOfClose, hidesData, isFinalClose } from '../../../lib/client/ending.js'
+import { NoexClientError } from '../../../lib/client/errors.js'
 import { closeReasons } from '../../../lib/protocol/close-codes.js'
 import { projectFile } from '../../support/project-file.js'
 
@@ -34,6 +35,27 @@ t.test('says where it was, why it ended, and what to do', async t => {
     error: { code: 'REFUSED', message: /closed with 4003 too_many_connections: .*reconnect\(\)/ }
   })
   t.match(endingOfClose('wss://h/live', 1013, 'slow_consumer').error?.message, /1013 slow_consumer/)
+})
+
+t.test('the end of a session has its own code, hides what was shown, and says what to do', async t => {
+  const endings: Array<[code: number, reason: string, expected: string]> = [
+    [4002, 'session_revoked', 'SESSION_REVOKED'], [4002, '', 'SESSION_REVOKED'],
+    [4002, 'x', 'SESSION_REVOKED'],
+    [4002, 'logged_out', 'LOGGED_OUT'], [4002, 'other_user', 'OTHER_USER'],
+    [1008, 'session_ended', 'SESSION_ENDED']
+  ]
+  for (const [code, reason, expected] of endings) {
+    const { error, isFinal } = endingOfClose('wss://h/live', code, reason)
+    t.ok(isFinal)
+    t.match(error, { code: expected, message: /closed with \d+ .*log in anew, then call reconnect/ })
+    t.ok(error !== undefined && hidesData(error), expected)
+  }
+  for (const code of ['UNAUTHORIZED', 'FORBIDDEN', 'forbidden']) {
+    t.ok(hidesData(new NoexClientError(code, '')), code)
+  }
+  for (const code of ['REFUSED', 'DISCONNECTED', 'RATE_LIMITED', 'LOGIN_FAILED', 'memory_limit', 'failed']) {
+    t.notOk(hidesData(new NoexClientError(code, '')), code)
+  }
 })
 
 t.test('takes no delay of a server that is none', async t => {

@@ -278,6 +278,8 @@ t.test('close ends the transport at once, and tells of nothing more', async t =>
 })
 
 t.test('the routes stand beside the WebSocket', async t => {
-  t.same(urlsBeside('wss://h/a/live?room=1'), { rpc: 'https://h/a/rpc', events: 'https://h/a/events' })
+  t.same(urlsBeside('wss://h/a/live?room=1'), {
+    rpc: 'https://h/a/rpc', events: 'https://h/a/events', socket: 'https://h/a/live?room=1'
+  })
   t.match(urlsBeside('ws://h:80/'), { events: 'http://h:80/events' })
 })

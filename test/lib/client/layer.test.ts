@@ -143,3 +143,34 @@ t.test('changes of what a query shows are made on top of the others, until they 
   link.push('c', { revision: 2, epoch: 'e', key: null, data: 10 })
   t.equal(count.getSnapshot(), 9)
 })
+
+t.test('a change that is async, or none, is refused with the reason, and neither shown nor sent', async t => {
+  const { list, change, sent } = await startOptimist(t)
+  const { query, states } = list({}, rows)
+  const shown = states.length
+  const asynchronous = async (tx: any): Promise<void> => {
+    await undefined
+    tx.bucket('todos').update(1, { text: 'late' })
+  }
+  const wrong: Array<[change: (tx: any) => unknown, message: RegExp]> = [
+    [asynchronous, /^optimistic: the function must do its work before it returns: it must not be async$/],
+    [async () => { throw new Error('mine') }, /must not be async/],
+    [undefined as never, /^optimistic: change must be a function$/],
+    [tx => tx.bucket('todos').insert(), /^optimistic: data must be an object$/],
+    [tx => tx.bucket('todos').update(1, { n: 5n }), /^optimistic: data must be JSON, without circles and/],
+    [tx => tx.bucket('todos').update(1, {}, { version: 1 }), /no option version: there are expectedVersion$/],
+    [tx => tx.bucket('todos').delete(1, 5), /^optimistic: a write: options must be an object$/],
+    [tx => tx.query(undefined, () => []), /^tx\.query: query\.key .* must be a non-empty string$/],
+    [tx => tx.query(query, 'x'), /^tx\.query: change must be a function$/],
+    [tx => {
+      tx.query(query, async () => [])
+      tx.bucket('todos').delete(1)
+    }, /^tx\.query: the function must do its work before it returns: it must not be async$/]
+  ]
+  for (const [given, message] of wrong) {
+    await t.rejects(change(given as never), { name: 'TypeError', message })
+  }
+  t.same(query.getSnapshot(), rows)
+  t.equal(states.length, shown)
+  t.same(sent, [])
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { NoexClientError } from '../../../lib/client/errors.js'
+import { DisconnectedError, NoexClientError } from '../../../lib/client/errors.js'
 import { until } from '../../support/until.js'
 import { answer, reports, startQueries, watch } from '../../support/watched.js'
 
@@ -211,6 +211,7 @@ t.test('close ends everything', async t => {
   const query = queries.query('q')
   const { states } = watch(query)
   answer(link.next('store.subscribe'), [{ id: 1 }])
+  queries.refuse(new DisconnectedError('The client is closed', 'not-done'))
   queries.close()
   link.lose()
   t.match(query.state, { data: [{ id: 1 }], status: 'error', error: { code: 'DISCONNECTED' } })

@@ -21,6 +21,8 @@ interface LoggingIn extends FakeEnvironment {
   readonly login: Login
   readonly asked: Asked[]
   readonly events: string[]
+  /** Who has logged in, at each login. */
+  readonly users: unknown[]
   readonly problems: Array<NoexClientError | undefined>
   readonly ends: Ending[]
   /** Moves the clock, and lets promises settle. */
@@ -31,6 +33,7 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
   const environment = new FakeEnvironment()
   const asked: Asked[] = []
   const events: string[] = []
+  const users: unknown[] = []
   const problems: Array<NoexClientError | undefined> = []
   const ends: Ending[] = []
   const login = logIn({
@@ -59,6 +62,7 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
         }
       })
     }),
+    onUser: reply => { users.push(reply?.userId) },
     onReady: () => { events.push('ready') },
     onProblem: error => {
       events.push(error === undefined ? 'renewed' : 'problem')
@@ -78,13 +82,13 @@ function loggingIn (getToken: (() => any) | undefined, { isRequired = true } = {
       await setImmediate()
     }
   }
-  return Object.assign(environment, { login, asked, events, problems, ends, turn })
+  return Object.assign(environment, { login, asked, events, users, problems, ends, turn })
 }
 
 t.test('logs in with a token, or with a name and a password', async t => {
   const byToken = loggingIn(() => 'secret')
   await byToken.turn(0)
-  t.match(byToken.asked, [{ type: 'auth.login', members: { token: 'secret' } }])
+  t.match(byToken.asked, [{ type: 'auth.login', members: { token: 'secret', sessionNotice: true } }])
   t.same(byToken.events, [])
   await byToken.asked[0]?.answer({ userId: 'alice', expiresAt: null })
   t.same(byToken.events, ['ready'])
@@ -93,7 +97,7 @@ t.test('logs in with a token, or with a name and a password', async t => {
   const byName = loggingIn(async () => ({ username: 'alice', password: 'horse', extra: 1 }))
   await byName.turn(0)
   t.match(byName.asked, [{ type: 'identity.login' }])
-  t.same(byName.asked[0]?.members, { username: 'alice', password: 'horse' })
+  t.same(byName.asked[0]?.members, { username: 'alice', password: 'horse', sessionNotice: true })
 })
 
 t.test('no token is no login, where the server wants none', async t => {
@@ -120,8 +124,27 @@ t.test('a server that knows no logins, and wants none, is taken as it is', async
   t.same(events, ['ready'])
 })
 
+t.test('a server that takes another kind of login is the end, with the kinds that there are', async t => {
+  const { turn, asked, ends } = loggingIn(() => ({ username: 'alice', password: 'secret' }))
+  await turn(0)
+  await asked[0]?.refuse('UNKNOWN_OPERATION')
+  const message = /it is UNKNOWN_OPERATION: getToken must return a token or .*, as this server takes it$/
+  t.match(ends, [{ isFinal: true, error: { code: 'UNKNOWN_OPERATION', message } }])
+})
+
+t.test('a getToken that returns anything else is the end, at once', async t => {
+  const all = [42, {}, [], true, { username: 'alice' }, { username: 1, password: {} }, () => 'x', 5n]
+  for (const wrong of all) {
+    const { turn, asked, ends } = loggingIn(() => wrong as never, { isRequired: false })
+    await turn(0)
+    t.match(ends, [{ isFinal: true, error: { code: 'UNAUTHORIZED', message: /getToken must return a/ } }])
+    await turn(HOUR)
+    t.equal(asked.length, 0)
+  }
+})
+
 t.test('a login that the server refuses is the end, and says so', async t => {
-  const codes = ['UNAUTHORIZED', 'SESSION_REVOKED', 'FORBIDDEN', 'VALIDATION_ERROR', 'UNKNOWN_OPERATION']
+  const codes = ['UNAUTHORIZED', 'SESSION_REVOKED', 'FORBIDDEN', 'VALIDATION_ERROR']
   for (const code of codes) {
     const { turn, asked, ends, clock } = loggingIn(() => 'secret')
     await turn(0)
@@ -149,12 +172,7 @@ t.test('a getToken that fails is not the server that refuses', async t => {
     () => { throw new Error('no network') },
     async () => { throw new Error('no network') },
     // eslint-disable-next-line no-throw-literal
-    () => { throw undefined },
-    () => 5,
-    () => ({}),
-    () => ({ username: 'alice' }),
-    () => ['secret'],
-    () => true
+    () => { throw undefined }
   ]
   for (const getToken of broken) {
     const { turn, asked, ends } = loggingIn(getToken)
@@ -204,8 +222,9 @@ t.test('renews a session one to two minutes before its end, by the clock of the 
     t.same(state.asked, [])
     await state.turn(1)
     t.match(state.asked, [{ type: 'auth.login' }])
-    await state.asked[0]?.answer({ expiresAt: NOW + 2 * HOUR })
+    await state.asked[0]?.answer({ userId: 'bob', expiresAt: NOW + 2 * HOUR })
     t.same(state.events, ['renewed'])
+    t.same(state.users, [undefined, 'bob'])
     await state.turn(HOUR)
     t.equal(state.asked.length, 2)
   }

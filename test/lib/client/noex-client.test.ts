@@ -73,7 +73,9 @@ t.test('the store has transactions, definitions and figures', async t => {
     { op: 'insert', bucket: 'notes', data: { id: 'a' } }, { op: 'get', bucket: 'notes', key: 'a' }
   ])
   t.match(results, [{ index: 0, data: { id: 'a' } }, { index: 1, data: { id: 'a' } }])
-  t.equal(results.results.length, 2)
+  t.same([...results.results], [...results], 'by either')
+  t.same([...structuredClone(results)], [...results])
+  t.doesNotThrow(() => JSON.stringify({ ...results }))
   t.match(await store.query('all-notes'), [{ id: 'a' }])
   t.match(await store.listQueries(), [{ name: 'all-notes' }])
   t.match(await store.undefineQuery('all-notes'), { undefined: true })

@@ -62,7 +62,8 @@ t.test('closed with 1003, 4002 or 4003, a client does not come back', async t =>
     const { client, events } = await connected(t, server.url)
     await t.rejects(client.store.stats(), DisconnectedError)
     await until(() => client.state === 'disconnected')
-    t.match(events.slice(2), [['disconnected', 'why'], ['error', { code: 'REFUSED' }]])
+    const expected = code === 4_002 ? 'SESSION_REVOKED' : 'REFUSED'
+    t.match(events.slice(2), [['disconnected', 'why'], ['error', { code: expected }]])
     t.equal(events.length, 4)
   }
 })
@@ -73,6 +74,35 @@ t.test('a revoked user is told, and does not come back', async t => {
   await served.app.noex.revokeSession('a')
   await until(() => client.state === 'disconnected')
   t.match(events[2], ['session_revoked', /revoked/])
+})
+
+t.test('a session that ends keeps the connection, and says that the subscriptions rest', async t => {
+  let ttlMs = 1_500
+  const validate = (token: string): object | null => token === 'bad'
+    ? null
+    : { userId: token, roles: ['reader'], expiresAt: Date.now() + ttlMs }
+  const served = await serve(t, { auth: { validate: validate as never } })
+  served.store.defineDeclarativeQuery('all', { bucket: 'items', fields: ['id'] })
+  const { client, events, names } = await connected(t, served.url, { auth: { token: 'ann' } })
+  let shown: unknown
+  await client.store.subscribe('all', rows => { shown = rows })
+  await until(() => names().includes('error'))
+  t.match(events.at(-1), ['error', { code: 'SESSION_ENDED', message: /rest until the next login/ }])
+  await served.store.bucket('items').insert({ id: 'a' })
+  ttlMs = 60_000
+  await client.auth.login('bob')
+  await until(() => (shown as unknown[]).length === 1)
+  events.length = 0
+  await client.auth.logout()
+  t.match(events, [['error', { code: 'LOGGED_OUT' }]])
+  t.equal(client.state, 'connected')
+})
+
+t.test('a logout of a client without subscriptions is no error', async t => {
+  const served = await serve(t, { auth: { validate: () => ({ userId: 'a', roles: ['reader'] }) } })
+  const { client, names } = await connected(t, served.url, { auth: { token: 'good' } })
+  await client.auth.logout()
+  t.same(names(), ['welcome', 'connected'])
 })
 
 t.test('a login that is refused fails connect', async t => {

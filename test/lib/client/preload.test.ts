@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { preload } from '../../../lib/client/preload.js'
+import { serveTokens } from '../../support/external-auth.js'
 import { serve } from '../../support/service.js'
 import { startQueries } from '../../support/watched.js'
 
@@ -26,7 +27,8 @@ t.test('results are asked for by one request, with the keys of the queries', asy
     seen.push(JSON.parse(await text(request)))
     response.end(JSON.stringify([
       { id: 0, type: 'result', data: { epoch: 'e', revision: 3, key: 'id', data: [{ id: 1 }] } },
-      { id: 1, type: 'error', code: 'FORBIDDEN', message: 'not allowed' }
+      { id: 1, type: 'error', code: 'FORBIDDEN', message: 'not allowed' },
+      { id: 2, type: 'result', data: { authenticated: true, userId: 'alice' } }
     ]))
   })
   const { queries } = startQueries(t)
@@ -37,8 +39,10 @@ t.test('results are asked for by one request, with the keys of the queries', asy
   })
   t.same(seen, ['POST', '/rpc', 'Bearer the token', 'application/json', [
     { id: 0, type: 'store.subscribe', query: 'q', params: { a: 1 }, delta: true },
-    { id: 1, type: 'store.subscribe', find, page: { limit: 5 }, delta: true }
+    { id: 1, type: 'store.subscribe', find, page: { limit: 5 }, delta: true },
+    { id: 2, type: 'auth.whoami' }
   ]])
+  t.equal(preloaded.userId, 'alice')
   queries.hydrate(JSON.parse(JSON.stringify(preloaded)))
   t.match(queries.query('q', { a: 1 }).state, { data: [{ id: 1 }], status: 'stale' })
   const other = queries.query(find, undefined, { page: { limit: 5 } })
@@ -74,6 +78,17 @@ t.test('a server that does not answer is an error', async t => {
   await t.rejects(preload(cut, [['q']]), { code: 'DISCONNECTED', message: /cannot be reached: / })
   await t.rejects(preload('http://127.0.0.1:1/rpc', [['q']]), { code: 'DISCONNECTED', outcome: 'not-done' })
   await t.rejects(preload('no URL', [['q']]), { code: 'DISCONNECTED' })
+})
+
+t.test('the results are for the user for which they were asked, where there is one', async t => {
+  const { app, port } = await serveTokens(t, {}, { routes: { rpc: '/rpc' } })
+  const url = `http://127.0.0.1:${port}/rpc`
+  const session = { userId: 'walt', roles: ['writer'] }
+  t.equal((await preload(app.noex, [['all-items']], { session })).userId, 'walt')
+  t.equal((await preload(url, [['all-items']], { token: 'writer' })).userId, 'walt')
+  t.notOk('userId' in await preload(app.noex, [['all-items']]))
+  const { app: open } = await serve(t)
+  t.notOk('userId' in await preload(open.noex, [['none']], { session }))
 })
 
 t.test('a service of this process is asked without a request', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { callEach, report } from '../../../lib/client/report.js'
+import { callEach, report, shownUrl } from '../../../lib/client/report.js'
 import { shownErrors } from '../../support/shown-errors.js'
 
 t.test('a list may change while its items are called', async t => {
@@ -26,4 +26,9 @@ t.test('shows errors by reportError in a page, and on the console elsewhere', as
   report('in a page')
   t.same(shown, ['without a page'])
   t.same(reported, ['in a page'])
+})
+
+t.test('a URL is shown without its secrets', async t => {
+  t.equal(shownUrl('wss://bob:secret@h/live?token=secret'), 'wss://h/live')
+  t.equal(shownUrl('wss://h/a@b'), 'wss://h/a@b')
 })

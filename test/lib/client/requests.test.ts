@@ -73,10 +73,37 @@ t.test('the members are those of the moment of the call', async t => {
 
 t.test('what is no JSON rejects, and nothing is sent', async t => {
   const lines = requesting(t)
-  await t.rejects(lines.request('store.insert', { data: 5n }), TypeError)
+  const cyclic: Record<string, unknown> = {}
+  cyclic['self'] = cyclic
+  for (const data of [5n, cyclic, [cyclic]]) {
+    await t.rejects(lines.request('store.insert', { data }), {
+      name: 'TypeError', message: /^store\.insert must be JSON, without circles and BigInts: /
+    })
+  }
+  await t.rejects(lines.request('store.insert', { idempotencyKey: Symbol('x') }), {
+    message: /^idempotencyKey must be JSON/
+  })
   lines.connection.wake()
   lines.last.welcome()
   t.same(lines.last.requests(), [])
+})
+
+t.test('wrong arguments reject at once, each with what is right', async t => {
+  const lines = requesting(t)
+  const wrong: Array<[args: any[], message: string]> = [
+    [['a', null], 'a: members must be an object'],
+    [['a', []], 'a: members must be an object'],
+    [['a', {}, null], 'a: options must be an object'],
+    [['a', {}, { timeoutMs: '5' }], 'a: timeoutMs must be a number of milliseconds above 0'],
+    [['a', {}, { retry: 1 }], 'a: retry must be a boolean'],
+    [['a', {}, { signal: {} }], 'a: signal.addEventListener must be a function'],
+    [['a', {}, { timeout: 5 }], 'a: there is no option timeout: there are timeoutMs, retry, signal']
+  ]
+  for (const [args, message] of wrong) {
+    await t.rejects((lines.request as any)(...args), { name: 'TypeError', message })
+  }
+  t.equal(lines.all.length, 0)
+  t.equal(lines.environment.clock.pending, 0)
 })
 
 t.test('a request that is not sent in time is withdrawn', async t => {
@@ -211,6 +238,25 @@ t.test('nor when the server may have forgotten its key, by the clock of the serv
   t.same(lines.last.requests(), [])
 })
 
+t.test('nor after the time for which the server says that it remembers keys', async t => {
+  const times: Array<[window: unknown, ms: number, isRepeated: boolean]> = [
+    [10_000, 8_500, true], [10_000, 9_500, false], [3_600_000, 3_000_000, true], [undefined, 500_000, true],
+    [null, 541_000, false], ['x', 1_000, false], [NaN, 541_000, false]
+  ]
+  for (const [idempotencyWindowMs, ms, isRepeated] of times) {
+    const lines = requesting(t)
+    const serverTime = 1_764_000_000_000
+    const answer = lines.request('store.insert', {}, { retry: true, timeoutMs: Infinity })
+    lines.last.welcome({ serverTime, idempotencyWindowMs })
+    lose(lines, { serverTime: serverTime + ms, idempotencyWindowMs })
+    const [again] = lines.last.requests()
+    t.equal(again !== undefined, isRepeated, `${idempotencyWindowMs} after ${ms} ms`)
+    if (again) lines.last.answer(again)
+    if (isRepeated) await answer
+    else await t.rejects(answer, { code: 'DISCONNECTED', outcome: 'unknown' })
+  }
+})
+
 t.test('a read is repeated without a key, also by a server that knows none', async t => {
   const lines = requesting(t)
   const replied = lines.request('store.get', { key: 1 }, { retry: true })
@@ -308,6 +354,25 @@ t.test('a server that stops gets no new requests', async t => {
   lines.last.welcome()
   lines.last.answer(lines.last.requests()[0] as LineMessage, 'second')
   t.equal(await second, 'second')
+})
+
+t.test('what one user has asked for is not sent as another, and what this one asks for is', async t => {
+  const lines = requesting(t)
+  const sent = lines.request('store.insert', {}, { retry: true })
+  lines.last.welcome({ userId: 'alice' })
+  t.equal(lines.last.requests().length, 1)
+  lines.last.drop()
+  const waiting = lines.request('store.delete', {}, { retry: true })
+  lines.environment.clock.turn(500)
+  const next = lines.request('store.all')
+  lines.last.welcome({ userId: 'bob' })
+  await t.rejects(sent, { code: 'DISCONNECTED', outcome: 'unknown', message: /another user has logged in/ })
+  await t.rejects(waiting, { code: 'DISCONNECTED', outcome: 'not-done', message: /another user/ })
+  const [only = {}, ...others] = lines.last.requests()
+  t.same([only['type'], others], ['store.all', []])
+  lines.connection.identify({ userId: 'carol' })
+  lines.last.answer(only, [])
+  t.same(await next, [], 'what is on its way gets its answer')
 })
 
 t.test('a closed client rejects what waits', async t => {

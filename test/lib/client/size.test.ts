@@ -5,11 +5,8 @@ import { build } from 'esbuild'
 import t from 'tap'
 import { projectFile } from '../../support/project-file.js'
 
-/**
- * for the client is 9 KB (9,216 bytes): this bound is to go down to it, never up.
- * for the client is 9 KB, 9,216 bytes: this bound is to go down to it, and never up.
- */
-const MAX_BYTES = 9_600
+/** Bounds of what is loaded at once, and of the code for tabs, minified and gzipped: never to go up. */
+const MAX_BYTES = 9_216
 const MAX_TAB_BYTES = 2_400
 
 const folder = projectFile('dist/lib/client')
@@ -68,7 +65,8 @@ t.test('a client is small, without any dependency', async t => {
   t.comment(`${bytes} bytes, of ${text.length} before gzip`)
   t.ok(bytes <= MAX_BYTES, `${bytes} bytes`)
   for (const [name, part] of lazy) t.comment(`${name}, when it is used: ${packed(part)} bytes`)
-  t.same([...lazy.keys()].sort(), ['http-transport.js', 'tab-transport.js'])
+  const names = ['http-transport.js', 'login.js', 'optimistic.js', 'remedies.js', 'tab-transport.js']
+  t.same([...lazy.keys()].sort(), names)
   t.ok(packed(lazy.get('tab-transport.js') ?? '') <= MAX_TAB_BYTES)
 })
 

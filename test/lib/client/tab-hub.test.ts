@@ -203,6 +203,27 @@ t.test('a logout is one for all, and a login as another user is refused for all'
   t.same(ends, ['closed', 'over'])
 })
 
+t.test('an operation of the application whose name ends in logout is none', async t => {
+  const { join, say } = scripted()
+  const [a, b] = [join(), join()]
+  say(welcome)
+  a.request(1, 'shop.logout')
+  say({ id: 1, type: 'result', data: {} })
+  t.match(a.received.at(-1), { id: 1 })
+  t.same(b.ended, [])
+})
+
+t.test('the end of the session is told to all, and to those who come meanwhile', async t => {
+  const { hub, join, say } = scripted()
+  const a = join()
+  say(welcome)
+  const ended = { type: 'system', event: 'session_ended', reason: 'expired' }
+  say(ended)
+  t.same(a.received.slice(1), [ended])
+  t.same(join().received.slice(1), [ended])
+  t.ok(hub.isLeaving(), 'each leaves in its time')
+})
+
 t.test('a server that stops is known to later users, and its end to all', async t => {
   const { hub, join, say, lose, ends } = scripted()
   const a = join()

@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { environment as realEnvironment } from '../../../lib/client/environment.js'
 import type { Locks } from '../../../lib/client/tab-transport.js'
+import type { Credentials } from '../../../lib/client/types.js'
 import { serveTokens, type ServedTokens } from '../../support/external-auth.js'
+import { PASSWORD, serveAccounts } from '../../support/identity.js'
 import { serve } from '../../support/service.js'
 import { openTab, Origin, type ClientTab } from '../../support/tabs.js'
 import { until } from '../../support/until.js'
@@ -45,10 +47,10 @@ for (const place of ['leader', 'follower'] as const) {
     await until(() => query?.status === 'live')
     await one.client.request('auth.logout')
     await until(() => others.every(({ client }) => client.state.value === 'refused'))
-    for (const { client } of others) t.match(client.state.error, { code: 'REFUSED', message: /logged_out/ })
-    t.not(query?.status, 'live')
-    t.same(await one.client.request('auth.whoami'), { authenticated: false })
-    t.equal(app.noex.connectionCount, 1)
+    t.match(one.client.state, { value: 'refused', error: { code: 'LOGGED_OUT' } })
+    for (const { client } of others) t.match(client.state.error, { code: 'LOGGED_OUT', message: /logged_out/ })
+    t.match(query?.state, { data: undefined, status: 'error', error: { code: 'LOGGED_OUT' } })
+    await until(() => app.noex.connectionCount === 0)
     for (const { client } of others) client.reconnect()
     await areOpen(others)
     await until(() => query?.status === 'live')
@@ -56,6 +58,27 @@ for (const place of ['leader', 'follower'] as const) {
     t.equal(asked.length, 2)
   })
 }
+
+t.test('a session that the server ends is made anew by all tabs together', async t => {
+  const { url, user, store } = await serveAccounts(t)
+  await user('alice', 'writer')
+  const origin = new Origin()
+  const getToken = (): Credentials => ({ username: 'alice', password: PASSWORD })
+  const tabs = Array.from({ length: 3 }, () => openTab(t, origin, url, { tabs: 'alice', getToken }))
+  await areOpen(tabs)
+  const queries = tabs.map(({ client }) => client.query({ bucket: 'items' }))
+  for (const query of queries) t.teardown(query.subscribe(() => {}))
+  await until(() => queries.every(({ status }) => status === 'live'))
+  const left = tabs.map(async ({ client }) => await new Promise<void>(resolve => {
+    t.teardown(client.state.subscribe(() => { if (client.state.value === 'leaving') resolve() }))
+  }))
+  const sessions = store.bucket('_sessions')
+  for (const { id } of await sessions.all()) await sessions.delete(id)
+  await Promise.all(left)
+  await areOpen(tabs)
+  await until(() => queries.every(({ status }) => status === 'live'))
+  t.equal((await sessions.all()).length, 1, 'they log in once')
+})
 
 t.test('a session that is revoked ends in all tabs', async t => {
   const { app, tabs } = await logInTabs(t, 3)
@@ -126,5 +149,5 @@ t.test('the refusal of a server is one of all tabs', async t => {
 })
 
 t.test('the user is named where there is a login', async t => {
-  t.throws(() => openTab(t, new Origin(), 'ws://127.0.0.1:1', { getToken: () => 'x' }), /tabs must be a text/)
+  t.throws(() => openTab(t, new Origin(), 'ws://127.0.0.1:1', { getToken: () => 'x' }), /tabs, with getToken, must be a string that names the user/)
 })

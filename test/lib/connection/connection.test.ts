@@ -54,6 +54,7 @@ function connectionOver () {
     unauthenticatedInboxes: new UnauthenticatedInboxes(100),
     requiresAuth: false,
     heartbeatMs: 100,
+    idempotencyWindowMs: 600_000,
     authorizer: {
       isVolatile: false, liveQueryScope: () => unlimitedScope, topicScope: () => 'whole'
     } as unknown as Authorizer,

@@ -1,9 +1,11 @@
 import t from 'tap'
 import { register as globalRegistry } from 'prom-client'
 import { EventLoopDelay } from '../../../lib/metrics/event-loop-delay.js'
-import { Metrics } from '../../../lib/metrics/metrics.js'
+import { Exposition } from '../../../lib/metrics/exposition.js'
 import type { MetricsSnapshot } from '../../../lib/metrics/metrics-snapshot.js'
 import { RequestMetrics } from '../../../lib/metrics/request-metrics.js'
+import { Histogram } from '../../../lib/util/histogram.js'
+import { EVALUATION_BOUNDS } from '../../../lib/subscriptions/query-metrics.js'
 import { FakeClock } from '../../support/fake-clock.js'
 import { Scrape } from '../../support/prometheus-text.js'
 
@@ -12,18 +14,29 @@ const readings: MetricsSnapshot = {
   ready: true,
   draining: false,
   connections: 7,
+  connectionLimit: 100,
   authenticated: 5,
   subscriptions: { store: 30, rules: 4 },
   distinctSubscriptions: { store: 3, rules: 2 },
   evaluations: 11,
-  slowEvaluations: [['totals', 3]],
+  evaluationsOf: [{ query: 'totals', durations: durationsOf([2, 3_000]), slow: 3 }],
   live: { bytes: 4_096, resume: { keys: 7, bytes: 512 } },
   pushes: { store: 110, rules: 8 },
   queued: { allBytes: 2_048, largestBytes: 1_500 },
   rejections: { rate_limit: 2, per_ip: 0 },
   closes: { client: 3, slow_consumer: 0 },
   store: { isUnavailable: false, lagMs: 0, diskBytes: [['log', 7], ['free', 9]] },
-  sinks: []
+  buckets: [['orders', { records: 4, bytes: 520 }]],
+  sinks: [],
+  operations: [],
+  heapLimitBytes: 4_096,
+  eventLoop: { p50: 0.001, p99: 0.02, max: 0.3 }
+}
+
+function durationsOf (list: readonly number[]): Histogram {
+  const histogram = new Histogram(EVALUATION_BOUNDS.map(bound => bound * 1_000))
+  for (const ms of list) histogram.add(ms)
+  return histogram
 }
 
 t.test('requests', t => {
@@ -32,10 +45,10 @@ t.test('requests', t => {
     t => {
       const requestMetrics = new RequestMetrics()
       for (const durationMs of [0.05, 0.1, 0.100_1, 5_000, 5_001]) {
-        requestMetrics.ended('store.get', undefined, durationMs)
+        requestMetrics.ended('store.get', undefined, durationMs, 10)
       }
-      requestMetrics.ended('store.get', 'FORBIDDEN', 1)
-      requestMetrics.ended('store.get', 'FORBIDDEN', 1)
+      requestMetrics.ended('store.get', 'FORBIDDEN', 1, 10)
+      requestMetrics.ended('store.get', 'FORBIDDEN', 1, 10)
       t.equal(requestMetrics.operations.length, 1)
       const [{ operation, codes, buckets, totalMs }] = requestMetrics.operations as [
         (typeof requestMetrics.operations)[0]
@@ -50,7 +63,7 @@ t.test('requests', t => {
 
   t.test('for what is no operation have one name', t => {
     const requestMetrics = new RequestMetrics()
-    for (let i = 0; i < 1_000; i++) requestMetrics.ended(undefined, 'UNKNOWN_OPERATION', 0.01)
+    for (let i = 0; i < 1_000; i++) requestMetrics.ended(undefined, 'UNKNOWN_OPERATION', 0.01, 10)
     t.same(
       requestMetrics.operations.map(({ operation, codes }) => [operation, [...codes]]),
       [
@@ -71,12 +84,12 @@ t.test('requests', t => {
 
 t.test('a scrape', async t => {
   t.test('has every figure, in seconds and bytes, and is what the format asks for', async t => {
-    const metrics = await Metrics.open(new FakeClock())
-    t.teardown(() => { metrics.close() })
-    metrics.requests.ended('store.get', undefined, 2)
-    metrics.requests.ended('store.get', 'NOT_FOUND', 3)
-    t.equal(metrics.contentType, 'text/plain; version=0.0.4; charset=utf-8')
-    const scrape = new Scrape(await metrics.scrape(readings))
+    const exposition = await Exposition.open()
+    const requestMetrics = new RequestMetrics()
+    requestMetrics.ended('store.get', undefined, 2, 10)
+    requestMetrics.ended('store.get', 'NOT_FOUND', 3, 10)
+    t.equal(exposition.contentType, 'text/plain; version=0.0.4; charset=utf-8')
+    const scrape = new Scrape(await exposition.text({ ...readings, operations: requestMetrics.operations }))
     const expected: Array<[string, Record<string, string>, number]> = [
       ['noex_uptime_seconds', {}, 12.345],
       ['noex_ready', {}, 1],
@@ -89,6 +102,13 @@ t.test('a scrape', async t => {
       ['noex_feeds', { kind: 'rules' }, 2],
       ['noex_evaluations_total', {}, 11],
       ['noex_slow_evaluations_total', { query: 'totals' }, 3],
+      ['noex_evaluation_seconds_bucket', { query: 'totals', le: '0.001' }, 0],
+      ['noex_evaluation_seconds_bucket', { query: 'totals', le: '0.005' }, 1],
+      ['noex_evaluation_seconds_bucket', { query: 'totals', le: '+Inf' }, 2],
+      ['noex_evaluation_seconds_sum', { query: 'totals' }, 3.002],
+      ['noex_records', { bucket: 'orders' }, 4],
+      ['noex_bucket_bytes', { bucket: 'orders' }, 520],
+      ['noex_event_loop_delay_p99_seconds', {}, 0.02],
       ['noex_live_query_bytes', {}, 4_096],
       ['noex_resume_keys', {}, 7],
       ['noex_resume_bytes', {}, 512],
@@ -117,14 +137,13 @@ t.test('a scrape', async t => {
   })
 
   t.test('replaces the one before: counts are not added twice, and what is gone is gone', async t => {
-    const metrics = await Metrics.open(new FakeClock())
-    t.teardown(() => { metrics.close() })
+    const exposition = await Exposition.open()
     const sink = { name: 'file', problem: null, queued: 1, lagMs: 20, dropped: 0 }
-    await metrics.scrape({ ...readings, sinks: [sink] })
+    await exposition.text({ ...readings, sinks: [sink] })
     const [one, two] = (
       await Promise.all([
-        metrics.scrape(readings),
-        metrics.scrape({ ...readings, evaluations: 12, ready: false })
+        exposition.text(readings),
+        exposition.text({ ...readings, evaluations: 12, ready: false })
       ])
     ).map(text => new Scrape(text)) as [Scrape, Scrape]
     t.equal(one.value('noex_evaluations_total'), 11)
@@ -134,15 +153,14 @@ t.test('a scrape', async t => {
   })
 
   t.test('tells the sinks apart, also when they have the same name', async t => {
-    const metrics = await Metrics.open(new FakeClock())
-    t.teardown(() => { metrics.close() })
+    const exposition = await Exposition.open()
     const odd = 'a "quoted" name\\with\na second line'
     const sinks = [
       { name: odd, problem: null, queued: 1, lagMs: 1_500, dropped: 0 },
       { name: 'postgres', problem: 'database unreachable', queued: 2, lagMs: 0, dropped: 3 },
       { name: 'postgres', problem: null, queued: 4, lagMs: 0, dropped: 0 }
     ]
-    const scrape = new Scrape(await metrics.scrape({ ...readings, sinks }))
+    const scrape = new Scrape(await exposition.text({ ...readings, sinks }))
     t.equal(scrape.value('noex_audit_lag_seconds', { sink: odd }), 1.5)
     t.equal(scrape.value('noex_audit_dropped_entries_total', { sink: 'postgres' }), 3)
     t.equal(scrape.value('noex_audit_failing', { sink: 'postgres' }), 1)
@@ -152,20 +170,12 @@ t.test('a scrape', async t => {
   t.test(
     'of one instance has nothing of another, and nothing reaches the registry of the application',
     async t => {
-      const [one, two] = [await Metrics.open(new FakeClock()), await Metrics.open(new FakeClock())] as const
-      t.teardown(() => {
-        one.close()
-        two.close()
-      })
-      one.requests.ended('store.get', undefined, 1)
-      t.equal(
-        new Scrape(await one.scrape(readings)).value('noex_requests_total', {
-          operation: 'store.get',
-          code: 'ok'
-        }),
-        1
-      )
-      t.equal(new Scrape(await two.scrape(readings)).samples('noex_requests_total').length, 0)
+      const [one, two] = [await Exposition.open(), await Exposition.open()] as const
+      const requestMetrics = new RequestMetrics()
+      requestMetrics.ended('store.get', undefined, 1, 10)
+      const text = await one.text({ ...readings, operations: requestMetrics.operations })
+      t.equal(new Scrape(text).value('noex_requests_total', { operation: 'store.get', code: 'ok' }), 1)
+      t.equal(new Scrape(await two.text(readings)).samples('noex_requests_total').length, 0)
       t.same(globalRegistry.getMetricsAsArray(), [])
     }
   )

@@ -42,6 +42,8 @@ async function watched (ids: number[]): Promise<Watched> {
     isAnnouncing: false,
     isChanged: () => false,
     identityOf: () => '',
+    costOf: () => undefined,
+    metrics: { update (_, publish) { publish() } },
     sourceOf: () => source as unknown as LiveSource,
     find: () => liveQuery,
     presentFor: () => liveQuery,

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { SubscriptionQuota } from '../../../lib/limits/subscription-quota.js'
+import type { LiveQuery } from '../../../lib/subscriptions/live-query.js'
 import type { LiveQueries } from '../../../lib/subscriptions/live-queries.js'
 import { Publisher } from '../../../lib/subscriptions/publisher.js'
 import type { QuerySubscription } from '../../../lib/subscriptions/query-subscription.js'
@@ -42,6 +43,8 @@ function waiting () {
   const liveQueries = { clock, publisher } as unknown as LiveQueries
   const subscription = {
     isReady: true,
+    isDelta: true,
+    whole: undefined,
     interval: undefined,
     isCatchingUp: () => false,
     isSharing: () => true,
@@ -111,6 +114,21 @@ t.test('it waits for a client that does not read, where that is to be shown some
   target.isCongested = false
   subscriptions.resume()
   t.same(sent, ['push', notice(1)])
+})
+
+t.test('a client that reads again is shown what is published, together with what is about to be', async t => {
+  const { subscriptions, subscription, publisher, target, sent } = waiting()
+  target.isCongested = true
+  subscriptions.add(subscription)
+  await turns()
+  const sendShared = (): void => { sent.push('the other') }
+  const other = { ...subscription, sendShared } as unknown as QuerySubscription
+  publisher.add({ publish: () => { subscriptions.add(other) } } as unknown as LiveQuery)
+  target.isCongested = false
+  subscriptions.resume()
+  t.same(sent, [], 'the other would follow by itself, as of the same moment')
+  await turns()
+  t.same(sent, ['push', 'the other'])
 })
 
 t.test('nothing is announced after the end', async t => {

@@ -83,6 +83,26 @@ t.test('when no rows follow a page any more, the next one goes, and comes back w
   t.end()
 })
 
+t.test('rows of another user are not held until the pages have come, nor after a pause', t => {
+  const { source, page, end } = start()
+  const fill = (): void => {
+    page().show([1, 2], { hasMore: true, nextCursor: '2' })
+    page('2').show([3], { hasMore: false, nextCursor: '3' })
+  }
+  page().show([1, 2], { hasMore: true, nextCursor: '2' })
+  source.loadMore()
+  fill()
+  for (const one of [page('2'), page()]) one.forget()
+  t.match(source.state, { data: undefined, status: 'loading', hasMore: false })
+  fill()
+  t.same(source.state.data, [1, 2, 3])
+  end()
+  for (const one of [page('2'), page()]) one.forget()
+  source.subscribe(() => {})
+  t.match(source.state, { data: undefined, status: 'loading' })
+  t.end()
+})
+
 t.test('the error of a page is that of the list, which shows what it has', t => {
   const { source, page } = start()
   page().show([1, 2], { hasMore: true, nextCursor: '2' })

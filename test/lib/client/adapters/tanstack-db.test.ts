@@ -53,6 +53,19 @@ t.test('it is ready with the first result, and has each change', async t => {
   t.equal(query.listeners.size, 0)
 })
 
+t.test('rows of a user who has gone are gone, and those of the next come', async t => {
+  const { query, orders } = start()
+  const ready = orders.preload()
+  query.show([first, second])
+  await ready
+  query.forget({ status: 'error', error: new NoexClientError('LOGGED_OUT', 'the user has logged out') })
+  t.same(orders.toArray, [])
+  query.show([second])
+  t.same(rowsOf(orders.toArray), [second])
+  query.forget()
+  t.same(orders.toArray, [])
+})
+
 t.test('live queries of TanStack DB follow it', async t => {
   const { query, orders } = start()
   query.show([first, second])

@@ -39,6 +39,27 @@ t.test('an observer gets the first result, each change, an error, and its recove
   t.equal(query.listeners.size, 0)
 })
 
+t.test('what a user may not see any more is taken out of the cache, and comes back', async t => {
+  const cache = start(t)
+  const query = new HandQuery<string>()
+  const options = queryOptions(query)
+  const observer = new QueryObserver(cache, options)
+  observer.subscribe(() => {})
+  query.show('of alice')
+  await until(() => observer.getCurrentResult().fetchStatus === 'idle')
+  const error = new NoexClientError('LOGGED_OUT', 'the user has logged out')
+  query.forget({ status: 'error', error })
+  t.match(observer.getCurrentResult(), { status: 'error', error, data: undefined })
+  query.change({ status: 'loading', error: undefined })
+  query.show('of bob')
+  t.match(observer.getCurrentResult(), { status: 'success', data: 'of bob' })
+  query.forget()
+  t.match(observer.getCurrentResult(), { status: 'pending', data: undefined, fetchStatus: 'idle' })
+  t.equal(cache.getQueryData(options.queryKey), undefined)
+  query.show('of carol')
+  t.match(observer.getCurrentResult(), { status: 'success', data: 'of carol', error: null })
+})
+
 t.test('a query that is refused rejects at once, and is not asked again', async t => {
   const cache = start(t)
   const query = new HandQuery()
