@@ -5,7 +5,7 @@ import type { Clock } from '../util/clock.js'
 /** `serving` → `draining` (readiness answers 503, and connections are brought to an end) → `closed`. */
 export type NoexState = 'serving' | 'draining' | 'closed'
 
-/** Whether the changes of a durable store reach its disk, or are those of another process, which it follows. */
+/** Whether the changes of a durable store reach its disk, or it follows those of another process. */
 export interface DurabilityState {
   readonly state: 'ok' | 'unavailable' | 'following'
   /** Age of the oldest commit that is not durable yet; 0 where there is none. */

@@ -5,7 +5,7 @@ import { sql, until } from '../../support/cluster.js'
 import { testDatabase } from '../../support/postgres.js'
 
 const LEASE_MS = 2_000
-const ROUNDS = process.env['CAMPAIGN'] === undefined ? 4 : 500
+const ROUNDS = Number(process.env['KILLS'] ?? 4)
 
 const isLeading = async (node: NodeProcess): Promise<boolean> => await node.status() === 'ok'
 

@@ -72,7 +72,7 @@ t.test('a damaged snapshot is passed over, or refused where nothing else has its
   await t.rejects(open(), { message: /is not complete: it ends with revision \d+, and had \d+/ })
 })
 
-t.test('a log in which a row is missing, or is not as it was written, is refused with its revision', async t => {
+t.test('a log in which a row is missing, or is another one, is refused by its revision', async t => {
   for (const [damage, pattern] of [
     ['DELETE FROM noex_log WHERE revision = 3', /has no revision 3 any more, it goes on with 4/],
     ['UPDATE noex_log SET body = left(body, 9) WHERE revision = 3', /revision 3 of the log .* cannot be read/],
