@@ -102,6 +102,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // Packages that are there only when they are wanted.
   'lib/identity/password-key.ts': ['@node-rs/argon2'],
   'lib/metrics/exposition.ts': ['prom-client'],
+  // Only with the option cluster.
+  'lib/service/service.ts': ['../cluster/membership.js'],
   // The client of the package, which no server loads: lint holds that.
   'lib/client/client.ts': ['./http-transport.js', './tab-transport.js'],
   'lib/client/http-transport.ts': ['fetch'],

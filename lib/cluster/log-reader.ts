@@ -1,5 +1,6 @@
 import { PostgresConnection, type PostgresSource, type PostgresUser } from '../postgres/connection.js'
 import { CHANNEL } from './lease.js'
+import { MAX_PAGE_MS } from './log-rows.js'
 
 const { setTimeout: startTimer, clearTimeout: cancelTimer } = globalThis
 
@@ -59,7 +60,7 @@ export class LogReader {
     const connection = await PostgresConnection.open(this.#source, this.#user)
     connection.onNotification(() => { this.#hint() })
     try {
-      await connection.query(`LISTEN ${CHANNEL}`)
+      await connection.query(`LISTEN ${CHANNEL}; SET statement_timeout = ${MAX_PAGE_MS}`)
     } catch (error) {
       await connection.close()
       throw error

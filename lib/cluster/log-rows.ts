@@ -6,8 +6,8 @@ import { FORMAT } from './tables.js'
 const PAGE_CHARS = 4_194_304
 /** Groups that are read at once. */
 const PAGE_ROWS = 1_000
-/** Maximum duration of reading a page, in milliseconds. */
-const PAGE_TIMEOUT_MS = 60_000
+/** Longest that reading a page may take, in milliseconds: one commit may be big, and the network slow. */
+export const MAX_PAGE_MS = 60_000
 
 /** A page of a log. */
 export interface LogPage {
@@ -21,7 +21,7 @@ export interface LogPage {
  * @throws where some of them are gone or cannot be read, with the remedy
  */
 export async function readPage (
-  connection: PostgresConnection, name: string, from: number
+  connection: PostgresConnection, name: string, from: number, timeoutMs = MAX_PAGE_MS
 ): Promise<LogPage> {
   const { rows } = await connection.query({
     name: 'noex-page',
@@ -31,7 +31,7 @@ export async function readPage (
           SELECT * FROM noex_log WHERE name = $1 AND revision > $2 ORDER BY revision LIMIT ${PAGE_ROWS}
         ) AS l
       ) AS p WHERE before < ${PAGE_CHARS} ORDER BY revision`
-  }, [name, from], PAGE_TIMEOUT_MS)
+  }, [name, from], timeoutMs)
   const entries: LogEntry[] = []
   let chars = 0
   let next = from + 1

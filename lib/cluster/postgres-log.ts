@@ -11,7 +11,7 @@ import { withRemedy } from './database-faults.js'
 import { readOrMakeLease } from './lease.js'
 import { readContents } from './log-contents.js'
 import { LogReader } from './log-reader.js'
-import { readPage } from './log-rows.js'
+import { MAX_PAGE_MS, readPage } from './log-rows.js'
 import { writeSnapshot } from './snapshot-rows.js'
 import { prepareTables } from './tables.js'
 import { LogWriter } from './log-writer.js'
@@ -24,6 +24,8 @@ const user: PostgresUser = {
   applicationName: 'fastify-noex log'
 }
 
+/** How long reading a page of commits to follow may take at first, in milliseconds. */
+const MIN_PAGE_MS = 5_000
 /** Longest body of a row, in characters: about half of what a value of PostgreSQL may have. */
 const MAX_BODY_CHARS = 268_435_456
 
@@ -51,6 +53,8 @@ export class PostgresLog implements ChangeLog {
   readonly #reader: LogReader
   readonly #writer: LogWriter
   #tailBytes = 0
+  /** How long reading the next page may take, in milliseconds. */
+  #pageMs = MIN_PAGE_MS
   #renewal: NodeJS.Timeout | undefined
   #snapshotConnection: PostgresConnection | undefined
   #isClosed = false
@@ -131,8 +135,12 @@ export class PostgresLog implements ChangeLog {
 
   async * tail (from: number): AsyncIterable<LogEntry> {
     for (let next = from; ;) {
+      const timeoutMs = this.#pageMs
+      // For the case that it fails: a database that does not answer is given up soon, a slow one is not.
+      this.#pageMs = Math.min(2 * timeoutMs, MAX_PAGE_MS)
       const { entries, chars } = await this.#reader.use(async connection =>
-        await readPage(connection, this.#options.name, next))
+        await readPage(connection, this.#options.name, next, timeoutMs))
+      this.#pageMs = MIN_PAGE_MS
       if (entries.length === 0) break
       this.#tailBytes += chars
       yield * entries

@@ -6,7 +6,7 @@ import type { IncomingRequest } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { AcceptedUpgrade, UpgradeRefusal } from '../handshake/upgrade-admission.js'
-import { Membership } from '../cluster/membership.js'
+import type { Membership } from '../cluster/membership.js'
 import { Drain } from '../lifecycle/drain.js'
 import { checkDrainOptions, type DrainOptions } from '../lifecycle/shutdown-options.js'
 import { checkCosts } from '../limits/rate-limit-options.js'
@@ -58,7 +58,9 @@ export class NoexService {
     checkCosts(options.rateLimit, known)
     checkAllowed(options.auth, known)
     const { cluster, store } = options
-    const membership = cluster && await Membership.join(cluster, store, environment.log)
+    // Nothing of it is loaded without the option.
+    const membership = cluster &&
+      await (await import('../cluster/membership.js')).Membership.join(cluster, store, environment.log)
     try {
       return new NoexService(options, environment.log, await startParts(options, environment), membership)
     } catch (error) {

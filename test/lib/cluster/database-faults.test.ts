@@ -83,6 +83,25 @@ if (programs !== undefined) {
     t.ok(await items.get('c'))
   })
 
+  t.test('a standby goes on when the database has hung for a while', async t => {
+    const { store } = await startNode(t, server.connectionString, { name: 'standby' })
+    const standby = await startNode(t, server.connectionString, { name: 'standby' })
+    await store.bucket('items').insert({ id: 'a' })
+    await until('it has caught up', () => standby.store.revision === store.revision)
+    server.freeze()
+    t.teardown(() => { server.resume() })
+    await until('both say so', () => [store, standby.store].every(({ durability }) =>
+      durability.state === 'unavailable'))
+    t.match(await standby.store.bucket('items').get('a'), { id: 'a' })
+    server.resume()
+    const states = (): string[] => [store, standby.store].map(({ durability }) => durability.state).sort()
+    await until('one leads, and one follows', () => states().join() === 'following,ok')
+    const leader = [store, standby.store].find(({ durability }) => durability.state === 'ok') ?? store
+    await leader.bucket('items').insert({ id: 'b' })
+    await until('both are the same', () => store.revision === standby.store.revision)
+    t.strictSame(await standby.store.takeImage(), await store.takeImage())
+  })
+
   t.test('a disk that is full refuses writes, and no more', async t => {
     const disk = smallDisk(t)
     if (disk === undefined) return
