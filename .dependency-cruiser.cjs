@@ -3,9 +3,10 @@
  * of files; those of one row do not import each other.
  */
 const floors = [
+  ['cli'],
   ['^lib/(index|plugin|server)\\.ts$'],
   ['^routes/'],
-  ['exports', 'cli'],
+  ['exports'],
   ['^lib/types\\.ts$'],
   ['service'],
   ['deployment'],
@@ -33,8 +34,8 @@ const floors = [
   ['util']
 ].map(toRooms)
 
-/** Beside the floors: what runs elsewhere. Only the command line imports it. */
-const beside = toRooms(['client'])
+/** Beside the floors: what runs elsewhere. Only the command line imports the client. */
+const beside = toRooms(['client', 'console'])
 
 /** Returns the rooms of a floor, each with its name and the pattern of its files. */
 function toRooms (row) {
@@ -116,9 +117,22 @@ module.exports = {
       to: { pathNot: '^lib/client/|(^|/)node_modules/' }
     },
     {
+      name: 'console-is-a-client',
+      comment: 'Of the index, as programs of others are; and nothing imports it.',
+      severity: 'error',
+      from: { path: '^lib/console/' },
+      to: { pathNot: '^lib/console/|^lib/client/index\\.ts$|(^|/)node_modules/uplot/' }
+    },
+    {
+      name: 'console-beside-the-floors',
+      severity: 'error',
+      from: { path: '^(lib|routes|packages)/', pathNot: '^lib/console/' },
+      to: { path: '^lib/console/' }
+    },
+    {
       name: 'client-beside-the-floors',
       severity: 'error',
-      from: { path: '^(lib|routes|packages)/', pathNot: '^lib/(client|cli)/' },
+      from: { path: '^(lib|routes|packages)/', pathNot: '^lib/(client|cli|console)/' },
       to: { path: '^lib/client/' }
     },
     {
@@ -131,7 +145,7 @@ module.exports = {
       name: 'one-file-makes-websockets',
       comment: 'Types may be imported anywhere; the command line gives the class to its client.',
       severity: 'error',
-      from: { path: '^(lib|routes)/', pathNot: '^lib/(connection/socket|cli/types)\\.ts$' },
+      from: { path: '^(lib|routes)/', pathNot: '^lib/(connection/socket|cli/server-connection)\\.ts$' },
       to: { path: installed('ws'), dependencyTypesNot: ['type-only'] }
     },
     {
@@ -144,8 +158,14 @@ module.exports = {
     {
       name: 'source-knows-no-tests',
       severity: 'error',
-      from: { path: '^(lib|routes|packages/[^/]+/src)/' },
+      from: { path: '^(lib|routes|packages/[^/]+/src)/', pathNot: '^lib/cli/demo\\.ts$' },
       to: { path: '^(test|bench|example-app|scripts|tools|packages/[^/]+/test)/' }
+    },
+    {
+      name: 'demo-runs-the-example',
+      severity: 'error',
+      from: { path: '^lib/cli/demo\\.ts$' },
+      to: { path: '^(test|bench|scripts|tools|packages/[^/]+/test)/' }
     },
     {
       name: 'packages-stand-alone',

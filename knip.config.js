@@ -14,7 +14,7 @@ export default {
   workspaces: {
     '.': {
       entry: [
-        'lib/{index,exports/*,cli/main,client/index,client/adapters/*}.ts',
+        'lib/{index,exports/*,cli/main,client/index,client/adapters/*,console/start}.ts',
         'lib/**/*-worker.ts',
         'bench/run.ts',
         'bench/{servers,store}/*.ts',

@@ -53,6 +53,8 @@ fairness: p99.9 of a client's store.get, of which one is due each millisecond, b
   that one user may send, on buckets of 100,000 records; with the CPU time of the longest turn of the server's
   event loop, which tells more where the machine is busy with other things, and with what the requests were
   answered. With NOEX_BENCH_UNLIMITED=1, without a budget of work.
+console: CPU time of the server while a page of the console is open in Chromium, beside many idle connections;
+  bare: while none is open.
 store: packages/noex-store alone, in a process of its own; bare: the registry's package, both on a bucket of
   100,000 records. Behind them the figures of ours on 10,000 / 100,000 / 1,000,000 records, and the aim for
   the last one, which is for a machine on which a server of raw net sockets answers a get in 14.4 µs of CPU;

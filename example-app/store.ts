@@ -3,8 +3,8 @@ import { defineQueries, schema, type DeskStore } from './model.js'
 import { seed } from './seed.js'
 
 export interface OrderStoreOptions {
-  /** Where the log of all commits is kept. For one process at a time. */
-  readonly directory: string
+  /** Where the log of all commits is kept. For one process at a time. @default none: in memory */
+  readonly directory?: string | undefined
   /** Hears what an operator should know: of a disk that refuses writes, for instance. */
   readonly onNotice?: (notice: DurabilityNotice) => void
 }
@@ -20,11 +20,11 @@ export interface OrderStore {
  * Opens the order desk's store: everything that an earlier process has answered, or the seed when there is
  * nothing yet. Rejects, and leaves every file alone, when the files are not whole.
  */
-export async function openStore ({ directory, onNotice }: OrderStoreOptions): Promise<OrderStore> {
+export async function openStore ({ directory, onNotice }: OrderStoreOptions = {}): Promise<OrderStore> {
   const store = await Store.start({
     name: 'order-desk',
     schema,
-    durability: { directory, ...(onNotice && { onNotice }) },
+    durability: directory === undefined ? 'memory' : { directory, ...(onNotice && { onNotice }) },
     // No bucket has a time to live.
     ttlCheckIntervalMs: 0
   })

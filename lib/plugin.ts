@@ -13,6 +13,7 @@ import { systemClock } from './util/clock.js'
 import { MAX_TIMER_MS } from './util/option-types.js'
 import { withTimeout } from './util/with-timeout.js'
 import { clientFiles } from '../routes/client-files.js'
+import { consoleFiles } from '../routes/console.js'
 import { eventRoutes } from '../routes/events.js'
 import { operatorRoutes } from '../routes/operator-routes.js'
 import { rpcRoutes } from '../routes/rpc.js'
@@ -61,6 +62,7 @@ const plugin: FastifyPluginAsync<NoexOptions> = async (fastify, options: NoexOpt
   await fastify.register(eventRoutes, { ...scope, service, options: resolved, logGuard })
   await fastify.register(rpcRoutes, { ...scope, service, options: resolved, logGuard })
   await fastify.register(clientFiles, { ...scope, service, options: resolved, logGuard })
+  await fastify.register(consoleFiles, { ...scope, service, options: resolved, logGuard })
   adviseOnListen(fastify, options, urlOf(fastify.prefix + resolved.prefix, resolved.path), log)
 }
 

@@ -42,6 +42,16 @@ const serverDefaults = {
   requestTimeout: 15_000
 } as const
 
+/** Returns a Fastify application with the limits of a server of its own; given options come first. */
+export function createApp (options: NonNullable<ServerConfig['fastify']> = {}): FastifyInstance {
+  const { http, https, ...rest } = options
+  const listening =
+    https == null
+      ? { http: { ...headTimeouts(http), ...http } }
+      : { https: { ...headTimeouts(https), ...https } }
+  return Fastify({ ...serverDefaults, ...rest, ...listening } as FastifyServerOptions)
+}
+
 /**
  * A server of its own for a store: a Fastify application with `noexPlugin` alone. The store goes on after
  * `stop`: the caller owns it.
@@ -68,12 +78,7 @@ export class NoexServer {
    */
   static async start (config: ServerConfig): Promise<NoexServer> {
     const { port = 8080, host = '0.0.0.0', fastify, ...options } = config
-    const { http, https, ...rest } = fastify ?? {}
-    const listening =
-      https == null
-        ? { http: { ...headTimeouts(http), ...http } }
-        : { https: { ...headTimeouts(https), ...https } }
-    const app = Fastify({ ...serverDefaults, ...rest, ...listening } as FastifyServerOptions)
+    const app = createApp(fastify)
     try {
       await app.register(noexPlugin, options)
       await app.listen({ port, host })

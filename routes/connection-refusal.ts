@@ -29,13 +29,14 @@ interface RefusingService {
  */
 export function refuseConnection (
   request: FastifyRequest, reply: FastifyReply, { service, logGuard }: RefusingService,
-  { refused, reason }: UpgradeRefusal, what: 'upgrade' | 'stream' | 'POST to a stream'
+  refused: UpgradeRefusal, what: 'upgrade' | 'stream' | 'POST to a stream'
 ): void {
   const remoteAddress = service.addressOf(incomingRequest(request))
   const origin = request.headers.origin?.slice(0, MAX_LOGGED_CHARS)
   const log = logGuard.wrap(request.log)
+  const { refused: status, reason } = refused
   log.warn({ remoteAddress, origin, reason }, `${what} refused`)
-  service.recordRefusal(remoteAddress, reason, log)
-  if (refused === 503) setConnectionHeaders(reply, { connection: 'close' })
-  reply.code(refused).send(refusal(refused, messages[refused]))
+  service.recordRefusal(remoteAddress, refused, log)
+  if (status === 503) setConnectionHeaders(reply, { connection: 'close' })
+  reply.code(status).send(refusal(status, messages[status]))
 }

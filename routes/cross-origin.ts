@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { addVary } from './http.js'
 import { urlOf } from './socket.js'
 
 /** Time for which a browser may keep the answer to a preflight, in seconds. */
@@ -41,8 +42,7 @@ function allow (
     reply.header('access-control-allow-origin', '*')
     return
   }
-  const vary = reply.getHeader('vary')
-  reply.header('vary', vary === undefined ? 'Origin' : `${String(vary)}, Origin`)
+  addVary(reply, 'Origin')
   if (!allowedOrigins.includes(origin)) return
   reply.headers({ 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true' })
 }

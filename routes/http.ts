@@ -17,6 +17,12 @@ export function setConnectionHeaders (reply: FastifyReply, headers: Readonly<Rec
   if (!(reply.request.raw.httpVersionMajor >= 2)) reply.headers(headers)
 }
 
+/** Says that the answer depends on a header of the request, beside those that it depends on already. */
+export function addVary (reply: FastifyReply, header: string): void {
+  const vary = reply.getHeader('vary')
+  reply.header('vary', vary === undefined ? header : `${String(vary)}, ${header}`)
+}
+
 /** Returns the time limit of a request to our routes: `handlerTimeout` of the application, or 15,000 ms. */
 export function requestTimeoutMs (scope: FastifyInstance): number {
   const { handlerTimeout } = scope.initialConfig as { readonly handlerTimeout?: number }

@@ -18,6 +18,8 @@ interface Question {
   /** The name of the subject in the log. */
   readonly what: string
   readonly logGuard: LogGuard
+  /** Makes the page of a refusal for a user; without it, and for programs, refusals are JSON. */
+  readonly pageOf?: (message: string) => string
 }
 
 /**
@@ -25,7 +27,7 @@ interface Question {
  * 503 when the authorization cannot be checked: then resolves with `undefined`. No answer may be cached.
  */
 export async function operatorAnswer<T extends object> (
-  request: FastifyRequest, reply: FastifyReply, { what, logGuard }: Question,
+  request: FastifyRequest, reply: FastifyReply, { what, logGuard, pageOf }: Question,
   ask: (request: IncomingRequest) => Promise<T | HttpRefusal>
 ): Promise<T | undefined> {
   const log = logGuard.wrap(request.log)
@@ -35,17 +37,20 @@ export async function operatorAnswer<T extends object> (
     answer = await ask(incomingRequest(request))
   } catch (error) {
     log.error({ err: error }, `the authorization of a request for ${what} could not be checked`)
-    refuse(reply, 503)
+    refuse(reply, 503, pageOf)
     return undefined
   }
   if (!('refused' in answer)) return answer
   log.warn({ reason: answer.reason }, `${what} refused`)
   if (answer.retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(answer.retryAfterMs / 1_000))
-  refuse(reply, answer.refused)
+  refuse(reply, answer.refused, pageOf)
   return undefined
 }
 
-function refuse (reply: FastifyReply, statusCode: keyof typeof reasons): void {
+function refuse (
+  reply: FastifyReply, statusCode: keyof typeof reasons, pageOf: Question['pageOf']
+): void {
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
-  reply.code(statusCode).send(refusal(statusCode, reasons[statusCode]))
+  const message = reasons[statusCode]
+  reply.code(statusCode).send(pageOf?.(message) ?? refusal(statusCode, message))
 }

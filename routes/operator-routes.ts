@@ -24,7 +24,7 @@ export const operatorRoutes: FastifyPluginAsync<OwnOptions> = async (scope, sett
     const path = options.routes[name as keyof typeof options.routes]
     if (path === false) continue
     refuseTakenPath(scope, path, `routes.${name}`)
-    scope.route({ url: path, ...common, ...route(service, logGuard) })
+    scope.route({ url: path, ...common, ...route(service, logGuard, options) })
   }
 }
 

@@ -83,9 +83,10 @@ export class RpcRequests {
     done()
   }
 
-  #refuse ({ failure, refused }: CallerRefusal, request: FastifyRequest, reply: FastifyReply): void {
+  #refuse (refusal: CallerRefusal, request: FastifyRequest, reply: FastifyReply): void {
     const { httpCalls } = this.#settings.service
-    httpCalls.onRefused(incomingRequest(request), refused, this.#settings.logGuard.wrap(request.log))
+    const { failure } = refusal
+    httpCalls.onRefused(incomingRequest(request), refusal, this.#settings.logGuard.wrap(request.log))
     if (failure.statusCode === 503) setConnectionHeaders(reply, { connection: 'close' })
     this.#send(reply, { text: this.#textOf(failure), failure })
   }

@@ -10,7 +10,8 @@ import type { Log } from '../lib/util/log.js'
 import type { NoexService } from '../lib/service/service.js'
 import { NoexOptionsError } from '../lib/util/option-schema.js'
 import type { ResolvedOptions } from '../lib/options/options.js'
-import { refusal, requestTimeoutMs, setConnectionHeaders } from './http.js'
+import { addVary, refusal, requestTimeoutMs, setConnectionHeaders } from './http.js'
+import { plainPage, wantsPage } from './plain-page.js'
 import { PendingUpgrades } from './pending-upgrades.js'
 
 /** The parts of the service that the routes use. */
@@ -53,7 +54,7 @@ export const socketRoute: FastifyPluginAsync<SocketRouteOptions> = async (scope,
       upgrades.answerWithWelcome(request)
       done()
     },
-    handler: upgradeRequired,
+    handler: async (request, reply) => await upgradeRequired(request, reply, options),
     wsHandler (ws, request) {
       const accepted = upgrades.take(request)
       if (accepted === undefined) {
@@ -135,8 +136,18 @@ function checkWebsocket ({ websocketServer }: FastifyInstance, url: string): voi
   }
 }
 
-/** Answers a plain request with 426. */
-async function upgradeRequired (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+/** Answers a plain request with 426: with a page for a user who has opened the address in a browser. */
+async function upgradeRequired (
+  request: FastifyRequest, reply: FastifyReply, options: ResolvedOptions
+): Promise<unknown> {
   setConnectionHeaders(reply, { upgrade: 'websocket', connection: 'Upgrade' })
-  return await reply.code(426).send(refusal(426, 'This path speaks WebSocket'))
+  addVary(reply, 'Accept')
+  reply.code(426)
+  if (!wantsPage(request)) return await reply.send(refusal(426, 'This path speaks WebSocket'))
+  return await reply.send(plainPage({ request, reply, options, path: options.path }, {
+    title: options.name,
+    paragraphs: [
+      'This address is for programs: they open a WebSocket here, which a browser cannot show as a page.'
+    ]
+  }))
 }

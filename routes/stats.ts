@@ -2,7 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IncomingRequest } from '../lib/handshake/request-origin.js'
 import type { LogGuard } from '../lib/application/log-guard.js'
 import type { NoexService } from '../lib/service/service.js'
+import { addVary } from './http.js'
 import { operatorAnswer } from './operator-answer.js'
+import { plainPage, wantsPage } from './plain-page.js'
+import type { ResolvedOptions } from '../lib/options/options.js'
 
 const number = { type: 'number' } as const
 const integer = { type: 'integer' } as const
@@ -109,16 +112,28 @@ const response = object({
 
 /**
  * Answers `GET /stats` with the result of `app.noex.getStats()`, to clients that may run `server.stats`: with
- * a token that could log in, as a user that the gateway names, or any client where there is no `auth`.
+ * a token that could log in, as a user that the gateway names, or any client where there is no `auth`. A
+ * browser that shows it to a user gets a page, which says what it is.
  */
-export function stats (service: NoexService, logGuard: LogGuard) {
+export function stats (service: NoexService, logGuard: LogGuard, options: ResolvedOptions) {
   return {
     schema: { response: { 200: response } },
     async handler (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-      const question = { what: 'statistics', logGuard }
+      const { stats: path } = options.routes
+      const page = (text: string, block?: string): string =>
+        plainPage({ request, reply, options, path: path === false ? '/' : path }, {
+          title: `Statistics of ${options.name}`,
+          paragraphs: [text, 'Programs get them from this address as JSON.'],
+          ...(block !== undefined && { block })
+        })
+      const isPage = wantsPage(request)
+      addVary(reply, 'Accept')
+      const question = { what: 'statistics', logGuard, ...(isPage && { pageOf: page }) }
       const ask = async (incoming: IncomingRequest) => await service.statsForHttp(incoming)
       const stats = await operatorAnswer(request, reply, question, ask)
-      return stats ?? reply
+      if (stats === undefined) return reply
+      if (!isPage) return stats
+      return page('The figures of this server, at this moment.', JSON.stringify(stats, null, 2))
     }
   }
 }

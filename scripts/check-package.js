@@ -86,7 +86,7 @@ step('npm pack', () => {
     const isThere = names.some(name => name === target || name.startsWith(`${target}/`))
     if (!isThere) throw new Error(`README.md links ${target}, which is not in the tarball`)
   }
-  const isStray = /(^|\/)(test|bench|example-app)\/|(^|\/)\.tsbuildinfo|\.map$|(?<!\.d)\.[cm]?ts$/
+  const isStray = /(^|\/)(test|bench)\/|^example-app\/(?!public)|(^|\/)\.tsbuildinfo|\.map$|(?<!\.d)\.[cm]?ts$/
   const stray = names.find(name => isStray.test(name))
   if (stray !== undefined) throw new Error(`${stray} must not be in the tarball`)
 })
@@ -106,7 +106,7 @@ try {
   for (const manager of managers) {
     const files = [
       'use.mjs', 'commonjs.cjs', 'other-copy.mjs', 'typed.mts', 'typed.cts', 'describe.mjs',
-      'browser.mts'
+      'demo.mjs', 'browser.mts'
     ]
     const project = makeProject(manager.name, files)
     const env = manager.env?.(project) ?? {}
@@ -131,6 +131,7 @@ try {
     command('restore', 'durable.backup', 'restored')
     command('compact', 'restored')
   })
+  step('the order desk', () => { expect(run(process.execPath, ['demo.mjs'], { cwd: project })) })
   step('a store of another copy', () => {
     expect(run(process.execPath, ['other-copy.mjs', join(folder, 'Yarn-1', installed)], { cwd: project }))
   })

@@ -2,6 +2,7 @@ import { audit } from './audit.js'
 import { auditedWrites } from './audited-writes.js'
 import { cluster } from './cluster.js'
 import { connect } from './connect.js'
+import { consoleCost } from './console.js'
 import { durability } from './durability.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
@@ -54,6 +55,8 @@ export const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['heartbeat', whole(heartbeat)],
   ['idle', quick(idle)],
   ['fairness', whole(fairness)],
+  // In Chromium, which takes a core for itself.
+  ['console', quick(consoleCost)],
   // These install what they compare with.
   ['peers', quick(peers)],
   // Last, since they need databases.

@@ -10,7 +10,7 @@ export type ServerName =
   | 'noex-clustered'
   | 'transfer-noex' | 'transfer-bare-ws' | 'transfer-sqlite' | 'transfer-postgres' | 'transfer-redis'
   | 'bare-heartbeat' | 'noex-heartbeat' | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
-  | 'prepared-ws' | 'noex-growth' | 'noex-code-queries' | 'bare-post' | 'noex-rpc'
+  | 'prepared-ws' | 'noex-growth' | 'noex-code-queries' | 'bare-post' | 'noex-rpc' | 'noex-console'
 
 /** The programs in `peers/`, which are no part of the build. */
 export type PeerName = 'socket-io' | 'feathers' | 'trpc' | 'mercurius'

@@ -1,7 +1,7 @@
 import { WindowLimiter } from '../limits/window-limiter.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
-import type { AuditSubject } from './request-audit.js'
+import { userOf, type AuditSubject } from './request-audit.js'
 import type { AuditTrail } from './trail.js'
 
 /**
@@ -46,11 +46,11 @@ export class CallAudit {
   }
 
   #noteOf (
-    { principal: { session }, origin: { remoteAddress }, log }: AuditSubject, operation: string,
-    error: string, details?: Readonly<Record<string, unknown>>
+    subject: AuditSubject, operation: string, error: string, details?: Readonly<Record<string, unknown>>
   ): void {
+    const { origin: { remoteAddress }, log } = subject
     if (this.#notes.take(remoteAddress) === undefined) return
-    const userId = session?.userId ?? null
-    this.#trail.note({ userId, operation, error, ...(details && { details }), remoteAddress }, log)
+    const user = userOf(subject)
+    this.#trail.note({ ...user, operation, error, ...(details && { details }), remoteAddress }, log)
   }
 }

@@ -1,5 +1,5 @@
 import { closeReasons, type CloseReason } from '../protocol/close-codes.js'
-import type { AuditSubject } from './request-audit.js'
+import { userOf, type AuditSubject } from './request-audit.js'
 import type { AuditTrail } from './trail.js'
 
 /**
@@ -54,11 +54,11 @@ export class ConnectionAudit {
   }
 
   #note (operation: string, error: string, details?: Readonly<Record<string, unknown>>): void {
-    const { principal: { session }, origin, log } = this.#subject
+    const { origin, log } = this.#subject
     const { connectionId, remoteAddress } = origin
     this.#trail.note(
       {
-        userId: session?.userId ?? null,
+        ...userOf(this.#subject),
         sessionId: connectionId,
         operation,
         error,

@@ -10,6 +10,8 @@ export interface AuditEntry {
    * The user after the operation, or before it where the operation ended the session; `null` without login.
    */
   readonly userId: string | null
+  /** The name of that user at the time, where it has one beside the id. */
+  readonly userName?: string
   /** The id of the connection, under the name of noex-server; `null` for an entry of the server itself. */
   readonly sessionId: string | null
   readonly operation: string
@@ -40,23 +42,26 @@ const MAX_ERROR_CHARS = 1_024
 const MAX_DETAILS_CHARS = 8_192
 
 /** The parts of an entry; those that are absent may be `undefined`. */
-type EntryInput = Omit<AuditEntry, 'error' | 'details'> & {
+type EntryInput = Omit<AuditEntry, 'userName' | 'error' | 'details'> & {
+  readonly userName?: string | undefined
   readonly error?: string | undefined
   readonly details?: AuditEntry['details'] | undefined
 }
 
 /** Makes an entry, frozen, within the bounds of length and in the order in which properties are stored. */
 export function recordEntry (entry: EntryInput): RecordedEntry {
-  const { timestamp, userId, sessionId, operation, resource, result, error, details, remoteAddress } = entry
+  const { timestamp, userId, userName, sessionId, operation, resource, result, error } = entry
+  const { details, remoteAddress } = entry
   // Absent properties are left out without spreads: this runs for every request that is recorded.
   const recorded = {
     timestamp,
-    userId: userId === null ? null : clean(userId, MAX_TEXT_CHARS),
-    sessionId,
-    operation,
-    resource: clean(resource, MAX_TEXT_CHARS),
-    result
+    userId: userId === null ? null : clean(userId, MAX_TEXT_CHARS)
   } as { -readonly [Name in keyof AuditEntry]: AuditEntry[Name] }
+  if (userName !== undefined) recorded.userName = clean(userName, MAX_TEXT_CHARS)
+  recorded.sessionId = sessionId
+  recorded.operation = operation
+  recorded.resource = clean(resource, MAX_TEXT_CHARS)
+  recorded.result = result
   if (error !== undefined) recorded.error = clean(error, MAX_ERROR_CHARS)
   if (details !== undefined) recorded.details = boundDetails(details)
   recorded.remoteAddress = remoteAddress
@@ -102,10 +107,11 @@ function boundDetails (details: Readonly<Record<string, unknown>>): Readonly<Rec
 /** Returns whether the properties of an object are those of an entry. */
 export function isEntry (entry: AuditEntry): boolean {
   const { timestamp, userId, sessionId, operation, resource, result, error, remoteAddress } = entry
-  const { revision, epoch } = entry
+  const { userName, revision, epoch } = entry
   return (
     Number.isSafeInteger(timestamp) &&
     isTextOrNull(userId) &&
+    (userName === undefined || typeof userName === 'string') &&
     isTextOrNull(sessionId) &&
     typeof operation === 'string' &&
     typeof resource === 'string' &&
@@ -115,6 +121,11 @@ export function isEntry (entry: AuditEntry): boolean {
     (revision === undefined || Number.isSafeInteger(revision)) &&
     (epoch === undefined || typeof epoch === 'string')
   )
+}
+
+/** Returns whether an entry is of a user, given by its id or its name. */
+export function isOfUser ({ userId, userName }: AuditEntry, user: string): boolean {
+  return userId === user || userName === user
 }
 
 function isTextOrNull (value: unknown): boolean {

@@ -16,6 +16,14 @@ export interface AuditSubject {
   readonly log: Log
 }
 
+/** The user of an entry. */
+type User = Pick<AuditEntry, 'userId'> & { readonly userName?: string | undefined }
+
+/** Returns the user of a subject as entries name it; `undefined` without a session. */
+export function userOf ({ principal: { session } }: Pick<AuditSubject, 'principal'>): User | undefined {
+  return session && { userId: session.userId, userName: session.userName }
+}
+
 /** How the entries of an operation are made. The functions accept unchecked requests. */
 export interface AuditedOperation {
   readonly name: string
@@ -36,9 +44,10 @@ export class RequestAudit {
   readonly #request: RequestMessage
   readonly #subject: AuditSubject
   readonly #clock: Clock
-  readonly #userBefore: string | undefined
+  readonly #userBefore: User | undefined
   #reserved = false
   #isRepeated = false
+  #added: AuditEntry['details'] | undefined
   #commits: RequestCommits | undefined
   /** The entry that the note of the last commit has. */
   #noted: RecordedEntry | undefined
@@ -57,7 +66,7 @@ export class RequestAudit {
     this.#request = request
     this.#subject = subject
     this.#clock = clock
-    this.#userBefore = subject.principal.session?.userId
+    this.#userBefore = userOf(subject)
   }
 
   /** Begins the entry of a request; returns `undefined` when its tier is not recorded. */
@@ -104,6 +113,11 @@ export class RequestAudit {
     this.#isRepeated = true
   }
 
+  /** Adds details that only the operation knows. */
+  addDetails (details: Readonly<Record<string, unknown>>): void {
+    this.#added = { ...this.#added, ...details }
+  }
+
   /** Waits until each commit is durable or rolled back; `undefined` when none is pending. Precedes `end`. */
   settled (): Promise<unknown> | undefined {
     return this.#commits?.settled()
@@ -118,7 +132,7 @@ export class RequestAudit {
     const noted = this.#noted
     // The store's log has this very entry on the disk.
     const isKept = noted !== undefined && error === undefined && this.#isOneCommit && count === 1 &&
-      durable.length === 1 && noted.entry.userId === this.#userId
+      durable.length === 1 && noted.entry.userId === this.#user.userId
     const recorded = isKept ? noted : this.#recordAs(error)
     const { log } = this.#subject
     return this.#trail.record(recorded, {
@@ -130,21 +144,24 @@ export class RequestAudit {
     return this.#tier === 'write' && this.#operation.usesStore
   }
 
-  get #userId (): string | null {
+  get #user (): User {
     // After a logout, the entry names the user who has logged out.
-    return this.#subject.principal.session?.userId ?? this.#userBefore ?? null
+    return userOf(this.#subject) ?? this.#userBefore ?? { userId: null }
   }
 
   get #details (): AuditEntry['details'] | undefined {
-    const details = this.#operation.detailsOf(this.#request)
+    const own = this.#operation.detailsOf(this.#request)
+    const details = this.#added === undefined ? own : { ...own, ...this.#added }
     return this.#isRepeated ? { ...details, repeated: true } : details
   }
 
   #recordAs (error: string | undefined): RecordedEntry {
     const { origin } = this.#subject
+    const { userId, userName } = this.#user
     return recordEntry({
       timestamp: this.#clock.now(),
-      userId: this.#userId,
+      userId,
+      userName,
       sessionId: origin.connectionId,
       operation: this.#operation.name,
       resource: this.#operation.resourceOf(this.#request),

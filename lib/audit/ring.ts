@@ -1,8 +1,10 @@
-import type { AuditEntry } from './entry.js'
+import { isOfUser, type AuditEntry } from './entry.js'
 
 /** Conditions that entries must meet; those that are absent do not filter. */
 export interface AuditFilter {
   readonly userId?: string | undefined
+  /** The id of the user, or its name. */
+  readonly user?: string | undefined
   readonly operation?: string | undefined
   readonly result?: AuditEntry['result'] | undefined
   /** Epoch milliseconds, inclusive. */
@@ -48,9 +50,10 @@ export class Ring {
 
 function matches (
   entry: AuditEntry,
-  { userId, operation, result, from = -Infinity, to = Infinity }: AuditFilter
+  { userId, user, operation, result, from = -Infinity, to = Infinity }: AuditFilter
 ): boolean {
   return (userId === undefined || entry.userId === userId) &&
+    (user === undefined || isOfUser(entry, user)) &&
     (operation === undefined || entry.operation === operation) &&
     (result === undefined || entry.result === result) &&
     entry.timestamp >= from && entry.timestamp <= to

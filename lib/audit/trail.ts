@@ -30,6 +30,11 @@ interface Recording {
   readonly log: Log
 }
 
+/** An event that is not a request. */
+type NotedEvent = Omit<Partial<AuditEntry>, 'userName'> & Pick<AuditEntry, 'operation'> & {
+  readonly userName?: string | undefined
+}
+
 /** The state of the trail in `/stats`. */
 export interface AuditStats {
   /** Entries since the start. */
@@ -205,13 +210,13 @@ export class AuditTrail {
   }
 
   /** Records an event that is not a request; it never blocks. */
-  note (event: Partial<AuditEntry> & Pick<AuditEntry, 'operation'>, log = this.#log): void {
-    const entry: AuditEntry = {
+  note (event: NotedEvent, log = this.#log): void {
+    const entry = {
       timestamp: this.#clock.now(),
       userId: null,
       sessionId: null,
       resource: '*',
-      result: event.error === undefined ? 'success' : 'error',
+      result: event.error === undefined ? 'success' as const : 'error' as const,
       remoteAddress: '',
       ...event
     }

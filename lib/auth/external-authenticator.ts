@@ -70,6 +70,7 @@ interface Validation {
 
 class ExternalSession implements Session {
   readonly userId: string
+  readonly userName: string | undefined
   readonly roles: readonly string[]
   readonly metadata: object | undefined
   readonly expiresAt: number | undefined
@@ -81,8 +82,9 @@ class ExternalSession implements Session {
 
   /** @throws {TypeError} unless `found` is an `AuthSession` */
   constructor (found: unknown, { token, validatedAt, toleranceMs, now }: Validation) {
-    const { userId, roles, metadata, expiresAt } = readSession(found as object, now)
+    const { userId, userName, roles, metadata, expiresAt } = readSession(found as object, now)
     this.userId = userId
+    this.userName = userName
     this.roles = roles
     this.metadata = metadata
     this.expiresAt = expiresAt

@@ -8,6 +8,7 @@ import type { Policy } from '../permissions/policy.js'
 import { isExpired, type Origin, type RequestHeaders, type Session } from '../protocol/session.js'
 import { NoexServerError } from '../protocol/errors.js'
 import { userRevoked } from '../protocol/refusals.js'
+import type { Revocations } from './revocations.js'
 import { TokenRefusal } from './token-refusal.js'
 
 /** The parts of the service that authorize plain HTTP requests. */
@@ -16,7 +17,7 @@ interface HttpAuthorizerOptions {
   readonly required: boolean
   readonly policy: Policy
   readonly authenticator: Authenticator | undefined
-  readonly isRevoked: (userId: string) => boolean
+  readonly revocations: Pick<Revocations, 'mark' | 'bars'>
   readonly clock: Clock
   /** Returns the address behind a request, also of one that comes past the gateway. */
   readonly addressOf: (request: IncomingRequest) => string
@@ -139,13 +140,14 @@ export class HttpAuthorizer {
   }
 
   async #sessionOf (token: string, origin: Origin): Promise<Session | WrongToken> {
-    const { authenticator, clock, isRevoked } = this.#options
+    const { authenticator, clock, revocations } = this.#options
+    const { mark } = revocations
     const session = await authenticator?.identify(token, origin) ?? new TokenRefusal('there are no tokens')
     if (session instanceof TokenRefusal) return new WrongToken(session.reason)
     if (isExpired(session, clock.now())) {
       return new WrongToken('it has expired', new NoexServerError('UNAUTHORIZED', 'Token has expired'))
     }
-    if (isRevoked(session.userId)) return new WrongToken('its user may not log in', userRevoked())
+    if (revocations.bars(session, mark)) return new WrongToken('its user may not log in', userRevoked())
     return session.state === 'live' ? session : new WrongToken('its session has ended')
   }
 }

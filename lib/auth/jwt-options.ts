@@ -42,6 +42,13 @@ export interface JwtAuthOptions extends TokenAuth {
    */
   rolesClaim?: string | readonly string[] | undefined
   /**
+   * Claim with the name of the user, for instance `preferred_username`, in the same form. Operators see the
+   * name beside the `sub`, in the audit too; nothing depends on it. One that is no text of 1 to 256
+   * characters is none.
+   * @default none
+   */
+  nameClaim?: string | readonly string[] | undefined
+  /**
    * Time by which the issuer's clock may be off, for `nbf` and `exp`, in milliseconds: a session ends so long
    * after `exp`.
    * @default 5_000
@@ -74,6 +81,7 @@ export interface ResolvedJwt {
   readonly audience: string[]
   /** The names on the way to the roles. */
   readonly rolesPath: readonly string[]
+  readonly namePath: readonly string[] | undefined
   readonly clockToleranceMs: number
   /** The options that belong to every `auth`. */
   readonly auth: Pick<JwtValues,
@@ -103,6 +111,7 @@ export const jwtOptions = options<JwtAuthOptions>()({
   issuer: required(texts),
   audience: required(texts),
   rolesClaim: option(texts, 'roles'),
+  nameClaim: option(texts, undefined),
   clockToleranceMs: option(integer(0, 60_000), 5_000),
   cooldownMs: option(integer(1_000, REFRESH_AGE_MS), 30_000),
   ...ofEveryAuth,
@@ -135,6 +144,7 @@ export function resolveJwt (options: JwtAuthOptions): ResolvedJwt {
     issuer: textsIn(values.issuer),
     audience: textsIn(values.audience),
     rolesPath: textsIn(values.rolesClaim),
+    namePath: values.nameClaim === undefined ? undefined : textsIn(values.nameClaim),
     clockToleranceMs: values.clockToleranceMs,
     auth: { required, permissions, revalidateMs, validateTimeoutMs, scrapeToken }
   }

@@ -57,7 +57,7 @@ export function tokenValidator (options: ResolvedJwt, clock: Clock): TokenValida
 }
 
 function explainer (options: ResolvedJwt, clock: Clock): ExplainedValidator['explain'] {
-  const { algorithms, issuer, audience, rolesPath, clockToleranceMs } = options
+  const { algorithms, issuer, audience, clockToleranceMs } = options
   const find = keyFinder(options.key, clock)
   const clockTolerance = clockToleranceMs / 1_000
   const checks = { algorithms, issuer, audience, requiredClaims: ['exp', 'sub'], clockTolerance }
@@ -69,7 +69,7 @@ function explainer (options: ResolvedJwt, clock: Clock): ExplainedValidator['exp
     const now = clock.now()
     try {
       const { payload } = await jwtVerify(token, find, { ...checks, currentDate: new Date(now) })
-      return sessionOf(payload, rolesPath, now)
+      return sessionOf(payload, options, now)
     } catch (error) {
       if (error instanceof JwksError) throw error
       // Clients choose tokens: any other failure is that of the token.
@@ -90,7 +90,7 @@ function keyFinder (key: ResolvedJwt['key'], clock: Clock): JWTVerifyGetKey {
 
 function sessionOf (
   claims: JWTPayload,
-  rolesPath: readonly string[],
+  { rolesPath, namePath }: Pick<ResolvedJwt, 'rolesPath' | 'namePath'>,
   now: number
 ): AuthSession | TokenRefusal {
   const userId: unknown = claims.sub
@@ -101,9 +101,15 @@ function sessionOf (
   if (late !== undefined) {
     return new TokenRefusal(`"${late}" is more than ten years ahead; it is to be in seconds`)
   }
-  const roles = rolesAt(claims, rolesPath)
+  const roles = claimAt(claims, rolesPath)
   if (!isRoles(roles)) return new TokenRefusal('the claim with the roles is no list of texts, or too long')
-  return { userId, roles, expiresAt: (claims.exp ?? NaN) * 1_000 }
+  const userName = namePath && claimAt(claims, namePath)
+  return {
+    userId,
+    ...(isUserId(userName) && { userName }),
+    roles,
+    expiresAt: (claims.exp ?? NaN) * 1_000
+  }
 }
 
 /** The time claims, in seconds since 1970. */
@@ -118,7 +124,7 @@ function isNear (seconds: number | undefined, now: number): boolean {
  * Returns the claim at a path: an empty list where it is absent, `undefined` where the path leads through a
  * value that is no object. Inherited properties do not count.
  */
-function rolesAt (claims: unknown, path: readonly string[]): unknown {
+function claimAt (claims: unknown, path: readonly string[]): unknown {
   let found = claims
   for (const name of path) {
     if (!isPlainObject(found)) return undefined

@@ -1,4 +1,5 @@
 import type { SealedEntry } from '../audit/chain/chain.js'
+import { isOfUser } from '../audit/entry.js'
 import { readTrail } from '../audit/file/trail-reader.js'
 import { OK, UsageError, runCommand, toInteger, type CommandIo } from './command.js'
 
@@ -9,7 +10,7 @@ its whole trail; otherwise name the segments to search, in any order. Hashes are
 verify.
 
 Options:
-  --user ID         entries of this user
+  --user NAME|ID    entries of this user, by the name or the id
   --operation NAME  entries of this operation
   --resource R      entries that concern this resource
   --result RESULT   success or error
@@ -59,7 +60,7 @@ function toFilter ({ user, operation, resource, result, from, to }: Values): (en
   const start = from === undefined ? -Infinity : toTime('--from', from)
   const end = to === undefined ? Infinity : toTime('--to', to)
   return entry =>
-    (user === undefined || entry.userId === user) &&
+    (user === undefined || isOfUser(entry, user)) &&
     (operation === undefined || entry.operation === operation) &&
     (resource === undefined || entry.resource === resource) &&
     (result === undefined || entry.result === result) &&

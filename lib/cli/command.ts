@@ -1,4 +1,5 @@
-import type { Writable } from 'node:stream'
+import { constants } from 'node:os'
+import type { Readable, Writable } from 'node:stream'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { EntryPrinter, Output, escapeText, type EntryStyle } from './print.js'
 
@@ -9,17 +10,32 @@ export interface CommandIo {
   /** Whether `stdout` is a terminal: the output is then for people. */
   readonly isTTY: boolean
   readonly env: Readonly<Record<string, string | undefined>>
+  /** The input; a terminal has `isTTY`. Absent where there is none. */
+  readonly stdin?: Readable & { readonly isTTY?: boolean }
   /** Ends a command that follows a file when aborted. */
   readonly signal?: AbortSignal
+  /**
+   * Has `listener` called for each of these signals of the process, in place of their effect. Returns what
+   * ends that. Absent where a signal is not the command's to handle. `names`: by default those that end a
+   * process, SIGINT, SIGTERM and SIGHUP.
+   */
+  readonly onSignal?: (
+    listener: (name: NodeJS.Signals) => void, names?: readonly NodeJS.Signals[]
+  ) => () => void
 }
 
 /** Runs a command with the arguments after its name. Resolves with the exit code. */
 export type CommandFunction = (args: readonly string[], io: CommandIo) => Promise<number>
 
-/** Exit codes: done and good; damage found; wrong usage or not done. */
+/** Exit codes: done and good; damage found, or refused by the server; wrong usage or not done. */
 export const OK = 0
 export const BAD = 1
 export const FAILED = 2
+
+/** Returns the exit code of a command that a signal has ended, as shells have it. */
+export function codeOf (signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal]
+}
 
 /** Thrown when arguments are invalid. */
 export class UsageError extends Error {
@@ -32,8 +48,8 @@ type Options = NonNullable<ParseArgsConfig['options']>
 interface Command<Given extends Options> {
   /** The text of `--help`. */
   readonly help: string
-  /** Name of what stands behind the options. @default 'file or directory' */
-  readonly argument?: string
+  /** Name of what stands behind the options; `null` where nothing does. @default 'file or directory' */
+  readonly argument?: string | null
   /** Options besides `--help`, `--json` and `--pretty`, which all commands have. */
   readonly options: Given
   /** Resolves with the exit code. */
@@ -43,10 +59,14 @@ interface Command<Given extends Options> {
 /** The arguments and outputs of one run of a command. */
 interface CommandRun<Given extends Options> {
   readonly values: ReturnType<typeof parseArgs<{ options: Given }>>['values']
-  /** The arguments behind the options, such as paths of files and directories: at least one. */
+  /**
+   * The arguments behind the options, such as paths of files and directories: at least one, unless the
+   * command takes none.
+   */
   readonly files: readonly [string, ...string[]]
   readonly output: Output
   readonly printer: EntryPrinter
+  readonly errors: Output
   readonly style: EntryStyle
   /** Aborted when the command must end. */
   readonly signal: AbortSignal
@@ -74,9 +94,12 @@ export async function runCommand<Given extends Options> (
       return OK
     }
     if (json === true && pretty === true) throw new UsageError('--json and --pretty exclude each other')
-    const [first, ...others] = positionals
-    if (first === undefined || positionals.includes('')) {
-      throw new UsageError(`a ${command.argument ?? 'file or directory'} is missing`)
+    const { argument = 'file or directory' } = command
+    if (argument === null && positionals.length > 0) {
+      throw new UsageError(`it takes no argument, but there is ${positionals[0]}`)
+    }
+    if (argument !== null && (positionals.length === 0 || positionals.includes(''))) {
+      throw new UsageError(`a ${argument} is missing`)
     }
     const style = {
       pretty: pretty ?? (json !== true && io.isTTY),
@@ -85,8 +108,9 @@ export async function runCommand<Given extends Options> (
     const signals = [output.gone, ...(io.signal === undefined ? [] : [io.signal])]
     const code = await command.run({
       values: values as CommandRun<Given>['values'],
-      files: [first, ...others],
+      files: positionals as unknown as CommandRun<Given>['files'],
       output,
+      errors,
       printer: new EntryPrinter(output, errors, style),
       style,
       signal: AbortSignal.any(signals)
@@ -113,4 +137,14 @@ export function toInteger (option: string, text: string, min: number): number {
     throw new UsageError(`${option} takes an integer of at least ${min}`)
   }
   return value
+}
+
+const MAX_PORT = 65_535
+
+/** Parses the TCP port of the option `--port`. @throws {UsageError} */
+export function toPort (text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const port = toInteger('--port', text, 0)
+  if (port > MAX_PORT) throw new UsageError(`--port takes 0 to ${MAX_PORT}`)
+  return port
 }

@@ -17,16 +17,16 @@ export function escapeText (text: string): string {
 }
 
 /**
- * Returns an entry as one line for people: time, user, operation, resource, result, address and, if present,
- * the commit and the error.
+ * Returns an entry as one line for people: time, user (name and id, where it has both), operation, resource,
+ * result, address and, if present, the commit and the error.
  */
 export function formatEntry (
-  { timestamp, userId, operation, resource, result, error, remoteAddress, revision }: SealedEntry,
+  { timestamp, userId, userName, operation, resource, result, error, remoteAddress, revision }: SealedEntry,
   colour: boolean
 ): string {
   const columns = [
     formatTime(timestamp).padEnd(24),
-    escapeText(userId ?? '-').padEnd(16),
+    escapeText(userName === undefined ? userId ?? '-' : `${userName} (${userId})`).padEnd(16),
     escapeText(operation).padEnd(24),
     escapeText(resource).padEnd(20),
     paint(result.padEnd(7), result === 'success' ? 32 : 31, colour),
@@ -78,6 +78,11 @@ export class Output {
   async line (text: string): Promise<void> {
     if (this.#gone.signal.aborted || this.#stream.write(`${text}\n`)) return
     await once(this.#stream, 'drain', { signal: this.#gone.signal }).catch(() => {})
+  }
+
+  /** Writes a line without waiting: for lines that are not many. */
+  push (text: string): void {
+    if (!this.#gone.signal.aborted) this.#stream.write(`${text}\n`)
   }
 
   /** Resolves when everything is written or has failed. */

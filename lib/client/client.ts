@@ -60,6 +60,7 @@ export function composeClient (
     hydrate: live.hydrate,
     reconnect: () => { if (!isClosed) connection.reconnect() },
     close: () => {
+      if (isClosed) return
       isClosed = true
       live.close()
       connection.close()

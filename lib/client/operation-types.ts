@@ -1,5 +1,6 @@
 import type { BucketDefinition, BucketSchemaUpdate, DeclarativeQueryConfig } from '@hamicek/noex-store/types'
 import type { Call } from './bucket-types.js'
+import type { ConnectionQuery, ConnectionState, Refusal, ServerConnection } from './operator-values.js'
 import type {
   Access, AccessSubject, Account, AccountChanges, AccountLogin, AuditFilter, AuditedRequest, Fact, LoggedIn,
   Resource, Role, RolePermission, RuleEvent, Whoami
@@ -12,6 +13,7 @@ export interface Keyed {
 }
 
 interface OfUser { readonly userId: string }
+interface OfConnection { readonly connectionId: string }
 interface OfRole { readonly roleId: string }
 interface OfRule { readonly ruleId: string }
 interface Named { readonly name: string }
@@ -50,6 +52,12 @@ interface Changes {
   'procedures.register': Call<{ readonly procedure: object }, Named & { readonly registered: true }>
   'procedures.update': Call<Named & { readonly updates: object }, Named & { readonly updated: true }>
   'procedures.unregister': Call<Named, Named & { readonly unregistered: true }>
+  'server.close': Call<OfConnection & { readonly reason?: string }, { readonly closed: boolean }>
+  'server.revoke': Call<
+    { readonly userId?: string, readonly role?: string },
+    { readonly sessions: number, readonly connections: number }
+  >
+  'server.drain': Call<{ readonly graceMs?: number }, { readonly draining: true }>
   'identity.createUser': Call<
     AccountChanges & { readonly username: string, readonly password: string, readonly enabled?: boolean },
     Account
@@ -96,7 +104,9 @@ interface Reads {
   'procedures.get': Call<Named, any>
   'procedures.list': Call<None, { readonly procedures: readonly any[] }>
   'server.stats': Call<None, any>
-  'server.connections': Call<None, any[]>
+  'server.connections': Call<ConnectionQuery, any>
+  'server.connection': Call<OfConnection, ServerConnection & ConnectionState>
+  'server.refusals': Call<{ readonly limit?: number }, { readonly refusals: readonly Refusal[] }>
   'server.queries': Call<
     { readonly filter?: string, readonly limit?: number, readonly after?: string },
     { readonly queries: readonly any[], readonly more: boolean, readonly total: number }

@@ -110,6 +110,7 @@ export interface AuditedRequest {
   /** Epoch milliseconds. */
   readonly timestamp: number
   readonly userId: string | null
+  readonly userName?: string
   readonly sessionId: string | null
   readonly operation: string
   readonly resource: string
@@ -122,6 +123,8 @@ export interface AuditedRequest {
 /** Which entries of the audit trail to read, the newest first. */
 export interface AuditFilter {
   readonly userId?: string
+  /** The id of the user, or its name. */
+  readonly user?: string
   readonly operation?: string
   readonly result?: 'success' | 'error'
   /** Epoch milliseconds, included. */

@@ -76,7 +76,7 @@ function logSlow (
   const resource = subject && shortText(subject, MAX_NAME)
   slowLog.write(`request ${name} ${resource ?? ''}`, ms, 'a request is slow', () => ({
     operation: name,
-    ...(resource !== undefined && { [query === undefined ? 'bucket' : 'query']: resource }),
+    ...(resource !== undefined && { [typeof query === 'string' ? 'query' : 'bucket']: resource }),
     params: namesIn(request),
     rows: rowsIn(data),
     userId: principal.session?.userId

@@ -29,6 +29,7 @@ export class CallClient extends RingItem implements RequestClient {
   readonly caller: Caller
   readonly principal: CallPrincipal
   answering: Operation | undefined
+  requests = 0
   writing: Promise<unknown> | undefined
   readonly #host: CallHost
   readonly #onReply: (reply: CallReply) => void

@@ -13,7 +13,7 @@ import type { LiveQueries } from '../subscriptions/live-queries.js'
 import type { Watched } from '../subscriptions/live-request.js'
 import { EventSubscriptions, type EventSubscriber } from '../subscriptions/event-subscriptions.js'
 import { QuerySubscriptions, type QuerySubscriber } from '../subscriptions/query-subscriptions.js'
-import type { PushTarget } from '../subscriptions/subscriber.js'
+import type { PushTarget, SubscriptionInfo } from '../subscriptions/subscriber.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { MAX_TIMER_MS } from '../util/option-types.js'
@@ -74,6 +74,20 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
     this.#target = target
   }
 
+  /** Returns the subscriptions of both kinds, in the order in which they were made, at most `max` of each. */
+  subscriptionInfos (max: number): SubscriptionInfo[] {
+    return [...this.#subscriptions?.infos(max) ?? [], ...this.#eventSubscriptions?.infos(max) ?? []]
+  }
+
+  /** Whether it watches a query; `name` as `nameOf` returns it. */
+  watches (name: string): boolean {
+    return this.#subscriptions?.watches(name) === true
+  }
+
+  now (): number {
+    return this.#host.clock.now()
+  }
+
   get clientId (): string {
     return this.#owner.id
   }
@@ -110,11 +124,12 @@ export class ClientPrincipal implements Principal, QuerySubscriber, EventSubscri
   /** The session's part of the connection info. */
   get info (): Pick<
     ConnectionInfo,
-    'authenticated' | 'userId' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
+    'authenticated' | 'userId' | 'userName' | 'roles' | 'storeSubscriptionCount' | 'rulesSubscriptionCount'
   > {
     return {
       authenticated: this.isLoggedIn,
       userId: this.session?.userId ?? null,
+      userName: this.session?.userName ?? null,
       roles: [...this.session?.roles ?? []],
       storeSubscriptionCount: this.#subscriptions?.size ?? 0,
       rulesSubscriptionCount: this.#eventSubscriptions?.size ?? 0

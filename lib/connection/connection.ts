@@ -15,6 +15,7 @@ import type { DeadlineQueue } from '../util/deadline-queue.js'
 import type { Log } from '../util/log.js'
 import { ClientPrincipal, type PrincipalHost, type SessionOwner } from './client-principal.js'
 import { logFailure, type RequestClient } from './dispatch.js'
+import { ForcedClose } from './forced-close.js'
 import type { Pingable } from './heartbeat.js'
 import type { UnauthenticatedInboxes } from './inbox.js'
 import { MessageFlow, type FlowOwner } from './message-flow.js'
@@ -72,14 +73,14 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   isOpen = true
   isAlive = true
   answering: Operation | undefined
+  requests = 0
   writing: Promise<unknown> | undefined
   readonly #host: ConnectionHost
   readonly #ws: ClientSocket
   #log: Log | undefined
   #connectionAudit: ConnectionAudit | undefined
   #ending: AbortController | undefined
-  /** Whether the client's own request has revoked the session: the close waits for the reply. */
-  #isRevoked = false
+  #forcedClose: ForcedClose | undefined
   /** Whether the client must log in and has not yet. */
   #isUnauthenticated: boolean
   /** Whether the client has asked for the notice that its session has ended. */
@@ -144,8 +145,15 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   }
 
   get info (): ConnectionInfo {
-    const { id, upgrade, connectedAt, principal } = this
-    return { connectionId: id, remoteAddress: upgrade.remoteAddress, connectedAt, ...principal.info }
+    const { id, upgrade, connectedAt, principal, flow, requests } = this
+    return {
+      connectionId: id,
+      remoteAddress: upgrade.remoteAddress,
+      connectedAt,
+      ...principal.info,
+      bytesQueued: flow.queuedBytes,
+      requests
+    }
   }
 
   logIn (session: Session, isNotified = false): void {
@@ -167,7 +175,8 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
       this.flow.authenticate()
     }
     // A revoked client cannot log in any more.
-    if (to === undefined && from !== undefined && !this.#isRevoked) this.#host.onLoggedOut(this)
+    const isRevoked = this.#forcedClose?.isRevoked === true
+    if (to === undefined && from !== undefined && !isRevoked) this.#host.onLoggedOut(this)
   }
 
   onSessionEnded (reason: SessionEnd): void {
@@ -182,24 +191,13 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
 
   /** Ends the session with its subscriptions at once, and closes the connection with `session_revoked`. */
   revoke (reason: string): void {
-    if (!this.isOpen || this.#isRevoked) return
-    this.#recordClose(closeReasons.sessionRevoked)
-    if (!this.isOpen) return
-    const level = this.answering?.accessLevel
-    if (level === 'admin' || level === 'superadmin') {
-      // A user who disables the own account receives the reply first.
-      this.#isRevoked = true
-      this.principal.end()
-      this.flow.afterReplies(() => { this.#closeRevoked(reason) })
-    } else {
-      this.principal.end()
-      this.#closeRevoked(reason)
-    }
+    this.forcedClose.revoke(reason)
   }
 
-  #closeRevoked (reason: string): void {
-    this.notify({ type: 'system', event: 'session_revoked', reason })
-    this.close(closeReasons.sessionRevoked)
+  /** Made on first use: few connections are closed so. */
+  get forcedClose (): ForcedClose {
+    this.#forcedClose ??= new ForcedClose(this)
+    return this.#forcedClose
   }
 
   /** Writes the first message of every connection, at once. PROTOCOL.md, "Welcome". */
@@ -251,8 +249,8 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
   }
 
   handle (text: string): Promise<void> | undefined {
-    // A revoked client waits for its last reply: none of its later requests is executed.
-    return this.#isRevoked ? undefined : this.#host.dispatch(text, this)
+    // A client that waits for its last reply: none of its later requests is executed.
+    return this.#forcedClose?.hasBegun === true ? undefined : this.#host.dispatch(text, this)
   }
 
   onOverload (): void {
@@ -276,7 +274,7 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
    */
   close (reason: CloseReason): void {
     if (!this.isOpen) return
-    this.#recordClose(reason)
+    this.recordClose(reason)
     if (!this.isOpen) return
     this.#stop(reason.reason)
     this.flow.finish(() => { this.#ws.close(reason.code, reason.reason) })
@@ -284,11 +282,11 @@ export class Connection implements RequestClient, FlowOwner, SessionOwner, Pinga
     this.#host.logOf(this).info({ code: reason.code, reason: reason.reason }, 'closing connection')
   }
 
-  /** Records the close once, while the session is still known. */
-  #recordClose (reason: CloseReason): void {
+  /** Records the close once, while the session is still known; `isRecorded`: another entry tells of it. */
+  recordClose (reason: CloseReason, isRecorded = false): void {
     if (this.#isCloseRecorded) return
     this.#isCloseRecorded = true
-    this.#audit?.closed(reason)
+    if (!isRecorded) this.#audit?.closed(reason)
   }
 
   /** Ends the socket at once. */

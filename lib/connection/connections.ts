@@ -27,8 +27,12 @@ import { UnauthenticatedInboxes } from './inbox.js'
 import type { ConnectionInfo } from '../operations/server-info.js'
 import type { OutboxLimits } from './outbox.js'
 import type { PresenceService } from './presence-service.js'
+import type { RefusalLog } from './refusal-log.js'
 
 let lastId = 0
+
+/** The form of the ids of connections, with the number that rises. */
+export const CONNECTION_ID = /^conn-(\d{1,15})$/
 
 /** The parts that admit, identify and record the clients of a service. */
 export interface ConnectionsParts {
@@ -42,6 +46,7 @@ export interface ConnectionsParts {
   readonly connectionQuota: ConnectionQuota
   readonly liveQueries: LiveQueries
   readonly rejections: Rejections
+  readonly refusals: RefusalLog
   readonly presences: PresenceService
 }
 
@@ -72,6 +77,7 @@ export class Connections implements ConnectionHost {
   /** Connections whose client must log in before the deadline. */
   readonly #unauthenticated: DeadlineQueue<Connection>
   readonly #log: Log
+  readonly #refusals: RefusalLog
   readonly #heartbeat: Heartbeat
   readonly #connections = new Set<Connection>()
   readonly #addressQuota: AddressQuota
@@ -113,6 +119,7 @@ export class Connections implements ConnectionHost {
       connection => { connection.close(closeReasons.loginTimeout) }
     )
     this.#log = log
+    this.#refusals = parts.refusals
     this.#addressQuota = new AddressQuota(options.maxConnectionsPerIp, rejections)
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
   }
@@ -148,6 +155,12 @@ export class Connections implements ConnectionHost {
 
   get infos (): ConnectionInfo[] {
     return [...this.#connections].map(connection => connection.info)
+  }
+
+  /** Returns the connection of an id, which may be closing. Looks at them one by one. */
+  find (id: string): Connection | undefined {
+    for (const connection of this.#connections) if (connection.id === id) return connection
+    return undefined
   }
 
   /**
@@ -203,18 +216,9 @@ export class Connections implements ConnectionHost {
     await Promise.allSettled(writing)
   }
 
-  /**
-   * Revokes the sessions that match and closes their connections. Returns the users and the number of
-   * connections.
-   */
-  revoke (
-    matches: (session: Session) => boolean,
-    reason: string
-  ): { readonly users: ReadonlySet<string>, readonly connections: number } {
-    const matching = [...this.#connections].filter(({ session }) => session !== undefined && matches(session))
-    const users = new Set(matching.map(({ session }) => (session as Session).userId))
-    for (const connection of matching) connection.revoke(reason)
-    return { users, connections: matching.length }
+  /** Returns the connections with a session that matches. */
+  withSession (matches: (session: Session) => boolean): Connection[] {
+    return [...this.#connections].filter(({ session }) => session !== undefined && matches(session))
   }
 
   /** Resolves when no connection is left. */
@@ -253,6 +257,7 @@ export class Connections implements ConnectionHost {
 
   onClosed (connection: Connection, code: number): void {
     this.closing.delete(connection)
+    this.#refusals.forget(connection.id)
     this.logOf(connection).info(
       { code, durationMs: this.clock.now() - connection.connectedAt },
       'connection closed'

@@ -13,6 +13,7 @@ import type { RequestMetrics } from '../metrics/request-metrics.js'
 import type { OperationRegistry } from '../operations/registry.js'
 import type { Client, ServerContext } from '../operations/context.js'
 import type { Operation } from '../operations/operation.js'
+import type { RefusalRecorder } from '../operations/server-service.js'
 import { completeAnswer, type Asked } from '../operations/suggestion.js'
 import { runDurably } from '../operations/run-operation.js'
 import { runOnce } from '../operations/run-once.js'
@@ -40,6 +41,8 @@ export interface RequestClient extends Client, AuditSubject {
   readonly principal: RequestPrincipal
   /** The operation that is being answered, from when it is granted until the reply is sent. */
   answering: Operation | undefined
+  /** The number of requests that have arrived. */
+  requests: number
   /** Limits count an anonymous client by this key. */
   readonly addressKey: string
   readonly flow: Pick<MessageFlow, 'reply' | 'holdPushes'>
@@ -60,6 +63,7 @@ export interface DispatchContext {
   readonly requestMetrics: RequestMetrics
   readonly slowLog: SlowLog
   readonly server: ServerContext
+  readonly refusals: RefusalRecorder
   readonly exposeErrorDetails: boolean
 }
 
@@ -101,6 +105,7 @@ export function dispatchDecoded (
     }
     case 'request': {
       const { request } = decoded
+      client.requests++
       const operation = context.registry.find(request.type)
       const refusal = refusalOf(request, operation, client, context)
       if (refusal === undefined) return perform(request, operation, client, context)
@@ -128,8 +133,9 @@ function refuse (
   type: string | undefined,
   error: NoexServerError,
   client: RequestClient,
-  { registry, requestMetrics, exposeErrorDetails }: DispatchContext
+  { registry, requestMetrics, refusals, exposeErrorDetails }: DispatchContext
 ): void {
+  refusals.add(client, type ?? null, error)
   const text = encodeError(id, error, exposeErrorDetails)
   client.flow.reply({ text, failure: error })
   requestMetrics.ended(type === undefined ? undefined : registry.find(type)?.name, error.code, 0, text.length)
@@ -154,6 +160,7 @@ async function perform (
       // Without an answer of the issuer, a client may still log out or log in anew.
       if (operation?.accessLevel !== 'everyone' && client.principal.isStale) await client.principal.confirm()
       grant = context.authorizer.authorize(client.principal, operation, request, audit?.note)
+      grant.entry = audit
       if (operation === undefined) throw context.registry.unknown(request.type)
       client.answering = operation
       operation.guard?.(client)
@@ -184,6 +191,7 @@ async function perform (
       }
       reply = { text: encodeFailure(failure, request, client, context), failure }
     }
+    if (failure !== undefined) context.refusals.add(client, operation?.name ?? request.type, failure)
     if (grant !== undefined) context.limiter?.charge(userId, client.addressKey, grant.work.spent)
     const made = reply
     const settled = audit?.settled()
@@ -293,8 +301,8 @@ function logIncomplete (failure: NoexServerError, { log }: RequestClient, { serv
 }
 
 /**
- * Encodes a failure. Never throws, although `details` of the application may be no JSON, or make promises that
- * would end the process.
+ * Encodes a failure. Never throws, although `details` of the application may be no JSON, or make promises,
+ * which would end the process.
  */
 function encodeFailure (
   failure: NoexServerError,

@@ -49,6 +49,10 @@ export class HeldReplies {
     this.#deliver = deliver
   }
 
+  get size (): number {
+    return this.#items.length
+  }
+
   get isEmpty (): boolean {
     return this.#items.length === 0
   }

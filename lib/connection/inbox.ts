@@ -109,17 +109,17 @@ export class Inbox {
   /** Whether reading must stop. */
   get isFull (): boolean {
     const { maxFrames, maxBytes } = this.#limits
-    return this.#frames >= maxFrames || this.#bytes >= maxBytes
+    return this.size >= maxFrames || this.#bytes >= maxBytes
   }
 
   /** Whether so much has arrived on top of the bounds that not a single chunk more may be read. */
   get isOverfull (): boolean {
     const { maxFrames, maxBytes } = this.#limits
-    return this.#frames >= 16 * maxFrames || this.#bytes >= 2 * maxBytes
+    return this.size >= 16 * maxFrames || this.#bytes >= 2 * maxBytes
   }
 
   /** Number of texts that wait. */
-  get #frames (): number {
+  get size (): number {
     return this.#waiting.length - this.#taken
   }
 
@@ -141,7 +141,7 @@ export class Inbox {
 
   /** Lifts the bounds of an unauthenticated client, after its first login. */
   authenticate (): void {
-    this.#unauthenticated?.remove(this.#frames, this.#bytes)
+    this.#unauthenticated?.remove(this.size, this.#bytes)
     this.#unauthenticated = undefined
   }
 
@@ -158,7 +158,7 @@ export class Inbox {
 
   /** Drops the frames that have not been started. */
   clear (): void {
-    this.#unauthenticated?.remove(this.#frames, this.#bytes)
+    this.#unauthenticated?.remove(this.size, this.#bytes)
     this.#bytes = 0
     this.#waiting = []
     this.#sizes = []
@@ -168,13 +168,13 @@ export class Inbox {
 
   /** Resolves when no frame is being handled or waiting. */
   async idle (): Promise<void> {
-    if (!this.#isBusy && this.#frames === 0) return
+    if (!this.#isBusy && this.size === 0) return
     await (this.#idle ??= new Waiters()).wait()
   }
 
   /** Handles the next frames, in a later turn when bursts have taken too much of this one. */
   #goOn (): void {
-    if (this.#frames > 0 && isBurstOver()) nextTurn().then(() => { this.#next() })
+    if (this.size > 0 && isBurstOver()) nextTurn().then(() => { this.#next() })
     else this.#next()
   }
 
@@ -183,12 +183,12 @@ export class Inbox {
     const wasFull = this.isFull
     let work: Promise<void> | undefined
     this.#isBusy = true
-    for (let isFirst = true; work === undefined && !this.#isHeld && this.#frames > 0; isFirst = false) {
+    for (let isFirst = true; work === undefined && !this.#isHeld && this.size > 0; isFirst = false) {
       work = !isFirst && isBurstOver() ? nextTurn() : this.#handler.handle(this.#take())
     }
     if (work === undefined) {
       this.#isBusy = false
-      if (this.#frames === 0) this.#idle?.release()
+      if (this.size === 0) this.#idle?.release()
     } else {
       // Created on first use, so that an idle client does not pay for it.
       this.#done ??= () => { this.#goOn() }
@@ -202,7 +202,7 @@ export class Inbox {
     const text = this.#waiting[this.#taken] as string
     const size = this.#sizes[this.#taken] as number
     this.#waiting[this.#taken++] = ''
-    if (this.#frames === 0 || this.#taken === MAX_TAKEN) {
+    if (this.size === 0 || this.#taken === MAX_TAKEN) {
       this.#waiting.splice(0, this.#taken)
       this.#sizes.splice(0, this.#taken)
       this.#taken = 0

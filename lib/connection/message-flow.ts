@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import type { ConnectionDetails } from '../operations/server-info.js'
 import type { MessageText } from '../protocol/parts.js'
 import type { PushTarget } from '../subscriptions/subscriber.js'
 import type { ClientSocket } from './socket.js'
@@ -58,6 +59,12 @@ export class MessageFlow implements InboxOwner, OutboxOwner {
   /** Bytes that wait for the client. */
   get queuedBytes (): number {
     return this.#outbox.bufferedBytes
+  }
+
+  /** Returns for operators how much waits, in both directions. */
+  get queued (): ConnectionDetails['queued'] {
+    const frames = this.#outbox.size + (this.#held?.size ?? 0)
+    return { frames, bytes: this.queuedBytes, requests: this.#inbox.size }
   }
 
   /** Whether frames may still be sent: not once a close frame is on its way. */

@@ -78,6 +78,11 @@ export class Outbox implements PushTarget, FragmentedMessageOwner {
     return this.#stream.writableLength + this.#pendingBytes + (this.#big?.charsLeft ?? 0)
   }
 
+  /** Messages that have not been handed to the socket as a whole. */
+  get size (): number {
+    return this.#pending.length + Number(this.#big !== undefined)
+  }
+
   get isWritable (): boolean {
     return this.#owner.isWritable
   }

@@ -25,6 +25,9 @@ const MAX_WAITING = 1_000
 /** Time after which the client of a refused change can retry, in milliseconds. */
 const RETRY_AFTER_MS = 1_000
 
+/** Sessions that are deleted together: a store on the disk syncs them as one. */
+const DELETED_AT_ONCE = 64
+
 /** One write to a system bucket. */
 export type DirectoryWrite = { readonly bucket: SystemBucket } & (
   | { readonly insert: Readonly<Record<string, unknown>> }
@@ -196,7 +199,11 @@ export class Directory extends DirectoryCache {
 
   async #deleteSessions (ids: readonly string[], cause: Cause = {}): Promise<void> {
     try {
-      for (const id of ids) await this.#sharedStore.bucket('_sessions').delete(id, causedBy(cause))
+      const bucket = this.#sharedStore.bucket('_sessions')
+      for (let start = 0; start < ids.length; start += DELETED_AT_ONCE) {
+        const part = ids.slice(start, start + DELETED_AT_ONCE)
+        await Promise.all(part.map(async id => await bucket.delete(id, causedBy(cause))))
+      }
     } catch (error) {
       this.#log.error({ err: error }, 'a session that has ended could not be deleted')
     }

@@ -49,6 +49,7 @@ export class Identity {
   readonly roles: RoleService
   readonly accessLists: AccessLists
   readonly #passwords: Passwords
+  readonly #clock: Clock
   readonly #stops: Array<() => void> = []
 
   private constructor (
@@ -89,6 +90,7 @@ export class Identity {
     this.roles = new RoleService(directory, policy, operationNames)
     this.accessLists = new AccessLists(directory, policy)
     this.#passwords = passwords
+    this.#clock = clock
   }
 
   /**
@@ -144,9 +146,16 @@ export class Identity {
       .filter(userId => matches({ userId, roles: this.directory.roleNamesOf(userId) }))
   }
 
-  /** Ends all sessions of a user at once, and deletes them in the store afterwards. */
-  endSessionsOf (userId: string): void {
-    this.directory.endSessions(this.directory.sessionsOf(userId).map(({ id }) => id)).catch(() => {})
+  /**
+   * Ends all sessions of users at once, and deletes them in the store afterwards: `deleted` resolves then, or
+   * when the store has failed. Returns the number of those that had not expired, too.
+   */
+  endSessionsOf (users: Iterable<string>, cause?: Cause): { count: number, deleted: Promise<void> } {
+    const now = this.#clock.now()
+    const sessions = [...users].flatMap(userId => this.directory.sessionsOf(userId))
+    const count = sessions.filter(({ expiresAt }) => expiresAt >= now).length
+    const deleted = this.directory.endSessions(sessions.map(({ id }) => id), cause).catch(() => {})
+    return { count, deleted }
   }
 
   /** Returns whether a query was defined by a client, and not by the application. */

@@ -32,6 +32,10 @@ export class IdentitySession implements Session {
     this.#directory = directory
   }
 
+  get userName (): string | undefined {
+    return this.#directory.user(this.userId)?.username
+  }
+
   get roles (): readonly string[] {
     return this.#directory.roleNamesOf(this.userId)
   }

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { notConfigured } from '../protocol/refusals.js'
-import { defineOperation, userIn, type Operation } from './operation.js'
+import { defineOperation, prefixed, type Operation } from './operation.js'
 
 /** The operations of the `audit` namespace. PROTOCOL.md, "Audit". */
 export const audit: readonly Operation[] = [
@@ -13,12 +13,13 @@ export const audit: readonly Operation[] = [
       result: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('error')])),
       from: Type.Optional(Type.Number()),
       to: Type.Optional(Type.Number()),
-      limit: Type.Optional(Type.Integer({ minimum: 1 }))
+      limit: Type.Optional(Type.Integer({ minimum: 1 })),
+      user: Type.Optional(Type.String())
     }),
-    resource: userIn('userId'),
-    async run ({ server: { trail } }, { userId, operation, result, from, to, limit }) {
+    resource: ({ userId, user }) => prefixed('user', userId ?? user),
+    async run ({ server: { trail } }, { userId, user, operation, result, from, to, limit }) {
       if (trail === undefined) throw notConfigured('The audit trail')
-      return { entries: trail.query({ userId, operation, result, from, to, limit }) }
+      return { entries: trail.query({ userId, user, operation, result, from, to, limit }) }
     }
   })
 ]

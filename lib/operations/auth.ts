@@ -25,12 +25,13 @@ export const auth: readonly Operation[] = [
     needsConnection: 'send the token in the header Authorization instead',
     request: Type.Object({ token: Token, sessionNotice: SessionNotice }),
     async run ({ server: { authenticator, clock, revocations }, client }, r) {
+      const { mark } = revocations
       const session = await authenticator?.identify(r.token, client.origin)
       if (session === undefined) throw new NoexServerError('UNAUTHORIZED', 'Invalid token')
       if (session instanceof TokenRefusal) throw refused(client, session.reason)
       if (session.state === 'ended') throw refused(client, 'its session has ended')
       if (isExpired(session, clock.now())) throw refused(client, 'it has expired', 'Token has expired')
-      if (revocations.has(session.userId)) {
+      if (revocations.bars(session, mark)) {
         client.logOut()
         throw userRevoked()
       }

@@ -22,7 +22,8 @@ import type { QuerySubscriptions } from '../subscriptions/query-subscriptions.js
 import type { RuleService } from '../subscriptions/rule-service.js'
 import type { Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
-import type { ConnectionInfo, ServerStats } from './server-info.js'
+import type { ServerStats } from './server-info.js'
+import type { ConnectionList, OperatorActs, RefusalList } from './server-service.js'
 
 /** The parts of the service that operations work with: the same for every request. */
 export interface ServerContext {
@@ -52,7 +53,9 @@ export interface ServerContext {
   readonly getStats: (session: Session | undefined) => Promise<ServerStats>
   /** Returns those of the store alone; `null` where it fails to answer. */
   readonly getStoreStats: (session: Session | undefined) => Promise<StoreStats | null>
-  readonly getConnections: () => ConnectionInfo[]
+  readonly connectionList: ConnectionList
+  readonly refusals: RefusalList
+  readonly acts: OperatorActs
 }
 
 /** The client that sent a request, as far as operations use it. */

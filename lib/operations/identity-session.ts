@@ -31,9 +31,10 @@ export const identitySession: readonly Operation[] = [
     async run (context, { username, password, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
+      const { mark } = server.revocations
       const begun = await accounts(server).logins
         .withPassword(username, password, client.origin, isHere, note)
-      return logIn(context, begun, sessionNotice)
+      return logIn(context, begun, { mark, isNotified: sessionNotice })
     }
   }),
   defineOperation({
@@ -46,8 +47,9 @@ export const identitySession: readonly Operation[] = [
     async run (context, { secret, sessionNotice }) {
       const { server, client, grant: { principal, note } } = context
       const isHere = (): boolean => principal.isOpen
+      const { mark } = server.revocations
       const begun = await accounts(server).logins.withSecret(secret, client.origin, isHere, note)
-      return logIn(context, begun, sessionNotice)
+      return logIn(context, begun, { mark, isNotified: sessionNotice })
     }
   }),
   defineOperation({
@@ -119,17 +121,26 @@ function sessionOf ({ session }: Principal): IdentitySession {
   throw loginRequired()
 }
 
+/** The particulars of a login. */
+interface LoginSettings {
+  /** That of the revocations when the login began. @default the present one */
+  readonly mark?: number
+  /** Whether the client asks to be told of the end of its session. */
+  readonly isNotified?: boolean | undefined
+}
+
 /**
  * Logs the client in under a new session and returns the reply.
  * @throws `SESSION_REVOKED` when the user was revoked or the client has gone while the session was written
  */
 function logIn (
-  { server, client, grant }: OperationContext, { token, session }: NewSession, isNotified?: boolean
+  { server, client, grant }: OperationContext, { token, session }: NewSession,
+  { mark = server.revocations.mark, isNotified }: LoginSettings = {}
 ): object {
   const { principal, note } = grant
   const { directory } = accounts(server)
   const { userId, expiresAt } = session
-  if (!principal.isOpen || session.state !== 'live' || server.revocations.has(userId)) {
+  if (!principal.isOpen || session.state !== 'live' || server.revocations.bars(session, mark)) {
     directory.endSessions([session.id], { user: userId, note })
     throw userRevoked()
   }

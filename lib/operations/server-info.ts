@@ -4,6 +4,7 @@ import type { ProcessStats } from '../metrics/process-metrics.js'
 import type { OperationStats } from '../metrics/request-metrics.js'
 import type { DurabilityStats } from '../store/durability-watch.js'
 import type { LiveQueryStats } from '../subscriptions/live-queries.js'
+import type { SubscriptionInfo } from '../subscriptions/subscriber.js'
 
 /** One connection, as `server.connections` and `app.noex.getConnections()` list it. */
 export interface ConnectionInfo {
@@ -13,9 +14,48 @@ export interface ConnectionInfo {
   readonly connectedAt: number
   readonly authenticated: boolean
   readonly userId: string | null
+  /** The name of the user, where there is one beside the id. */
+  readonly userName: string | null
   readonly roles: readonly string[]
   readonly storeSubscriptionCount: number
   readonly rulesSubscriptionCount: number
+  /** Bytes that wait to be sent. */
+  readonly bytesQueued: number
+  /** Requests that have arrived since the connection opened. */
+  readonly requests: number
+}
+
+/** A request that was answered with an error, or a connection that was refused. Texts are cut. */
+export interface Refusal {
+  /** Epoch milliseconds. */
+  readonly at: number
+  /** `null` for a request over HTTP, and where there was no connection yet. */
+  readonly connectionId: string | null
+  readonly address: string
+  readonly userId: string | null
+  readonly userName: string | null
+  /** `null` for a refused connection, and for a frame that is no request. */
+  readonly operation: string | null
+  /** The code of the error, or the HTTP status of a refused connection. */
+  readonly code: string
+  readonly message: string
+}
+
+/** One connection, as `server.connection` shows it. */
+export interface ConnectionDetails extends ConnectionInfo {
+  /** Since it was last asked for, at least a second ago, or else since the connection opened. */
+  readonly requestsPerSecond: number
+  readonly queued: {
+    /** Messages that wait to be sent. */
+    readonly frames: number
+    readonly bytes: number
+    /** Requests that wait to be handled. */
+    readonly requests: number
+  }
+  /** At most 1,000. */
+  readonly subscriptions: readonly SubscriptionInfo[]
+  /** The last 20, newest first. */
+  readonly refusals: ReadonlyArray<Pick<Refusal, 'at' | 'operation' | 'code' | 'message'>>
 }
 
 /** One bucket in the statistics. */

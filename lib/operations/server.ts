@@ -1,5 +1,7 @@
 import { Type } from 'typebox'
 import { defineOperation, type Operation } from './operation.js'
+import { serverActs } from './server-acts.js'
+import { serverConnections } from './server-connections.js'
 import { describe } from './server-describe.js'
 import { serverQueries } from './server-queries.js'
 
@@ -16,17 +18,13 @@ export const server: readonly Operation[] = [
     }
   }),
   defineOperation({
-    name: 'server.connections',
-    tier: 'admin',
-    request: Type.Object({}),
-    run: async ({ server: { getConnections } }) => getConnections()
-  }),
-  defineOperation({
     name: 'server.describe',
     tier: 'read',
     accessLevel: 'session',
     request: Type.Object({}),
     run: describe
   }),
-  serverQueries
+  serverQueries,
+  ...serverConnections,
+  ...serverActs
 ]

@@ -72,6 +72,11 @@ interface RoutePaths {
    * @default false
    */
   client?: string | false | undefined
+  /**
+   * Path of the [console](console.md): pages for those who run the server.
+   * @default false
+   */
+  console?: string | false | undefined
 }
 
 const path = type(
@@ -98,7 +103,8 @@ const routePaths = options<RoutePaths>()({
   metrics: option(orFalse(path), false),
   rpc: option(orFalse(path), false),
   events: option(orFalse(path), false),
-  client: option(orFalse(path), false)
+  client: option(orFalse(path), false),
+  console: option(orFalse(path), false)
 })
 
 export const routeOptions = options<RouteOptions>()({

@@ -31,6 +31,14 @@ export interface Grant extends Cause {
   readonly rights: string
   /** The request as its one commit remembers it, and the rights of its steps; `undefined` without a key. */
   idempotency?: (RequestToRemember & { readonly asked: AskedRights }) | undefined
+  /** The audit entry of the request; `undefined` where it has none of its own, as a step has none. */
+  entry?: EntryDetails | undefined
+}
+
+/** The entry of a request that is under way. */
+interface EntryDetails {
+  /** Adds details that only the operation knows, once it has run. */
+  readonly addDetails: (details: Readonly<Record<string, unknown>>) => void
 }
 
 /** The checks that a grant repeats when it is asserted after a change of the principal. */
@@ -65,6 +73,7 @@ export class RequestGrant implements Grant {
   readonly note: NoteOf | undefined
   readonly maxChanges: number
   idempotency: Grant['idempotency']
+  entry: Grant['entry']
   readonly #rights: RequestRights
   readonly #operation: OperationAccess | undefined
   readonly #request: RequestMessage

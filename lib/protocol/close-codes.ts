@@ -29,7 +29,9 @@ export const closeReasons = {
   /** The user is revoked, disabled or deleted; a `session_revoked` message was sent before. */
   sessionRevoked: { code: 4002, reason: 'session_revoked', comeBack: false },
   /** The address of the client has `maxConnectionsPerIp` connections already. */
-  tooManyConnections: { code: 4003, reason: 'too_many_connections', comeBack: false }
+  tooManyConnections: { code: 4003, reason: 'too_many_connections', comeBack: false },
+  /** An operator has closed this connection alone, by `server.close`. */
+  closedByOperator: { code: 4004, reason: 'closed_by_operator', comeBack: true }
 } as const satisfies Record<string, CloseReason>
 
 /**

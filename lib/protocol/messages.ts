@@ -144,6 +144,7 @@ export type SystemMessage =
     readonly reconnectAfterMs: number
   }
   | { readonly type: 'system', readonly event: 'session_revoked', readonly reason: string }
+  | { readonly type: 'system', readonly event: 'closed_by_operator', readonly reason: string }
   | { readonly type: 'system', readonly event: 'session_ended', readonly reason: SessionEnd }
   | {
     readonly type: 'system'

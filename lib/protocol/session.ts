@@ -2,6 +2,11 @@
 export interface AuthSession {
   /** 1 to 256 characters. */
   userId: string
+  /**
+   * The name that operators know the user by, where it is another than the id: 1 to 256 characters. It is
+   * shown beside the id, in the audit too; nothing depends on it.
+   */
+  userName?: string | undefined
   /** At most 100, of at most 256 characters each. */
   roles: readonly string[]
   /** Passed to `permissions.check`, never sent. */
@@ -14,7 +19,8 @@ export interface AuthSession {
 }
 
 /** The result of `auth.validate`. `null` counts as an absent property. */
-export interface FoundSession extends Omit<AuthSession, 'metadata' | 'expiresAt'> {
+export interface FoundSession extends Omit<AuthSession, 'userName' | 'metadata' | 'expiresAt'> {
+  userName?: string | null | undefined
   metadata?: object | null | undefined
   expiresAt?: number | null | undefined
 }
@@ -55,6 +61,8 @@ function isRole (value: unknown): boolean {
 /** A user that is logged in. */
 export interface Session {
   readonly userId: string
+  /** The name that people know the user by, where it has one beside the id. */
+  readonly userName?: string | undefined
   /** The roles at this moment. */
   readonly roles: readonly string[]
   readonly metadata?: object | undefined
@@ -70,8 +78,9 @@ export interface Session {
 }
 
 /** Returns a copy for the application, so that a change to it does not change the rights of the user. */
-export function shownSession ({ userId, roles, metadata, expiresAt }: Session): AuthSession {
-  return { userId, roles: Object.isFrozen(roles) ? roles : Object.freeze([...roles]), metadata, expiresAt }
+export function shownSession ({ userId, userName, roles, metadata, expiresAt }: Session): AuthSession {
+  const shown = Object.isFrozen(roles) ? roles : Object.freeze([...roles])
+  return { userId, ...(userName !== undefined && { userName }), roles: shown, metadata, expiresAt }
 }
 
 /** The origin of a client, as far as an authenticator may know it. */
@@ -119,8 +128,8 @@ function expiryProblem (value: unknown, now: number): string | undefined {
  */
 export function readSession (
   given: object, now: number
-): Pick<Session, 'userId' | 'roles' | 'metadata' | 'expiresAt'> {
-  const { userId, roles: list, metadata, expiresAt } = given as Readonly<Record<string, unknown>>
+): Pick<Session, 'userId' | 'userName' | 'roles' | 'metadata' | 'expiresAt'> {
+  const { userId, userName, roles: list, metadata, expiresAt } = given as Readonly<Record<string, unknown>>
   const roles = Array.isArray(list) && list.length <= MAX_ROLES ? Array.from<unknown>(list) : undefined
   if (!isUserId(userId)) {
     throw new TypeError(`userId must be a well-formed text of 1 to ${MAX_USER_ID_CHARS} characters`)
@@ -131,11 +140,15 @@ export function readSession (
       `each of at most ${MAX_ROLE_CHARS} characters`
     )
   }
+  if (userName != null && !isUserId(userName)) {
+    throw new TypeError(`userName must be a well-formed text of 1 to ${MAX_USER_ID_CHARS} characters`)
+  }
   if (metadata != null && typeof metadata !== 'object') throw new TypeError('metadata must be an object')
   const problem = expiresAt == null ? undefined : expiryProblem(expiresAt, now)
   if (problem !== undefined) throw new TypeError(`expiresAt ${problem}`)
   return {
     userId,
+    userName: (userName ?? undefined) as string | undefined,
     roles: Object.freeze(roles),
     metadata: metadata ?? undefined,
     expiresAt: (expiresAt ?? undefined) as number | undefined

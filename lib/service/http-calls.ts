@@ -3,6 +3,7 @@ import type { CallReply } from '../connection/call-client.js'
 import type { Caller } from '../connection/caller.js'
 import type { CallerRefusal, CallerRequest, Callers } from '../connection/callers.js'
 import type { Calls } from '../connection/calls.js'
+import type { RefusalLog } from '../connection/refusal-log.js'
 import type { IncomingRequest, RequestOriginResolver } from '../handshake/request-origin.js'
 import type { CallQuota, CountedCall } from '../limits/call-quota.js'
 import type { RequestMetrics } from '../metrics/request-metrics.js'
@@ -19,6 +20,7 @@ export interface HttpCallsParts {
   readonly callAudit: CallAudit | undefined
   readonly originResolver: RequestOriginResolver
   readonly requestMetrics: RequestMetrics
+  readonly refusals: RefusalLog
   /** Whether requests need the header `Origin`, because browsers are authenticated without a token. */
   readonly requiresOrigin: boolean
   /** Whether a client must log in. */
@@ -87,9 +89,10 @@ export class HttpCalls {
   }
 
   /** Logs and records that a request is refused before it is read. */
-  onRefused (incoming: IncomingRequest, reason: string, log: Log): void {
+  onRefused (incoming: IncomingRequest, { refused: reason, failure }: CallerRefusal, log: Log): void {
     const remoteAddress = this.#parts.originResolver.addressOf(incoming)
     log.warn({ remoteAddress, reason }, 'request refused')
+    this.#parts.refusals.addRefused(remoteAddress, failure.code, reason)
     this.#parts.callAudit?.refused(remoteAddress, reason, log)
   }
 }

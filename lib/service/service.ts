@@ -6,8 +6,6 @@ import type { IncomingRequest } from '../handshake/request-origin.js'
 import { retainedHeaders } from '../handshake/retained-headers.js'
 import type { Upgrade } from '../handshake/upgrade.js'
 import type { AcceptedUpgrade, UpgradeRefusal } from '../handshake/upgrade-admission.js'
-import type { Membership } from '../cluster/membership.js'
-import { Drain } from '../lifecycle/drain.js'
 import { checkDrainOptions, type DrainOptions } from '../lifecycle/shutdown-options.js'
 import { checkCosts } from '../limits/rate-limit-options.js'
 import { accessesRecords } from '../operations/operation.js'
@@ -34,17 +32,14 @@ export class NoexService {
   readonly #options: ResolvedOptions
   readonly #log: Log
   readonly #parts: ServiceParts
-  readonly #membership: Membership | undefined
   /** The clients over plain HTTP. */
   readonly streams: StreamService
-  #drain: Drain | undefined
+  /** The marks of the revocations when a gateway's sessions were admitted. */
+  readonly #marks = new WeakMap<Session, number>()
   #closed: Promise<void> | undefined
 
-  private constructor (
-    options: ResolvedOptions, log: Log, parts: ServiceParts, membership: Membership | undefined
-  ) {
+  private constructor (options: ResolvedOptions, log: Log, parts: ServiceParts) {
     this.#options = options
-    this.#membership = membership
     this.#log = log
     this.#parts = parts
     this.streams = new StreamService({
@@ -57,16 +52,7 @@ export class NoexService {
     const known = new OperationNames(namesOf(options))
     checkCosts(options.rateLimit, known)
     checkAllowed(options.auth, known)
-    const { cluster, store } = options
-    // Nothing of it is loaded without the option.
-    const membership = cluster &&
-      await (await import('../cluster/membership.js')).Membership.join(cluster, store, environment.log)
-    try {
-      return new NoexService(options, environment.log, await startParts(options, environment), membership)
-    } catch (error) {
-      await membership?.leave().catch(() => {})
-      throw error
-    }
+    return new NoexService(options, environment.log, await startParts(options, environment))
   }
 
   /**
@@ -116,7 +102,12 @@ export class NoexService {
 
   /** Accepts an upgrade, with its origin and in gateway mode its session, or returns the refusal. */
   admit (request: IncomingRequest): AcceptedUpgrade | UpgradeRefusal {
-    return this.#parts.upgradeAdmission.admit(request)
+    const { upgradeAdmission, revocations } = this.#parts
+    const admission = upgradeAdmission.admit(request)
+    if (!('refused' in admission) && admission.session !== undefined) {
+      this.#marks.set(admission.session, revocations.mark)
+    }
+    return admission
   }
 
   /** Returns the address of the client behind a request, also of one that is refused. */
@@ -124,8 +115,9 @@ export class NoexService {
     return this.#parts.originResolver.addressOf(request)
   }
 
-  /** Records that an upgrade from an address is refused. `log` is the request's logger. */
-  recordRefusal (remoteAddress: string, reason: string, log: Log): void {
+  /** Records that an upgrade from an address is refused with a status. `log` is the request's logger. */
+  recordRefusal (remoteAddress: string, { refused, reason }: UpgradeRefusal, log: Log): void {
+    this.#parts.refusals.addRefused(remoteAddress, String(refused), reason)
     this.#parts.trail?.note({ operation: 'connection.refuse', error: reason, remoteAddress }, log)
   }
 
@@ -141,8 +133,9 @@ export class NoexService {
     const connection = connections.accept(ws, upgrade)
     // The upgrade was accepted before the drain or a revocation, and has only now come through.
     if (upgradeAdmission.isClosed) connection.close(closeReasons.serverShutdown)
-    else if (upgrade.session !== undefined && revocations.has(upgrade.session.userId)) {
-      connection.revoke(REVOKED_REASON)
+    else if (upgrade.session !== undefined) {
+      const mark = this.#marks.get(upgrade.session)
+      if (revocations.bars(upgrade.session, mark ?? revocations.mark)) connection.revoke(REVOKED_REASON)
     }
   }
 
@@ -171,7 +164,6 @@ export class NoexService {
     }
     this.#requireAuth()
     // Also when the user is not connected.
-    this.#parts.revocations.add(userId)
     return this.revokeSessions({ userId })
   }
 
@@ -183,20 +175,7 @@ export class NoexService {
       }
     }
     this.#requireAuth()
-    const { userId, role } = filter
-    const { calls, connections, identity, revocations, trail } = this.#parts
-    const matches = (session: Pick<Session, 'userId' | 'roles'>): boolean =>
-      (userId === undefined || session.userId === userId) &&
-      (role === undefined || session.roles.includes(role))
-    const revoked = connections.revoke(matches, REVOKED_REASON)
-    const others = identity?.usersWithSessions(matches) ?? []
-    for (const user of new Set([...revoked.users, ...calls.revoke(matches), ...others])) {
-      revocations.add(user)
-      identity?.endSessionsOf(user)
-      trail?.note({ operation: 'session.revoke', resource: `user:${user}` })
-    }
-    this.#log.info({ userId, role, connections: revoked.connections }, 'sessions revoked')
-    return revoked.connections
+    return this.#parts.sessionRevoker.revoke(filter)
   }
 
   #requireAuth (): void {
@@ -217,30 +196,7 @@ export class NoexService {
 
   async drain (options: DrainOptions = {}): Promise<void> {
     checkDrainOptions(options)
-    const { shutdown } = this.#options
-    const { gracePeriodMs = shutdown.gracePeriodMs, drainDelayMs = shutdown.drainDelayMs } = options
-    if (this.#drain === undefined) {
-      const { calls, clock, connections, status, trail, upgradeAdmission } = this.#parts
-      if (status.state === 'serving') status.state = 'draining'
-      const details = { drainDelayMs, gracePeriodMs, connections: connections.size }
-      this.#log.info(details, 'draining')
-      trail?.note({ operation: 'server.drain', details })
-      const { reconnectWindowMs } = shutdown
-      this.#drain = new Drain({ drainDelayMs, gracePeriodMs, reconnectWindowMs }, {
-        connections,
-        calls,
-        clock,
-        stopAccepting () {
-          upgradeAdmission.close()
-          calls.stopAccepting()
-        }
-      })
-    }
-    await this.#drain.ended
-    await this.#parts.presences.end()
-    await this.#membership?.leave().catch((error: unknown) => {
-      this.#log.error({ err: error }, 'the last commits could not be made durable, and were taken back')
-    })
+    await this.#parts.shutdown.drain(options)
   }
 
   /** Drains, then releases everything that the service holds. The store goes on: the application owns it. */
@@ -252,7 +208,7 @@ export class NoexService {
   async #close (): Promise<void> {
     const parts = this.#parts
     // The server accepts no new clients any more, so the drain delay has no purpose.
-    this.#drain?.skipDelay()
+    parts.shutdown.skipDelay()
     await this.drain({ drainDelayMs: 0 })
     parts.status.state = 'closed'
     parts.calls.close()

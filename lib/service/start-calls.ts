@@ -6,6 +6,7 @@ import { Callers } from '../connection/callers.js'
 import { Calls } from '../connection/calls.js'
 import type { Connections } from '../connection/connections.js'
 import type { DispatchContext } from '../connection/dispatch.js'
+import type { RefusalLog } from '../connection/refusal-log.js'
 import type { RequestOriginResolver } from '../handshake/request-origin.js'
 import { CallQuota } from '../limits/call-quota.js'
 import type { Rejections } from '../limits/rejections.js'
@@ -23,6 +24,7 @@ interface CallsEnvironment {
   readonly logGuard: LogGuard
   readonly trail: AuditTrail | undefined
   readonly rejections: Rejections
+  readonly refusals: RefusalLog
   /** Share their quotas, rights and presences with calls. */
   readonly connections: Connections
   readonly dispatchContext: DispatchContext
@@ -47,7 +49,7 @@ export function startCalls (
   environment: CallsEnvironment
 ): StartedCalls {
   const {
-    clock, log, logGuard, trail, rejections, connections, dispatchContext, originResolver
+    clock, log, logGuard, trail, rejections, refusals, connections, dispatchContext, originResolver
   } = environment
   const { maxUnauthenticatedPayloadBytes, requiresAuth } = connections
   const callAudit = trail && new CallAudit(trail, clock)
@@ -66,6 +68,7 @@ export function startCalls (
       callAudit,
       originResolver,
       requestMetrics: dispatchContext.requestMetrics,
+      refusals,
       requiresOrigin: auth?.mode === 'gateway',
       requiresAuth,
       maxPayloadBytes,

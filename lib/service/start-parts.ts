@@ -5,7 +5,9 @@ import { HttpAuthorizer } from '../auth/http-authorizer.js'
 import { Revocations } from '../auth/revocations.js'
 import { Connections } from '../connection/connections.js'
 import { dispatchWith } from '../connection/dispatch.js'
+import { ConnectionList } from '../connection/connection-list.js'
 import { EventStreams } from '../connection/event-streams.js'
+import { RefusalLog } from '../connection/refusal-log.js'
 import { KeyedRequests } from '../idempotency/keyed-requests.js'
 import { PresenceService } from '../connection/presence-service.js'
 import { RequestOriginResolver } from '../handshake/request-origin.js'
@@ -38,6 +40,9 @@ import { systemClock, type Clock } from '../util/clock.js'
 import type { Log } from '../util/log.js'
 import { SlowLog } from '../util/slow-log.js'
 import { MetricsCollector } from './metrics-collector.js'
+import { OperatorActs } from './operator-acts.js'
+import { SessionRevoker } from './session-revoker.js'
+import { Shutdown } from './shutdown.js'
 import { startCalls } from './start-calls.js'
 import { rowRulesOf, startAuthentication } from './start-auth.js'
 import { Statistics } from './stats.js'
@@ -88,6 +93,10 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const requestMetrics = new RequestMetrics()
   const processMetrics = new ProcessMetrics(clock)
   started.push(processMetrics)
+  // Nothing of it is loaded without the option.
+  const membership = options.cluster &&
+    await (await import('../cluster/membership.js')).Membership.join(options.cluster, options.store, log)
+  if (membership !== undefined) started.push({ close: async () => { await membership.leave() } })
   const trail = options.audit && await AuditTrail.open(options.audit, log, clock)
   if (trail !== undefined) started.push(trail)
   await trail?.join(options.store)
@@ -125,7 +134,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     required,
     policy,
     authenticator,
-    isRevoked,
+    revocations,
     clock,
     rateLimit,
     scrapeToken: auth?.scrapeToken,
@@ -144,6 +153,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     maxCommitChanges: options.maxCommitChanges
   })
   const presences = new PresenceService(options.presence, { sharedStore, trail, clock, log })
+  const refusals = new RefusalLog(clock)
   const connections = new Connections(options, {
     log,
     clock,
@@ -155,6 +165,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     connectionQuota,
     liveQueries,
     rejections,
+    refusals,
     presences
   })
   const statistics = new Statistics({
@@ -176,6 +187,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const registry = new OperationRegistry({
     mode: auth?.mode, hasAudit: trail !== undefined, hasRules: rules !== undefined, own
   })
+  const acts = new OperatorActs({ connections, identity, revocations, trail })
   const server: ServerContext = {
     sharedStore,
     keyedRequests: KeyedRequests.of(options.store),
@@ -193,11 +205,13 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     clock,
     getStats: async session => await statistics.for(session),
     getStoreStats: async session => await statistics.storeFor(session),
-    getConnections: () => connections.infos
+    connectionList: new ConnectionList(connections, refusals, clock),
+    refusals,
+    acts
   }
   const limiter = rateLimit && new RequestLimiter(rateLimit, clock, rejections)
   const dispatchContext = {
-    registry, authorizer, limiter, requestMetrics, slowLog, server, exposeErrorDetails
+    registry, authorizer, limiter, requestMetrics, slowLog, server, refusals, exposeErrorDetails
   }
   connections.start(dispatchWith(dispatchContext))
   const { calls, applicationCalls, httpCalls } = startCalls(options, {
@@ -206,6 +220,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     logGuard,
     trail,
     rejections,
+    refusals,
     connections,
     dispatchContext,
     httpAuthorizer,
@@ -213,6 +228,11 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     retainedHeaders: headersToRetain,
     isBarred: userId => identity?.directory.user(userId)?.enabled === false
   })
+  const sessionRevoker = new SessionRevoker({ calls, connections, identity, revocations, trail, log })
+  const shutdown = new Shutdown(options.shutdown, {
+    calls, connections, presences, upgradeAdmission, status, trail, membership, clock, log
+  })
+  acts.start(auth === undefined ? undefined : sessionRevoker, shutdown)
   const metricsCollector = exposition && new MetricsCollector(exposition, {
     connections,
     connectionLimit: connectionLimits.maxConnections,
@@ -251,9 +271,12 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
     presences,
     procedures,
     processMetrics,
+    refusals,
     revocations,
     rules,
+    sessionRevoker,
     sharedStore,
+    shutdown,
     statistics,
     status,
     streams,

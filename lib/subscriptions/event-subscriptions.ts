@@ -1,4 +1,4 @@
-import { SubscriptionsById, type Subscriber } from './subscriber.js'
+import { firstOf, SubscriptionsById, type Subscriber, type SubscriptionInfo } from './subscriber.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
 import type { PushTarget } from './subscriber.js'
 import type { TopicScope } from '../permissions/policy.js'
@@ -51,6 +51,12 @@ export class EventSubscriptions extends SubscriptionsById<EventSubscription> {
     return this.byId.size
   }
 
+  /** Returns the first `max` of them, for operators. */
+  infos (max: number): SubscriptionInfo[] {
+    return firstOf(this.byId.values(), max).map(({ id, pattern, askedAt }) =>
+      ({ subscriptionId: id, kind: 'rules', topic: pattern, since: askedAt }))
+  }
+
   /** @throws `RATE_LIMITED` when the quota allows no further subscription */
   checkQuota (): void {
     this.#quota.check(this.#subscriber.subscriptionCount)
@@ -63,7 +69,7 @@ export class EventSubscriptions extends SubscriptionsById<EventSubscription> {
    */
   add (channels: EventChannels, pattern: string): EncodedJson {
     this.checkQuota()
-    const subscription = new EventSubscription(this, channels, pattern)
+    const subscription = new EventSubscription(this, channels, pattern, this.#subscriber.now())
     const channel = subscription.follow(this.#subscriber.topicScope(pattern) ?? 'below')
     const id = subscription.id = this.freeId(channel.id)
     this.byId.set(id, subscription)
@@ -229,14 +235,17 @@ class EventSubscription implements EventListener {
   missed = 0
   topicScope: TopicScope | undefined
   readonly pattern: string
+  /** The time at which it was asked for, in epoch milliseconds. */
+  readonly askedAt: number
   readonly #owner: EventSubscriptions
   readonly #channels: EventChannels
   #channel: EventChannel | undefined
 
-  constructor (table: EventSubscriptions, channels: EventChannels, pattern: string) {
+  constructor (table: EventSubscriptions, channels: EventChannels, pattern: string, askedAt: number) {
     this.#owner = table
     this.#channels = channels
     this.pattern = pattern
+    this.askedAt = askedAt
   }
 
   get isListening (): boolean {

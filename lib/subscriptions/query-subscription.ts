@@ -32,6 +32,8 @@ export interface SubscriptionHost {
 /** One subscription to a live query, and the result that the client has. */
 export class QuerySubscription implements LiveQueryListener {
   id = ''
+  /** The time at which it was asked for, in epoch milliseconds. */
+  askedAt = 0
   readonly request: LiveRequest
   readonly isDelta: boolean
   readonly isComplete: boolean

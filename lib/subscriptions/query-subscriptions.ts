@@ -6,12 +6,14 @@ import type { SubscriptionEnd } from '../protocol/messages.js'
 import type { SubscriptionQuota } from '../limits/subscription-quota.js'
 import { firstResult, joinFor } from './first-result.js'
 import type { LiveQueries } from './live-queries.js'
-import type { LiveRequest, Watched } from './live-request.js'
+import { nameOf, type LiveRequest, type Watched } from './live-request.js'
 import type { Position } from './publication.js'
 import {
   QuerySubscription, type SubscriptionHost, type SubscriptionOptions
 } from './query-subscription.js'
-import { SubscriptionsById, type PushTarget, type Subscriber } from './subscriber.js'
+import {
+  firstOf, SubscriptionsById, type PushTarget, type Subscriber, type SubscriptionInfo
+} from './subscriber.js'
 import { WaitingSubscriptions, type WaitingHost } from './waiting-subscriptions.js'
 
 /** The owner of query subscriptions, with its present rights. */
@@ -62,6 +64,22 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     return this.byId.size + this.#joining
   }
 
+  /** Returns the first `max` of them, for operators. */
+  infos (max: number): SubscriptionInfo[] {
+    return firstOf(this.byId.values(), max).map(({ id, askedAt, request: { query, find } }) => ({
+      subscriptionId: id,
+      kind: 'store',
+      ...(query === undefined ? { bucket: String(find?.bucket) } : { query }),
+      since: askedAt
+    }))
+  }
+
+  /** Whether one of them is to a query; `name` as `nameOf` returns it. */
+  watches (name: string): boolean {
+    for (const { request } of this.byId.values()) if (nameOf(request) === name) return true
+    return false
+  }
+
   /** @throws `RATE_LIMITED` when the quota allows no further subscription */
   checkQuota (): void {
     this.#quota.check(this.#subscriber.subscriptionCount)
@@ -82,6 +100,7 @@ export class QuerySubscriptions extends SubscriptionsById<QuerySubscription> imp
     const { clientId: owner, account } = this.#subscriber
     const live: LiveRequest = { query, find, params, page, since, scope, owner, account }
     const subscription = new QuerySubscription(this, live, request, this.#liveQueries.clock)
+    subscription.askedAt = this.#subscriber.now()
     try {
       await joinFor(grant, subscription, this.#liveQueries.find(live))
       return await this.#reply(subscription, since, grant)

@@ -18,13 +18,39 @@ export interface Subscriber {
   readonly subscriptionCount: number
   /** Whether the right to a subscription must be checked before each push. */
   readonly isVolatile: boolean
+  /** Returns the wall clock, in epoch milliseconds. */
+  now: () => number
   /** Whether pushes may be sent now; if not, `resume` is called once they may. */
   mayPush: () => boolean
+}
+
+/** One subscription of a connection, without its parameters and results. */
+export interface SubscriptionInfo {
+  readonly subscriptionId: string
+  readonly kind: 'store' | 'rules'
+  /** The name of the query; absent for a search. */
+  readonly query?: string
+  /** The bucket of a search. */
+  readonly bucket?: string
+  /** The pattern of topics. */
+  readonly topic?: string
+  /** Epoch milliseconds. */
+  readonly since: number
 }
 
 /** Returns a new random subscription id, which reveals nothing about other clients. */
 export function subscriptionId (): string {
   return `sub-${randomBytes(9).toString('base64url')}`
+}
+
+/** Returns the first `max` values. */
+export function firstOf<T> (values: Iterable<T>, max: number): T[] {
+  const first: T[] = []
+  for (const value of values) {
+    if (first.length === max) break
+    first.push(value)
+  }
+  return first
 }
 
 /** The number of ids that are kept; the oldest are dropped. */

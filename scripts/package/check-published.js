@@ -9,11 +9,11 @@ import { listFiles } from './vendor.js'
  * Throws when a published file imports a file that is not published, or a package that the manifest does not
  * name, or names a source map; and when a licence or an entry is missing.
  */
-export function checkPublished (root, { dependencies, peerDependencies, exports, bin }, vendored) {
+export function checkPublished (root, { name: own, dependencies, peerDependencies, exports, bin }, vendored) {
   const dist = join(root, 'dist')
   const files = listFiles(dist)
   const published = new Set(files)
-  const packages = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies)])
+  const packages = new Set([own, ...Object.keys(dependencies), ...Object.keys(peerDependencies)])
   const problems = []
   for (const file of files.filter(name => /\.(c?js|d\.c?ts)$/.test(name))) {
     const text = readFileSync(join(dist, file), 'utf8')

@@ -6,7 +6,7 @@ import { packageOf, rewriteSpecifiers } from './specifiers.js'
 
 const SCOPE = '@hamicek/'
 /** Folders of dist that are published. */
-export const publishedFolders = ['lib', 'routes', 'vendor']
+export const publishedFolders = ['lib', 'routes', 'example-app', 'vendor']
 
 /**
  * Copies each package of the scope that `dist` imports, and those which these import, to dist/vendor with its
@@ -17,7 +17,7 @@ export const publishedFolders = ['lib', 'routes', 'vendor']
 export function vendor (root, { dependencies }) {
   const dist = join(root, 'dist')
   const vendored = new Set()
-  let files = listFiles(dist, ['lib', 'routes'])
+  let files = listFiles(dist, publishedFolders.filter(folder => folder !== 'vendor'))
   while (files.length > 0) {
     const missing = new Set(files.flatMap(file => rewrite(root, file)).filter(name => !vendored.has(name)))
     files = [...missing].flatMap(name => copyPackage(root, name, dependencies))

@@ -87,6 +87,19 @@ t.test('pages without WebSockets are live over plain HTTP, where their origin ma
   t.equal(await refused.locator('#rows').innerText(), '')
   t.equal(service.noex.connectionCount, 4)
 
+  const wrongPath = await pages[0]?.evaluate(`import('./client.js').then(({ createClient }) => {
+    const client = createClient('/nowhere')
+    return new Promise(resolve => {
+      client.state.subscribe(() => {
+        if (client.state.error === undefined) return
+        resolve(client.state.error.message)
+        client.close()
+      })
+    })
+  })`)
+  t.match(wrongPath, /nowhere answers 404: no WebSocket is at this path/)
+  t.equal(service.noex.connectionCount, 4)
+
   t.comment('the service is away for a moment')
   await service.noex.drain({ gracePeriodMs: 200 })
   for (const page of pages) await page.locator('#state:not(:text-is("open http"))').waitFor()

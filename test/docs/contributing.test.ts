@@ -25,7 +25,7 @@ function recipe (): string {
  * entry.
  */
 async function compileWith (operation: string, folder: string): Promise<string> {
-  for (const part of ['lib', 'routes', 'tsconfig.base.json', 'package.json']) {
+  for (const part of ['lib', 'routes', 'example-app', 'tsconfig.base.json', 'package.json']) {
     cpSync(projectFile(part), join(folder, part), { recursive: true })
   }
   symlinkSync(projectFile('node_modules'), join(folder, 'node_modules'))
@@ -36,7 +36,8 @@ async function compileWith (operation: string, folder: string): Promise<string> 
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
     extends: './tsconfig.base.json',
     compilerOptions: { rootDir: '.', outDir: 'dist', composite: false, declaration: false, sourceMap: false },
-    include: ['lib', 'routes']
+    include: ['lib', 'routes', 'example-app'],
+    exclude: ['lib/console']
   }))
   mkdirSync(join(folder, 'dist'))
   await run(process.execPath, [projectFile('node_modules/typescript-7/bin/tsc'), '-p', folder])

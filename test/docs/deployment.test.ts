@@ -73,6 +73,7 @@ t.test('its sample of a checklist prints what is missing, and the table has all 
   const given: ServerConfig[] = [
     { store },
     { store, auth: { validate: () => null } },
+    { store, auth: { validate: () => null, scrapeToken: 'x' } },
     { store, auth: { builtIn: true, adminSecret: 'x' } },
     { store, auth: { gateway }, audit: {} },
     ...['memory', 'adapter'].map(mode => ({ store: { durability: { mode } } as ServerConfig['store'] }))

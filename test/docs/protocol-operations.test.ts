@@ -16,6 +16,7 @@ const names = ['bucket', 'query', 'ruleId', 'roleId', 'userId', 'subscriptionId'
 
 /** Operations that take names of what does not exist, or another one than the user's as forbidden. */
 const takesAnyName = new Set([
+  'server.connections', 'server.revoke',
   'store.defineBucket', 'store.defineQuery', 'identity.createRole', 'audit.query', 'identity.changePassword'
 ])
 

@@ -53,7 +53,8 @@ t.test('every message is shown, and every error code that a client can cause', a
   t.same([...types].sort(), ['error', 'ping', 'push', 'result', 'system', 'welcome'])
   const events = new Set(shown.filter(({ type }) => type === 'system').map(({ event }) => event as string))
   t.same([...events].sort(), [
-    'gap', 'revision', 'session_ended', 'session_revoked', 'shutdown', 'subscription_closed'
+    'closed_by_operator', 'gap', 'revision', 'session_ended', 'session_revoked', 'shutdown',
+    'subscription_closed'
   ])
   const codes = new Set(shown.filter(({ type }) => type === 'error').map(({ code }) => code as string))
   const unseen = Object.keys(ErrorCode).filter(code => !codes.has(code))

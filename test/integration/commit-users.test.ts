@@ -48,6 +48,10 @@ const writing: Readonly<Record<string, (setting: Setting) => Promise<object>>> =
   'store.undefineQuery': async () => ({ name: 'gone' }),
   'procedures.unregister': async () => ({ name: 'leaving' }),
   'procedures.call': async () => ({ name: 'kept' }),
+  'server.revoke': async ({ token }) => {
+    await token('alice')
+    return { userId: 'alice' }
+  },
   'auth.login': async ({ token }) => ({ token: await token('alice') }),
   'identity.login': async ({ user }) => {
     await user('walter')
@@ -94,6 +98,7 @@ const writesNothing = new Set([
   'store.getBucketSchema', 'store.listQueries', 'auth.login', 'auth.whoami', 'audit.query', 'identity.whoami',
   'identity.getUser', 'identity.listUsers', 'identity.getUserRoles', 'identity.listRoles', 'identity.getAcl',
   'identity.myAccess', 'identity.getOwner', 'server.stats', 'server.connections', 'procedures.get',
+  'server.connection', 'server.refusals', 'server.queries', 'server.close', 'server.drain',
   'procedures.list', 'store.subscribe', 'store.unsubscribe', 'store.query', 'identity.changePassword'
 ])
 

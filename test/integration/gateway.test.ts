@@ -185,6 +185,23 @@ t.test('a user who is revoked while the upgrade is on its way does not come in',
   t.notMatch(app.noex.getConnections(), [{ authenticated: true }])
 })
 
+t.test('nor one whose role is revoked meanwhile; who has the role and comes later does', async t => {
+  const barrier = new Barrier()
+  const { url, app } = await serveGateway(
+    t,
+    {},
+    {},
+    { before: app => { app.addHook('preHandler', async () => { await barrier.pass() }) } }
+  )
+  const headers = { 'x-forwarded-user': 'ann', 'x-forwarded-groups': 'admin' }
+  const client = TestClient.raw(t, url, { origin, headers })
+  await barrier.held()
+  t.equal(app.noex.revokeSessions({ role: 'admin' }), 0)
+  barrier.open()
+  t.equal((await client.closed).code, 4002)
+  t.equal((await (await TestClient.open(t, url, { origin, headers })).ask('auth.whoami')).userId, 'ann')
+})
+
 t.test('/stats goes by the gateway\'s headers', async t => {
   const { port } = await serveGateway(t)
   const get = async (headers: Record<string, string>): Promise<number> =>

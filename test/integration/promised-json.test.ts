@@ -94,7 +94,7 @@ const details: Readonly<Record<string, () => unknown>> = {
 }
 
 for (const [title, make] of Object.entries(details)) {
-  t.test(`a refusal whose details have ${title} is a failure of the application, and nothing more`, async t => {
+  t.test(`a refusal whose details have ${title} is a failure of the application, no more`, async t => {
     const refuse = (): never => { throw new NoexServerError('RATE_LIMITED', 'not now', make()) }
     const auth = { validate: refuse, required: false }
     const { connect, store, port } = await serve(t, { auth, routes: { rpc: '/rpc' } })
@@ -122,7 +122,8 @@ t.test('a refusal whose details JSON can hold is sent with them', async t => {
   const { connect, store } = await serve(t, { auth: { validate: refuse, required: false } })
   store.defineQuery('refused', async () => refuse())
   const client = await connect()
-  const refusal = { code: 'CONFLICT', message: 'not now', details: { at: '1970-01-01T00:00:00.000Z', own: 5 } }
+  const plain = { at: '1970-01-01T00:00:00.000Z', own: 5 }
+  const refusal = { code: 'CONFLICT', message: 'not now', details: plain }
   t.match(await client.request('store.query', { query: 'refused' }), refusal)
   t.match(await client.request('auth.login', { token: 'x' }), refusal)
 })

@@ -25,7 +25,8 @@ t.test('the public face', t => {
       [
         '1000 server_shutdown true', '1003 binary_not_supported false', '1008 login_timeout true',
         '1008 session_ended false', '1013 overloaded true', '1013 slow_consumer true',
-        '4001 heartbeat_timeout true', '4002 session_revoked false', '4003 too_many_connections false'
+        '4001 heartbeat_timeout true', '4002 session_revoked false', '4003 too_many_connections false',
+        '4004 closed_by_operator true'
       ]
     )
   })

@@ -163,9 +163,17 @@ export async function startAccounts (t: Test, {
     get queries () {
       return unused()
     },
+    get connectionList () {
+      return unused()
+    },
+    get refusals () {
+      return unused()
+    },
+    get acts () {
+      return unused()
+    },
     getStats: unused,
-    getStoreStats: unused,
-    getConnections: unused
+    getStoreStats: unused
   }
 
   async function ask (client: FakeClient, type: string, fields: object = {}): Promise<unknown> {

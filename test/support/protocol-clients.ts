@@ -128,6 +128,20 @@ export class ExampleClients {
       app.close().catch((error: unknown) => { this.#t.error(error) })
       return client
     },
+    /** Is there when the operator comes. */
+    guest: async () => await (await this.#service('operated', {})).connect(),
+    operator: async () => {
+      await this.get('guest')
+      return await (await this.#service('operated', {})).connect()
+    },
+    /** Is closed by an operator. */
+    closed: async () => {
+      const { connect } = await this.#service('closed', {})
+      const [client, operator] = [await connect(), await connect()]
+      const [{ connectionId }] = await operator.ask('server.connections')
+      await operator.ask('server.close', { connectionId, reason: 'Maintenance until 4 a.m.' })
+      return client
+    },
     /** Watches, on a service of its own. */
     live: async () => await (await this.#service('live', {})).connect(),
     /** Comes back to what another connection has watched. */

@@ -56,7 +56,7 @@ function messagesOf (lines: string): Message[] {
 const random = /conn-\d+|sub-[\w-]{8,}|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}(?:\.[\w-]{16})?|[\w-]{20,}|[\w-]{12}-\d+(?![\w-])/g
 
 /** Members that count what the machine does: any number is right. */
-const measured = /Ms$/
+const measured = /Ms$|PerSecond$/
 
 /** Later than the year 2017: a time, where it is a number of milliseconds. */
 const EARLIEST_TIME = 1_500_000_000_000

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptyChain, type ChainHead, type SealedEntry } from '../chain/chain.js'
 import {
-  DatabaseRefusal, PostgresConnection, type PostgresSource, type PostgresUser
+  DatabaseRefusal, PostgresConnection, type PostgresQueries, type PostgresSource, type PostgresUser
 } from '../../postgres/connection.js'
 
 /** Maximum number of rows of one insert. */
@@ -32,6 +32,7 @@ const columns: ReadonlyArray<readonly [name: string, type: string, nullable?: tr
   ['details', 'json', true],
   ['seq', 'bigint'],
   ['hash', 'text'],
+  ['user_name', 'text', true],
   ['stream', 'text']
 ]
 
@@ -100,7 +101,7 @@ export class TableSession {
    * @throws {StreamTakenError} when other entries have their numbers
    */
   async insert (entries: readonly SealedEntry[], timeoutMs?: number): Promise<void> {
-    const text = `INSERT INTO ${this.#table} (${names}) SELECT *, $12::text FROM unnest(${arrays})
+    const text = `INSERT INTO ${this.#table} (${names}) SELECT *, $13::text FROM unnest(${arrays})
       ON CONFLICT (stream, seq) DO NOTHING`
     const { rowCount } = await this.#connection.query(text, [
       entries.map(({ timestamp }) => timestamp),
@@ -114,6 +115,7 @@ export class TableSession {
       entries.map(({ details }) => details === undefined ? null : JSON.stringify(details)),
       entries.map(({ seq }) => seq),
       entries.map(({ hash }) => hash),
+      entries.map(({ userName }) => userName ?? null),
       this.#stream
     ], timeoutMs)
     if (rowCount !== entries.length) await this.#compare(entries)
@@ -149,6 +151,7 @@ async function prepareTable (connection: PostgresConnection, table: string): Pro
     if (!await exists(connection, table)) await createTable(connection, table)
     await connection.query(`SELECT pg_advisory_unlock(${CREATION_LOCK})`)
   }
+  await addNames(connection, table)
   await checkTable(connection, table)
 }
 
@@ -161,6 +164,28 @@ async function createTable (connection: PostgresConnection, table: string): Prom
 async function exists (connection: PostgresConnection, table: string): Promise<boolean> {
   const { rows } = await connection.query('SELECT to_regclass($1) IS NOT NULL AS found', [table])
   return (rows[0] as { found: boolean }).found
+}
+
+/** Adds the column that tables of version 0.1 do not have. */
+async function addNames (connection: PostgresConnection, table: string): Promise<void> {
+  if (await hasNames(connection, table)) return
+  const statement = `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS user_name text`
+  try {
+    await connection.query(statement)
+  } catch (error) {
+    const { code, message: reason } = error as Error & { readonly code?: unknown }
+    // Otherwise it is the connection that has failed: SQLSTATE 42 is for what may not be, or is not there.
+    if (!String(code).startsWith('42')) throw error
+    throw wrongTable(`table ${table} has no column user_name (${reason}): have its owner run ${statement}`)
+  }
+}
+
+/** Returns whether a table, given in quotes, has the names of users. */
+export async function hasNames (client: PostgresQueries, table: string): Promise<boolean> {
+  const { rows } = await client.query(
+    `SELECT count(*)::int AS columns FROM pg_attribute
+      WHERE attrelid = to_regclass($1) AND attname = 'user_name' AND NOT attisdropped`, [table])
+  return (rows[0] as { columns: number } | undefined)?.columns === 1
 }
 
 interface Column {

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { emptyChain, nameEntries, seal, type ChainHead } from '../chain/chain.js'
 import { signatureProblem, toCheckpoint, toPublicKey, type Checkpoint } from '../chain/checkpoint.js'
 import type { PostgresQueries } from '../../postgres/connection.js'
-import { isTableName, quoteTable } from './table.js'
+import { hasNames, isTableName, quoteTable } from './table.js'
 
 /** Number of rows that are read at a time. */
 const PAGE_ROWS = 500
@@ -40,6 +40,8 @@ export type VerifyTableResult =
 interface EntryRow {
   readonly timestamp: string
   readonly user_id: string | null
+  /** Always `null` in a table of version 0.1. */
+  readonly user_name: string | null
   readonly session_id: string | null
   readonly operation: string
   readonly resource: string
@@ -67,7 +69,8 @@ export async function verifyTable (
   }
   const checkpoints = new KnownCheckpoints(options)
   if (checkpoints.problem !== undefined) return checkpoints.problem
-  const text = `SELECT timestamp::text, user_id, session_id, operation, resource, result, error,
+  const userName = await hasNames(client, quoteTable(table)) ? 'user_name' : 'NULL AS user_name'
+  const text = `SELECT timestamp::text, user_id, ${userName}, session_id, operation, resource, result, error,
       details::text,
     remote_address, seq::text, hash
     FROM ${quoteTable(table)} AS entry WHERE stream = $1 AND entry.seq >= $2::bigint
@@ -191,6 +194,7 @@ function jsonOf (row: EntryRow): string {
   const members = [
     `"timestamp":${row.timestamp}`,
     `"userId":${JSON.stringify(row.user_id)}`,
+    ...(row.user_name === null ? [] : [`"userName":${JSON.stringify(row.user_name)}`]),
     `"sessionId":${JSON.stringify(row.session_id)}`,
     `"operation":${JSON.stringify(row.operation)}`,
     `"resource":${JSON.stringify(row.resource)}`,

@@ -222,3 +222,16 @@ t.test('a final close of a server that does not say its bound has the remedy in 
   await t.rejects(client.request('store.insert', {}), { message })
   t.ok(received <= 2, 'nothing is sent again')
 })
+
+t.test('a client can be closed by its own listener, which is told of it once', async t => {
+  const { url } = await serve(t)
+  const client = clientFor(t, url)
+  let calls = 0
+  client.state.subscribe(() => {
+    calls++
+    client.close()
+  })
+  await client.reached('refused')
+  t.ok(calls <= 2, `${calls} calls`)
+  t.match(client.state.error, { code: 'DISCONNECTED', message: 'The client is closed' })
+})

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Store } from '@hamicek/noex-store'
+import WebSocket from 'ws'
 import type { ClientOptions, LiveQuery, QueryState } from '../../../lib/client/types.js'
 import { clientFor, type TestedClient } from '../../support/client-parts.js'
 import { serveTokens, type ServedTokens } from '../../support/external-auth.js'
 import { PASSWORD, serveAccounts } from '../../support/identity.js'
+import { serve } from '../../support/service.js'
 import { until } from '../../support/until.js'
 
 const HOUR = 3_600_000
@@ -217,4 +219,34 @@ t.test('a login by the application that ends on the server leaves nothing of its
   await until(() => query.status === 'live')
   await until(() => query.status === 'error')
   t.match(query.state, { data: undefined, error: { code: /FORBIDDEN|UNAUTHORIZED/ } })
+})
+
+t.test('another user of a gateway sees nothing of the one before, and the same one keeps all', async t => {
+  const { url, store, app } = await serve(t, {
+    allowedOrigins: ['https://desk.example'],
+    auth: {
+      gateway: { userHeader: 'x-user', rolesHeader: 'x-roles', trustedProxies: ['127.0.0.1'] },
+      permissions: { default: 'deny', rules: [{ role: 'reader', allow: '*' }] }
+    }
+  })
+  await store.bucket('items').insert({ n: 1 })
+  let name = 'ann'
+  class GatewaySocket extends WebSocket {
+    constructor (address: string) {
+      super(address, { origin: 'https://desk.example', headers: { 'x-user': name, 'x-roles': 'reader' } })
+    }
+  }
+  const { client, query, states } = watching(t, url, { WebSocket: GatewaySocket as never })
+  const shownAfter = async (next: string): Promise<unknown[]> => {
+    states.length = 0
+    name = next
+    client.reconnect()
+    await until(() => states.at(-1)?.status === 'live')
+    return states.map(({ status, data }) => `${status} ${data?.length ?? 'nothing'}`)
+  }
+  await until(() => query.status === 'live')
+  t.same(await shownAfter('ann'), ['stale 1', 'live 1'])
+  t.same(await shownAfter('bob'), ['stale 1', 'loading nothing', 'live 1'])
+  const users = app.noex.getConnections().map(({ userId }) => userId)
+  t.ok(users.includes('bob'))
 })

@@ -9,7 +9,7 @@ import { poster } from '../../support/rpc.js'
 /** Operations that have another answer without a connection, or say something about it; they have tests. */
 const others = new Set([
   'auth.login', 'auth.logout', 'store.subscribe', 'store.unsubscribe', 'rules.subscribe', 'rules.unsubscribe',
-  'server.connections', 'identity.logout'
+  'server.connections', 'server.refusals', 'server.drain', 'identity.logout'
 ])
 
 /** The operation that ends the token with which the others are asked. */

@@ -80,7 +80,8 @@ t.test('every operation of the tiers of changes takes a key, but those of the ow
   t.same(without.sort(), [
     'audit.query', 'auth.login', 'auth.logout', 'identity.changePassword', 'identity.login',
     'identity.loginWithSecret', 'identity.logout', 'identity.refreshSession', 'procedures.list',
-    'rules.getRule', 'rules.getRules', 'rules.validateRule', 'server.connections', 'server.stats',
+    'rules.getRule', 'rules.getRules', 'rules.validateRule',
+    'server.connection', 'server.connections', 'server.queries', 'server.refusals', 'server.stats',
     'store.getBucketSchema', 'store.listQueries'
   ])
   t.end()

@@ -74,8 +74,8 @@ t.test('says what to do where a server cannot be asked', async t => {
     [['localhost'], /localhost is no URL like wss:\/\//],
     [['--token-file', `${empty}-missing`, url], /ENOENT/],
     [['--token-file', empty, url], /--token-file: .* is empty/],
-    [[url], /the server asks for a login: set NOEX_TOKEN or --token-file/],
-    [[url], /does not accept the token/, wrong],
+    [[url], /the server asks for a login: set NOEX_TOKEN/],
+    [[url], /does not accept the login/, wrong],
     [[`ws://127.0.0.1:${(web.address() as AddressInfo).port}`], /check URL, server, certificate, proxies/],
     [['--out', join(empty, 'x'), url], /ENOTDIR/, { env: { NOEX_TOKEN: 'admin' } }]
   ]

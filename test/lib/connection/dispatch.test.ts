@@ -24,6 +24,7 @@ function parts (...broken: string[]): { context: DispatchContext, isStale: () =>
     limiter: { count: () => undefined, charge: (_u: string, _k: string, spent: number) => spent },
     requestMetrics: { ended: or('requestMetrics', () => {}) },
     server,
+    refusals: { add () {} },
     exposeErrorDetails: true
   }
   return { context: stubs as unknown as DispatchContext, isStale: or('isStale', () => false) }
