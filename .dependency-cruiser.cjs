@@ -22,9 +22,11 @@ const floors = [
   ['permissions'],
   ['handshake'],
   ['idempotency'],
+  ['cluster'],
   ['store'],
   ['limits'],
   ['rules'],
+  ['postgres'],
   ['application'],
   ['^lib/client/adapters/'],
   ['^lib/client/(?!adapters/)'],
@@ -150,7 +152,7 @@ module.exports = {
       name: 'store-behind-one-folder',
       comment: 'Errors and functions of noex-store; types may be imported anywhere, turns are shared.',
       severity: 'error',
-      from: { path: '^(lib|routes)/', pathNot: '^lib/(store|exports|cli)/|^lib/util/slice\\.ts$' },
+      from: { path: '^(lib|routes)/', pathNot: '^lib/(cluster|store|exports|cli)/|^lib/util/slice\\.ts$' },
       to: { path: store, dependencyTypesNot: ['type-only'] }
     },
     {

@@ -66,6 +66,8 @@ transfer: a procedure with two reads and two updates of 100,000 accounts in one 
   40 transfers under way each; even: any account as likely as another, hot: by Zipf's law with exponent 1.5.
   bare ws: a Map, with the journal of the store. SQLite, PostgreSQL, Redis: behind a route of Fastify over
   HTTP, whose clients do not wait for an answer before the next request.
+cluster: as durability, with the log in PostgreSQL of this machine, whose CPU time is not counted; and the CPU
+  time of starts from it.
 durability: writers that insert over sockets, each one after the other, into a store in files, beside one in
   memory (bare) in the same run, and that beside raw net; µs passed: of the whole round for each insert, so
   that 1/0.5 and 1/0.7 are the aims of the throughput. Then, on buckets of 1,000 to 1,000,000 records with two

@@ -6,7 +6,7 @@ const durability = {
   required: ['state', 'lagMs'],
   description: 'of a store that is not in memory only',
   properties: {
-    state: { type: 'string', enum: ['ok', 'unavailable'] },
+    state: { type: 'string', enum: ['ok', 'unavailable', 'following'] },
     lagMs: { type: 'integer', description: 'age of the oldest commit that is not durable yet' }
   }
 } as const
@@ -28,7 +28,7 @@ const unhealthy = {
   description: 'Clients should go elsewhere',
   required: ['status'],
   properties: {
-    status: { type: 'string', enum: ['draining', 'audit_unavailable', 'store_unavailable'] },
+    status: { type: 'string', enum: ['draining', 'audit_unavailable', 'store_unavailable', 'standby'] },
     reason: { type: 'string', description: 'why the audit trail cannot be written' },
     durability
   }
@@ -36,7 +36,8 @@ const unhealthy = {
 
 /**
  * Answers `GET /healthz`: 200 when clients can be sent to this server; 503 from the beginning of a shutdown,
- * and while requests are refused because the audit trail or the log of the store cannot be written.
+ * while requests are refused because the audit trail or the log of the store cannot be written, and while
+ * another process takes the writes.
  */
 export function healthz (service: NoexService) {
   return {

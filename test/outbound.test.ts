@@ -97,11 +97,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // A socket with a path, by which the processes of one machine know who writes a file.
   'packages/journal/src/file-lock.ts': ['node:net'],
   // The database and the issuer's keys, where the options name them.
-  'lib/audit/postgres/client.ts': ['node:net', 'pg'],
+  'lib/postgres/connection.ts': ['node:net', 'pg'],
   'lib/auth/jwks.ts': ['fetch'],
   // Packages that are there only when they are wanted.
   'lib/identity/password-key.ts': ['@node-rs/argon2'],
   'lib/metrics/exposition.ts': ['prom-client'],
+  // Only with the option cluster.
+  'lib/service/start-parts.ts': ['../cluster/membership.js'],
   // The commands, each of which is loaded when it is called; the port of the demo, and what it runs.
   'lib/cli/main.ts': [
     './demo.js', './serve/serve.js', './connect/connect.js', './call.js', './watch.js', './types.js',

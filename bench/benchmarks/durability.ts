@@ -20,17 +20,26 @@ const loads = [
 /** Measures what it costs that writes wait for the disk. */
 export async function durability (): Promise<Row[]> {
   const rows: Row[] = [disk()]
-  for (const load of loads) rows.push(...await overSockets(load))
+  for (const load of loads) rows.push(...await compareWriters(load, 'noex-durable', 'durable'))
   return [...rows, ...await durableBuckets()]
 }
 
-/** Compares durable inserts over sockets with those of a store in memory, by turns. */
-async function overSockets ({ writers, passed, cpu }: typeof loads[number]): Promise<Row[]> {
-  const names = ['raw-net', 'noex', 'noex-durable'] as const satisfies ServerName[]
-  const servers = {} as Record<typeof names[number], ServerProcess>
+/** Writers, each with one insert under way, and the highest ratios of durable inserts to those in memory. */
+interface Load {
+  readonly writers: number
+  readonly passed: number
+  readonly cpu: number
+}
+
+/** Compares inserts of a server over sockets with those of a store in memory, by turns. */
+export async function compareWriters (
+  { writers, passed, cpu }: Load, server: ServerName, word: string, args: string[] = []
+): Promise<Row[]> {
+  const programs = { raw: 'raw-net', memory: 'noex', durable: server } as const
+  const servers = {} as Record<keyof typeof programs, ServerProcess>
   const clients = new Map<ServerProcess, Client[]>()
-  for (const name of names) {
-    servers[name] = await ServerProcess.start(name)
+  for (const [name, program] of Object.entries(programs) as Array<[keyof typeof programs, ServerName]>) {
+    servers[name] = await ServerProcess.start(program, name === 'durable' ? { args } : {})
     clients.set(servers[name], await openMany(servers[name].port, writers))
   }
   const operations = OPERATIONS / writers
@@ -42,11 +51,11 @@ async function overSockets ({ writers, passed, cpu }: typeof loads[number]): Pro
   }))
   for (const client of [...clients.values()].flat()) client.reset()
   for (const server of clients.keys()) await server.stop()
-  const { 'raw-net': raw, noex: memory, 'noex-durable': durable } = costs
+  const { raw, memory, durable } = costs
   return [
-    compareCosts(`${writers} durable writers, to memory`, memory, durable, cpu),
+    compareCosts(`${writers} ${word} writers, to memory`, memory, durable, cpu),
     compareRounds(
-      `${writers} durable writers, to memory`, 'µs passed', memory.passedMicros, durable.passedMicros, passed
+      `${writers} ${word} writers, to memory`, 'µs passed', memory.passedMicros, durable.passedMicros, passed
     ),
     compareCosts(`${writers} writers in memory, to raw net`, raw, memory)
   ]

@@ -1,6 +1,7 @@
 import { audit } from './audit.js'
 import { auditedWrites } from './audited-writes.js'
 import { capacity } from './capacity.js'
+import { cluster } from './cluster.js'
 import { connect } from './connect.js'
 import { consoleCost } from './console.js'
 import { durability } from './durability.js'
@@ -60,8 +61,9 @@ export const benchmarks: ReadonlyMap<string, Benchmark> = new Map([
   ['console', quick(consoleCost)],
   // These install what they compare with.
   ['peers', quick(peers)],
-  // Last, since it needs databases.
-  ['transfer', whole(transfer)]
+  // Last, since they need databases.
+  ['transfer', whole(transfer)],
+  ['cluster', quick(cluster)]
 ])
 
 function whole (run: () => Promise<Row[]>): Benchmark {

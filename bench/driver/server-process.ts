@@ -7,6 +7,7 @@ import type { Question, Reading } from '../servers/control.js'
 export type ServerName =
   | 'bare-ws' | 'raw-net' | 'bare-route' | 'noex' | 'noex-permissions' | 'noex-identity' | 'noex-audit-drop'
   | 'noex-audit-block' | 'noex-rules' | 'noex-metrics' | 'noex-uncounted' | 'noex-fairness' | 'noex-durable'
+  | 'noex-clustered'
   | 'transfer-noex' | 'transfer-bare-ws' | 'transfer-sqlite' | 'transfer-postgres' | 'transfer-redis'
   | 'bare-heartbeat' | 'noex-heartbeat' | 'noex-audited-off' | 'noex-audited-waiting' | 'noex-audited-noted'
   | 'prepared-ws' | 'noex-growth' | 'noex-code-queries' | 'bare-post' | 'noex-rpc' | 'noex-console'

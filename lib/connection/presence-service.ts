@@ -1,4 +1,5 @@
 import type { AuditTrail } from '../audit/trail.js'
+import { refusesWrites } from '../store/noex-store.js'
 import { Presence } from '../store/presence.js'
 import { removePresence, type Removal } from '../store/presence-removal.js'
 import type { SharedStore } from '../store/shared-store.js'
@@ -118,7 +119,7 @@ export class PresenceService {
     const { sharedStore } = this.#parts
     if (presence.size === 0) {
       this.#departed.delete(presence)
-    } else if (sharedStore.store.durability.state === 'unavailable') {
+    } else if (refusesWrites(sharedStore.store)) {
       this.#refused.add(presence)
     } else {
       try {

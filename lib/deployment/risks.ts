@@ -116,7 +116,8 @@ export const risks: readonly Risk[] = [
   {
     id: 'store-in-memory',
     option: 'store',
-    isRun: ({ durability, isProduction }) => isProduction && durability === 'memory',
+    isRun: ({ at, durability, isProduction }) =>
+      isProduction && durability === 'memory' && at('cluster') === undefined,
     message: 'all records are lost when the process ends: ' +
       'set store to one that was started with durability: { directory }'
   },

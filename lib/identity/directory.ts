@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Change, StoreRecord, WriteOptions } from '@hamicek/noex-store'
 import { followBuckets, type BucketChange } from '../store/follow-buckets.js'
-import type { NoexStore } from '../store/noex-store.js'
+import { refusesWrites, type NoexStore } from '../store/noex-store.js'
 import { repeatConflicts } from '../store/repeat-conflicts.js'
 import { causedBy, type Cause } from '../store/row-scope.js'
 import { SharedStore } from '../store/shared-store.js'
@@ -93,12 +93,24 @@ export class Directory extends DirectoryCache {
       await followBuckets(store, bucketNames, changes => { this.#apply(changes) }),
       store.onDurable(({ changes, user }) => { for (const change of changes) this.#onChange(change, user) })
     )
-    const missing = systemRoles(operations).filter(({ name }) => this.roleByName(name) === undefined)
-    if (missing.length > 0) {
-      await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
+    const roles = systemRoles(operations)
+    if (refusesWrites(store)) {
+      // What is missing for this version is written when this process takes the writes over.
+      this.#stopListening.push(store.onDurabilityChange(() => {
+        if (refusesWrites(store)) return
+        this.#addMissingRoles(roles).catch(error => { this.#log.error({ err: error }, 'no system roles') })
+      }))
+    } else {
+      await this.#addMissingRoles(roles)
+      await this.#forgetLostQueries()
     }
-    await this.#forgetLostQueries()
     warnOfCollisions(this.collisions, this.#log)
+  }
+
+  async #addMissingRoles (roles: ReturnType<typeof systemRoles>): Promise<void> {
+    const missing = roles.filter(({ name }) => this.roleByName(name) === undefined)
+    if (missing.length === 0) return
+    await this.write(missing.map(role => ({ bucket: '_roles', insert: { ...role, system: true } })))
   }
 
   /** Ends the use of the directory; the last user closes it. */

@@ -1,4 +1,5 @@
 import type { RequestToRemember, RememberedRequest } from '@hamicek/noex-store'
+import { refusesWrites } from '../store/noex-store.js'
 import { answerText } from '../idempotency/answer-text.js'
 import { digestOf } from '../idempotency/request-digest.js'
 import { AskedRights, hasSameRights } from '../permissions/asked-rights.js'
@@ -72,7 +73,7 @@ async function runAnew (
   context: OperationContext
 ): Promise<unknown> {
   const { server: { sharedStore: { store } }, grant } = context
-  if (store.durability.state === 'unavailable') throw unavailable()
+  if (refusesWrites(store)) throw unavailable()
   const asked = new AskedRights()
   let isRemembered = false
   const remembering = (reply: (result: unknown) => unknown): RequestToRemember => ({

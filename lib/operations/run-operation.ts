@@ -32,7 +32,9 @@ export async function runDurably (
       const pending = endRead()
       if (pending !== undefined) await pending
     } catch (error) {
-      if (operation.tier !== 'read' || read === MAX_READS || !isTakenBack(error)) throw error
+      // Its own error says more of a write that was taken back.
+      const told = 'error' in outcome && isTakenBack(outcome.error) ? outcome.error : error
+      if (operation.tier !== 'read' || read === MAX_READS || !isTakenBack(error)) throw told
       continue
     }
     if ('error' in outcome) throw outcome.error

@@ -1,5 +1,6 @@
 import { auditOptions, type AuditOptions } from '../audit/audit-options.js'
 import { loginOptions, type LoginOptions } from '../auth/auth-options.js'
+import { clusterOptions, type ClusterOptions } from '../cluster/cluster-options.js'
 import { connectionOptions, type ConnectionOptions } from '../connection/connection-options.js'
 import { checkProxies, originOptions, type OriginOptions } from '../handshake/origin-options.js'
 import { reducedName } from '../handshake/raw-headers.js'
@@ -34,6 +35,11 @@ export interface NoexOptions extends
    * @default none
    */
   audit?: AuditOptions | undefined
+  /**
+   * Keeps the store in a log in PostgreSQL, from which another process takes over: see [Cluster](cluster.md).
+   * @default none
+   */
+  cluster?: ClusterOptions | undefined
   /** How long and how many requests with an `idempotencyKey` are remembered, so that none is done twice. */
   idempotency?: IdempotencyOptions | undefined
   /** How large stored procedures may be, and those of the application itself. */
@@ -63,6 +69,7 @@ export const noexOptions = options<NoexOptions>()({
   ...operationOptions.members,
   ...slowOptions.members,
   audit: optional(auditOptions),
+  cluster: optional(clusterOptions),
   idempotency: idempotencyOptions,
   procedures: procedureOptions,
   shutdown: shutdownOptions

@@ -1,4 +1,5 @@
 import type { AuditTrail } from '../audit/trail.js'
+import type { Membership } from '../cluster/membership.js'
 import type { Calls } from '../connection/calls.js'
 import type { Connections } from '../connection/connections.js'
 import type { PresenceService } from '../connection/presence-service.js'
@@ -17,6 +18,7 @@ interface ShutdownParts {
   readonly upgradeAdmission: UpgradeAdmission
   readonly status: ServiceStatus
   readonly trail: AuditTrail | undefined
+  readonly membership: Membership | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -32,6 +34,7 @@ export class Shutdown {
   readonly #defaults: DrainTimes
   readonly #parts: ShutdownParts
   #drain: Drain | undefined
+  #handedOver: Promise<void> | undefined
 
   /** `defaults`: the option `shutdown`. */
   constructor (defaults: DrainTimes, parts: ShutdownParts) {
@@ -51,6 +54,16 @@ export class Shutdown {
     })
     await drain.ended
     await this.#parts.presences.end()
+    await this.#handOver()
+  }
+
+  /** Ends the writes of this process, which another one of its cluster then takes over. Never rejects. */
+  async #handOver (): Promise<void> {
+    const { log, membership } = this.#parts
+    this.#handedOver ??= membership?.leave().catch((error: unknown) => {
+      log.error({ err: error }, 'the last commits could not be made durable, and were taken back')
+    })
+    await this.#handedOver
   }
 
   /** Begins the drain; `record` makes its entry in the audit. To be called once. */
@@ -79,6 +92,7 @@ export class Shutdown {
       }
     })
     this.#drain = drain
+    if (this.#parts.membership !== undefined) this.drain({}).catch(() => {})
     return drain
   }
 

@@ -93,6 +93,10 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   const requestMetrics = new RequestMetrics()
   const processMetrics = new ProcessMetrics(clock)
   started.push(processMetrics)
+  // Nothing of it is loaded without the option.
+  const membership = options.cluster &&
+    await (await import('../cluster/membership.js')).Membership.join(options.cluster, options.store, log)
+  if (membership !== undefined) started.push({ close: async () => { await membership.leave() } })
   const trail = options.audit && await AuditTrail.open(options.audit, log, clock)
   if (trail !== undefined) started.push(trail)
   await trail?.join(options.store)
@@ -226,7 +230,7 @@ async function startAll (options: ResolvedOptions, environment: NoexEnvironment,
   })
   const sessionRevoker = new SessionRevoker({ calls, connections, identity, revocations, trail, log })
   const shutdown = new Shutdown(options.shutdown, {
-    calls, connections, presences, upgradeAdmission, status, trail, clock, log
+    calls, connections, presences, upgradeAdmission, status, trail, membership, clock, log
   })
   acts.start(auth === undefined ? undefined : sessionRevoker, shutdown)
   const metricsCollector = exposition && new MetricsCollector(exposition, {

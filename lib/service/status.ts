@@ -5,16 +5,16 @@ import type { Clock } from '../util/clock.js'
 /** `serving` → `draining` (readiness answers 503, and connections are brought to an end) → `closed`. */
 export type NoexState = 'serving' | 'draining' | 'closed'
 
-/** Whether the changes of a durable store reach its disk. */
+/** Whether the changes of a durable store reach its disk, or it follows those of another process. */
 export interface DurabilityState {
-  readonly state: 'ok' | 'unavailable'
+  readonly state: 'ok' | 'unavailable' | 'following'
   /** Age of the oldest commit that is not durable yet; 0 where there is none. */
   readonly lagMs: number
 }
 
 /** The reason for which load balancers should send clients to another instance. */
 export interface NotReadyReason {
-  readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable'
+  readonly status: 'draining' | 'audit_unavailable' | 'store_unavailable' | 'standby'
   readonly reason?: string
 }
 
@@ -40,12 +40,10 @@ export class ServiceStatus {
 
   /** `undefined` for a store that is in memory only. */
   get durability (): DurabilityState | undefined {
-    const stats = this.#durability.stats
-    return stats === null
-      ? undefined
-      : {
-          state: stats.isUnavailable ? 'unavailable' : 'ok', lagMs: Math.round(stats.lagMs)
-        }
+    const { stats, isFollowing } = this.#durability
+    if (stats === null) return undefined
+    const state = stats.isUnavailable ? 'unavailable' : isFollowing ? 'following' : 'ok'
+    return { state, lagMs: Math.round(stats.lagMs) }
   }
 
   /** `undefined` while clients can be served. */
@@ -53,6 +51,7 @@ export class ServiceStatus {
     if (this.state !== 'serving') return { status: 'draining' }
     const reason = this.#trail?.problem
     if (reason !== undefined) return { status: 'audit_unavailable', reason }
+    if (this.#durability.isFollowing) return { status: 'standby' }
     return this.#durability.isUnavailable ? { status: 'store_unavailable' } : undefined
   }
 }

@@ -38,6 +38,11 @@ export class DurabilityWatch {
     return this.#store.durability.state === 'unavailable'
   }
 
+  /** Whether another process takes the writes, which the store follows. */
+  get isFollowing (): boolean {
+    return this.#store.durability.state === 'following'
+  }
+
   /** Age of the oldest commit that is not durable yet, in milliseconds; 0 where there is none. */
   get lagMs (): number {
     return this.#store.durability.lag.ms
@@ -77,6 +82,11 @@ export class DurabilityWatch {
       if (state !== former && state === 'unavailable') {
         this.#log.error({ error: lastError?.message, revision: durableRevision },
           'the store cannot make commits durable: writes are refused until it can')
+      } else if (state !== former && state === 'following') {
+        this.#log.warn({ revision: durableRevision },
+          'another process takes the writes: the store follows it until that ends')
+      } else if (state !== former && former === 'following') {
+        this.#log.warn({ revision: durableRevision }, 'this process has taken over: writes are accepted')
       } else if (state !== former) {
         const message = 'the store makes commits durable again: writes are accepted'
         this.#log.warn({ revision: durableRevision }, message)

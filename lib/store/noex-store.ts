@@ -9,7 +9,7 @@ export type NoexStore = Pick<Store,
   'transaction' | 'on' | 'onCommit' | 'onDurable' | 'getStats' |
   'revision' | 'epoch' | 'whenDurable' | 'keepsNotes' | 'notes' |
   'beginRead' | 'views' | 'changedKeys' | 'durability' | 'onDurabilityChange' | 'incompleteBuckets' |
-  'requests' | 'rememberRequest'
+  'requests' | 'rememberRequest' | 'attachLog' | 'leaveLog'
 >
 
 /** Version of the interface between stores and this plugin. */
@@ -64,6 +64,16 @@ export function isBucketMissing (error: unknown): boolean {
 /** Returns whether an error means that the data which was read or written has been rolled back. */
 export function isTakenBack (error: unknown): boolean {
   return isStoreError(error) && error.code === 'STORE_UNAVAILABLE'
+}
+
+/** Returns whether a store refuses writes, because of its log or because it follows another process. */
+export function refusesWrites ({ durability }: NoexStore): boolean {
+  return durability.state === 'unavailable' || durability.state === 'following'
+}
+
+/** Returns whether an error means that another process takes the writes. */
+export function isNotLeader (error: unknown): boolean {
+  return isStoreError(error) && error.code === 'NOT_LEADER'
 }
 
 /** Returns whether an error means that a filter, or where a page begins, is refused. */

@@ -102,7 +102,7 @@ const storeErrors: Readonly<Record<StoreErrorCode, (error: Members) => NoexServe
     { reason: DEFINITION_MISSING, bucket: e['bucket'] }),
   REQUEST_REPEATED: () => new NoexServerError('CONFLICT',
     'A request with this idempotencyKey was done meanwhile; send it again for the answer'),
-  STORE_UNAVAILABLE: unavailable,
+  STORE_UNAVAILABLE: e => e['isOutcomeUnknown'] === true ? outcomeUnknown() : unavailable(),
   NOT_LEADER: unavailable,
   VALIDATOR: isFault,
   DEFINITION_MISMATCH: isFault,
@@ -128,6 +128,13 @@ function referenceIn (error: Members): Members {
     target: error['targetBucket'],
     key: error['targetKey']
   }
+}
+
+function outcomeUnknown (): NoexServerError {
+  return new NoexServerError(
+    'INTERNAL_ERROR', 'It is not known yet whether the write was made: the log of the store does not answer',
+    { reason: 'store_unavailable', outcome: 'unknown' }
+  )
 }
 
 function unavailable (): NoexServerError {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { threadFile } from '@hamicek/noex-journal'
-import { SinkRefusal } from './client.js'
+import { DatabaseRefusal } from '../../postgres/connection.js'
 import type { SpoolEnd, SpoolPart } from './spool-file.js'
 
 /** A command to the thread of a spool. Each gets one answer, in order. */
@@ -68,7 +68,7 @@ export class Spool {
     this.#worker.on('message', (answer: SpoolAnswer) => { this.#onAnswer(answer) })
     this.#worker.on('error', error => { cause = error })
     this.#worker.on('exit', () => {
-      this.#died = new SinkRefusal('the thread that writes the spool has ended', REASON, { cause })
+      this.#died = new DatabaseRefusal('the thread that writes the spool has ended', REASON, { cause })
       for (const { reject } of this.#waiting.splice(0)) reject(this.#died)
     })
   }
@@ -143,7 +143,7 @@ export class Spool {
     const waiting = this.#waiting.shift()
     if (this.#waiting.length === 0 && !this.#closing) this.#worker.unref()
     if (answer.type === 'failed') {
-      waiting?.reject(new SinkRefusal(answer.message, REASON))
+      waiting?.reject(new DatabaseRefusal(answer.message, REASON))
       return
     }
     this.#size = answer.size

@@ -1,7 +1,7 @@
 import { emptyChain, type ChainHead } from '../chain/chain.js'
 import type { AnnouncerOptions } from '../chain/checkpoint-announcer.js'
 import type { SinkContext } from '../sink.js'
-import { describe, isAway, type PostgresSource } from './client.js'
+import { describe, isAway, type PostgresSource } from '../../postgres/connection.js'
 import { TableSession } from './table.js'
 import type { Spool } from './spool.js'
 

@@ -1,6 +1,6 @@
 import type { ChainHead, EntryRange, SealedEntry } from '../chain/chain.js'
 import type { SinkContext } from '../sink.js'
-import type { PostgresSource } from './client.js'
+import type { PostgresSource } from '../../postgres/connection.js'
 import type { Start } from './start.js'
 import { StreamTakenError, TableSession } from './table.js'
 

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptyChain, type ChainHead, type SealedEntry } from '../chain/chain.js'
-import { PostgresConnection, SinkRefusal, type PostgresQueries, type PostgresSource } from './client.js'
+import {
+  DatabaseRefusal, PostgresConnection, type PostgresQueries, type PostgresSource, type PostgresUser
+} from '../../postgres/connection.js'
 
 /** Maximum number of rows of one insert. */
 export const BATCH_ROWS = 512
@@ -10,6 +12,11 @@ const LOCK_ATTEMPTS = 15
 const LOCK_PAUSE_MS = 200
 /** Key of the lock for creating tables: an arbitrary number. */
 const CREATION_LOCK = 7_105_827_936n
+const sinkUser: PostgresUser = {
+  poolOption: 'postgresSink.pool',
+  connectionOption: 'postgresSink.connectionString',
+  applicationName: 'fastify-noex audit'
+}
 const STREAM_REASON = 'another process writes the stream'
 
 /** The columns in the order in which they are written, with their types and whether they may be null. */
@@ -37,7 +44,7 @@ const arrays = columns.slice(0, -1).map(([, type], i) => `$${i + 1}::${type}[]`)
  * Thrown when another process has written entries under the same numbers: the stream cannot be written any
  * more.
  */
-export class StreamTakenError extends SinkRefusal {}
+export class StreamTakenError extends DatabaseRefusal {}
 
 /** Returns a name for SQL, `name` or `schema.name`, with each part in quotes. */
 export function quoteTable (table: string): string {
@@ -63,7 +70,7 @@ export class TableSession {
 
   /** Connects, creates the table if it is missing, and locks the stream. Rejects when any of this fails. */
   static async open (source: PostgresSource, table: string, stream: string): Promise<TableSession> {
-    const connection = await PostgresConnection.open(source)
+    const connection = await PostgresConnection.open(source, sinkUser)
     try {
       await prepareTable(connection, quoteTable(table))
       await lockStream(connection, table, stream)
@@ -211,8 +218,8 @@ async function checkTable (connection: PostgresConnection, table: string): Promi
   }
 }
 
-function wrongTable (problem: string): SinkRefusal {
-  return new SinkRefusal(problem, 'the table cannot be used')
+function wrongTable (problem: string): DatabaseRefusal {
+  return new DatabaseRefusal(problem, 'the table cannot be used')
 }
 
 /**
@@ -227,7 +234,7 @@ async function lockStream (connection: PostgresConnection, table: string, stream
     const result = await connection.query('SELECT pg_try_advisory_lock($1::bigint) AS locked', [key])
     if ((result.rows[0] as { locked: boolean }).locked) return
   }
-  throw new SinkRefusal(
+  throw new DatabaseRefusal(
     `another process writes the stream ${stream} of table ${table}: each process needs a stream of its own`,
     STREAM_REASON
   )

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { emptyChain, nameEntries, seal, type ChainHead } from '../chain/chain.js'
 import { signatureProblem, toCheckpoint, toPublicKey, type Checkpoint } from '../chain/checkpoint.js'
-import type { PostgresQueries } from './client.js'
+import type { PostgresQueries } from '../../postgres/connection.js'
 import { hasNames, isTableName, quoteTable } from './table.js'
 
 /** Number of rows that are read at a time. */

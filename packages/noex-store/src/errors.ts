@@ -257,6 +257,16 @@ export class CommitMismatchError extends StoreError {
 export class StoreUnavailableError extends StoreError {
   override readonly name = 'StoreUnavailableError'
   readonly code = 'STORE_UNAVAILABLE'
+  /**
+   * Whether the write may come back: a log that several processes share has not said whether it has the
+   * commit. Otherwise nothing of it was done.
+   */
+  readonly isOutcomeUnknown: boolean
+
+  constructor (message: string, options?: ErrorOptions, isOutcomeUnknown = false) {
+    super(message, options)
+    this.isOutcomeUnknown = isOutcomeUnknown
+  }
 }
 
 /**

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import { crcFormat } from '@hamicek/noex-journal'
 import {
-  FileLog, LogRefusedError, MemoryLog, Store, type ChangeLog, type LogEntry
+  FileLog, Store, type LogEntry
 } from '../src/index.js'
 import { writeIdentity } from '../src/log/identity.js'
 import { startStore, users } from './support/store.js'
@@ -31,49 +31,10 @@ const entryOf = (revision: number): LogEntry => ({
   counters: { users: revision }
 })
 
-const entriesOf = (from: number, to: number): LogEntry[] =>
-  Array.from({ length: to - from + 1 }, (_, i) => entryOf(from + i))
-
-async function collect (log: ChangeLog, from: number): Promise<LogEntry[]> {
-  const found: LogEntry[] = []
-  for await (const entry of log.tail(from)) found.push(entry)
-  return found
-}
-
 async function openLog (t: Test, directory: string, segmentBytes = 100_000): Promise<FileLog> {
   const log = new FileLog({ directory, segmentBytes })
   t.teardown(async () => { await log.close() })
   return log
-}
-
-// One suite for all logs.
-const kinds: Record<string, (t: Test) => Promise<ChangeLog>> = {
-  memory: async () => new MemoryLog(),
-  files: async t => await openLog(t, join(temporaryDirectory(t), 'made', 'for it'))
-}
-for (const [kind, make] of Object.entries(kinds)) {
-  test(`a log in ${kind}`, async t => {
-    t.test('takes entries that follow, all or none', async t => {
-      const log = await make(t)
-      t.match(await log.open(), { snapshot: undefined, tail: [] })
-      await log.append(entriesOf(1, 3), 0)
-      await log.append([], 3)
-      await t.rejects(log.append(entriesOf(3, 5), 2), LogRefusedError)
-      await t.rejects(log.append(entriesOf(5, 6), 4), LogRefusedError)
-      await log.append(entriesOf(4, 5), 3)
-      t.same(await collect(log, 0), entriesOf(1, 5))
-      t.same(await collect(log, 3), entriesOf(4, 5))
-      t.same(await collect(log, 5), [])
-    })
-
-    t.test('gives the snapshot, and what follows it', async t => {
-      const log = await make(t)
-      await log.open()
-      await log.append(entriesOf(1, 5), 0)
-      await log.truncate({ revision: 3, buckets: [], queries: [] })
-      t.same(await collect(log, 3), entriesOf(4, 5))
-    })
-  })
 }
 
 test('values that JSON does not have come back', async t => {

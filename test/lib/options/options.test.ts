@@ -50,7 +50,8 @@ t.test('resolveOptions', t => {
         metrics: false,
         rpc: false,
         events: false,
-        client: false
+        client: false,
+        console: false
       },
       hideRoutes: false,
       helmet: {},
@@ -105,7 +106,8 @@ t.test('resolveOptions', t => {
         metrics: '/m',
         rpc: '/r',
         events: '/e',
-        client: '/c'
+        client: '/c',
+        console: '/console'
       },
       hideRoutes: true,
       helmet: false,
@@ -367,7 +369,7 @@ t.test('resolveOptions', t => {
     refuses(t, { rules: Object.assign(new FakeRuleEngine(), { isRunning: async () => true }) }, 'rules')
     refuses(t, { rules: Object.freeze(new FakeRuleEngine()) }, 'rules')
     refuses(t, { rules: Object.defineProperty(new FakeRuleEngine(), 'emit', { value: does }) }, 'rules')
-    refuses(t, { routes: { console: '/console' } }, 'routes.console')
+    refuses(t, { routes: { panel: '/panel' } }, 'routes.panel')
   })
 
   t.test('refuses a rate limit that is none', async t => {

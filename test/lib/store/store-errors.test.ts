@@ -8,7 +8,8 @@ const {
   AggregateOverflowError, BackupNotFoundError, BucketAlreadyExistsError, BucketNotDefinedError,
   ChecksumMismatchError, CommitMismatchError, CommitTooLargeError, CorruptedStateError, DefinitionError,
   DefinitionMismatchError, DefinitionMissingError, DeserializationError, DuplicateKeyError, FilterError,
-  InputTooLargeError, LogRefusedError, NotLeaderError, OutOfScopeError, PersistenceError,
+  InputTooLargeError, LogAheadError, LogFollowedError, LogRefusedError, LogUnansweredError, NotLeaderError,
+  OutOfScopeError, PersistenceError,
   PersistenceRequiredError, QueryAlreadyDefinedError, QueryNotDefinedError, QuotaExceededError,
   RecordExistsError, RecordNotFoundError, ReferentialIntegrityError, RequestRepeatedError, SerializationError,
   StorageError,
@@ -50,6 +51,8 @@ const replies: ReadonlyArray<readonly [StoreError, NoexErrorCode, RegExp, object
   [new ReferentialIntegrityError(SECRET, 'REFERENCE_HELD', ...reference), 'CONFLICT',
     /Records of bucket "orders" refer to this record by "customer"/, held],
   [new RequestRepeatedError(SECRET), 'CONFLICT', /idempotencyKey/],
+  [new StoreUnavailableError(SECRET, {}, true), 'INTERNAL_ERROR', /not known yet whether the write was made/,
+    { reason: 'store_unavailable', outcome: 'unknown' }],
   [new StoreUnavailableError(SECRET), 'INTERNAL_ERROR', /takes no writes/, { reason: 'store_unavailable' }],
   [
     new TransactionConflictError('b', SECRET, SECRET),
@@ -69,7 +72,8 @@ const replies: ReadonlyArray<readonly [StoreError, NoexErrorCode, RegExp, object
 const faults: readonly Error[] = [
   new BackupNotFoundError('x'), new ChecksumMismatchError('k', 'a', 'b'), new CommitMismatchError('x'),
   new CorruptedStateError('k', 'x'), new DefinitionMismatchError('b', 'key'), new DeserializationError('x'),
-  new LogRefusedError('x'), new PersistenceError('x'), new PersistenceRequiredError('back up'),
+  new LogRefusedError('x'), new LogAheadError('x'), new LogFollowedError('x'), new LogUnansweredError('x'),
+  new PersistenceError('x'), new PersistenceRequiredError('back up'),
   new SerializationError('x'), new StorageError('save', 'x'), new StoreStoppedError('s'),
   new TooManyRunsError('q', 9), new ValidatorError('b', 'validate of "n"', 'must return a text')
 ]

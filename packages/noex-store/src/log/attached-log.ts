@@ -5,21 +5,14 @@ import type { QueryRegistry } from '../query/query-registry.js'
 import type { Commit, CommitNote } from '../types/commit.js'
 import type { DurabilityNotice, DurabilityStatus, RecoveryProgress } from '../types/durability.js'
 import { BackgroundSnapshots } from './background-snapshots.js'
+import { applyCommit, prepareBuckets } from './apply.js'
 import type { ChangeLog, LogBackups, LogEntry } from './change-log.js'
-import { CommitQueue } from './commit-queue.js'
+import { CommitAppender } from './commit-appender.js'
+import { Declarations } from './declarations.js'
+import { DurableWaiters } from './durable-waiters.js'
 import { firstEntry, imageInSlices } from './image.js'
+import { LogTrouble, textOf } from './log-trouble.js'
 import { replay } from './recovery.js'
-
-const { setTimeout: startTimer, clearTimeout: cancelTimer, setImmediate: runInNextTurn } = globalThis
-
-/** Pauses between two attempts of a log that does not take entries, in milliseconds. */
-const RETRY_MS = [50, 100, 200, 500, 1_000, 2_000] as const
-
-interface Waiter {
-  readonly revision: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
 
 /** Options of a log that a store is joined to. */
 export interface AttachOptions {
@@ -38,30 +31,50 @@ export interface AttachOptions {
  */
 export class AttachedLog {
   readonly #engine: Engine
+  readonly #queries: QueryRegistry
   readonly #log: ChangeLog
   readonly #snapshots: BackgroundSnapshots
-  readonly #onNotice: (notice: DurabilityNotice) => void
-  readonly #pending = new CommitQueue()
-  #waiters: Waiter[] = []
+  readonly #appender: CommitAppender
+  readonly #waiters = new DurableWaiters()
+  readonly #trouble: LogTrouble
   #durable: number
-  #isAppending = false
   #isClosed = false
-  /** Why the log takes no entries. */
-  #trouble: StoreUnavailableError | undefined
-  #lastError: DurabilityStatus['lastError']
+  /** Whether the commit that is heard comes from the log. */
+  #isApplying = false
+  /** Buckets and queries of this process that the log does not have yet. */
+  #declarations: Declarations | undefined
   #stopListening: () => void = () => {}
-  #retry: NodeJS.Timeout | undefined
 
   private constructor (
     engine: Engine, queries: QueryRegistry, log: ChangeLog,
     { snapshotBytes = Infinity, onNotice = () => {} }: AttachOptions
   ) {
     this.#engine = engine
+    this.#queries = queries
     this.#log = log
-    this.#onNotice = onNotice
     this.#durable = engine.revision
     this.#snapshots = new BackgroundSnapshots(engine, queries, log, {
       snapshotBytes, onNotice, whenDurable: async revision => { await this.whenDurable(revision) }
+    })
+    const durableRevision = (): number => this.#durable
+    this.#appender = new CommitAppender({
+      log,
+      slicer: engine.slicer,
+      durableRevision,
+      onAppended: revision => {
+        this.#settle(revision)
+        this.#snapshots.check()
+      },
+      onRefused: error => { this.#takeBack(error) },
+      onError: engine.options.onListenerError
+    })
+    this.#trouble = new LogTrouble({
+      engine,
+      log,
+      onNotice,
+      durableRevision,
+      apply: async entry => { await this.#apply(entry) },
+      onLeading: () => { this.#takeOver() }
     })
   }
 
@@ -84,6 +97,7 @@ export class AttachedLog {
         `The log has a store of its own, and bucket "${full.name}" has records: start with an empty store`
       )
     }
+    const declarations = new Declarations(engine, queries)
     engine.unavailable = new StoreUnavailableError('The store is reading its log and takes no writes yet')
     try {
       await replay(engine, queries, opened, options.onProgress)
@@ -91,12 +105,20 @@ export class AttachedLog {
       engine.unavailable = undefined
     }
     const attached = new AttachedLog(engine, queries, log, options)
+    attached.#declarations = declarations
     attached.#start()
-    // By a commit, so that no revision is given twice.
-    removeEnded(engine)
+    if (opened.isFollowed === true) attached.#trouble.followFromStart()
+    else attached.#takeOver()
     await attached.#snapshots.refresh()
-    attached.#snapshots.check()
     return attached
+  }
+
+  /** Makes the store that of the log's only writer, by commits, so that no revision is given twice. */
+  #takeOver (): void {
+    removeEnded(this.#engine)
+    this.#declarations?.commitMissing()
+    this.#declarations = undefined
+    this.#snapshots.check()
   }
 
   /** Makes the store, as it is at the call, the first commit of an empty log; commits go on meanwhile. */
@@ -107,7 +129,7 @@ export class AttachedLog {
     engine.startAt(Math.max(1, engine.revision), epoch)
     const attached = new AttachedLog(engine, queries, log, options)
     // From this step on, for the commits that come while the first entry is made and appended.
-    attached.#isAppending = true
+    attached.#appender.hold()
     attached.#start()
     const image = imageInSlices(engine, queries)
     const time = engine.now
@@ -121,13 +143,12 @@ export class AttachedLog {
       for (const commit of engine.undoLog.settle(engine.revision)) engine.durableCommits.tell(commit)
       engine.undoLog.isOn = false
       engine.whenDurable = undefined
-      for (const waiter of attached.#waiters) waiter.resolve()
+      attached.#waiters.settle(engine.revision)
       if (engine.revision === 1 && former.revision === 0) engine.startAt(0, former.epoch)
       else engine.startAt(engine.revision, former.epoch)
       throw error
     }
-    attached.#isAppending = false
-    if (attached.#pending.size > 0) attached.#append().catch(engine.options.onListenerError)
+    attached.#appender.release()
     await attached.#snapshots.refresh()
     return attached
   }
@@ -136,6 +157,7 @@ export class AttachedLog {
     this.#engine.undoLog.isOn = true
     this.#engine.whenDurable = this.whenDurable.bind(this)
     this.#stopListening = this.#engine.onApplied(commit => { this.#onCommit(commit) })
+    this.#log.onTrouble?.(error => { this.#onTrouble(error) })
   }
 
   /** Revision up to which all commits are durable. */
@@ -162,10 +184,10 @@ export class AttachedLog {
     const oldest = undoLog.oldest?.time ?? now
     return {
       mode: 'log',
-      state: this.#trouble === undefined ? 'ok' : 'unavailable',
+      state: this.#trouble.state,
       durableRevision: this.#durable,
       lag: { commits: revision - this.#durable, ms: Math.max(0, now - oldest) },
-      lastError: this.#lastError,
+      lastError: this.#trouble.lastError,
       files: this.#snapshots.facts,
       isDiskLow: this.#snapshots.isDiskLow
     }
@@ -178,7 +200,7 @@ export class AttachedLog {
   async whenDurable (revision: number): Promise<void> {
     if (revision <= this.#durable) return
     if (this.#isClosed) throw new StoreStoppedError(this.#engine.options.name)
-    await new Promise<void>((resolve, reject) => { this.#waiters.push({ revision, resolve, reject }) })
+    await this.#waiters.wait(revision)
   }
 
   /**
@@ -187,116 +209,95 @@ export class AttachedLog {
    */
   async close (): Promise<void> {
     try {
-      // Commits of others may come meanwhile.
-      while (this.#durable < this.#engine.revision) await this.whenDurable(this.#engine.revision)
-      if (this.#trouble !== undefined) throw this.#trouble
+      await this.#flush()
+      if (!this.#isClosed && this.#trouble.error instanceof StoreUnavailableError) throw this.#trouble.error
     } catch (error) {
       const { cause } = error as Error
       if (!(error instanceof StoreUnavailableError) || cause === undefined) throw error
       throw new StoreUnavailableError(`The log of commits takes none at the end: ${textOf(cause)}`, { cause })
     } finally {
       this.#engine.isStopped = true
-      this.#isClosed = true
-      this.#stopListening()
-      cancelTimer(this.#retry)
-      const snapshot = this.#snapshots.stop()
-      await this.#log.close()
-      await snapshot
+      await this.#end()
     }
   }
 
+  /**
+   * Refuses further writes, makes all commits durable and closes the log; reads go on.
+   * @throws StoreUnavailableError when commits could not be made durable
+   */
+  async leave (): Promise<void> {
+    if (this.#isClosed) return
+    this.#trouble.leave()
+    try {
+      await this.#flush()
+    } finally {
+      await this.#end()
+    }
+  }
+
+  async #flush (): Promise<void> {
+    // Commits of others may come meanwhile.
+    while (this.#durable < this.#engine.revision) await this.whenDurable(this.#engine.revision)
+  }
+
+  async #end (): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#stopListening()
+    this.#appender.stop()
+    this.#trouble.stop()
+    const snapshot = this.#snapshots.stop()
+    await this.#log.close()
+    await snapshot
+  }
+
   #onCommit (commit: Commit): void {
+    if (this.#isApplying) return
     if (commit.undone === true) {
       this.#forget(commit)
       return
     }
-    this.#pending.add(commit)
-    // At the end of this turn of the event loop, so that commits of many sockets go in one group.
-    if (!this.#isAppending) this.#append().catch(this.#engine.options.onListenerError)
+    this.#appender.add(commit)
   }
 
   /** Leaves out a commit that the application takes back: its writer and all that have seen it are told. */
   #forget ({ revision }: Commit): void {
-    this.#pending.dropLast(revision)
-    const waiters = this.#waiters
-    this.#waiters = waiters.filter(waiter => waiter.revision < revision)
-    const error = new StoreUnavailableError('The write was taken back')
-    for (const waiter of waiters) if (waiter.revision >= revision) waiter.reject(error)
-  }
-
-  async #append (): Promise<void> {
-    this.#isAppending = true
-    try {
-      await new Promise<void>(resolve => { runInNextTurn(resolve) })
-      while (this.#pending.size > 0 && !this.#isClosed) {
-        const group = this.#pending.takeGroup()
-        const { revision } = group.at(-1) as LogEntry
-        try {
-          await this.#log.append(group, this.#durable)
-        } catch (error) {
-          this.#takeBack(error)
-          return
-        }
-        this.#settle(revision)
-        this.#snapshots.check()
-        // A log in memory answers in microtasks: what hears of durable commits and writes would hold the
-        // loop.
-        if (this.#engine.slicer.isSpent) await this.#engine.slicer.nextTurn()
-      }
-    } finally {
-      this.#isAppending = false
-    }
+    this.#appender.dropLast(revision)
+    this.#waiters.rejectFrom(revision, new StoreUnavailableError('The write was taken back'))
   }
 
   #settle (revision: number): void {
     this.#durable = revision
     for (const commit of this.#engine.undoLog.settle(revision)) this.#engine.durableCommits.tell(commit)
-    const waiters = this.#waiters
-    this.#waiters = waiters.filter(waiter => waiter.revision > revision)
-    for (const waiter of waiters) if (waiter.revision <= revision) waiter.resolve()
+    this.#waiters.settle(revision)
   }
 
   #takeBack (cause: unknown): void {
-    const error = new StoreUnavailableError(
-      'The log of commits takes none at the moment; the write was taken back', { cause }
-    )
-    this.#noteError(cause)
-    this.#engine.unavailable = error
-    this.#trouble = error
-    this.#pending.clear()
-    const waiters = this.#waiters
-    this.#waiters = []
+    const outcome = this.#trouble.begin(cause)
+    this.#appender.clear()
+    const reject = this.#waiters.takeAll()
     this.#engine.undo(this.#durable)
-    for (const waiter of waiters) waiter.reject(error)
-    this.#onNotice({
-      type: 'unavailable', message: `the store takes no writes: ${textOf(cause)}`, error: cause as Error
-    })
-    this.#tryLater(0)
+    reject(outcome)
+    this.#trouble.regain(cause)
   }
 
-  #noteError (cause: unknown): void {
-    this.#lastError = { message: textOf(cause), time: this.#engine.now }
+  /** Hears of a trouble between two groups; an append that is under way finds it by itself. */
+  #onTrouble (error: Error): void {
+    if (!this.#isClosed && !this.#appender.isBusy && this.#trouble.error === undefined) this.#takeBack(error)
   }
 
-  #tryLater (attempt: number): void {
+  /** Takes over an entry of the log. */
+  async #apply (entry: LogEntry): Promise<void> {
+    const engine = this.#engine
+    const prepared = await prepareBuckets(engine, entry)
     if (this.#isClosed) return
-    const delay = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] as number
-    this.#retry = startTimer(() => {
-      this.#log.append([], this.#durable).then(() => { this.#recover() }, (error: unknown) => {
-        this.#noteError(error)
-        this.#tryLater(attempt + 1)
-      })
-    }, delay).unref()
+    this.#isApplying = true
+    try {
+      applyCommit(engine, this.#queries, entry, prepared)
+    } finally {
+      this.#isApplying = false
+    }
+    this.#settle(entry.revision)
+    if (engine.slicer.isSpent) await engine.slicer.nextTurn()
   }
-
-  #recover (): void {
-    // Something else may refuse writes meanwhile.
-    if (this.#engine.unavailable === this.#trouble) this.#engine.unavailable = undefined
-    this.#trouble = undefined
-    if (!this.#isClosed) this.#onNotice({ type: 'available', message: 'the store takes writes again' })
-  }
-}
-
-function textOf (cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

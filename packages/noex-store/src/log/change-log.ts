@@ -45,11 +45,33 @@ export interface OpenedLog {
   readonly snapshot: StoreImage | undefined
   /** Entries after the snapshot, in order. */
   readonly tail: readonly LogEntry[]
+  /** Present when another process writes the log: the store follows it, and `append` says when that ends. */
+  readonly isFollowed?: true
 }
 
 /** Refuses entries that do not continue the log. */
 export class LogRefusedError extends Error {
-  override readonly name = 'LogRefusedError'
+  override readonly name: string = 'LogRefusedError'
+}
+
+/** Refuses entries because another process writes the log; nothing of them is in it. */
+export class LogFollowedError extends Error {
+  override readonly name = 'LogFollowedError'
+}
+
+/** Refuses entries because the log has later ones: it takes entries once `tail` has been applied. */
+export class LogAheadError extends LogRefusedError {
+  override readonly name = 'LogAheadError'
+}
+
+/** The log does not answer: the entries may be in it, and `append` of an empty list tells it later. */
+export class LogUnansweredError extends Error {
+  override readonly name = 'LogUnansweredError'
+}
+
+/** Whether an error says that another process writes the log; also one of another copy of the package. */
+export function isFollowedError (error: unknown): boolean {
+  return error instanceof Error && error.name === 'LogFollowedError'
 }
 
 /** An ordered log of commits: in memory, in files, or in a database that several machines share. */
@@ -58,10 +80,21 @@ export interface ChangeLog {
   /**
    * Appends entries that follow `previousRevision`, all or none. Resolves when they are durable; an empty
    * list only asks whether the log takes entries.
-   * @throws LogRefusedError when the log is at another revision; any other error means that the log is not
-   * available
+   * @throws LogRefusedError when the log is at another revision; LogUnansweredError when it is not known
+   * whether it has the entries; of a log that several processes write in turn, LogFollowedError or
+   * LogAheadError; any other error means that the log is not available, and has nothing of them
    */
   append (entries: readonly LogEntry[], previousRevision: number): Promise<void>
+  /**
+   * Resolves when a log that several processes write in turn may have more entries, or may take some; also
+   * from time to time without a reason. Absent where one process has the log.
+   */
+  changed?(): Promise<void>
+  /**
+   * Has `listener` hear that a log which took entries takes none any more, where that shows between two calls
+   * of `append`: with LogFollowedError, or why it is not available.
+   */
+  onTrouble?(listener: (error: Error) => void): void
   /** Entries after a revision, in order, as far as there are any. */
   tail (from: number): AsyncIterable<LogEntry>
   /**

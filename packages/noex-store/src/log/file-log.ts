@@ -40,6 +40,7 @@ export class FileLog implements ChangeLog {
   #hasBegun = false
   #revision = 0
   #snapshotRevision = -1
+  #isAppending = false
   #isFailing = false
   #tailBytes = 0
   #isClosing = false
@@ -104,6 +105,17 @@ export class FileLog implements ChangeLog {
   }
 
   async append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
+    // Before the check of the revision, which holds only until the next write.
+    if (this.#isAppending) throw new LogRefusedError('The log is taking other entries')
+    this.#isAppending = true
+    try {
+      await this.#append(entries, previousRevision)
+    } finally {
+      this.#isAppending = false
+    }
+  }
+
+  async #append (entries: readonly LogEntry[], previousRevision: number): Promise<void> {
     const [first] = entries
     if (first === undefined || this.#isFailing) {
       await this.#attempt(async thread => { await thread.probe() })

@@ -22,7 +22,14 @@ export class MemoryLog implements ChangeLog {
     if (previousRevision !== this.revision) {
       throw new LogRefusedError(`The log is at revision ${this.revision}, not at ${previousRevision}`)
     }
-    this.#entries.push(...entries)
+    for (const [i, { revision }] of entries.entries()) {
+      if (i === 0
+        ? previousRevision > 0 && revision !== previousRevision + 1
+        : revision !== (entries[i - 1] as LogEntry).revision + 1) {
+        throw new LogRefusedError(`Revision ${revision} does not follow the one before`)
+      }
+    }
+    for (const entry of entries) this.#entries.push(entry)
   }
 
   async * tail (from: number): AsyncIterable<LogEntry> {

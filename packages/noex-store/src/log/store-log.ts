@@ -14,7 +14,7 @@ export type EndRead = () => Promise<void> | undefined
 
 /** Notices that go with another status. */
 const telling: ReadonlySet<DurabilityNotice['type']> = new Set(
-  ['unavailable', 'available', 'disk_low', 'disk_ok']
+  ['unavailable', 'available', 'disk_low', 'disk_ok', 'following', 'leading']
 )
 
 /** The end of a read of states that are all durable. */
@@ -138,6 +138,11 @@ export class StoreLog {
           'older ones and the log have given everything. Check the disk'
       })
     }
+  }
+
+  /** @throws as `AttachedLog.leave` */
+  async leave (): Promise<void> {
+    await this.#log?.leave()
   }
 
   /** @throws as `AttachedLog.close` */

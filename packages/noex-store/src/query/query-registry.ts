@@ -82,7 +82,7 @@ export class QueryRegistry {
 
   /**
    * Puts a declarative query in, or removes one, without a commit. A query in code is not removed: it is of
-   * this process alone.
+   * this process alone. One that this process has defined in the same way stays its own.
    */
   put (name: string, config: DeclarativeQueryConfig | undefined, isRecovered = false): void {
     const query = this.#queries.get(name)
@@ -90,7 +90,9 @@ export class QueryRegistry {
     this.#remove(name)
     if (config === undefined) return
     const fn = limited(name, declarativeQuery(this.#engine, config))
-    this.#queries.set(name, { fn, config, live: new Set(), isRecovered })
+    const isOwn = query?.isRecovered === false && query.config !== undefined &&
+      isSameData(config, query.config)
+    this.#queries.set(name, { fn, config, live: new Set(), isRecovered: isRecovered && !isOwn })
   }
 
   list (): QueryInfo[] {

@@ -3,6 +3,7 @@ import type { CommitListener } from '../commit/commit-notifier.js'
 import { Plan } from '../commit/plan.js'
 import type { RememberedRequests } from '../commit/remembered-requests.js'
 import { applyCommit } from '../log/apply.js'
+import type { AttachOptions } from '../log/attached-log.js'
 import type { ChangeLog, StoreImage } from '../log/change-log.js'
 import { imageInSlices, imageOf } from '../log/image.js'
 import type { EndRead, StoreLog } from '../log/store-log.js'
@@ -139,11 +140,21 @@ export class StoreCommits extends StoreQueries {
 
   /**
    * Joins the store to a log, to which all commits go from now on, and which is closed with the store. Either
-   * is empty: the store becomes what the log says, or the first commit of the log.
+   * is empty: the store becomes what the log says, or the first commit of the log. Where another process
+   * writes the log, the store follows it, and refuses writes until the log takes those of this one.
    * @throws CommitMismatchError
    */
-  async attachLog (log: ChangeLog): Promise<void> {
-    await this.#log.attach(log)
+  async attachLog (log: ChangeLog, options?: AttachOptions): Promise<void> {
+    await this.#log.attach(log, options)
+  }
+
+  /**
+   * Refuses writes from now on, makes all commits durable, and closes the log; reads go on. A store without a
+   * log goes on as it is.
+   * @throws StoreUnavailableError when commits could not be made durable; they are taken back
+   */
+  async leaveLog (): Promise<void> {
+    await this.#log.leave()
   }
 
   /** Takes the image of the store at the revision of the call, in slices: commits go on meanwhile. */

@@ -41,9 +41,12 @@ export interface DurabilityNotice {
    * - `disk_low`: the disk has less room left than two snapshots and two lengths of the log until the next
    *   one
    * - `disk_ok`: it has that room again
+   * - `following`: another process writes the log, and the store follows it; writes are refused
+   * - `leading`: this process writes the log from now on; writes are taken
    */
   readonly type:
   | 'progress' | 'torn' | 'damaged' | 'unavailable' | 'available' | 'snapshot_failed' | 'disk_low' | 'disk_ok'
+  | 'following' | 'leading'
   /** One sentence, in lower case like a line of a log. */
   readonly message: string
   readonly error?: Error
@@ -79,8 +82,11 @@ export interface LogFacts {
 export interface DurabilityStatus {
   /** `adapter`: whole buckets are saved a while after the reply; `log`: each commit is kept before it. */
   readonly mode: 'memory' | 'adapter' | 'log'
-  /** `recovering`: the log is read; `unavailable`: it takes no commits, and writes are refused. */
-  readonly state: 'ok' | 'recovering' | 'unavailable'
+  /**
+   * `recovering`: the log is read; `unavailable`: it takes no commits, and writes are refused; `following`:
+   * another process writes it, the store takes its commits over, and writes are refused.
+   */
+  readonly state: 'ok' | 'recovering' | 'unavailable' | 'following'
   /** Revision up to which all commits are durable; with `memory` and `adapter` that of the last commit. */
   readonly durableRevision: number
   /** Commits that are not durable yet, and the age of the oldest of them in milliseconds. */

@@ -1,8 +1,8 @@
 import { Socket } from 'node:net'
-import { isThenable } from '../../application/thenable.js'
+import { isThenable } from '../application/thenable.js'
 
-/** An error of a sink that cannot write, and that does not pass by itself. */
-export class SinkRefusal extends Error {
+/** An error of a database that cannot be used, and that does not pass by itself. */
+export class DatabaseRefusal extends Error {
   /** The reason in a few words without paths, names or addresses: `/healthz` shows it. */
   readonly reason: string
 
@@ -12,7 +12,7 @@ export class SinkRefusal extends Error {
   }
 }
 
-/** The result of a query: the part of a result of `pg` that the sink uses. */
+/** The result of a query: the part of a result of `pg` that is used. */
 interface PostgresResult {
   readonly rows: any[]
   readonly rowCount: number | null
@@ -20,12 +20,13 @@ interface PostgresResult {
 
 /** A client or a pool of `pg`. */
 export interface PostgresQueries {
-  query: (text: string, values?: unknown[]) => Promise<PostgresResult>
+  query: (text: string | { readonly name: string, readonly text: string }, values?: unknown[]) =>
+  Promise<PostgresResult>
 }
 
 /** A client of a pool, until it is released. */
 interface PostgresPoolClient extends PostgresQueries {
-  on: (event: 'error', listener: (error: Error) => void) => unknown
+  on: (event: 'error' | 'end' | 'notification', listener: (value?: unknown) => void) => unknown
   release: (destroy?: boolean) => void
 }
 
@@ -38,6 +39,14 @@ export interface PostgresPool extends PostgresQueries {
 export interface PostgresSource {
   readonly pool: PostgresPool | undefined
   readonly connectionString: string | undefined
+}
+
+/** The part of the service that connects. */
+export interface PostgresUser {
+  /** Options that have the pool and the connection string, for errors. */
+  readonly poolOption: string
+  readonly connectionOption: string
+  readonly applicationName: string
 }
 
 /** Maximum duration of connecting and of each query, in milliseconds. */
@@ -53,20 +62,29 @@ const settings = `SET synchronous_commit = on; SET statement_timeout = ${QUERY_T
 
 /** One connection. It has settings and locks of its own, so it is closed and never returned to a pool. */
 export class PostgresConnection {
-  readonly #client: PostgresQueries
+  readonly #client: PostgresPoolClient
+  readonly #user: PostgresUser
   readonly #end: () => Promise<void>
+  #isLost = false
 
-  private constructor (client: PostgresQueries, end: () => Promise<void>) {
+  private constructor (client: PostgresPoolClient, user: PostgresUser, end: () => Promise<void>) {
     this.#client = client
+    this.#user = user
     this.#end = end
+    // The next query rejects with the error.
+    const onLoss = (): void => { this.#isLost = true }
+    client.on('error', onLoss)
+    client.on('end', onLoss)
   }
 
   /** Connects. Rejects when that fails or takes longer than `QUERY_TIMEOUT_MS`. */
-  static async open ({ pool, connectionString = '' }: PostgresSource): Promise<PostgresConnection> {
+  static async open (
+    { pool, connectionString = '' }: PostgresSource, user: PostgresUser
+  ): Promise<PostgresConnection> {
     const connection =
       pool === undefined
-        ? await PostgresConnection.#connect(connectionString)
-        : await PostgresConnection.#borrow(pool)
+        ? await PostgresConnection.#connect(connectionString, user)
+        : await PostgresConnection.#borrow(pool, user)
     try {
       await connection.query(settings)
       return connection
@@ -76,9 +94,9 @@ export class PostgresConnection {
     }
   }
 
-  static async #borrow (pool: PostgresPool): Promise<PostgresConnection> {
+  static async #borrow (pool: PostgresPool, user: PostgresUser): Promise<PostgresConnection> {
     const connecting: unknown = pool.connect()
-    if (!isThenable(connecting)) throw wrongPool('connect must return a promise')
+    if (!isThenable(connecting)) throw wrongPool(user, 'connect must return a promise')
     const borrowed = Promise.resolve(connecting as Promise<PostgresPoolClient>)
     let client: PostgresPoolClient
     try {
@@ -89,22 +107,20 @@ export class PostgresConnection {
     }
     for (const name of ['query', 'on', 'release'] as const) {
       if (typeof (client as Partial<PostgresPoolClient> | undefined)?.[name] !== 'function') {
-        throw wrongPool(`connect must resolve with a client, which has ${name}()`)
+        throw wrongPool(user, `connect must resolve with a client, which has ${name}()`)
       }
     }
-    // The next query rejects with the error.
-    client.on('error', () => {})
-    return new PostgresConnection(client, async () => { client.release(true) })
+    return new PostgresConnection(client, user, async () => { client.release(true) })
   }
 
-  static async #connect (connectionString: string): Promise<PostgresConnection> {
-    const { Client } = await loadPg()
+  static async #connect (connectionString: string, user: PostgresUser): Promise<PostgresConnection> {
+    const { Client } = await loadPg(user)
     const socket = new Socket()
-    const client = makeClient(() => new Client({
+    const client = makeClient(user, () => new Client({
       connectionString,
       connectionTimeoutMillis: QUERY_TIMEOUT_MS,
       keepAlive: true,
-      application_name: 'fastify-noex audit',
+      application_name: user.applicationName,
       stream: () => socket
     }))
     client.on('error', () => {})
@@ -114,21 +130,38 @@ export class PostgresConnection {
       socket.destroy()
       throw error
     }
-    return new PostgresConnection(client, async () => {
+    const own = client as unknown as PostgresPoolClient
+    return new PostgresConnection(own, user, async () => {
       // A server that hangs does not end the connection.
       await within(client.end(), END_TIMEOUT_MS, 'the database does not answer').catch(() => {})
       socket.destroy()
     })
   }
 
-  /** Runs one query. Rejects when it fails or takes too long; the caller must then close the connection. */
-  async query (text: string, values: unknown[] = [], timeoutMs = QUERY_TIMEOUT_MS): Promise<PostgresResult> {
+  /** Whether the connection has been lost, as far as it is known. */
+  get isLost (): boolean {
+    return this.#isLost
+  }
+
+  /** Calls `listener` at each NOTIFY of a channel that the connection listens to, and when it is lost. */
+  onNotification (listener: () => void): void {
+    for (const event of ['notification', 'error', 'end'] as const) this.#client.on(event, listener)
+  }
+
+  /**
+   * Runs one query; one with a `name` is planned once. Rejects when it fails or takes too long; the caller
+   * must then close the connection.
+   */
+  async query (
+    text: string | { readonly name: string, readonly text: string }, values: unknown[] = [],
+    timeoutMs = QUERY_TIMEOUT_MS
+  ): Promise<PostgresResult> {
     // Without values, one text may have several statements.
     const running = values.length === 0 ? this.#client.query(text) : this.#client.query(text, values)
     const result: unknown = await within(running, timeoutMs, 'the database does not answer')
     // Several statements give an array of results.
     if (typeof result === 'object' && result !== null) return result as PostgresResult
-    throw wrongPool('query must resolve with a result, which has rows')
+    throw wrongPool(this.#user, 'query must resolve with a result, which has rows')
   }
 
   /** Ends the connection. Never rejects. */
@@ -141,25 +174,25 @@ export class PostgresConnection {
   }
 }
 
-function wrongPool (problem: string): SinkRefusal {
-  return new SinkRefusal(
-    `postgresSink.pool is no pool of the package pg: ${problem}`,
+function wrongPool ({ poolOption }: PostgresUser, problem: string): DatabaseRefusal {
+  return new DatabaseRefusal(
+    `${poolOption} is no pool of the package pg: ${problem}`,
     'the pool cannot be used'
   )
 }
 
 /** Returns whether an error of the database or the network may pass by itself. */
 export function isAway (error: unknown): boolean {
-  if (error instanceof SinkRefusal) return false
+  if (error instanceof DatabaseRefusal) return false
   const { code } = error as { code?: unknown }
   if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || isErrno(error)) return true
   // Connection lost, out of resources, shut down or starting, cancelled, not the primary.
   return /^(?:08|53|57|58|25006|40)/.test(code)
 }
 
-/** Returns why the database does not accept entries, without names and addresses. */
+/** Returns why the database does not accept what is written, without names and addresses. */
 export function reasonOf (error: unknown): string {
-  if (error instanceof SinkRefusal) return error.reason
+  if (error instanceof DatabaseRefusal) return error.reason
   return isAway(error)
     ? 'database unreachable'
     : `database refuses the entries (${(error as { code: string }).code})`
@@ -170,24 +203,24 @@ function isErrno (error: unknown): boolean {
   return (error as NodeJS.ErrnoException).syscall !== undefined
 }
 
-async function loadPg (): Promise<typeof import('pg')> {
+async function loadPg ({ connectionOption }: PostgresUser): Promise<typeof import('pg')> {
   try {
     return (await import('pg')).default as unknown as typeof import('pg')
   } catch (error) {
-    throw new SinkRefusal(
-      'postgresSink with connectionString needs the package pg: npm install pg',
+    throw new DatabaseRefusal(
+      `${connectionOption}, a connection string, needs the package pg: npm install pg`,
       'pg is missing',
       { cause: error }
     )
   }
 }
 
-function makeClient<T> (make: () => T): T {
+function makeClient<T> ({ connectionOption }: PostgresUser, make: () => T): T {
   try {
     return make()
   } catch {
     // The parser's error contains the text, and the text a password.
-    throw new SinkRefusal('postgresSink.connectionString cannot be understood', 'bad connection string')
+    throw new DatabaseRefusal(`${connectionOption} cannot be understood`, 'bad connection string')
   }
 }
 
