@@ -63,8 +63,8 @@ t.test('the types are those of the options and of what goes over the wire', asyn
 
   const welcome = await next() as WelcomeMessage
   const members: Array<keyof WelcomeMessage> = [
-    'extensions', 'heartbeatMs', 'idempotencyWindowMs', 'maxPayloadBytes', 'requiresAuth', 'serverTime', 'type',
-    'version'
+    'extensions', 'heartbeatMs', 'idempotencyWindowMs', 'maxPayloadBytes', 'requiresAuth', 'serverTime',
+    'type', 'version'
   ]
   t.same(Object.keys(welcome).sort(), members)
   const ping: HeartbeatPing = { type: 'ping', timestamp: welcome.serverTime }

@@ -45,7 +45,9 @@ t.test('Messages that answer no request', async t => {
     '{"type":"push","channel":"subscription","subscriptionId":"sub-4","data":3}'
   )
   const bounds = { maxPayloadBytes: 8, idempotencyWindowMs: 7 }
-  const facts = { serverTime: 5, requiresAuth: false, extensions: ['find'], heartbeatMs: 9, ...bounds } as const
+  const facts = {
+    serverTime: 5, requiresAuth: false, extensions: ['find'], heartbeatMs: 9, ...bounds
+  } as const
   t.equal(encodeNotice({ type: 'welcome', version: '1.0.0', ...facts }),
     '{"type":"welcome","version":"1.0.0","serverTime":5,"requiresAuth":false,' +
     '"extensions":["find"],"heartbeatMs":9,"maxPayloadBytes":8,"idempotencyWindowMs":7}')
