@@ -83,7 +83,8 @@ function serverFacts (
   return {
     'Up for': duration(uptimeMs),
     Connections: `${number(connections.active)}, ${number(connections.authenticated)} logged in`,
-    Subscriptions: number(connections.totalStoreSubscriptions + connections.totalRulesSubscriptions),
+    Subscriptions: `${number(connections.totalStoreSubscriptions)} to queries, ` +
+      `${number(connections.totalRulesSubscriptions)} to events`,
     Records: number(store?.records.total),
     'In the store': bytes(store?.bytes?.total),
     'Waiting to be sent': bytes(queues?.bytes),
