@@ -119,7 +119,9 @@ async function complaints (
     if (reply['type'] === 'error' && !acceptable.has(reply['code'])) {
       found.push(`${type} with ${title}: ${JSON.stringify(reply)}`)
     }
-    const undocumented = exchangeProblems({ ...fields, id: reply['id'], type }, reply)
+    // As it was sent: JSON leaves out what is absent.
+    const sent = JSON.parse(JSON.stringify({ ...fields, id: reply['id'], type })) as object
+    const undocumented = exchangeProblems(sent, reply)
       .filter(problem => !(isLenient.test(type) && problem.includes('.request: ')))
     found.push(...undocumented.map(problem => `${type} with ${title}: ${problem}`))
     // Subscriptions that were made push, and end when their query does.
