@@ -1,9 +1,9 @@
-import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { backoff, type NextDelay } from '../../../lib/client/backoff.js'
 import { createConnection, type Connection } from '../../../lib/client/connection.js'
 import type { LinkListener } from '../../../lib/client/link.js'
 import type { ConnectionSettings } from '../../../lib/client/settings.js'
+import { clientCode } from '../../support/client-code.js'
 import { withoutChance } from '../../support/chance.js'
 import { FakeEnvironment, FakeLines, type LineMessage } from '../../support/fake-line.js'
 import { shownErrors } from '../../support/shown-errors.js'
@@ -54,7 +54,7 @@ function connecting (
 /** Lets the present line answer; resolves when the connection is open. */
 async function welcomed (lines: Connecting): Promise<void> {
   lines.last.welcome()
-  await setImmediate()
+  await clientCode()
 }
 
 t.test('connects, is open when its listeners are up to date, and tells of what comes', async t => {
@@ -66,7 +66,7 @@ t.test('connects, is open when its listeners are up to date, and tells of what c
   t.ok(lines.connection.isReady)
   t.same(lines.states, ['connecting'])
   finish()
-  await setImmediate()
+  await clientCode()
   t.same(lines.states, ['connecting', 'open'])
   lines.last.say({ type: 'push', channel: 'subscription' })
   lines.last.say({ type: 'system', event: 'gap' })
@@ -279,15 +279,15 @@ t.test('a renewal that fails is an error of a connection that is open', async t 
   }
   const lines = connecting(t, { getToken })
   lines.last.welcome({ requiresAuth: true, serverTime: 0 })
-  await setImmediate()
+  await clientCode()
   lines.last.answer(lines.last.requests()[0] as LineMessage, { expiresAt: 8_000 })
-  await setImmediate()
+  await clientCode()
   lines.environment.clock.turn(6_001)
-  await setImmediate()
+  await clientCode()
   t.same(lines.states, ['connecting', 'open', 'open LOGIN_FAILED'])
   for (let i = 0; i < 5; i++) {
     lines.environment.clock.turn(500)
-    await setImmediate()
+    await clientCode()
   }
   t.ok(lines.states.includes('waiting LOGIN_FAILED'), 'when the session has ended')
 })

@@ -1,9 +1,9 @@
-import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { bodyOf, converse, type Conversation } from '../../../lib/client/conversation.js'
 import type { Ending } from '../../../lib/client/ending.js'
 import type { NoexClientError } from '../../../lib/client/errors.js'
 import type { ConnectionSettings } from '../../../lib/client/settings.js'
+import { clientCode } from '../../support/client-code.js'
 import { FakeEnvironment, FakeLine, FakeLines, type LineMessage } from '../../support/fake-line.js'
 
 interface Conversing {
@@ -88,12 +88,12 @@ t.test('extensions that are none are none', async t => {
 t.test('logs in before it is ready', async t => {
   const { line, events, users } = conversing({ getToken: () => 'secret' })
   line.welcome({ requiresAuth: true })
-  await setImmediate()
+  await clientCode()
   const [login = {}] = line.requests()
   t.match(login, { type: 'auth.login', token: 'secret' })
   t.same(events, [])
   line.answer(login, { userId: 'alice', expiresAt: null })
-  await setImmediate()
+  await clientCode()
   t.same(events, ['ready'])
   t.same(users, ['alice by login'])
 })
@@ -104,14 +104,14 @@ t.test('without a login it is the welcome that may say who is logged in', async 
   t.same(users, ['alice by welcome'])
   const optional = conversing({ getToken: () => undefined as never })
   optional.line.welcome({ userId: 'bob' })
-  await setImmediate()
+  await clientCode()
   t.same(optional.users, ['bob by welcome'])
 })
 
 t.test('without a login that the server wants it ends, unless the application sends one', async t => {
   const without = conversing()
   without.line.welcome({ requiresAuth: true })
-  await setImmediate()
+  await clientCode()
   t.match(without.ends, [{ isFinal: true, error: { code: 'UNAUTHORIZED', message: /getToken/ } }])
   const manual = conversing({ isLoginManual: true })
   manual.line.welcome({ requiresAuth: true })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createLiveQueries } from '../../../lib/client/live-queries.js'
 import type { LiveQuery } from '../../../lib/client/types.js'
+import { clientCode } from '../../support/client-code.js'
 import type { Row } from '../../support/live-list.js'
 import { ModelServer } from '../../support/model-server.js'
 import { sampled } from '../../support/sampled.js'
@@ -102,7 +103,7 @@ class Run {
     else if (typeof step === 'string') this.server[step]()
     else if ('write' in step) this.#write(step.write)
     else this.#change(step.changes, step.isAccepted)
-    await setImmediate()
+    await (step === 'connect' ? clientCode() : setImmediate())
     this.#check(JSON.stringify(step))
   }
 

@@ -1,9 +1,9 @@
-import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { endingOfClose, isFinalClose, withRemedies } from '../../../lib/client/ending.js'
 import { remedyOf } from '../../../lib/client/remedies.js'
 import type { Transport, TransportListener } from '../../../lib/client/transport.js'
 import { closeReasons } from '../../../lib/protocol/close-codes.js'
+import { clientCode } from '../../support/client-code.js'
 
 t.test('each final close of a server has a text that says what to do', async t => {
   const closes: Array<[number, string, RegExp]> = [
@@ -47,7 +47,7 @@ t.test('only final closes wait for their text, and every other message comes at 
   listener.onClose(0, '', 'no class of WebSockets')
   t.same(seen.splice(0), [['hello'], [1006, '', 'no network'], [0, '', 'no class of WebSockets']])
   listener.onClose(1009, '')
-  await setImmediate()
+  await clientCode()
   t.match(seen, [[1009, '', /maxPayloadBytes/]])
   const { error } = endingOfClose('wss://h/live', 1009, '', String(seen[0]?.[2]))
   t.match(error, { code: 'REFUSED', message: /^wss:\/\/h\/live: closed with 1009: .*, then call reconnect\(\)$/ })
