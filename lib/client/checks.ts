@@ -40,8 +40,8 @@ export function checkOptions<T extends object> (
 export function mustBeOneOf (problem: string, name: string, names: string[]): void {
   if (names.includes(name)) return
   const shown = name.slice(0, 40)
-  const likeness = (other: string): number => [...shown.toLowerCase()]
-    .filter((char, i, all) => other.toLowerCase().includes(char + all[i + 1])).length
+  const likeness = (other: string): number => [...shown]
+    .filter((char, i, all) => other.includes(char + all[i + 1])).length
   names.sort((a, b) => likeness(b) - likeness(a))
   throw new TypeError(`${problem} ${shown}: there are ${names.join(', ')}`)
 }
@@ -57,5 +57,5 @@ export function jsonOf (
     json = error
   }
   if (typeof json === 'string') return json
-  throw new TypeError(`${name} must be JSON, without circles and BigInts: ${messageOf(json)}`)
+  throw new TypeError(`${name} must be JSON: ${messageOf(json)}`)
 }

@@ -42,10 +42,14 @@ export function composeClient (
   const request: SendRequest = async (type, members, how) => {
     mustBe('request: type', type, TEXT)
     const end = /^(auth|identity)\.log(in|out)/.exec(type)?.[2]
-    const asked = end === 'in' ? { sessionNotice: true, ...members } : members
-    return await send(type, asked, how, ({ data }) => {
-      if (end === 'in') connection.identify(data)
-      else if (end) connection.end(endingOfSession('LOGGED_OUT', 'The user has logged out'))
+    const isLogin = end === 'in'
+    const leave = (): void => { connection.close(endingOfSession('LOGGED_OUT', 'Logged out').error) }
+    return await send(type, isLogin ? { sessionNotice: true, ...members } : members, how, ({ data }) => {
+      if (isLogin) connection.identify(data)
+      else if (end) leave()
+    }).catch(error => {
+      if (end) loadLogin().then(({ onGivenUp }) => { onGivenUp(connection, isLogin, error, leave) }, none)
+      throw error
     })
   }
   if (settings.getToken) loadLogin().catch(none)

@@ -20,12 +20,10 @@ export interface Connection extends Link {
   attempt: number
   /** Connects at once, anew where there is a connection. */
   readonly reconnect: () => void
-  /** Ends the present connection. */
-  readonly end: (ending: Ending) => void
   /** Takes note of who is logged in, by the reply to a login, or by a welcome. */
   readonly identify: (message: ServerMessage | undefined) => void
-  /** Ends the connection until `reconnect`. */
-  readonly close: () => void
+  /** Ends the connection until `reconnect`, and shows why. */
+  readonly close: (error?: NoexClientError) => void
   /** Does what `ask` does, for a body as `bodyOf` makes it. Returns what gives the request up. */
   readonly send: (body: string, ...callbacks: Callbacks) => (() => void) | undefined
   /** Returns the time of the server, epoch milliseconds; 0 where there is none. */
@@ -105,7 +103,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
       else present?.test()
     }, () => {
       if (state.value !== 'refused') {
-        replace(undefined, 'offline', new NoexClientError('DISCONNECTED', 'There is no network'))
+        replace(undefined, 'offline', new NoexClientError('DISCONNECTED', 'No network'))
       }
     })
     onNetwork()
@@ -114,7 +112,7 @@ export function createConnection (settings: ConnectionSettings): Connection {
 
   const send = (body: string, ...callbacks: Callbacks): (() => void) | undefined => {
     if (present?.isReady) return present.ask(body, ...callbacks)
-    callbacks[1](new DisconnectedError('There is no connection', 'not-done'))
+    callbacks[1](new DisconnectedError('No connection', 'not-done'))
     return undefined
   }
 
@@ -128,13 +126,12 @@ export function createConnection (settings: ConnectionSettings): Connection {
     has: extension => !!present?.has(extension),
     wake: () => { if (!hasBegun) reconnect() },
     reconnect,
-    end: ending => { present?.end(ending) },
     identify,
-    close: () => {
+    close: (error = new NoexClientError('DISCONNECTED', 'The client is closed')) => {
       hasBegun = true
       unwatch?.()
       unwatch = undefined
-      replace(undefined, 'refused', new NoexClientError('DISCONNECTED', 'The client is closed'))
+      replace(undefined, 'refused', error)
     },
     ask: (type, members, ...callbacks) => { send(bodyOf(type, members), ...callbacks) },
     send,

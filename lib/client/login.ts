@@ -1,6 +1,7 @@
 import { backoff } from './backoff.js'
 import { delayOf, LOG_IN, type Ending } from './ending.js'
 import { NoexClientError } from './errors.js'
+import type { Link } from './link.js'
 import { messageOf, none } from './report.js'
 import type { ConnectionSettings } from './settings.js'
 
@@ -132,4 +133,22 @@ export function logIn (
       cancel()
     }
   }
+}
+
+/** A connection on which the application itself logs in or out. */
+interface LoggedIn extends Pick<Link, 'ask'> {
+  readonly state: { readonly value: string }
+  readonly reconnect: () => void
+}
+
+/**
+ * Settles who is logged in, after a login or a logout whose answer is not known: the first one begins anew,
+ * the second one is done again. `leave` ends the connection of a user who has logged out.
+ */
+export function onGivenUp (
+  { state, reconnect, ask }: LoggedIn, isLogin: boolean, { code }: NoexClientError, leave: () => void
+): void {
+  if (!/^(ABORTED|TIMEOUT|DISCONNECTED)$/.test(code) || state.value === 'refused') return
+  if (isLogin) reconnect()
+  else ask('auth.logout', {}, leave, leave)
 }

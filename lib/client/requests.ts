@@ -97,7 +97,7 @@ export function createRequests (
       const now = connection.serverNow()
       const repeatMs = (connection.welcome?.['idempotencyWindowMs'] ?? WINDOW_MS) * REPEATABLE
       if (sentAt !== undefined && !isRead && !(isKeyed && hasKeys && now - sentAt < repeatMs)) {
-        return disconnect('it cannot be repeated safely')
+        return disconnect('it cannot be repeated')
       }
       isKeyed = hasKeys && !!keyText
       sentAt ??= now

@@ -58,6 +58,50 @@ t.test('a logout ends the work of the client, and what it shows is gone until th
   t.equal(asked.length, 2)
 })
 
+t.test('a logout whose answer is given up is one all the same', async t => {
+  const { client, query, asked, store } = await watched(t, () => 'writer')
+  const controller = new AbortController()
+  const aborted = client.request('auth.logout', {}, { signal: controller.signal })
+  controller.abort()
+  await t.rejects(aborted, { code: 'ABORTED' })
+  await until(() => client.state.value === 'refused')
+  t.match(client.state.error, { code: 'LOGGED_OUT' })
+  t.match(query.state, { data: undefined, status: 'error' })
+  await store.bucket('items').insert({ n: 2 })
+  t.equal(query.getSnapshot(), undefined)
+  t.equal(asked.length, 1)
+})
+
+t.test('so is one whose connection is lost', async t => {
+  const { url } = await serveTokens(t)
+  const sockets: WebSocket[] = []
+  class KeptWebSocket extends WebSocket {
+    constructor (address: string) {
+      super(address)
+      sockets.push(this)
+    }
+  }
+  const { client, query } = watching(t, url, { getToken: () => 'writer', WebSocket: KeptWebSocket })
+  await until(() => query.status === 'live')
+  const lost = t.rejects(client.request('auth.logout'), { code: 'DISCONNECTED', outcome: 'unknown' })
+  for (const socket of sockets) socket.terminate()
+  await lost
+  await until(() => client.state.value === 'refused')
+  t.match(client.state.error, { code: 'LOGGED_OUT' })
+  t.equal(query.getSnapshot(), undefined)
+})
+
+t.test('after another login whose answer is given up, it is found out who is logged in', async t => {
+  const { client, query, asked } = await watched(t, () => 'writer')
+  const controller = new AbortController()
+  const aborted = client.request('auth.login', { token: 'other' }, { signal: controller.signal })
+  controller.abort()
+  await t.rejects(aborted, { code: 'ABORTED' })
+  await until(() => asked.filter(({ token }) => token === 'writer').length === 2)
+  await until(() => client.state.value === 'open' && query.status === 'live')
+  t.match(await client.request('auth.whoami'), { userId: 'walt' })
+})
+
 t.test('a logout of an account does the same', async t => {
   const { url, user, store } = await serveAccounts(t)
   await user('alice', 'writer')
