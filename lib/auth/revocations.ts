@@ -42,6 +42,11 @@ export class Revocations {
     this.#until.set(userId, this.#clock.ticks() + this.#ttlMs)
   }
 
+  /** Lets a user log in again, before the time is over. */
+  lift (userId: string): void {
+    this.#until.delete(userId)
+  }
+
   #prune (): void {
     const now = this.#clock.ticks()
     for (const [user, until] of this.#until) {

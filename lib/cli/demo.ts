@@ -72,6 +72,7 @@ async function startDesk (port: number, log: LogStream): Promise<RunningServer> 
   }
   return {
     log: app.log,
+    isDraining: () => app.noex.state !== 'serving',
     async stop () {
       await app.noex.drain()
       await app.close()

@@ -169,8 +169,11 @@ function setEnabled (name: string, enabled: boolean): Operation {
     request: OfUser,
     output: Account,
     errors: ['NOT_FOUND'],
-    run: async ({ server, grant }, r) =>
-      shownUser(await accounts(server).users.setEnabled(grant, r.userId, enabled))
+    async run ({ server, grant }, r) {
+      const user = await accounts(server).users.setEnabled(grant, r.userId, enabled)
+      if (enabled) server.revocations.lift(user.id)
+      return shownUser(user)
+    }
   })
 }
 

@@ -52,7 +52,7 @@ export const serverActs: readonly Operation[] = [
     output: Type.Object({ sessions: Count, connections: Count }),
     errors: ['VALIDATION_ERROR', 'NOT_FOUND', 'FORBIDDEN', 'RATE_LIMITED'],
     check ({ userId, role }) {
-      if (userId === undefined && role === undefined) throw invalid('userId', 'or role is required')
+      if (userId === undefined && role === undefined) throw invalid('userId', 'is required, or role')
       if (userId !== undefined && role !== undefined) throw invalid('role', 'excludes userId')
     },
     run: async (context, { userId, role }) => await context.server.acts.revoke(

@@ -49,12 +49,15 @@ export class OperatorActs implements Acts {
 
   close (asked: OperatorRequest, connectionId: string, reason: string | undefined): boolean {
     const connection = this.#parts.connections.find(connectionId)
-    if (connection === undefined) return false
-    const { session, upgrade } = connection
-    const isClosed = connection.forcedClose.closeByOperator({
+    // The close ends the session.
+    const { session, upgrade } = connection ?? {}
+    const isClosed = connection?.forcedClose.closeByOperator({
       text: reason, isRecorded: true, afterReply: connection.id === asked.client.id
     })
-    if (!isClosed) return false
+    if (upgrade === undefined || isClosed !== true) {
+      this.#record(asked, 'server.close', `connection:${connectionId}`, { closed: false })
+      return false
+    }
     this.#record(asked, 'server.close', `connection:${connectionId}`, {
       ...(reason !== undefined && { reason }),
       user: session?.userId ?? null,
@@ -80,10 +83,16 @@ export class OperatorActs implements Acts {
     const { users, sessions, connections, deleted } = sessionRevoker.end(subject, true, { user, note })
     const revoked = { sessions, connections: connections.length }
     this.#record(asked, 'server.revoke', nameOf(subject), {
-      ...revoked, ...('role' in subject && listed(users))
+      ...revoked, ...('role' in subject ? listed(users) : this.#named(subject.userId))
     })
     await Promise.all([sessionRevoker.close(connections, asked.client.id), deleted])
     return revoked
+  }
+
+  /** Returns the name of a user, where it is known, for an entry. */
+  #named (userId: string): Details {
+    const username = this.#parts.identity?.directory.user(userId)?.username
+    return username === undefined ? {} : { name: username }
   }
 
   drain (asked: OperatorRequest, gracePeriodMs: number | undefined): void {

@@ -18,7 +18,7 @@ const help = `Usage: fastify-noex connect [options] URL
 A prompt for a server. A line is a request, with one JSON object or NAME=VALUE each; Tab completes operations,
 members, buckets, queries and procedures; the arrows go through the lines of before, also of other days:
 
-  noex> store.find bucket=orders filter={"status":"new"}
+  noex> store.where bucket=orders filter={"status":"new"}
   noex> .watch open-orders
 
 .watch shows a live query and .events the events of rules, above the prompt, as they come; .help has the rest.

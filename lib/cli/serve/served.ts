@@ -76,6 +76,7 @@ async function start (
   if (!isCheck) await app.listen({ port: port ?? own.port, host: host ?? own.host })
   return {
     log: app.log,
+    isDraining: () => !isCheck && app.noex.state !== 'serving',
     async stop () {
       if (!isCheck) await app.noex.drain()
       await parts.end()

@@ -62,7 +62,10 @@ export function openAccount (context: Context, userId: string): View {
     })
   })
   const revoke = button('End sessions…', () => { revokeUser(context, userId, nameOf()) }, { class: 'danger' })
-  const frame = createFrame('Account', 'This account', [toggle, reset, revoke],
+  const letIn = button('Let in again', () => {
+    act('identity.enableUser', {}, `${nameOf()} may log in.`).catch(frame.fail)
+  })
+  const frame = createFrame('Account', 'This account', [toggle, reset, revoke, letIn],
     el('p', { class: 'row' }, link(['accounts'], {}, '← All accounts'),
       link(['connections', 'user', userId], {}, 'Its connections')), about.node,
     section('Roles', roles, createRoleForm(context, async roleName => {

@@ -70,8 +70,9 @@ function open ({ client }: Context): View {
       field('From', from), field('To', to),
       el('label', { class: 'check' }, withLooks, 'Looks of consoles')),
     summary, detail, table.node,
-    el('p', { class: 'quiet' }, 'Whether the trail is complete and unchanged is found out on the host of ' +
-      'its files: npx fastify-noex audit verify <file>.'))
+    el('p', { class: 'quiet' }, 'These are the newest entries since the server has started. The sinks of ' +
+      'the trail have all: npx fastify-noex audit query <file>. Whether the trail is complete and ' +
+      'unchanged is found out on the host of its files: npx fastify-noex audit verify <file>.'))
 
   const keys = new WeakMap<Entry, string>()
   let asking = ''
@@ -93,7 +94,7 @@ function open ({ client }: Context): View {
     const entries = all.filter(({ operation: name, result: outcome }) =>
       withLooks.checked || operation.value !== '' || outcome === 'error' || !looks.test(name))
     nameEntries(entries, keys)
-    table.show(entries, 'No entry fits.')
+    table.show(entries, 'No entry since the start of the server fits.')
     setText(summary, all.length < LIMIT
       ? ''
       : `Of the newest ${number(LIMIT)}; the sinks of the trail have all.`)

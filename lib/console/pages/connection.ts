@@ -80,8 +80,9 @@ export function openConnection (context: Context, connectionId: string): View {
 
 /** Asks whether to end all sessions and connections of a user, and does it. */
 export function revokeUser ({ client, notify }: Context, userId: string, name: string): void {
-  const effect = 'All sessions of this user end and all connections are closed, now. For a while the user ' +
-    'cannot log in again.'
+  const effect = 'All sessions of this user end and all connections are closed, now. The user cannot log ' +
+    'in again for the time of revocation.blacklistTtlMs, an hour unless the server sets another. With ' +
+    'accounts, "Let in again" on the page of the account ends that at once.'
   confirm(`Revoke ${name}?`, effect, 'Revoke', async () => {
     notify(`${name}: ${ended(await client.request<Revoked>('server.revoke', { userId }))}`)
   })

@@ -79,6 +79,13 @@ t.test('drains by signals: SIGHUP rereads nothing and says so', { timeout }, asy
   t.equal(await process.exited, 1, 'a second signal does not wait')
 })
 
+t.test('ends after a drain that an operator has asked for', { timeout }, async t => {
+  const { process, url } = await startServe(t, writeConfig(t, shop))
+  t.match(await run(call, [url, 'server.drain']), { code: 0 })
+  await process.sees(/draining, as an operator has asked/)
+  t.equal(await process.exited, 0)
+})
+
 t.test('logs in by JSON Web Tokens, with a secret that is not in the file', { timeout }, async t => {
   const secret = 'a-secret-of-at-least-32-bytes-for-HS256'
   const file = writeConfig(t, {

@@ -55,6 +55,18 @@ for (const [mode, serveMode] of Object.entries(operatedModes)) {
   })
 }
 
+t.test('an account that is revoked may log in again once it is enabled', async t => {
+  const { superadmin, user, connect } = await serveAccounts(t)
+  const id = await user('alice', 'writer')
+  const operator = await superadmin()
+  await operator.ask('server.revoke', { userId: id })
+  const client = await connect()
+  const credentials = { username: 'alice', password: PASSWORD }
+  t.equal(await client.code('identity.login', credentials), 'SESSION_REVOKED')
+  t.match(await operator.ask('identity.enableUser', { userId: id }), { enabled: true })
+  t.match(await client.ask('identity.login', credentials), { user: { id } })
+})
+
 t.test('a role is revoked with all who have it', async t => {
   const { as, connect, app } = await serveTokens(t, {}, { audit: {} })
   const operator = await as('admin')
