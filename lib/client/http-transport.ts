@@ -112,7 +112,7 @@ export function httpTransport (
       } else if (status === 404 || status === 405) {
         lose("is not there: the server needs routes: { rpc: '/rpc', events: '/events' }")
       } else {
-        const answer = await response.json().then(({ message }) => message, () => type)
+        const answer = await response.json().then(json => json?.message, none) ?? type ?? 'without a text'
         lose(`answers ${status} ${answer}${status === 200 ? ': a proxy, or another server' : ''}`)
       }
     }

@@ -69,7 +69,8 @@ export function logIn (
     if (typeof username === 'string' && typeof password === 'string') {
       return await request('identity.login', { username, password, sessionNotice: true })
     }
-    throw new NoexClientError('UNAUTHORIZED', wanted)
+    const problem = getToken ? wanted : `the server wants a login, and there is no option getToken: ${wanted}`
+    throw new NoexClientError('UNAUTHORIZED', problem)
   }
 
   const attempt = async (): Promise<void> => {

@@ -60,6 +60,11 @@ export async function preload (
   mustBe('preload: queries', queries, 'an array')
   const keys = Array.from(queries, keyIn)
   const checked = checkOptions('preload', options, kinds)
+  if (isService ? checked.token : checked.session) {
+    throw new TypeError(isService
+      ? 'preload: a service in the process takes the option session, not token'
+      : 'preload: a URL takes the option token, not session')
+  }
   if (keys.length === 0) return { queries: [] }
   const requests = keys.map(key => ({ ...JSON.parse(key), delta: true, type: 'store.subscribe' }))
   // So that the results are not shown to another user.

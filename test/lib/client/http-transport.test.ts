@@ -131,7 +131,7 @@ const answers: ReadonlyArray<readonly [name: string, handler: Handler, problem: 
   ['405', (_, r) => { r.writeHead(405).end() }, /is not there/],
   ['a page', (_, r) => { r.writeHead(200, html).end('<p>Welcome') }, /answers 200 text\/html: a proxy/],
   ['JSON', (_, r) => { r.writeHead(200, { 'content-type': 'application/json' }).end('{}') }, /answers 200/],
-  ['no type', (_, r) => { r.writeHead(200).end() }, /answers 200 null: a proxy/],
+  ['no type', (_, r) => { r.writeHead(200).end() }, /answers 200 without a text: a proxy/],
   ['401', (_, r) => { r.writeHead(401).end('{"message":"is wrong"}') }, /answers 401 is wrong$/],
   ['403', (_, r) => { r.writeHead(403, html).end('no') }, /answers 403 text\/html$/],
   ['429', (_, r) => { r.writeHead(429).end('{"message":"There are too many"}') }, /answers 429 There are too many/],

@@ -101,3 +101,9 @@ t.test('a service of this process is asked without a request', async t => {
   ])
   await t.rejects(preload(app.noex, [['none']], { session: 5 }), TypeError)
 })
+
+t.test('a credential of the other kind is refused', async t => {
+  const service = { call: async () => ({}) }
+  await t.rejects(preload(service, [['all']], { token: 'secret' }), { name: 'TypeError', message: /option session/ })
+  await t.rejects(preload('http://h/rpc', [['all']], { session: {} }), { name: 'TypeError', message: /option token/ })
+})
