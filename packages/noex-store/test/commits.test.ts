@@ -300,6 +300,20 @@ test('references', async t => {
     )
   })
 
+  t.test('to a record that the same transaction has deleted are refused, old ones too', async t => {
+    for (const onDelete of ['cascade', 'set_null'] as const) {
+      const store = await start(t, onDelete)
+      await t.rejects(store.transaction(async tx => {
+        const [users, orders] = [await tx.bucket('users'), await tx.bucket('orders')]
+        await users.delete('a')
+        if (onDelete === 'cascade') await orders.insert({ id: '1', user: 'a' })
+        else await orders.update('1', { user: 'a' })
+      }), { name: 'ReferentialIntegrityError', targetKey: 'a' })
+      t.equal(await store.bucket('orders').count(), 3)
+      t.match(await store.bucket('users').get('a'), { id: 'a' })
+    }
+  })
+
   t.test('in a circle end', async t => {
     const store = await startStore(t)
     await store.defineBucket('nodes', {

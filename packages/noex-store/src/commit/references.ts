@@ -91,6 +91,10 @@ function release (
   const record = step === undefined ? row.record : step.after
   // Deleted already, or made to refer to another record.
   if (!refersTo(record, source, reference.field, target)) return
+  // Written after what it refers to was deleted, and it along with that, or the reference taken from it.
+  if (step?.isCaused === false) {
+    throw missing(source.name, reference.field, reference.target, record?.[reference.field])
+  }
   const after = reference.onDelete === 'cascade'
     ? undefined
     : source.maker.update(record as StoreRecord, { [reference.field]: null }, time)

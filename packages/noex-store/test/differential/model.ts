@@ -10,6 +10,8 @@ export interface Slot {
   readonly key: unknown
   readonly before: StoreRecord | undefined
   after: StoreRecord | undefined
+  /** Whether the operation has deleted it, or taken a reference from it. */
+  hasLost?: true
 }
 
 /** A bucket of the model: a plain list in the order of insertion. */
@@ -54,6 +56,7 @@ export class Table {
 
   write (slot: Slot, after: StoreRecord | undefined): void {
     slot.after = after
+    if (after === undefined) slot.hasLost = true
     this.written.add(slot)
   }
 
@@ -155,7 +158,10 @@ export class Tables {
         for (const from of source.slots) {
           if (from.after === undefined || table.keyOf(from.after[field]) !== key) continue
           if (onDelete === 'cascade') this.delete(source, from)
-          else source.update(from, { [field]: null })
+          else {
+            source.update(from, { [field]: null })
+            from.hasLost = true
+          }
         }
       }
     }
@@ -179,7 +185,7 @@ export class Tables {
         for (const slot of source.slots) {
           const key = slot.after?.[field]
           if (key === undefined || key === null || target?.record(key) !== undefined) continue
-          const isNew = source.written.has(slot) && slot.before?.[field] !== key
+          const isNew = source.written.has(slot) && (slot.hasLost === true || slot.before?.[field] !== key)
           const gone = target?.slot(key)
           const isDeleted = gone?.before !== undefined
           if (isDeleted && (isNew || onDelete === 'restrict')) {
