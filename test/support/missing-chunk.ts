@@ -14,9 +14,11 @@ interface IncompleteClient {
 
 /**
  * Bundles the client, and removes the chunk of a module: as after a deployment, when the chunks of an open
- * page have other names. Resolves with the exports of the bundle.
+ * page have other names. `change` does something else to the file. Resolves with the exports of the bundle.
  */
-export async function clientWithout (t: Test, module: string): Promise<IncompleteClient> {
+export async function clientWithout (
+  t: Test, module: string, change: (path: string) => void = unlinkSync
+): Promise<IncompleteClient> {
   const outdir = temporaryDirectory(t)
   await build({
     stdin: {
@@ -31,6 +33,6 @@ export async function clientWithout (t: Test, module: string): Promise<Incomplet
   })
   const chunk = readdirSync(outdir).find(name => name.startsWith(`${module}-`))
   if (chunk === undefined) throw new Error(`${module} is no chunk of its own`)
-  unlinkSync(join(outdir, chunk))
+  change(join(outdir, chunk))
   return await import(pathToFileURL(join(outdir, 'stdin.mjs')).href) as IncompleteClient
 }

@@ -37,33 +37,6 @@ async function openLog (t: Test, directory: string, segmentBytes = 100_000): Pro
   return log
 }
 
-test('values that JSON does not have come back', async t => {
-  const directory = temporaryDirectory(t)
-  const log = await openLog(t, directory)
-  await log.open()
-  const after = {
-    id: 'a',
-    at: new Date(5),
-    big: 5n,
-    set: new Set([1]),
-    none: undefined,
-    text: 'a\nb\u2028',
-    _version: 1,
-    _createdAt: 1,
-    _updatedAt: 1
-  }
-  const entry: LogEntry = {
-    revision: 1,
-    time: 1,
-    changes: [{ type: 'insert', bucket: 'b', key: 'a', before: undefined, after }],
-    term: 4
-  }
-  await log.append([entry], 0)
-  await log.close()
-  const { tail } = await (await openLog(t, directory)).open()
-  t.same(tail, [entry])
-})
-
 /** Starts a store on the log of a directory. */
 async function startOn (
   t: Test, directory: string, segmentBytes?: number

@@ -1,57 +1,117 @@
 import { test } from 'tap'
-import { ReferentialIntegrityError, type BucketDefinition, type Store } from '../src/index.js'
-import { startStore } from './support/store.js'
+import {
+  BucketNotDefinedError, CommitTooLargeError, ReferentialIntegrityError, type RecordChange, type Store
+} from '../src/index.js'
+import { commitsOf, rejection, startStore } from './support/store.js'
 
-const nodes: BucketDefinition = {
-  key: 'id', schema: { id: { type: 'number' }, parent: { type: 'number', ref: 'nodes' } }
-}
+const thing = { key: 'id', schema: { id: { type: 'string' } } } as const
 
-/** The same write by itself and in a transaction. */
-const ways = {
-  alone: async (store: Store, write: Write) => await write(store.bucket('nodes')),
-  'in a transaction': async (store: Store, write: Write) =>
-    await store.transaction(async tx => await write(await tx.bucket('nodes')))
-}
-
-type Write = (bucket: Pick<ReturnType<Store['bucket']>, 'insert' | 'insertMany' | 'update' | 'upsert'>)
-=> Promise<unknown>
-
-const allowed: Record<string, Write> = {
-  'a parent before its child': async bucket => await bucket.insertMany([{ id: 1 }, { id: 2, parent: 1 }]),
-  'a child before its parent': async bucket => await bucket.insertMany([{ id: 2, parent: 1 }, { id: 1 }]),
-  'records that refer to one another':
-    async bucket => await bucket.insertMany([{ id: 1, parent: 2 }, { id: 2, parent: 1 }]),
-  'a chain of many': async bucket => await bucket.insertMany(
-    Array.from({ length: 2_000 }, (_, id) => ({ id, parent: Math.max(0, id - 1) }))),
-  'a record that refers to itself': async bucket => await bucket.insert({ id: 1, parent: 1 }),
-  'the same by upsert': async bucket => await bucket.upsert({ id: 1, parent: 1 }),
-  'the same by update': async bucket => {
-    await bucket.insert({ id: 1 })
-    await bucket.update(1, { parent: 1 })
+test('references', async t => {
+  const start = async (
+    t: Parameters<typeof startStore>[0], onDelete: 'restrict' | 'cascade' | 'set_null'
+  ): Promise<Store> => {
+    const store = await startStore(t)
+    await store.defineBucket('users', thing)
+    await store.defineBucket('orders', {
+      key: 'id', schema: { id: { type: 'string' }, user: { type: 'string', ref: 'users', onDelete } }
+    })
+    await store.bucket('users').insertMany([{ id: 'a' }, { id: 'b' }])
+    await store.bucket('orders').insertMany(
+      [{ id: '1', user: 'a' }, { id: '2', user: 'a' }, { id: '3', user: 'b' }]
+    )
+    return store
   }
-}
 
-const refused: Record<string, Write> = {
-  'an insert': async bucket => await bucket.insert({ id: 1, parent: 7 }),
-  'a batch': async bucket => await bucket.insertMany([{ id: 1 }, { id: 2, parent: 7 }]),
-  'an upsert': async bucket => await bucket.upsert({ id: 1, parent: 7 }),
-  'an update': async bucket => {
-    await bucket.insert({ id: 1 })
-    await bucket.update(1, { parent: 7 })
-  }
-}
+  t.test('to no record are refused', async t => {
+    const store = await start(t, 'restrict')
+    const orders = store.bucket('orders')
+    t.match(await rejection(orders.insert({ id: '4', user: 'x' })), {
+      name: 'ReferentialIntegrityError',
+      sourceBucket: 'orders',
+      sourceField: 'user',
+      targetBucket: 'users',
+      targetKey: 'x'
+    })
+    await t.rejects(orders.update('1', { user: 'x' }), ReferentialIntegrityError)
+    await t.rejects(orders.updateMany({}, { user: 'x' }), ReferentialIntegrityError)
+    await t.rejects(store.transaction(async tx => {
+      await (await tx.bucket('orders')).insert({ id: '4', user: 'x' })
+    }), ReferentialIntegrityError)
+    await t.rejects(store.bucket('users').delete('a'), ReferentialIntegrityError)
+    t.equal(await orders.count(), 3)
+    await store.dropBucket('users')
+    await t.rejects(orders.insert({ id: '4', user: 'a' }), BucketNotDefinedError)
+  })
 
-test('references are checked in the state that a write leads to', async t => {
-  for (const [way, run] of Object.entries(ways)) {
-    for (const [name, write] of Object.entries(allowed)) {
-      const store = await startStore(t)
-      await store.defineBucket('nodes', nodes)
-      await t.resolves(run(store, write), `${name}, ${way}`)
+  t.test('delete along or become null, in the same commit', async t => {
+    const cascade = await start(t, 'cascade')
+    const commits = commitsOf(cascade)
+    await cascade.bucket('users').delete('a')
+    t.same((commits[0]?.changes as RecordChange[]).map(({ type, bucket, key }) => [type, bucket, key]),
+      [['delete', 'users', 'a'], ['delete', 'orders', '1'], ['delete', 'orders', '2']])
+    const setNull = await start(t, 'set_null')
+    await setNull.bucket('users').deleteMany({ id: 'a' })
+    t.match(
+      await setNull.bucket('orders').all(),
+      [{ user: null, _version: 2 }, { user: null }, { user: 'b', _version: 1 }]
+    )
+  })
+
+  t.test('to a record that the same transaction has deleted are refused, old ones too', async t => {
+    for (const onDelete of ['cascade', 'set_null'] as const) {
+      const store = await start(t, onDelete)
+      await t.rejects(store.transaction(async tx => {
+        const [users, orders] = [await tx.bucket('users'), await tx.bucket('orders')]
+        await users.delete('a')
+        if (onDelete === 'cascade') await orders.insert({ id: '1', user: 'a' })
+        else await orders.update('1', { user: 'a' })
+      }), { name: 'ReferentialIntegrityError', targetKey: 'a' })
+      t.equal(await store.bucket('orders').count(), 3)
+      t.match(await store.bucket('users').get('a'), { id: 'a' })
     }
-    for (const [name, write] of Object.entries(refused)) {
-      const store = await startStore(t)
-      await store.defineBucket('nodes', nodes)
-      await t.rejects(run(store, write), ReferentialIntegrityError, `${name} that refers to nothing, ${way}`)
-    }
-  }
+  })
+
+  t.test('in a circle end', async t => {
+    const store = await startStore(t)
+    await store.defineBucket('nodes', {
+      key: 'id',
+      schema: {
+        id: { type: 'string' }, next: { type: 'string', ref: 'nodes', onDelete: 'cascade' }
+      }
+    })
+    const nodes = store.bucket('nodes')
+    await nodes.insertMany([{ id: 'a' }, { id: 'b', next: null }])
+    await nodes.update('a', { next: 'b' })
+    await nodes.update('b', { next: 'a' })
+    await nodes.delete('a')
+    t.equal(await nodes.count(), 0)
+  })
+
+  t.test('are checked in the state that a transaction leads to', async t => {
+    const store = await start(t, 'restrict')
+    await store.transaction(async tx => {
+      const [users, orders] = [await tx.bucket('users'), await tx.bucket('orders')]
+      await orders.insert({ id: '4', user: 'new' })
+      await users.insert({ id: 'new' })
+      await users.delete('a')
+      await orders.deleteMany({ user: 'a' })
+    })
+    t.same((await store.bucket('orders').all()).map(({ id }) => id), ['3', '4'])
+  })
+
+  t.test('stay as they are when the bucket is cleared', async t => {
+    const store = await start(t, 'cascade')
+    await store.bucket('users').clear()
+    t.equal(await store.bucket('orders').count(), 3)
+  })
+
+  t.test('of 100,000 records delete along in time, and not beyond what the writer allows', async t => {
+    const store = await start(t, 'cascade')
+    await store.bucket('orders').insertMany(
+      Array.from({ length: 100_000 }, (_, i) => ({ id: `x${i}`, user: 'b' }))
+    )
+    await t.rejects(store.bucket('users').delete('b', { maxChanges: 10_000 }), CommitTooLargeError)
+    await store.bucket('users').delete('b')
+    t.equal(await store.bucket('orders').count(), 2)
+  })
 })

@@ -1,34 +1,11 @@
-import { readdirSync, unlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
-import t, { type Test } from 'tap'
+import { writeFileSync } from 'node:fs'
+import t from 'tap'
 import WebSocket from 'ws'
-import type { createClient as Create } from '../../../lib/client/index.js'
 import { serveTokens } from '../../support/external-auth.js'
+import { clientWithout } from '../../support/missing-chunk.js'
 import { servePlainly } from '../../support/noex-client.js'
-import { projectFile } from '../../support/project-file.js'
 import { serve } from '../../support/service.js'
-import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { until } from '../../support/until.js'
-
-/** Bundles the client, in chunks, and changes the one of a module. */
-async function bundled (t: Test, module: string, change: (path: string) => void): Promise<typeof Create> {
-  const outdir = temporaryDirectory(t)
-  await build({
-    stdin: {
-      contents: 'export { createClient } from "./index.js"', resolveDir: projectFile('dist/lib/client')
-    },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    outdir,
-    outExtension: { '.js': '.mjs' },
-    logLevel: 'silent'
-  })
-  change(join(outdir, readdirSync(outdir).find(name => name.startsWith(`${module}-`)) ?? ''))
-  return (await import(pathToFileURL(join(outdir, 'stdin.mjs')).href)).createClient
-}
 
 /** Has a chunk that comes from a server that does not answer. */
 function stall (path: string): void {
@@ -37,7 +14,7 @@ function stall (path: string): void {
 
 // As after a deployment: the chunks of the page have other names by now.
 t.test('without the code of optimistic changes a page is live all the same, and says so', async t => {
-  const createClient = await bundled(t, 'optimistic', unlinkSync)
+  const { createClient } = await clientWithout(t, 'optimistic')
   const { url, store } = await serve(t)
   const client = createClient(url, { WebSocket })
   t.teardown(() => { client.close() })
@@ -52,7 +29,7 @@ t.test('without the code of optimistic changes a page is live all the same, and 
 })
 
 t.test('code of logins that does not come is given up in its time, and tried again', async t => {
-  const createClient = await bundled(t, 'login', stall)
+  const { createClient } = await clientWithout(t, 'login', stall)
   const { url } = await serveTokens(t)
   const client = createClient(url, { WebSocket, getToken: () => 'writer', connectTimeoutMs: 100 })
   t.teardown(() => { client.close() })
@@ -61,7 +38,7 @@ t.test('code of logins that does not come is given up in its time, and tried aga
 })
 
 t.test('a final close does not wait for its text for long', async t => {
-  const createClient = await bundled(t, 'remedies', stall)
+  const { createClient } = await clientWithout(t, 'remedies', stall)
   const { url } = await servePlainly(t, (_message, socket) => { socket.close(4002, 'session_revoked') })
   const client = createClient(url, { WebSocket, fallback: false })
   t.teardown(() => { client.close() })

@@ -1,5 +1,7 @@
 import type { Test } from 'tap'
-import { Store, StoreUnavailableError, type BucketDefinition, type StoreOptions } from '../../src/index.js'
+import {
+  Store, StoreUnavailableError, type BucketDefinition, type Commit, type StoreOptions
+} from '../../src/index.js'
 
 /** A clock that a test turns by hand. */
 export class FakeClock {
@@ -59,4 +61,11 @@ export async function turnsDuring (work: () => Promise<unknown>): Promise<number
     clearImmediate(waiting)
   }
   return turns
+}
+
+/** Returns a list of what a store tells of its commits from now on. */
+export function commitsOf (store: Store): Commit[] {
+  const commits: Commit[] = []
+  store.onCommit(commit => { commits.push(commit) })
+  return commits
 }
